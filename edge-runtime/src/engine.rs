@@ -1,0 +1,178 @@
+//! Walks the plan of an int8 model over a borrowed file and one caller-owned arena.
+//!
+//! No allocation, no state but the arena: an inference is a loop over the layers. Knows no board and no
+//! head; the feature map that it leaves goes to [`crate::head`].
+
+use crate::kernels::{self, AddParams, AvgPoolParams, ConvParams, Geometry};
+use crate::model::{ConvData, DType, Layer, MapFunction, Model, Op, Operand};
+use core::ops::Range;
+
+/// Why an engine cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The engine has no floating point.
+    #[error("the engine runs int8 models and this one is float; convert it with --int8, or use the tract backend")]
+    FloatModel,
+    /// The arena is too small.
+    #[error("the arena has {have} bytes and the model needs {need}")]
+    Arena {
+        /// Its length.
+        have: usize,
+        /// What the plan needs.
+        need: usize,
+    },
+}
+
+/// An int8 model with the memory it runs in.
+pub struct Engine<'m, 'r> {
+    model: &'r Model<'m>,
+    arena: &'r mut [i8],
+}
+
+impl<'m, 'r> Engine<'m, 'r> {
+    /// Ties a model to an arena of at least [`Model::arena_bytes`].
+    pub fn new(model: &'r Model<'m>, arena: &'r mut [i8]) -> Result<Self, EngineError> {
+        if model.dtype() != DType::I8 {
+            return Err(EngineError::FloatModel);
+        }
+        let (have, need) = (arena.len(), model.arena_bytes());
+        if have < need {
+            return Err(EngineError::Arena { have, need });
+        }
+        Ok(Self { model, arena })
+    }
+
+    /// Where the next picture goes: the model's input, NHWC, quantized. It is overwritten by [`Self::run`].
+    pub fn input_mut(&mut self) -> &mut [i8] {
+        &mut self.arena[range(&self.model.input())]
+    }
+
+    /// One inference; returns the last feature map.
+    pub fn run(&mut self) -> &[i8] {
+        self.run_observed(|_, _| ())
+    }
+
+    /// As [`Self::run`], showing each layer's output to `observe(layer, values)`.
+    pub fn run_observed(&mut self, mut observe: impl FnMut(usize, &[i8])) -> &[i8] {
+        for (index, layer) in self.model.layers().enumerate() {
+            run_layer(self.model, &layer, self.arena);
+            observe(index, &self.arena[range(&layer.output)]);
+        }
+        &self.arena[range(&self.model.output())]
+    }
+}
+
+fn range(operand: &Operand) -> Range<usize> {
+    operand.offset as usize..operand.offset as usize + operand.shape.len()
+}
+
+/// The arena, split around one layer's output. The plan check has shown that no input overlaps it.
+struct Split<'a> {
+    before: &'a [i8],
+    output: &'a mut [i8],
+    after: &'a [i8],
+    end: usize,
+}
+
+impl<'a> Split<'a> {
+    fn new(arena: &'a mut [i8], output: &Operand) -> Self {
+        let range = range(output);
+        let (before, rest) = arena.split_at_mut(range.start);
+        let (output, after) = rest.split_at_mut(range.len());
+        Self { before, output, after, end: range.end }
+    }
+
+    fn input(&self, operand: &Operand) -> &'a [i8] {
+        let range = range(operand);
+        if range.start >= self.end {
+            &self.after[range.start - self.end..range.end - self.end]
+        } else {
+            &self.before[range]
+        }
+    }
+}
+
+fn run_layer(model: &Model<'_>, layer: &Layer<'_>, arena: &mut [i8]) {
+    let (input, output) = (layer.inputs[0], layer.output);
+    let in_place = layer.op.in_place() && input.offset == output.offset;
+    let split = Split::new(arena, &output);
+    let geometry = |window| Geometry { input: input.shape, output: output.shape, window };
+    match &layer.op {
+        Op::Conv { window, groups, data } => {
+            let params = conv_params(model, data, &input, &output);
+            kernels::conv(&geometry(*window), *groups as usize, &params, split.input(&input), split.output);
+        }
+        Op::DepthwiseConv { window, data } => {
+            let params = conv_params(model, data, &input, &output);
+            kernels::depthwise(&geometry(*window), &params, split.input(&input), split.output);
+        }
+        Op::MaxPool { window } => kernels::max_pool(&geometry(*window), split.input(&input), split.output),
+        Op::AvgPool { window, multipliers, shift, .. } => {
+            let params = AvgPoolParams {
+                multipliers: model.i32s(*multipliers),
+                shift: *shift,
+                input_zero_point: input.quant.zero_point,
+                output_zero_point: output.quant.zero_point,
+            };
+            kernels::avg_pool(&geometry(*window), &params, split.input(&input), split.output);
+        }
+        Op::Add { multipliers, shift, clamp, .. } => {
+            let params = AddParams {
+                zero_points: [input.quant.zero_point, layer.inputs[1].quant.zero_point],
+                multipliers: *multipliers,
+                shift: *shift,
+                output_zero_point: output.quant.zero_point,
+                clamp: *clamp,
+            };
+            let other = split.input(&layer.inputs[1]);
+            if in_place {
+                kernels::add_in_place(&params, split.output, other);
+            } else {
+                kernels::add(&params, split.input(&input), other, split.output);
+            }
+        }
+        Op::Concat { rescale } => {
+            let mut first = 0;
+            for (part, by) in layer.inputs.iter().zip(rescale) {
+                let channels = part.shape.c as usize;
+                let zero_points = [part.quant.zero_point, output.quant.zero_point];
+                let to = output.shape.c as usize;
+                kernels::concat_part(split.input(part), channels, *by, zero_points, split.output, to, first);
+                first += channels;
+            }
+        }
+        Op::Map { function: MapFunction::Table(table) } => {
+            let table = model.i8s(*table);
+            if in_place {
+                kernels::map_in_place(table, split.output);
+            } else {
+                kernels::map(table, split.input(&input), split.output);
+            }
+        }
+        // `model::check` refuses float parts in an int8 model.
+        Op::Map { function: MapFunction::Activation(_) } => unreachable!(),
+        Op::Slice { start, step } => {
+            kernels::slice([input.shape, output.shape], *start, *step, split.input(&input), split.output);
+        }
+        Op::Pad { before, .. } => {
+            let zero = input.quant.zero_point;
+            kernels::pad([input.shape, output.shape], *before, zero, split.input(&input), split.output);
+        }
+    }
+}
+
+fn conv_params<'m>(model: &Model<'m>, data: &ConvData, input: &Operand, output: &Operand) -> ConvParams<'m> {
+    let ConvData::I8 { weights, bias, multiplier, shift, clamp } = *data else {
+        // `model::check` refuses float parts in an int8 model.
+        unreachable!()
+    };
+    ConvParams {
+        weights: model.i8s(weights),
+        bias: model.i32s(bias),
+        multiplier: model.i32s(multiplier),
+        shift: model.u8s(shift),
+        input_zero_point: input.quant.zero_point,
+        output_zero_point: output.quant.zero_point,
+        clamp,
+    }
+}

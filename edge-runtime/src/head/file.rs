@@ -1,0 +1,329 @@
+//! The head file.
+//!
+//! | bytes | content (little-endian) |
+//! |---|---|
+//! | 0..8 | magic |
+//! | 8..10 | format version |
+//! | 10..12 | zero |
+//! | 12..16, 16..20 | lengths of record and weights |
+//! | 20..32 | zero |
+//! | 32..64 | SHA-256 of the trunk it belongs to |
+//! | 64..96 | SHA-256 of bytes 0..64 and 96.. |
+//! | 96.. | [`HeadRecord`] in postcard |
+//! | next multiple of 16 | weights, each tensor on a multiple of 16 |
+
+use crate::model::{ALIGNMENT, Blob, DType, Model, ModelError, Quant, Shape, align};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// First bytes of every head file.
+pub const MAGIC: [u8; 8] = *b"\x8aGHEAD\r\n";
+
+/// The format that this reader knows.
+pub const VERSION: u16 = 1;
+
+/// Length of the fixed part in bytes.
+pub const HEADER_LEN: usize = 96;
+
+/// Most classes and most features: keeps every product in 32 bits.
+const MAX_SIDE: u32 = 1 << 16;
+
+/// How the last feature map becomes the feature vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Pool {
+    /// Not at all: the map's elements in their order are the features.
+    Flatten,
+    /// Mean of every channel: `q = zero_point + ((sum(q - zp) * multiplier + 2^(shift-1)) >> shift)`.
+    Avg {
+        /// int8 only.
+        multiplier: i32,
+        /// int8 only, 1 to 30.
+        shift: u8,
+    },
+    /// Maximum of every channel.
+    Max,
+}
+
+/// Numbers of the fully connected layer, `[classes][features]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HeadData {
+    /// `logit[c] = scale[c] * (bias[c] + sum(weights[c] * q))`, the sum in i32.
+    I8 {
+        /// int8 weights.
+        weights: Blob,
+        /// i32, with the zero-point term folded in.
+        bias: Blob,
+        /// f32, one per class.
+        scale: Blob,
+    },
+    /// `logit[c] = bias[c] + sum(weights[c] * x)`.
+    F32 {
+        /// f32 weights.
+        weights: Blob,
+        /// f32 bias.
+        bias: Blob,
+    },
+}
+
+/// Where a head comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum HeadOrigin {
+    /// It came with the network.
+    Factory,
+    /// Trained by [`super::train`].
+    Retrained {
+        /// Pictures trained on.
+        images: u32,
+        /// Pictures held out.
+        held_out: u32,
+        /// Fraction of those that the requantized head gets right.
+        held_out_top1: f32,
+        /// Seed of the training.
+        seed: u64,
+    },
+}
+
+/// What a head is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeadRecord<'a> {
+    /// Shape of the feature map it takes.
+    pub map: Shape,
+    /// Quantization of that map.
+    pub map_quant: Quant,
+    /// How the map becomes a vector.
+    pub pool: Pool,
+    /// Quantization of the vector.
+    pub feature_quant: Quant,
+    /// Length of the vector.
+    pub features: u32,
+    /// Number of classes.
+    pub classes: u32,
+    /// The layer.
+    pub data: HeadData,
+    /// One line per class, or empty.
+    pub labels: &'a str,
+    /// Where it comes from.
+    pub origin: HeadOrigin,
+}
+
+/// A checked head that borrows from the bytes of its file.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    pub(super) record: HeadRecord<'a>,
+    pub(super) weights: &'a [u8],
+    bytes: &'a [u8],
+}
+
+impl<'a> Head<'a> {
+    /// Reads and checks a head file for `model`'s trunk. `bytes` must start on a multiple of 16.
+    pub fn parse(bytes: &'a [u8], model: &Model<'_>) -> Result<Self, ModelError> {
+        let head = Self::parse_alone(bytes)?;
+        if head.trunk_sha256() != model.trunk_sha256() {
+            return Err(ModelError::ForeignHead);
+        }
+        let (record, map) = (&head.record, model.output());
+        let same_type = matches!(record.data, HeadData::I8 { .. }) == (model.dtype() == DType::I8);
+        if record.map != map.shape || record.map_quant != map.quant || !same_type {
+            return Err(ModelError::ForeignHead);
+        }
+        Ok(head)
+    }
+
+    /// Reads and checks a head file, whatever trunk it is for.
+    pub fn parse_alone(bytes: &'a [u8]) -> Result<Self, ModelError> {
+        let cut = |need: u64| ModelError::Truncated { have: bytes.len() as u64, need };
+        let header: &[u8; HEADER_LEN] = bytes.first_chunk().ok_or(cut(HEADER_LEN as u64))?;
+        if header[..8] != MAGIC {
+            return Err(ModelError::NotAHead);
+        }
+        let version = u16::from_le_bytes([header[8], header[9]]);
+        if version != VERSION {
+            return Err(ModelError::Version { found: version });
+        }
+        if !bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) {
+            return Err(ModelError::Misaligned);
+        }
+        let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let (record_len, weights_len) = (word(12) as u64, word(16) as u64);
+        let weights_at = HEADER_LEN as u64 + record_len.div_ceil(ALIGNMENT as u64) * ALIGNMENT as u64;
+        let (have, need) = (bytes.len() as u64, weights_at + weights_len);
+        if have < need {
+            return Err(cut(need));
+        }
+        if have > need {
+            return Err(ModelError::Trailing { have, need });
+        }
+        if header[64..96] != hash(&header[..64], &bytes[HEADER_LEN..]) {
+            return Err(ModelError::Hash { section: "head" });
+        }
+        let undecodable = |_| ModelError::Metadata { record: "head" };
+        let record_bytes = &bytes[HEADER_LEN..][..record_len as usize];
+        let (record, rest) = postcard::take_from_bytes(record_bytes).map_err(undecodable)?;
+        if !rest.is_empty() {
+            return Err(ModelError::Metadata { record: "head" });
+        }
+        let weights = &bytes[weights_at as usize..];
+        check(&record, weights).map_err(|problem| ModelError::Value { record: "head", problem })?;
+        Ok(Self { record, weights, bytes })
+    }
+
+    /// What it is.
+    pub fn record(&self) -> &HeadRecord<'a> {
+        &self.record
+    }
+
+    /// The whole file, as a slot stores it.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The trunk it belongs to.
+    pub fn trunk_sha256(&self) -> &'a [u8] {
+        &self.bytes[32..64]
+    }
+
+    /// Length of the feature vector.
+    pub fn features(&self) -> usize {
+        self.record.features as usize
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.record.classes as usize
+    }
+
+    /// Name of a class, if the head has names.
+    pub fn label(&self, class: usize) -> Option<&'a str> {
+        self.record.labels.lines().nth(class)
+    }
+}
+
+/// A head to be written: the record's blobs are filled in by [`encode`].
+#[derive(Clone, Copy, Debug)]
+pub struct NewHead<'a> {
+    /// SHA-256 of its trunk.
+    pub trunk_sha256: [u8; 32],
+    /// The record; its `data` is ignored.
+    pub record: HeadRecord<'a>,
+    /// The layer.
+    pub data: NewData<'a>,
+}
+
+/// The numbers of a head to be written, see [`HeadData`].
+#[derive(Clone, Copy, Debug)]
+pub enum NewData<'a> {
+    /// int8.
+    I8 {
+        /// `[classes][features]`
+        weights: &'a [i8],
+        /// One per class.
+        bias: &'a [i32],
+        /// One per class.
+        scale: &'a [f32],
+    },
+    /// Float.
+    F32 {
+        /// `[classes][features]`
+        weights: &'a [f32],
+        /// One per class.
+        bias: &'a [f32],
+    },
+}
+
+/// Writes a head file to the start of `out` and returns its length, or `None` if `out` is too small.
+pub fn encode(head: &NewHead<'_>, out: &mut [u8]) -> Option<usize> {
+    let mut end = 0usize;
+    let mut place = |len: usize| {
+        let blob = Blob { offset: u32::try_from(end).ok()?, len: u32::try_from(len).ok()? };
+        end = align(end + len);
+        Some(blob)
+    };
+    let (data, parts): (HeadData, [(Blob, &[u8]); 3]) = match &head.data {
+        NewData::I8 { weights, bias, scale } => {
+            let (w, b, s) = (place(weights.len())?, place(bias.len() * 4)?, place(scale.len() * 4)?);
+            let parts = [
+                (w, bytemuck::cast_slice(weights)),
+                (b, bytemuck::cast_slice(bias)),
+                (s, bytemuck::cast_slice(scale)),
+            ];
+            (HeadData::I8 { weights: w, bias: b, scale: s }, parts)
+        }
+        NewData::F32 { weights, bias } => {
+            let (w, b) = (place(weights.len() * 4)?, place(bias.len() * 4)?);
+            let none: &[u8] = &[];
+            let parts = [(w, bytemuck::cast_slice(weights)), (b, bytemuck::cast_slice(bias)), (b, none)];
+            (HeadData::F32 { weights: w, bias: b }, parts)
+        }
+    };
+    let record = HeadRecord { data, ..head.record };
+    let room = out.get_mut(HEADER_LEN..)?;
+    let record_len = postcard::to_slice(&record, room).ok()?.len();
+    let weights_at = HEADER_LEN + align(record_len);
+    let total = weights_at + end;
+    let out = out.get_mut(..total)?;
+    out[HEADER_LEN + record_len..].fill(0);
+    for (blob, bytes) in parts {
+        out[weights_at + blob.offset as usize..][..bytes.len()].copy_from_slice(bytes);
+    }
+    out[..HEADER_LEN].fill(0);
+    out[..8].copy_from_slice(&MAGIC);
+    out[8..10].copy_from_slice(&VERSION.to_le_bytes());
+    out[12..16].copy_from_slice(&u32::try_from(record_len).ok()?.to_le_bytes());
+    out[16..20].copy_from_slice(&u32::try_from(end).ok()?.to_le_bytes());
+    out[32..64].copy_from_slice(&head.trunk_sha256);
+    let sha = hash(&out[..64], &out[HEADER_LEN..]);
+    out[64..96].copy_from_slice(&sha);
+    Some(total)
+}
+
+/// Upper bound of the length of the file of an int8 head.
+pub const fn encoded_len_bound(features: usize, classes: usize, label_bytes: usize) -> usize {
+    HEADER_LEN + align(label_bytes + 256) + align(features * classes) + 2 * align(4 * classes)
+}
+
+fn hash(header: &[u8], rest: &[u8]) -> [u8; 32] {
+    let mut sha = Sha256::new();
+    sha.update(header);
+    sha.update(rest);
+    sha.finalize().into()
+}
+
+fn check(r: &HeadRecord<'_>, weights: &[u8]) -> Result<(), &'static str> {
+    let (f, k) = (r.features, r.classes);
+    if !(1..=MAX_SIDE).contains(&f) || !(1..=MAX_SIDE).contains(&k) {
+        return Err("number of features or classes");
+    }
+    let map_len = (r.map.h as u64 * r.map.w as u64).saturating_mul(r.map.c as u64);
+    let area = r.map.h as u64 * r.map.w as u64;
+    let from_map = if r.pool == Pool::Flatten { map_len } else { r.map.c as u64 };
+    if area == 0 || area > 1 << 16 || map_len > 1 << 28 || from_map != f as u64 {
+        return Err("shape of the feature map");
+    }
+    if let Pool::Avg { multiplier, shift } = r.pool {
+        let fits = multiplier >= 0 && multiplier as u64 * area * 255 < 1 << 30;
+        if !fits || !(1..=30).contains(&shift) {
+            return Err("multiplier of the pooling");
+        }
+    } else if r.feature_quant != r.map_quant {
+        return Err("quantization of the features");
+    }
+    let scale_ok = |q: &Quant| q.scale.is_finite() && q.scale > 0.0;
+    if !scale_ok(&r.map_quant) || !scale_ok(&r.feature_quant) {
+        return Err("scale of the features");
+    }
+    let labels = r.labels.lines().count();
+    if labels != 0 && labels != k as usize {
+        return Err("number of labels");
+    }
+    let fits = |blob: &Blob, count: u64, size: u64| {
+        let (start, len) = (blob.offset as usize, blob.len as usize);
+        let inside = weights.get(start..).is_some_and(|b| b.len() >= len);
+        start.is_multiple_of(ALIGNMENT) && inside && blob.len as u64 == count * size
+    };
+    let (f, k) = (f as u64, k as u64);
+    let ok = match &r.data {
+        HeadData::I8 { weights: w, bias, scale } => fits(w, f * k, 1) && fits(bias, k, 4) && fits(scale, k, 4),
+        HeadData::F32 { weights: w, bias } => fits(w, f * k, 4) && fits(bias, k, 4),
+    };
+    ok.then_some(()).ok_or("weights outside the file or of the wrong length")
+}

@@ -1,0 +1,79 @@
+//! int8 operators over slices: the portable version of each, and faster ones beside it.
+//!
+//! A kernel knows shapes and numbers, no graph, no file, no arena. Its callers have checked every
+//! geometry (`model::check`), so kernels index without further ado; an impossible geometry panics on a
+//! bounds check, it never reads elsewhere. The portable versions define the arithmetic; a faster one is
+//! right when it gives the same bytes.
+
+mod conv;
+mod depthwise;
+mod elementwise;
+mod layout;
+mod pool;
+mod requantize;
+#[cfg(test)]
+mod tests;
+
+pub use conv::conv;
+pub use depthwise::depthwise;
+pub use elementwise::{AddParams, add, add_in_place, map, map_in_place};
+pub use layout::{concat_part, pad, slice};
+pub use pool::{AvgPoolParams, avg_pool, max_pool};
+pub use requantize::{RequantizeFn, requantize, rescale};
+
+use crate::model::{Shape, Window};
+
+/// The numbers of an int8 convolution; see [`crate::model::ConvData::I8`].
+#[derive(Clone, Copy, Debug)]
+pub struct ConvParams<'p> {
+    /// Weights, OHWI (depthwise: 1HWC).
+    pub weights: &'p [i8],
+    /// One per output channel, zero-point term folded in.
+    pub bias: &'p [i32],
+    /// One per output channel, in [2^30, 2^31).
+    pub multiplier: &'p [i32],
+    /// One per output channel, in [1, 62].
+    pub shift: &'p [u8],
+    /// What padding reads.
+    pub input_zero_point: i8,
+    /// Added after scaling.
+    pub output_zero_point: i8,
+    /// Smallest and largest output.
+    pub clamp: [i8; 2],
+}
+
+impl ConvParams<'_> {
+    /// Output of `channel` for its finished accumulator.
+    #[inline(always)]
+    fn finish(&self, channel: usize, acc: i32) -> i8 {
+        let (m, n) = (self.multiplier[channel], self.shift[channel]);
+        requantize(acc, m, n, self.output_zero_point, self.clamp)
+    }
+}
+
+/// Shapes around a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Of the input.
+    pub input: Shape,
+    /// Of the output.
+    pub output: Shape,
+    /// The window.
+    pub window: Window,
+}
+
+impl Geometry {
+    /// The taps of the kernel along `axis` that fall inside the input at output position `at`, and the
+    /// input index of tap 0 (negative in the padding).
+    #[inline(always)]
+    fn taps(&self, axis: usize, at: usize) -> (core::ops::Range<usize>, isize) {
+        let w = &self.window;
+        let len = if axis == 0 { self.input.h } else { self.input.w } as isize;
+        let origin = (at * w.stride[axis] as usize) as isize - w.pad_before[axis] as isize;
+        let (kernel, dilation) = (w.kernel[axis] as isize, w.dilation[axis] as isize);
+        let first = if origin < 0 { (-origin + dilation - 1) / dilation } else { 0 };
+        let end = if origin >= len { 0 } else { (len - origin + dilation - 1) / dilation };
+        let end = end.clamp(0, kernel);
+        (first.min(end) as usize..end as usize, origin)
+    }
+}

@@ -1,0 +1,20 @@
+//! What runs on the device: the `.edge` model, the int8 kernels, the engine that walks the model over
+//! one caller-owned arena, and the training of the head.
+//!
+//! The core is `no_std` and allocates nothing; it compiles with `default-features = false`. The feature
+//! `std` adds what a host needs (CPU-feature detection, aligned file buffers, the [`backend::Backend`]
+//! trait), `tract` adds the tract backend. Knows no board, no transport and no file format but its own.
+
+#![cfg_attr(not(feature = "std"), no_std)]
+#![warn(missing_docs)]
+#![forbid(clippy::undocumented_unsafe_blocks)]
+
+#[cfg(target_endian = "big")]
+compile_error!("the .edge format is read in place and little-endian");
+
+#[cfg(feature = "std")]
+pub mod backend;
+pub mod engine;
+pub mod head;
+pub mod kernels;
+pub mod model;

@@ -1,0 +1,300 @@
+//! Everything that must hold before a model's first use, so that running it can neither panic nor read
+//! or write outside its memory, and so that the plan never lets one tensor overwrite another in use.
+
+use super::*;
+
+/// Most layers a trunk may have; bounds the time of the plan check, which is quadratic.
+pub const MAX_LAYERS: u32 = 4096;
+
+/// Largest kernel, stride, dilation, or padding.
+const MAX_WINDOW: u32 = 1 << 12;
+
+/// Most elements of one tensor: keeps every offset in 32 bits.
+const MAX_ELEMENTS: u64 = 1 << 28;
+
+/// Checks the manifest's input rule.
+pub fn manifest(manifest: &Manifest<'_>) -> Result<(), ModelError> {
+    let bad = |problem| Err(ModelError::Value { record: "manifest", problem });
+    let input = &manifest.input;
+    let side = |n: u32| (1..=1 << 14).contains(&n);
+    if !side(input.height) || !side(input.width) {
+        return bad("picture size out of range");
+    }
+    if let ResizeRule::ShortSide(n) = input.resize
+        && (!side(n) || n < input.height.max(input.width))
+    {
+        return bad("short side smaller than the picture");
+    }
+    if input.std.iter().any(|s| !s.is_finite() || *s == 0.0) || input.mean.iter().any(|m| !m.is_finite()) {
+        return bad("mean or std of the input");
+    }
+    Ok(())
+}
+
+/// Checks all layers and the plan; returns the last one's output.
+pub fn layers(trunk: &Trunk, bytes: &[u8], weights: &[u8]) -> Result<Operand, ModelError> {
+    let bad = |problem| ModelError::Value { record: "trunk", problem };
+    if !(1..=MAX_LAYERS).contains(&trunk.layers) {
+        return Err(bad("number of layers"));
+    }
+    if trunk.input.tensor != 0 || operand(trunk, &trunk.input).is_err() {
+        return Err(bad("input tensor"));
+    }
+    let mut rest = bytes;
+    let mut output = trunk.input;
+    for index in 0..trunk.layers {
+        let at = |problem| ModelError::Layer { layer: index, problem };
+        let (layer, left) = postcard::take_from_bytes::<Layer<'_>>(rest).map_err(|_| at(LayerProblem::Undecodable))?;
+        rest = left;
+        one(trunk, index, &layer, weights).map_err(at)?;
+        output = layer.output;
+    }
+    if !rest.is_empty() {
+        return Err(ModelError::Metadata { record: "last" });
+    }
+    plan(trunk, bytes)?;
+    Ok(output)
+}
+
+/// Every tensor is read as it was written, and nothing was written over it meanwhile.
+fn plan(trunk: &Trunk, bytes: &[u8]) -> Result<(), ModelError> {
+    let all = || Layers { left: trunk.layers, bytes };
+    let produced = core::iter::once(trunk.input).chain(all().map(|l| l.output));
+    for (made_before, tensor) in produced.enumerate() {
+        let mut alive = true;
+        for (index, layer) in all().enumerate().skip(made_before) {
+            let at = |problem| ModelError::Layer { layer: index as u32, problem };
+            for input in layer.inputs.iter().filter(|i| i.tensor == tensor.tensor) {
+                if *input != tensor {
+                    return Err(at(LayerProblem::Operand));
+                }
+                if !alive {
+                    return Err(at(LayerProblem::Arena));
+                }
+            }
+            alive &= !overlap(trunk, &tensor, &layer.output);
+        }
+    }
+    Ok(())
+}
+
+fn range(trunk: &Trunk, o: &Operand) -> core::ops::Range<usize> {
+    o.offset as usize..o.offset as usize + o.shape.len() * trunk.dtype.size()
+}
+
+fn overlap(trunk: &Trunk, a: &Operand, b: &Operand) -> bool {
+    let (a, b) = (range(trunk, a), range(trunk, b));
+    a.start < b.end && b.start < a.end
+}
+
+fn operand(trunk: &Trunk, o: &Operand) -> Result<(), LayerProblem> {
+    let elements = (o.shape.h as u64 * o.shape.w as u64).saturating_mul(o.shape.c as u64);
+    if elements == 0 || elements > MAX_ELEMENTS {
+        return Err(LayerProblem::Size);
+    }
+    let end = o.offset as u64 + elements * trunk.dtype.size() as u64;
+    if !(o.offset as usize).is_multiple_of(ALIGNMENT) || end > trunk.arena_bytes as u64 {
+        return Err(LayerProblem::Arena);
+    }
+    if !o.quant.scale.is_finite() || o.quant.scale <= 0.0 {
+        return Err(LayerProblem::Quantization);
+    }
+    Ok(())
+}
+
+fn one(trunk: &Trunk, index: u32, layer: &Layer<'_>, weights: &[u8]) -> Result<(), LayerProblem> {
+    let arity = match layer.op {
+        Op::Add { .. } => 2..=2,
+        Op::Concat { .. } => 1..=MAX_INPUTS,
+        _ => 1..=1,
+    };
+    if !arity.contains(&layer.inputs.len()) {
+        return Err(LayerProblem::Arity);
+    }
+    operand(trunk, &layer.output)?;
+    if layer.output.tensor != index + 1 {
+        return Err(LayerProblem::Operand);
+    }
+    for (i, input) in layer.inputs.iter().enumerate() {
+        operand(trunk, input)?;
+        if input.tensor > index {
+            return Err(LayerProblem::Operand);
+        }
+        let same = layer.op.in_place() && i == 0 && range(trunk, input) == range(trunk, &layer.output);
+        if overlap(trunk, input, &layer.output) && !same {
+            return Err(LayerProblem::Overlap);
+        }
+    }
+    Checker { dtype: trunk.dtype, input: layer.inputs[0], layer, weights }.op()
+}
+
+struct Checker<'c> {
+    dtype: DType,
+    input: Operand,
+    layer: &'c Layer<'c>,
+    weights: &'c [u8],
+}
+
+impl<'c> Checker<'c> {
+    fn op(&self) -> Result<(), LayerProblem> {
+        let (input, output) = (self.input, self.layer.output);
+        let int8 = self.dtype == DType::I8;
+        match &self.layer.op {
+            Op::Conv { window, groups, data } => {
+                let (i, o, g) = (input.shape.c, output.shape.c, *groups);
+                if g == 0 || i % g != 0 || o % g != 0 {
+                    return Err(LayerProblem::Geometry);
+                }
+                self.window(window, o)?;
+                self.conv_data(data, area(window) * (i / g) as u64 * o as u64)
+            }
+            Op::DepthwiseConv { window, data } => {
+                self.window(window, input.shape.c)?;
+                self.conv_data(data, area(window) * input.shape.c as u64)
+            }
+            Op::MaxPool { window } => {
+                self.pool(window)?;
+                self.same_quant()
+            }
+            Op::AvgPool { window, count_padding, multipliers, shift } => {
+                self.pool(window)?;
+                if !int8 {
+                    return Ok(());
+                }
+                // The divisor is always the whole window if nothing is padded, or padding counts.
+                let one = *count_padding || window.is_unpadded();
+                let entries = if one { 1 } else { area(window) };
+                if area(window) > 1 << 16 {
+                    return Err(LayerProblem::Geometry);
+                }
+                let m = self.i32s(*multipliers, entries)?;
+                let fits = |(k, m): (usize, &i32)| {
+                    let count = if one { area(window) } else { k as u64 + 1 };
+                    *m >= 0 && *m as u64 * count * 255 < 1 << 30
+                };
+                self.quantized((1..=30).contains(shift) && m.iter().enumerate().all(fits))
+            }
+            Op::Add { multipliers, shift, clamp, .. } => {
+                if self.layer.inputs.iter().any(|i| i.shape != output.shape) {
+                    return Err(LayerProblem::OutputShape);
+                }
+                let fits = multipliers.iter().all(|m| m.unsigned_abs() <= 1 << 21) && (1..=30).contains(shift);
+                self.quantized(!int8 || fits && clamp[0] <= clamp[1])
+            }
+            Op::Concat { rescale } => {
+                let mut channels = 0u64;
+                for i in &self.layer.inputs {
+                    if (i.shape.h, i.shape.w) != (output.shape.h, output.shape.w) {
+                        return Err(LayerProblem::OutputShape);
+                    }
+                    channels += i.shape.c as u64;
+                }
+                if channels != output.shape.c as u64 {
+                    return Err(LayerProblem::OutputShape);
+                }
+                let fits = |r: &Rescale| r.multiplier.unsigned_abs() <= 1 << 22 && (1..=30).contains(&r.shift);
+                self.quantized(!int8 || rescale.len() == self.layer.inputs.len() && rescale.iter().all(fits))
+            }
+            Op::Map { function } => {
+                self.shape(input.shape)?;
+                match (function, int8) {
+                    (MapFunction::Table(blob), true) => self.blob(*blob, 256, 1).map(|_| ()),
+                    (MapFunction::Activation(_), false) => Ok(()),
+                    _ => Err(LayerProblem::DType),
+                }
+            }
+            Op::Slice { start, step } => {
+                let last = |a: usize, n: u32, step: u32| start[a] as u64 + (n as u64 - 1) * step as u64;
+                let s = output.shape;
+                let inside = last(0, s.h, step[0]) < input.shape.h as u64
+                    && last(1, s.w, step[1]) < input.shape.w as u64
+                    && last(2, s.c, 1) < input.shape.c as u64;
+                if !inside || step.contains(&0) {
+                    return Err(LayerProblem::Geometry);
+                }
+                self.same_quant()
+            }
+            Op::Pad { before, after } => {
+                let sides = [(input.shape.h, output.shape.h), (input.shape.w, output.shape.w), (input.shape.c, output.shape.c)];
+                for (a, (i, o)) in sides.into_iter().enumerate() {
+                    if before[a] as u64 + i as u64 + after[a] as u64 != o as u64 {
+                        return Err(LayerProblem::OutputShape);
+                    }
+                }
+                self.same_quant()
+            }
+        }
+    }
+
+    fn window(&self, w: &Window, channels: u32) -> Result<(), LayerProblem> {
+        let positive = [w.kernel, w.stride, w.dilation];
+        let pads = [w.pad_before, w.pad_after];
+        if positive.iter().flatten().any(|v| !(1..=MAX_WINDOW).contains(v))
+            || pads.iter().flatten().any(|v| *v > MAX_WINDOW)
+        {
+            return Err(LayerProblem::Geometry);
+        }
+        let (h, w) = (w.output_len(0, self.input.shape.h), w.output_len(1, self.input.shape.w));
+        let (h, w) = h.zip(w).ok_or(LayerProblem::Geometry)?;
+        self.shape(Shape::new(h, w, channels))
+    }
+
+    /// As [`Self::window`], and every position covers at least one element of the input.
+    fn pool(&self, w: &Window) -> Result<(), LayerProblem> {
+        let covered = |a: usize| w.pad_before[a] < w.kernel[a] && w.pad_after[a] < w.kernel[a];
+        if w.dilation != [1, 1] || !covered(0) || !covered(1) {
+            return Err(LayerProblem::Geometry);
+        }
+        self.window(w, self.input.shape.c)
+    }
+
+    fn conv_data(&self, data: &ConvData, weights: u64) -> Result<(), LayerProblem> {
+        let channels = self.layer.output.shape.c as u64;
+        match (data, self.dtype) {
+            (ConvData::F32 { weights: w, bias, .. }, DType::F32) => {
+                self.blob(*w, weights, 4)?;
+                self.blob(*bias, channels, 4)?;
+                Ok(())
+            }
+            (ConvData::I8 { weights: w, bias, multiplier, shift, clamp }, DType::I8) => {
+                self.blob(*w, weights, 1)?;
+                self.blob(*bias, channels, 4)?;
+                let m = self.i32s(*multiplier, channels)?;
+                let n = self.blob(*shift, channels, 1)?;
+                let fits = m.iter().all(|m| *m >= 1 << 30) && n.iter().all(|n| (1..=62).contains(n));
+                self.quantized(fits && clamp[0] <= clamp[1])
+            }
+            _ => Err(LayerProblem::DType),
+        }
+    }
+
+    fn i32s(&self, blob: Blob, count: u64) -> Result<&'c [i32], LayerProblem> {
+        let bytes = self.blob(blob, count, 4)?;
+        bytemuck::try_cast_slice(bytes).map_err(|_| LayerProblem::Weights)
+    }
+
+    fn blob(&self, blob: Blob, count: u64, size: u64) -> Result<&'c [u8], LayerProblem> {
+        let (start, len) = (blob.offset as usize, blob.len as usize);
+        if !start.is_multiple_of(ALIGNMENT) || blob.len as u64 != count * size {
+            return Err(LayerProblem::Weights);
+        }
+        let bytes = self.weights.get(start..).and_then(|b| b.get(..len));
+        bytes.ok_or(LayerProblem::Weights)
+    }
+
+    fn shape(&self, expected: Shape) -> Result<(), LayerProblem> {
+        (self.layer.output.shape == expected).then_some(()).ok_or(LayerProblem::OutputShape)
+    }
+
+    fn same_quant(&self) -> Result<(), LayerProblem> {
+        self.quantized(self.input.quant == self.layer.output.quant)
+    }
+
+    fn quantized(&self, fits: bool) -> Result<(), LayerProblem> {
+        fits.then_some(()).ok_or(LayerProblem::Quantization)
+    }
+}
+
+fn area(window: &Window) -> u64 {
+    window.kernel[0] as u64 * window.kernel[1] as u64
+}

@@ -1,0 +1,384 @@
+//! One layer of the trunk as the file stores it: operator, operands, and where its numbers are.
+//!
+//! A [`Layer`] carries all that a backend needs to run it, so that a microcontroller decodes one
+//! layer at a time on its stack and keeps no table of tensors. Knows nothing of bytes or files.
+
+use serde::{Deserialize, Serialize};
+
+/// Most inputs a layer can have (concatenations; the converter splits wider ones).
+pub const MAX_INPUTS: usize = 8;
+
+/// Height, width and channels of an NHWC tensor with batch 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Shape {
+    /// Rows.
+    pub h: u32,
+    /// Columns.
+    pub w: u32,
+    /// Channels, the innermost dimension.
+    pub c: u32,
+}
+
+impl Shape {
+    /// A shape of `h` rows, `w` columns and `c` channels.
+    pub const fn new(h: u32, w: u32, c: u32) -> Self {
+        Self { h, w, c }
+    }
+
+    /// Number of elements. Shapes of a checked model fit `u32`.
+    pub const fn len(&self) -> usize {
+        self.h as usize * self.w as usize * self.c as usize
+    }
+
+    /// True if any dimension is zero (no checked model has such a tensor).
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl core::fmt::Display for Shape {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}x{}x{}", self.h, self.w, self.c)
+    }
+}
+
+/// What the numbers of a model are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DType {
+    /// 32-bit float activations and weights; run by the std backends.
+    F32,
+    /// int8 activations and weights, i32 accumulators; run by every backend.
+    I8,
+}
+
+impl DType {
+    /// Bytes of one activation.
+    pub const fn size(self) -> usize {
+        match self {
+            DType::F32 => 4,
+            DType::I8 => 1,
+        }
+    }
+}
+
+/// Per-tensor quantization: `real = scale * (q - zero_point)`. Float tensors have scale 1, zero 0.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quant {
+    /// Real value of one step; finite and positive.
+    pub scale: f32,
+    /// The int8 value that stands for real zero.
+    pub zero_point: i8,
+}
+
+impl Quant {
+    /// What float tensors carry.
+    pub const NONE: Quant = Quant {
+        scale: 1.0,
+        zero_point: 0,
+    };
+}
+
+/// A tensor in the arena.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Operand {
+    /// Number of the tensor: 0 is the model's input, layer `i` writes tensor `i + 1`.
+    pub tensor: u32,
+    /// Its shape.
+    pub shape: Shape,
+    /// Its first byte in the arena; a multiple of 16.
+    pub offset: u32,
+    /// Its quantization.
+    pub quant: Quant,
+}
+
+/// A range of bytes in the weights section; `offset` is a multiple of 16.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blob {
+    /// First byte, counted from the start of the section.
+    pub offset: u32,
+    /// Length in bytes.
+    pub len: u32,
+}
+
+/// Sliding window of a convolution or pooling. Index 0 is vertical, 1 horizontal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Rows and columns of the kernel.
+    pub kernel: [u32; 2],
+    /// Steps between outputs.
+    pub stride: [u32; 2],
+    /// Steps between the taps of the kernel (1: dense).
+    pub dilation: [u32; 2],
+    /// Padding before the first row and column.
+    pub pad_before: [u32; 2],
+    /// Padding after the last row and column.
+    pub pad_after: [u32; 2],
+}
+
+impl Window {
+    /// A 1x1 window without padding.
+    pub const POINT: Window = Window {
+        kernel: [1, 1],
+        stride: [1, 1],
+        dilation: [1, 1],
+        pad_before: [0, 0],
+        pad_after: [0, 0],
+    };
+
+    /// Rows or columns that the dilated kernel spans.
+    pub const fn span(&self, axis: usize) -> u64 {
+        (self.kernel[axis] as u64 - 1) * self.dilation[axis] as u64 + 1
+    }
+
+    /// Output length along `axis` for `input` rows or columns, or `None` if the window does not fit.
+    pub fn output_len(&self, axis: usize, input: u32) -> Option<u32> {
+        let padded = input as u64 + self.pad_before[axis] as u64 + self.pad_after[axis] as u64;
+        let room = padded.checked_sub(self.span(axis))?;
+        u32::try_from(room / self.stride[axis] as u64 + 1).ok()
+    }
+
+    /// True if no tap ever falls on padding.
+    pub fn is_unpadded(&self) -> bool {
+        self.pad_before == [0, 0] && self.pad_after == [0, 0]
+    }
+}
+
+/// A function of one real number.
+///
+/// Float layers carry it; in int8 layers ReLU and ReLU6 are the clamp of the output, and the smooth
+/// ones are tables.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Activation {
+    /// `x`
+    None,
+    /// `max(x, 0)`
+    Relu,
+    /// `min(max(x, 0), 6)`
+    Relu6,
+    /// `x` if positive, else the slope times `x`
+    LeakyRelu(f32),
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+    /// `min(max(x + 3, 0), 6) / 6`
+    HardSigmoid,
+    /// `x * sigmoid(x)`
+    Silu,
+    /// `x * hard_sigmoid(x)`
+    HardSwish,
+    /// Hyperbolic tangent
+    Tanh,
+}
+
+impl Activation {
+    /// The function's value at `x`.
+    pub fn apply(self, x: f32) -> f32 {
+        let hard = |x: f32| (x + 3.0).clamp(0.0, 6.0) / 6.0;
+        let sigmoid = |x: f32| 1.0 / (1.0 + libm::expf(-x));
+        match self {
+            Activation::None => x,
+            Activation::Relu => x.max(0.0),
+            Activation::Relu6 => x.clamp(0.0, 6.0),
+            Activation::LeakyRelu(slope) => if x > 0.0 { x } else { slope * x },
+            Activation::Sigmoid => sigmoid(x),
+            Activation::HardSigmoid => hard(x),
+            Activation::Silu => x * sigmoid(x),
+            Activation::HardSwish => x * hard(x),
+            Activation::Tanh => libm::tanhf(x),
+        }
+    }
+
+    /// Bounds of the output if the function is a clamp (identity included).
+    pub fn clamp_bounds(self) -> Option<(f32, f32)> {
+        match self {
+            Activation::None => Some((f32::NEG_INFINITY, f32::INFINITY)),
+            Activation::Relu => Some((0.0, f32::INFINITY)),
+            Activation::Relu6 => Some((0.0, 6.0)),
+            _ => None,
+        }
+    }
+}
+
+/// The numbers of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ConvData {
+    /// f32 weights (OHWI; 1HWC if depthwise) and one f32 bias per output channel.
+    F32 {
+        /// Weights.
+        weights: Blob,
+        /// Bias, one per output channel.
+        bias: Blob,
+        /// Applied to the sum.
+        activation: Activation,
+    },
+    /// int8 weights (OHWI; 1HWC if depthwise). `acc = bias[c] + sum(w * q)`, padding reads the
+    /// input's zero point, the output is `clamp(zero_point + ((acc * m[c] + 2^(n[c]-1)) >> n[c]))`.
+    I8 {
+        /// Weights in [-127, 127].
+        weights: Blob,
+        /// i32 bias, one per output channel, with `-zero_point * sum(w)` folded in.
+        bias: Blob,
+        /// i32 multipliers m, one per output channel, each in [2^30, 2^31).
+        multiplier: Blob,
+        /// u8 shifts n, one per output channel, each in [1, 62].
+        shift: Blob,
+        /// Smallest and largest output.
+        clamp: [i8; 2],
+    },
+}
+
+/// A factor `multiplier / 2^shift` for values of at most 9 bits: the product fits 32 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rescale {
+    /// At most 2^22 in magnitude; at most 2^21 where two rescaled values are added.
+    pub multiplier: i32,
+    /// At most 30.
+    pub shift: u8,
+}
+
+impl Rescale {
+    /// The factor 1.
+    pub const ONE: Rescale = Rescale {
+        multiplier: 1 << 20,
+        shift: 20,
+    };
+}
+
+/// What a layer computes. All layouts are NHWC. Integer rules are those of `docs/arithmetic.md`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Op {
+    /// Convolution; a fully connected layer is one whose window covers its whole input.
+    Conv {
+        /// The window.
+        window: Window,
+        /// Channel groups; divides both channel counts.
+        groups: u32,
+        /// Weights and output rule.
+        data: ConvData,
+    },
+    /// Convolution with one filter per channel (groups = input channels = output channels).
+    DepthwiseConv {
+        /// The window.
+        window: Window,
+        /// Weights and output rule.
+        data: ConvData,
+    },
+    /// Maximum over a window; padding never wins. Output quantized as the input.
+    MaxPool {
+        /// The window; its dilation is 1.
+        window: Window,
+    },
+    /// Mean over a window.
+    AvgPool {
+        /// The window; its dilation is 1.
+        window: Window,
+        /// True if padded positions count in the divisor (as zeros).
+        count_padding: bool,
+        /// int8 only: i32 multipliers, entry `k` for a divisor of `k + 1`, or a single entry if
+        /// the divisor is always the window's area. `out = zero_point + ((sum(q - zp) * m + 2^(shift-1)) >> shift)`.
+        multipliers: Blob,
+        /// int8 only: the common shift, 1 to 30.
+        shift: u8,
+    },
+    /// Sum of two tensors of one shape, each rescaled to the output:
+    /// `out = clamp(zero_point + (((a - za) * ma + (b - zb) * mb + 2^(shift-1)) >> shift))`.
+    Add {
+        /// int8 only: ma and mb, each at most 2^21.
+        multipliers: [i32; 2],
+        /// int8 only: the common shift, 1 to 30.
+        shift: u8,
+        /// int8 only: smallest and largest output.
+        clamp: [i8; 2],
+        /// Float only.
+        activation: Activation,
+    },
+    /// Concatenation along channels; each input rescaled to the output's quantization.
+    Concat {
+        /// int8 only: one factor per input.
+        rescale: heapless::Vec<Rescale, MAX_INPUTS>,
+    },
+    /// Every element through a function of its own.
+    Map {
+        /// The function.
+        function: MapFunction,
+    },
+    /// Part of the input: rows `start[0], start[0] + step[0], ...`, likewise columns, and the
+    /// channels from `start[2]`; the output's shape says how many.
+    Slice {
+        /// First row, column, channel.
+        start: [u32; 3],
+        /// Step of rows and columns.
+        step: [u32; 2],
+    },
+    /// The input with zeros (its zero point) around it.
+    Pad {
+        /// Rows, columns, channels before.
+        before: [u32; 3],
+        /// Rows, columns, channels after.
+        after: [u32; 3],
+    },
+}
+
+/// Function of a [`Op::Map`] layer.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum MapFunction {
+    /// Float only.
+    Activation(Activation),
+    /// int8 only: `out = table[q + 128]`, 256 bytes made by the converter.
+    Table(Blob),
+}
+
+impl Op {
+    /// Short name, as `inspect` prints it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Conv { .. } => "conv",
+            Op::DepthwiseConv { .. } => "depthwise-conv",
+            Op::MaxPool { .. } => "max-pool",
+            Op::AvgPool { .. } => "avg-pool",
+            Op::Add { .. } => "add",
+            Op::Concat { .. } => "concat",
+            Op::Map { .. } => "map",
+            Op::Slice { .. } => "slice",
+            Op::Pad { .. } => "pad",
+        }
+    }
+}
+
+/// One step of the trunk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Layer<'a> {
+    /// The source network's name for it.
+    pub name: &'a str,
+    /// What it computes.
+    pub op: Op,
+    /// What it reads.
+    pub inputs: heapless::Vec<Operand, MAX_INPUTS>,
+    /// What it writes. It may share bytes with an input only where the operator allows (see
+    /// `Op::in_place`).
+    pub output: Operand,
+}
+
+impl Op {
+    /// True if the output may lie exactly on the first input (element `i` is written after the last
+    /// read of it).
+    pub fn in_place(&self) -> bool {
+        matches!(self, Op::Add { .. } | Op::Map { .. })
+    }
+}
+
+impl Layer<'_> {
+    /// Multiply-accumulate operations of one inference (convolutions only, as papers count).
+    pub fn macs(&self) -> u64 {
+        let out = self.output.shape.len() as u64;
+        match &self.op {
+            Op::Conv { window, groups, .. } => {
+                let per = window.kernel[0] as u64 * window.kernel[1] as u64;
+                out * per * self.inputs.first().map_or(0, |i| i.shape.c as u64) / (*groups).max(1) as u64
+            }
+            Op::DepthwiseConv { window, .. } => {
+                out * window.kernel[0] as u64 * window.kernel[1] as u64
+            }
+            _ => 0,
+        }
+    }
+}

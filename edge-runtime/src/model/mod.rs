@@ -1,0 +1,194 @@
+//! The `.edge` file: what is in it, and a reader that borrows from its bytes and trusts none of them.
+//!
+//! Layout (little-endian; `docs/format.md` is the specification):
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 0..64 | [`header`]: magic, format version, lengths, SHA-256 of the trunk |
+//! | 64.. | metadata in postcard: [`Manifest`], [`Trunk`], then every [`Layer`] |
+//! | next multiple of 16 | weights, each tensor on a multiple of 16 |
+//! | next multiple of 16 | the factory head, in the head file's own format ([`crate::head`]) |
+//!
+//! [`Model::parse`] checks everything once; after that, walking the layers cannot fail. Knows no backend.
+
+mod check;
+mod error;
+pub mod header;
+mod layer;
+mod manifest;
+#[cfg(feature = "std")]
+mod storage;
+#[cfg(feature = "std")]
+pub mod write;
+
+pub use error::{LayerProblem, ModelError};
+pub use layer::*;
+pub use manifest::*;
+#[cfg(feature = "std")]
+pub use storage::AlignedBytes;
+
+use crate::head::Head;
+use header::Header;
+use serde::{Deserialize, Serialize};
+
+/// Every tensor and section starts on a multiple of this many bytes.
+pub const ALIGNMENT: usize = 16;
+
+/// Rounds `n` up to a multiple of [`ALIGNMENT`].
+pub const fn align(n: usize) -> usize {
+    n.div_ceil(ALIGNMENT) * ALIGNMENT
+}
+
+/// The trunk as a whole: the second record of the metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trunk {
+    /// Element type of activations and weights.
+    pub dtype: DType,
+    /// Tensor 0.
+    pub input: Operand,
+    /// Bytes of the arena that the plan uses; a multiple of 16.
+    pub arena_bytes: u32,
+    /// Number of layers, at least one.
+    pub layers: u32,
+}
+
+/// A checked model that borrows from the bytes of its file.
+#[derive(Clone, Debug)]
+pub struct Model<'a> {
+    header: Header,
+    manifest: Manifest<'a>,
+    trunk: Trunk,
+    output: Operand,
+    layers: &'a [u8],
+    weights: &'a [u8],
+    head: Option<Head<'a>>,
+}
+
+impl<'a> Model<'a> {
+    /// Reads and checks a whole file. `bytes` must start on a multiple of 16 (see [`AlignedBytes`]).
+    ///
+    /// # Errors
+    /// Says what is wrong and where. Never panics, whatever the bytes.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, ModelError> {
+        let header = Header::read(bytes)?;
+        if !bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) {
+            return Err(ModelError::Misaligned);
+        }
+        let [metadata, weights, head] = header.sections(bytes)?;
+        header.verify_hash(bytes)?;
+
+        let manifest_error = |_| ModelError::Metadata { record: "manifest" };
+        let trunk_error = |_| ModelError::Metadata { record: "trunk" };
+        let (manifest, rest) = postcard::take_from_bytes(metadata).map_err(manifest_error)?;
+        let (trunk, layers) = postcard::take_from_bytes(rest).map_err(trunk_error)?;
+        check::manifest(&manifest)?;
+        let output = check::layers(&trunk, layers, weights)?;
+        let mut model = Self {
+            header,
+            manifest,
+            trunk,
+            output,
+            layers,
+            weights,
+            head: None,
+        };
+        if !head.is_empty() {
+            model.head = Some(Head::parse(head, &model)?);
+        }
+        Ok(model)
+    }
+
+    /// What the file says of itself.
+    pub fn manifest(&self) -> &Manifest<'a> {
+        &self.manifest
+    }
+
+    /// The lengths and the trunk's hash.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// SHA-256 of metadata and weights: the identity that a head is bound to.
+    pub fn trunk_sha256(&self) -> &[u8; 32] {
+        &self.header.trunk_sha256
+    }
+
+    /// Element type of activations and weights.
+    pub fn dtype(&self) -> DType {
+        self.trunk.dtype
+    }
+
+    /// Tensor 0, the picture.
+    pub fn input(&self) -> Operand {
+        self.trunk.input
+    }
+
+    /// The trunk's last feature map.
+    pub fn output(&self) -> Operand {
+        self.output
+    }
+
+    /// Bytes of arena that one inference needs.
+    pub fn arena_bytes(&self) -> usize {
+        self.trunk.arena_bytes as usize
+    }
+
+    /// The factory head, or `None` for a network that does not end in a classifier.
+    pub fn head(&self) -> Option<&Head<'a>> {
+        self.head.as_ref()
+    }
+
+    /// The layers in order of execution; layer `i` writes tensor `i + 1`.
+    pub fn layers(&self) -> Layers<'a> {
+        Layers {
+            left: self.trunk.layers,
+            bytes: self.layers,
+        }
+    }
+
+    /// The int8 values of a blob of this model.
+    pub fn i8s(&self, blob: Blob) -> &'a [i8] {
+        bytemuck::cast_slice(self.bytes_of(blob))
+    }
+
+    /// The bytes of a blob of this model.
+    pub fn u8s(&self, blob: Blob) -> &'a [u8] {
+        self.bytes_of(blob)
+    }
+
+    /// The i32 values of a blob of this model.
+    pub fn i32s(&self, blob: Blob) -> &'a [i32] {
+        bytemuck::cast_slice(self.bytes_of(blob))
+    }
+
+    /// The f32 values of a blob of this model.
+    pub fn f32s(&self, blob: Blob) -> &'a [f32] {
+        bytemuck::cast_slice(self.bytes_of(blob))
+    }
+
+    fn bytes_of(&self, blob: Blob) -> &'a [u8] {
+        &self.weights[blob.offset as usize..][..blob.len as usize]
+    }
+}
+
+/// Decodes layers one by one.
+#[derive(Clone, Debug)]
+pub struct Layers<'a> {
+    left: u32,
+    bytes: &'a [u8],
+}
+
+impl<'a> Iterator for Layers<'a> {
+    type Item = Layer<'a>;
+
+    fn next(&mut self) -> Option<Layer<'a>> {
+        self.left = self.left.checked_sub(1)?;
+        let (layer, rest) = postcard::take_from_bytes(self.bytes).ok()?;
+        self.bytes = rest;
+        Some(layer)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left as usize, Some(self.left as usize))
+    }
+}
