@@ -1,0 +1,286 @@
+//! The converter as a whole: a float graph and what is known of it, to a `.edge` file.
+
+use crate::dataset::{Dataset, LoadError, dead_leaves, load_all, preprocess};
+use crate::graph::{Graph, GraphError, NodeId, Op};
+use crate::lower::split::{self, Split};
+use crate::lower::{self, LowerError};
+use crate::passes;
+use crate::progress::Progress;
+use crate::quantize::assign::assign;
+use crate::quantize::calibrate::{Observed, observe};
+use crate::quantize::range::{Range, RangeRule, predicted};
+use crate::runner::{BackendKind, RunError, RunnerPool};
+use edge_runtime::backend::BackendError;
+use edge_runtime::head::math::argmax;
+use edge_runtime::model::{
+    Agreement, AlignedBytes, Calibration, InputSpec, Manifest, Model, ModelError, Quantization, WeightsOrigin,
+};
+use rayon::prelude::*;
+
+/// A network to convert.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Its name.
+    pub name: String,
+    /// As imported.
+    pub graph: Graph,
+    /// Where the weights came from, for people.
+    pub origin: String,
+    /// Their license, or empty.
+    pub license: String,
+    /// What the weights are.
+    pub weights: WeightsOrigin,
+    /// What pictures must look like.
+    pub input: InputSpec,
+    /// One line per class, or empty.
+    pub labels: String,
+}
+
+/// Pictures for the ranges of an int8 model.
+#[derive(Clone, Debug)]
+pub enum CalibrationSource {
+    /// None: generated ones, and what batch norms remember.
+    DataFree {
+        /// How many to generate.
+        images: usize,
+    },
+    /// A folder.
+    Pictures {
+        /// Its name, for the manifest.
+        folder: String,
+        /// What is in it.
+        dataset: Dataset,
+        /// How many to calibrate on, spread over its classes.
+        images: usize,
+    },
+}
+
+/// How to make int8.
+#[derive(Clone, Debug)]
+pub struct Int8Options {
+    /// Where ranges come from.
+    pub calibration: CalibrationSource,
+    /// How they follow from what is seen.
+    pub rule: RangeRule,
+}
+
+/// A finished file and its measures.
+pub struct Converted {
+    /// The `.edge` file.
+    pub bytes: AlignedBytes,
+    /// Parameters of the network.
+    pub parameters: u64,
+    /// Multiply-accumulate operations of one inference.
+    pub macs: u64,
+    /// int8 against float.
+    pub agreement: Option<Agreement>,
+    /// True if the agreement was measured on pictures that the ranges did not see.
+    pub agreement_on_unseen: bool,
+}
+
+/// Why there is no file.
+#[derive(Debug, thiserror::Error)]
+pub enum ConvertError {
+    /// The graph is inconsistent.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// It cannot be written.
+    #[error(transparent)]
+    Lower(#[from] LowerError),
+    /// A calibration picture is broken.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// It does not run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// It does not run.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// What was written cannot be read.
+    #[error("the converter wrote a file that its own reader refuses ({0}); please report this network")]
+    Model(#[from] ModelError),
+    /// The picture size is not the graph's.
+    #[error("the network takes {graph} but its input rule says {height}x{width}x{channels}")]
+    Input {
+        /// What the graph takes.
+        graph: edge_runtime::model::Shape,
+        /// Rows of the rule.
+        height: u32,
+        /// Columns of the rule.
+        width: u32,
+        /// Channels of the rule.
+        channels: u32,
+    },
+}
+
+/// Converts: simplifies, calibrates and quantizes if `int8` says so, plans and writes.
+pub fn convert(
+    source: &Source,
+    int8: Option<&Int8Options>,
+    progress: &dyn Progress,
+) -> Result<Converted, ConvertError> {
+    let (shape, spec) = (source.graph.input_shape(), &source.input);
+    if (shape.h, shape.w, shape.c) != (spec.height, spec.width, spec.channels()) {
+        let (height, width, channels) = (spec.height, spec.width, spec.channels());
+        return Err(ConvertError::Input { graph: shape, height, width, channels });
+    }
+    let (parameters, macs) = (source.graph.parameters(), source.graph.macs());
+    let manifest = Manifest {
+        name: &source.name,
+        source: &source.origin,
+        license: &source.license,
+        converter: concat!("graft ", env!("CARGO_PKG_VERSION")),
+        weights: source.weights,
+        input: source.input,
+        quantization: None,
+        parameters,
+        macs,
+    };
+    progress.stage("simplifying", 1);
+    let graph = passes::simplify(source.graph.clone());
+    progress.step();
+    let float = lower::float::write(&graph, &manifest, &source.labels)?;
+    let Some(options) = int8 else {
+        Model::parse(&float)?;
+        return Ok(Converted { bytes: float, parameters, macs, agreement: None, agreement_on_unseen: false });
+    };
+
+    let pictures = Pictures::load(options, &source.input, progress)?;
+    let float_model = Model::parse(&float)?;
+    let split = split::split(&graph);
+    progress.stage("calibrating", pictures.calibration.len());
+    let inputs: Vec<Vec<f32>> = pictures.calibration.iter().map(|c| preprocess::to_f32(c, &source.input)).collect();
+    let observed = observe(&float_model, &split, &inputs, &|| progress.step())?;
+    drop(inputs);
+    let data_free = matches!(options.calibration, CalibrationSource::DataFree { .. });
+    let ranges = ranges(&graph, &split, &observed, options.rule, data_free);
+    let quants = assign(&graph, &source.input, &ranges);
+
+    let method = options.rule.to_string();
+    let mut quantization = Quantization { method: &method, calibration: options.calibration.record(), agreement: None };
+    let with = |quantization| {
+        let manifest = Manifest { quantization: Some(quantization), ..manifest.clone() };
+        lower::int8::write(&graph, &quants, &manifest, &source.labels)
+    };
+    let first = with(quantization)?;
+    let agreement = agreement(&float_model, &Model::parse(&first)?, pictures.judging(), progress)?;
+    quantization.agreement = Some(agreement);
+    let bytes = with(quantization)?;
+    Model::parse(&bytes)?;
+    Ok(Converted {
+        bytes,
+        parameters,
+        macs,
+        agreement: Some(agreement),
+        agreement_on_unseen: !pictures.unseen.is_empty(),
+    })
+}
+
+/// The range of every node's result.
+fn ranges(graph: &Graph, split: &Split, observed: &Observed, rule: RangeRule, data_free: bool) -> Vec<Range> {
+    let seen = |id: NodeId| {
+        let pool = split.head.and_then(|h| h.pool);
+        if Some(id) == pool {
+            return Some(&observed.features);
+        }
+        let in_trunk = id == 0 || split.layers.binary_search(&id).is_ok();
+        in_trunk.then(|| &observed.tensors[split.tensor_of(id)])
+    };
+    let range = |id: NodeId| {
+        let range = seen(id).map_or(Range::new(0.0, 0.0), |o| Range::of(o, rule));
+        match &graph.nodes[id].op {
+            Op::Conv(conv) if data_free => match predicted(conv, DEVIATIONS) {
+                Some(p) => Range::new(range.min.min(p.min), range.max.max(p.max)),
+                None => range,
+            },
+            _ => range,
+        }
+    };
+    (0..graph.nodes.len()).map(range).collect()
+}
+
+/// Standard deviations around a channel's mean that a data-free range covers.
+const DEVIATIONS: f32 = 4.0;
+
+/// Pictures that ranges are measured on, and pictures that they are not.
+struct Pictures {
+    calibration: Vec<Vec<u8>>,
+    unseen: Vec<Vec<u8>>,
+}
+
+/// Most pictures to compare int8 with float on.
+const JUDGING: usize = 100;
+
+impl Pictures {
+    fn load(options: &Int8Options, input: &InputSpec, progress: &dyn Progress) -> Result<Self, ConvertError> {
+        match &options.calibration {
+            CalibrationSource::DataFree { images } => {
+                let total = images + images.div_ceil(2).min(JUDGING);
+                progress.stage("generating pictures", total);
+                let picture = |seed: usize| {
+                    let picture = dead_leaves::picture(input.width, input.height, seed as u64);
+                    progress.step();
+                    preprocess::crop(&picture, input)
+                };
+                let crops: Result<Vec<_>, _> = (0..total).into_par_iter().map(picture).collect();
+                let mut calibration = crops.map_err(|source| LoadError::Preprocess { path: "generated picture".into(), source })?;
+                let unseen = calibration.split_off(*images);
+                Ok(Self { calibration, unseen })
+            }
+            CalibrationSource::Pictures { dataset, images, .. } => {
+                let seen = dataset.subset(*images).items;
+                let more = dataset.subset(seen.len() + JUDGING).items;
+                let unseen: Vec<_> = more.into_iter().filter(|i| !seen.iter().any(|s| s.path == i.path)).collect();
+                progress.stage("reading pictures", seen.len() + unseen.len());
+                let load = |items: &[_]| load_all(items, input, &|_| progress.step());
+                Ok(Self { calibration: load(&seen)?, unseen: load(&unseen)? })
+            }
+        }
+    }
+
+    /// The pictures to compare on.
+    fn judging(&self) -> &[Vec<u8>] {
+        let pictures = if self.unseen.is_empty() { &self.calibration } else { &self.unseen };
+        &pictures[..pictures.len().min(JUDGING)]
+    }
+}
+
+impl CalibrationSource {
+    fn record(&self) -> Calibration<'_> {
+        match self {
+            CalibrationSource::DataFree { images } => Calibration::DataFree { images: *images as u32 },
+            CalibrationSource::Pictures { folder, dataset, images } => Calibration::Pictures {
+                folder,
+                images: dataset.items.len().min(*images) as u32,
+            },
+        }
+    }
+}
+
+/// Compares the logits (of a network that does not classify: the output) of both models.
+fn agreement(
+    float: &Model<'_>,
+    int8: &Model<'_>,
+    crops: &[Vec<u8>],
+    progress: &dyn Progress,
+) -> Result<Agreement, ConvertError> {
+    let (f, q) = (RunnerPool::new(float, BackendKind::Tract)?, RunnerPool::new(int8, BackendKind::Engine)?);
+    progress.stage("comparing with float", crops.len());
+    let compare = |crop: &Vec<u8>| {
+        let a = f.with(|runner| runner.logits(crop))?;
+        let b = q.with(|runner| runner.logits(crop))?;
+        progress.step();
+        Ok((argmax(&a) == argmax(&b), cosine(&a, &b)))
+    };
+    let results = crops.par_iter().map(compare).collect::<Result<Vec<_>, RunError>>()?;
+    let n = results.len().max(1) as f64;
+    let same = results.iter().filter(|r| r.0).count() as f64;
+    let cosines: f64 = results.iter().map(|r| r.1).sum();
+    Ok(Agreement { images: results.len() as u32, top1: (same / n) as f32, cosine: (cosines / n) as f32 })
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| *a as f64 * *b as f64).sum::<f64>();
+    let norms = (dot(a, a) * dot(b, b)).sqrt();
+    if norms == 0.0 { 1.0 } else { dot(a, b) / norms }
+}

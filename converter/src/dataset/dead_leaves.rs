@@ -1,0 +1,369 @@
+//! Generated pictures with the statistics of natural ones, to calibrate on when there are none.
+//!
+//! The dead leaves model (Lee, Mumford and Huang, "Occlusion models for natural images", 2001):
+//! opaque shapes of all sizes, radius distributed as r^-3, cover one another until nothing is left
+//! bare. That gives edges, flat parts and a power spectrum like a photograph's, at every scale.
+//! Colours vary mostly in brightness and little in hue, as in photographs, but each picture has some
+//! black, some white and some saturated shapes, so that ranges measured on it are not too small.
+//! Only +, -, *, / and square roots: the same bytes on every machine. Knows no network.
+
+use super::Picture;
+use super::splitmix::SplitMix64;
+
+/// Each pixel is the mean of so many by so many samples.
+const SAMPLES: u32 = 2;
+/// Radius of the smallest shapes, in samples; each picture has its own between these.
+const LEAST_RADIUS: [f32; 2] = [3.0, 20.0];
+/// Bare samples that are left (as background) when drawing stops, one in so many.
+const BARE: usize = 2000;
+
+/// The picture of a seed. Sides are at least 1; 0 is taken as 1.
+pub fn picture(width: u32, height: u32, seed: u64) -> Picture {
+    let (width, height) = (width.max(1), height.max(1));
+    let mut random = SplitMix64::new(seed ^ 0x6c65_6176_6573);
+    let style = Style::of(&mut random);
+    let samples = leaves(width * SAMPLES, height * SAMPLES, &style, &mut random);
+    let row = (width * SAMPLES) as usize;
+    let mut rgb = Vec::with_capacity(width as usize * height as usize * 3);
+    for y in 0..height as usize {
+        for x in 0..width as usize {
+            let mut sum = [0.0f32; 3];
+            for dy in 0..SAMPLES as usize {
+                for dx in 0..SAMPLES as usize {
+                    let at = (y * SAMPLES as usize + dy) * row + x * SAMPLES as usize + dx;
+                    (0..3).for_each(|c| sum[c] += samples[at][c]);
+                }
+            }
+            let grain = style.grain * random.bell();
+            for s in sum {
+                let v = s / (SAMPLES * SAMPLES) as f32 + grain + 0.3 * style.grain * random.bell();
+                rgb.push((v * 255.0 + 0.5).clamp(0.0, 255.0) as u8);
+            }
+        }
+    }
+    Picture::new(width, height, rgb).expect("three bytes a pixel")
+}
+
+/// What the shapes of one picture have in common.
+struct Style {
+    /// Mean and spread of brightness, 0 to 1.
+    level: f32,
+    spread: f32,
+    /// Colour of the light, per channel.
+    light: [f32; 3],
+    /// Spread of the two colour differences.
+    colour: f32,
+    /// Part of the shapes that are strongly coloured, that are black, that are white.
+    vivid: f32,
+    black: f32,
+    white: f32,
+    /// Radius of the smallest shape, in samples.
+    least_radius: f32,
+    /// Noise of each pixel.
+    grain: f32,
+}
+
+impl Style {
+    fn of(random: &mut SplitMix64) -> Self {
+        let warmth = 0.12 * random.bell();
+        // Most pictures have little of something extreme, a few have much.
+        let seldom = |random: &mut SplitMix64, most: f32| {
+            let u = random.unit();
+            0.02 + most * u * u * u
+        };
+        Self {
+            level: random.range(0.3, 0.62),
+            spread: random.range(0.14, 0.32),
+            light: [1.0 + warmth, 1.0 + 0.04 * random.bell(), 1.0 - warmth],
+            colour: random.range(0.02, 0.10),
+            vivid: seldom(random, 0.4),
+            black: seldom(random, 0.2),
+            white: seldom(random, 0.2),
+            least_radius: random.range(LEAST_RADIUS[0], LEAST_RADIUS[1]),
+            grain: random.range(0.002, 0.02),
+        }
+    }
+
+    /// Colour of a shape.
+    fn colour(&self, random: &mut SplitMix64) -> [f32; 3] {
+        let kind = random.unit();
+        let rgb = if kind < self.black {
+            [random.range(0.0, 0.06); 3]
+        } else if kind < self.black + self.white {
+            [random.range(0.94, 1.08); 3]
+        } else if kind < self.black + self.white + self.vivid {
+            // A hue at full strength: one channel high, one low, one anywhere between.
+            let (low, high) = (random.range(0.0, 0.2), random.range(0.5, 1.05));
+            let middle = random.range(low, high);
+            let orders = [
+                [0, 1, 2],
+                [0, 2, 1],
+                [1, 0, 2],
+                [1, 2, 0],
+                [2, 0, 1],
+                [2, 1, 0],
+            ];
+            let order = orders[(random.next_u64() % 6) as usize];
+            let mut rgb = [0.0; 3];
+            (0..3).for_each(|i| rgb[order[i]] = [high, middle, low][i]);
+            return rgb;
+        } else {
+            // Brightness, blue against yellow, red against green: in photographs nearly independent.
+            let y = self.level + self.spread * random.bell();
+            let (by, rg) = (
+                self.colour * random.bell(),
+                0.5 * self.colour * random.bell(),
+            );
+            [y + by * 0.6 + rg, y + by * 0.3 - rg, y - by]
+        };
+        [0, 1, 2].map(|c| rgb[c] * self.light[c])
+    }
+}
+
+/// One opaque shape, in samples.
+struct Leaf {
+    centre: [f32; 2],
+    /// Direction of the first axis, a unit vector.
+    axis: [f32; 2],
+    /// Half lengths of the axes.
+    half: [f32; 2],
+    boxed: bool,
+    colour: [f32; 3],
+    /// Change of brightness from the centre to the end of each axis: shading.
+    slope: [f32; 2],
+    texture: Texture,
+}
+
+/// Fine structure of a surface, added to its brightness.
+#[derive(Clone, Copy)]
+enum Texture {
+    Smooth,
+    /// Waves across the first axis: strength, samples a wave.
+    Stripes(f32, f32),
+    /// Random blotches of two sizes: strength, samples a blotch, seed.
+    Blotches(f32, f32, u64),
+}
+
+impl Leaf {
+    fn of(width: f32, height: f32, style: &Style, random: &mut SplitMix64) -> Self {
+        // Radius by inverting the cumulative distribution of r^-3 between the bounds.
+        let least = style.least_radius;
+        let most = (0.6 * width.max(height)).max(least);
+        let (a, b) = (1.0 / (least * least), 1.0 / (most * most));
+        let radius = 1.0 / (a + (b - a) * random.unit()).sqrt();
+        let round = random.chance(0.55);
+        let stretch = if round {
+            1.0
+        } else {
+            random.range(1.0, 3.0).sqrt()
+        };
+        let texture = match random.unit() {
+            u if u < 0.45 => Texture::Smooth,
+            u if u < 0.65 => {
+                Texture::Stripes(random.range(0.02, 0.2), random.range(3.0, 4.0 + radius))
+            }
+            _ => Texture::Blotches(
+                random.range(0.02, 0.2),
+                random.range(2.0, 3.0 + radius / 2.0),
+                random.next_u64(),
+            ),
+        };
+        Self {
+            centre: [
+                random.range(-radius, width + radius),
+                random.range(-radius, height + radius),
+            ],
+            axis: direction(random),
+            half: [radius * stretch, radius / stretch],
+            boxed: !round && random.chance(0.6),
+            colour: style.colour(random),
+            slope: [0.12 * random.bell(), 0.12 * random.bell()],
+            texture,
+        }
+    }
+
+    /// Colour at a sample, or `None` outside.
+    fn at(&self, x: f32, y: f32) -> Option<[f32; 3]> {
+        let (dx, dy) = (x - self.centre[0], y - self.centre[1]);
+        let (u, v) = (
+            dx * self.axis[0] + dy * self.axis[1],
+            dy * self.axis[0] - dx * self.axis[1],
+        );
+        let (s, t) = (u / self.half[0], v / self.half[1]);
+        let inside = if self.boxed {
+            s.abs().max(t.abs()) < 0.886
+        } else {
+            s * s + t * t < 1.0
+        };
+        if !inside {
+            return None;
+        }
+        let detail = match self.texture {
+            Texture::Smooth => 0.0,
+            Texture::Stripes(strength, wave) => strength * triangle(u / wave),
+            Texture::Blotches(strength, size, seed) => {
+                strength
+                    * (blotch(dx / size, dy / size, seed)
+                        + 0.5 * blotch(dx / size * 2.0, dy / size * 2.0, !seed))
+            }
+        };
+        let shade = 1.0 + self.slope[0] * s + self.slope[1] * t + detail;
+        Some(self.colour.map(|c| c * shade))
+    }
+}
+
+/// A unit vector, every direction alike.
+fn direction(random: &mut SplitMix64) -> [f32; 2] {
+    loop {
+        let (x, y) = (random.range(-1.0, 1.0), random.range(-1.0, 1.0));
+        let square = x * x + y * y;
+        if square > 0.01 && square < 1.0 {
+            let length = square.sqrt();
+            return [x / length, y / length];
+        }
+    }
+}
+
+/// A wave of period 1 between -1 and 1.
+fn triangle(x: f32) -> f32 {
+    4.0 * (x - (x + 0.5).floor()).abs() - 1.0
+}
+
+/// Smoothly interpolated random values on the integer grid, between -1 and 1.
+fn blotch(x: f32, y: f32, seed: u64) -> f32 {
+    let (fx, fy) = (x.floor(), y.floor());
+    let corner = |dx: i32, dy: i32| {
+        let (ix, iy) = (fx as i32 + dx, fy as i32 + dy);
+        SplitMix64::new(seed ^ ((ix as u32 as u64) << 32 | iy as u32 as u64)).range(-1.0, 1.0)
+    };
+    let smooth = |t: f32| t * t * (3.0 - 2.0 * t);
+    let (tx, ty) = (smooth(x - fx), smooth(y - fy));
+    let mix = |a: f32, b: f32, t: f32| a + (b - a) * t;
+    mix(
+        mix(corner(0, 0), corner(1, 0), tx),
+        mix(corner(0, 1), corner(1, 1), tx),
+        ty,
+    )
+}
+
+/// Draws shapes from front to back, each only where nothing is yet, until hardly anything is bare.
+fn leaves(width: u32, height: u32, style: &Style, random: &mut SplitMix64) -> Vec<[f32; 3]> {
+    let (w, h) = (width as usize, height as usize);
+    let mut samples: Vec<Option<[f32; 3]>> = vec![None; w * h];
+    let mut bare = samples.len();
+    while bare > samples.len() / BARE {
+        let leaf = Leaf::of(width as f32, height as f32, style, random);
+        // No point of a shape is farther from its centre than this, for the box's corners too.
+        let reach = leaf.half[0].max(leaf.half[1]) * 1.26;
+        let span = |centre: f32, len: usize| {
+            // `as` saturates at 0.
+            let from = (centre - reach).floor() as usize;
+            from.min(len)..((centre + reach).ceil().max(0.0) as usize + 1).min(len)
+        };
+        for y in span(leaf.centre[1], h) {
+            for x in span(leaf.centre[0], w) {
+                let sample = &mut samples[y * w + x];
+                if sample.is_none() {
+                    *sample = leaf.at(x as f32, y as f32);
+                    bare -= sample.is_some() as usize;
+                }
+            }
+        }
+    }
+    let background = style.colour(random);
+    samples
+        .into_iter()
+        .map(|s| s.unwrap_or(background))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sha2::{Digest, Sha256};
+
+    #[test]
+    fn the_same_bytes_everywhere() {
+        let hash: String = Sha256::digest(picture(64, 48, 3).rgb())
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
+        assert_eq!(
+            hash,
+            "c766d4bec530f513f50e39581e6cf2d61335a93693cead178fde35a03f86f3e3"
+        );
+        assert_ne!(picture(64, 48, 3), picture(64, 48, 4));
+    }
+
+    #[test]
+    fn any_size() {
+        for (w, h) in [(0, 0), (1, 1), (3, 100), (100, 2)] {
+            let p = picture(w, h, 1);
+            assert_eq!((p.width(), p.height()), (w.max(1), h.max(1)));
+        }
+    }
+
+    /// What photographs have: all brightnesses, correlated channels, neighbours alike but edges too.
+    #[test]
+    fn statistics_like_photographs() {
+        let (mut dark, mut bright, mut vivid, mut count) = (0, 0, 0, 0);
+        let (mut corr, mut near, mut far) = (0.0, 0.0, 0.0);
+        let n = 12;
+        for seed in 0..n {
+            let p = picture(96, 96, seed);
+            let luma: Vec<f32> = p
+                .rgb()
+                .chunks(3)
+                .map(|v| v.iter().map(|&v| v as f32).sum::<f32>() / 3.0)
+                .collect();
+            for v in p.rgb().chunks(3) {
+                let (low, high) = (v.iter().min().unwrap(), v.iter().max().unwrap());
+                dark += (*high < 20) as u32;
+                bright += (*low > 235) as u32;
+                vivid += (high - low > 100) as u32;
+                count += 1;
+            }
+            let red: Vec<f32> = p.rgb().chunks(3).map(|v| v[0] as f32).collect();
+            let blue: Vec<f32> = p.rgb().chunks(3).map(|v| v[2] as f32).collect();
+            corr += correlation(&red, &blue);
+            near += correlation(&luma[..luma.len() - 1], &luma[1..]);
+            far += correlation(&luma[..luma.len() - 24 * 96], &luma[24 * 96..]);
+        }
+        let part = |n: u32| n as f32 / count as f32;
+        assert!((0.01..0.2).contains(&part(dark)), "dark {}", part(dark));
+        assert!(
+            (0.01..0.2).contains(&part(bright)),
+            "bright {}",
+            part(bright)
+        );
+        assert!((0.02..0.3).contains(&part(vivid)), "vivid {}", part(vivid));
+        let mean = |v: f32| v / n as f32;
+        assert!(
+            (0.5..0.95).contains(&mean(corr)),
+            "red and blue {}",
+            mean(corr)
+        );
+        assert!(
+            (0.75..0.99).contains(&mean(near)),
+            "neighbours {}",
+            mean(near)
+        );
+        assert!(
+            (0.0..0.5).contains(&mean(far)),
+            "24 pixels apart {}",
+            mean(far)
+        );
+    }
+
+    fn correlation(a: &[f32], b: &[f32]) -> f32 {
+        let mean = |v: &[f32]| v.iter().sum::<f32>() / v.len() as f32;
+        let (ma, mb) = (mean(a), mean(b));
+        let dot = |x: &[f32], mx: f32, y: &[f32], my: f32| {
+            x.iter()
+                .zip(y)
+                .map(|(x, y)| (x - mx) * (y - my))
+                .sum::<f32>()
+        };
+        dot(a, ma, b, mb) / (dot(a, ma, a, ma) * dot(b, mb, b, mb)).sqrt()
+    }
+}

@@ -1,0 +1,228 @@
+//! The float network between import and the `.edge` file: NHWC, batch 1, one small set of ops.
+//!
+//! Importers build a [`Graph`] with [`Graph::push`], which derives and checks every shape; passes
+//! rewrite it; the quantizer and the writer read it. Knows nothing of files.
+
+mod shape;
+
+pub use edge_runtime::model::{Activation, Shape, Window};
+
+/// Index of a node in [`Graph::nodes`].
+pub type NodeId = usize;
+
+/// A network: nodes in topological order, node 0 is the input.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    /// Nodes; every input of a node comes before it.
+    pub nodes: Vec<Node>,
+    /// The node whose value is the network's answer (logits for a classifier).
+    pub output: NodeId,
+}
+
+/// One operation and its result.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Name in the source network (unique).
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// What it reads.
+    pub inputs: Vec<NodeId>,
+    /// Shape of the result.
+    pub shape: Shape,
+}
+
+/// Weights of a convolution.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConvWeights {
+    /// The window.
+    pub window: Window,
+    /// Channel groups.
+    pub groups: usize,
+    /// Output channels.
+    pub out_channels: usize,
+    /// OHWI: `[out_channels][kernel rows][kernel columns][input channels / groups]`.
+    pub weights: Vec<f32>,
+    /// One per output channel.
+    pub bias: Vec<f32>,
+    /// Fused into the layer (by a pass; importers leave `None`).
+    pub activation: Activation,
+    /// Mean and standard deviation of each output channel before the activation, known from a batch
+    /// norm that was folded in.
+    pub statistics: Option<Vec<ChannelStatistics>>,
+}
+
+/// What training saw of one channel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ChannelStatistics {
+    /// Mean.
+    pub mean: f32,
+    /// Standard deviation.
+    pub std: f32,
+}
+
+/// `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, per channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchNorm {
+    /// Scale.
+    pub gamma: Vec<f32>,
+    /// Offset.
+    pub beta: Vec<f32>,
+    /// Running mean.
+    pub mean: Vec<f32>,
+    /// Running variance.
+    pub variance: Vec<f32>,
+    /// Added to the variance.
+    pub epsilon: f32,
+}
+
+/// An operation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// The network's input, already normalized.
+    Input,
+    /// Convolution. A fully connected layer is a convolution whose window covers its whole input.
+    Conv(ConvWeights),
+    /// Batch normalization; the `fold` pass removes it.
+    BatchNorm(BatchNorm),
+    /// Element by element.
+    Activation(Activation),
+    /// Maximum over a window (dilation 1); padding never wins.
+    MaxPool(Window),
+    /// Mean over a window (dilation 1).
+    AvgPool {
+        /// The window.
+        window: Window,
+        /// True if padding counts in the divisor.
+        count_padding: bool,
+    },
+    /// Sum of two tensors of one shape.
+    Add,
+    /// Concatenation along channels.
+    Concat,
+    /// A strided part of the input, see `edge_runtime::model::Op::Slice`.
+    Slice {
+        /// First row, column, channel.
+        start: [u32; 3],
+        /// Step of rows and columns.
+        step: [u32; 2],
+        /// Shape of the result.
+        shape: Shape,
+    },
+    /// Zeros around the input.
+    Pad {
+        /// Rows, columns, channels before.
+        before: [u32; 3],
+        /// Rows, columns, channels after.
+        after: [u32; 3],
+    },
+    /// Over all elements; only as the last node. A pass removes it, because the head gives logits.
+    Softmax,
+}
+
+impl Op {
+    /// Short name for messages and tables.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Input => "input",
+            Op::Conv(_) => "conv",
+            Op::BatchNorm(_) => "batch-norm",
+            Op::Activation(_) => "activation",
+            Op::MaxPool(_) => "max-pool",
+            Op::AvgPool { .. } => "avg-pool",
+            Op::Add => "add",
+            Op::Concat => "concat",
+            Op::Slice { .. } => "slice",
+            Op::Pad { .. } => "pad",
+            Op::Softmax => "softmax",
+        }
+    }
+}
+
+/// A node that does not fit its inputs.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("node '{node}' ({op}): {problem}")]
+pub struct GraphError {
+    /// Name of the node.
+    pub node: String,
+    /// Its operation.
+    pub op: &'static str,
+    /// What is wrong, with shapes.
+    pub problem: String,
+}
+
+impl Graph {
+    /// A graph with nothing but its input.
+    pub fn new(input: Shape) -> Self {
+        let node = Node {
+            name: "input".into(),
+            op: Op::Input,
+            inputs: vec![],
+            shape: input,
+        };
+        Self {
+            nodes: vec![node],
+            output: 0,
+        }
+    }
+
+    /// Appends a node, makes it the output, and returns its number.
+    pub fn push(
+        &mut self,
+        name: impl Into<String>,
+        op: Op,
+        inputs: &[NodeId],
+    ) -> Result<NodeId, GraphError> {
+        let name = name.into();
+        let shapes: Vec<Shape> = inputs.iter().map(|&i| self.nodes[i].shape).collect();
+        let shape = shape::infer(&op, &shapes).map_err(|problem| GraphError {
+            node: name.clone(),
+            op: op.name(),
+            problem,
+        })?;
+        self.nodes.push(Node {
+            name,
+            op,
+            inputs: inputs.to_vec(),
+            shape,
+        });
+        self.output = self.nodes.len() - 1;
+        Ok(self.output)
+    }
+
+    /// Shape of the input.
+    pub fn input_shape(&self) -> Shape {
+        self.nodes[0].shape
+    }
+
+    /// How many nodes read each node; the output counts once more.
+    pub fn uses(&self) -> Vec<usize> {
+        let mut uses = vec![0; self.nodes.len()];
+        for &i in self.nodes.iter().flat_map(|n| &n.inputs) {
+            uses[i] += 1;
+        }
+        uses[self.output] += 1;
+        uses
+    }
+
+    /// Number of trained parameters: weights, biases, batch-norm gamma and beta. A bias that is zero
+    /// everywhere stands for none.
+    pub fn parameters(&self) -> u64 {
+        let bias = |bias: &[f32]| if bias.iter().any(|b| *b != 0.0) { bias.len() } else { 0 };
+        let count = |op: &Op| match op {
+            Op::Conv(c) => c.weights.len() + bias(&c.bias),
+            Op::BatchNorm(b) => b.gamma.len() + b.beta.len(),
+            _ => 0,
+        };
+        self.nodes.iter().map(|n| count(&n.op) as u64).sum()
+    }
+
+    /// Multiply-accumulate operations of one inference.
+    pub fn macs(&self) -> u64 {
+        let count = |n: &Node| match &n.op {
+            Op::Conv(c) => (n.shape.len() * c.weights.len() / c.out_channels) as u64,
+            _ => 0,
+        };
+        self.nodes.iter().map(count).sum()
+    }
+}

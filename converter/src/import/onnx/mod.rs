@@ -1,0 +1,172 @@
+//! ONNX models, opset 7 to 21, into a float graph.
+//!
+//! The protobuf is walked node by node; [`ops`] has one handler per operator. A value is either known at
+//! import (a [`tensor::Tensor`], folded on the way) or an activation: a node of the graph under a view
+//! of dimensions ([`value::Act`]), so that Flatten, Reshape and Transpose cost nothing. Nodes that the
+//! output does not need are never looked at. Knows nothing of passes, quantization or files to write.
+
+mod attributes;
+mod context;
+mod external;
+mod input;
+mod live;
+mod ops;
+#[cfg(test)]
+mod reference;
+mod tensor;
+#[cfg(test)]
+mod tests;
+mod value;
+mod window;
+
+use super::ImportError;
+use crate::graph::Graph;
+use context::Context;
+use external::External;
+use prost::Message;
+use std::collections::HashSet;
+use std::path::Path;
+use tensor::Tensor;
+use tract_onnx::pb;
+use value::Value;
+
+const OLDEST_OPSET: i64 = 7;
+const NEWEST_OPSET: i64 = 21;
+
+/// An ONNX model as a graph.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The network; its output is what enters the final softmax, if there is one. ONNX's NCHW became NHWC.
+    pub graph: Graph,
+    /// The model's name for its input.
+    pub input_name: String,
+    /// The model's name for its output.
+    pub output_name: String,
+    /// True if the model ended in a Softmax or LogSoftmax, which was left out.
+    pub softmax: bool,
+    /// Version of the operator set.
+    pub opset: i64,
+    /// What wrote the file, as it says.
+    pub producer: String,
+    /// What a user should know, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// Imports the model at `path`; weights in files beside it are found.
+pub fn read(path: &Path) -> Result<Imported, ImportError> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path)
+        .map_err(|e| ImportError::new(format!("cannot be read: {e}")).file(&name))?;
+    let folder = path.parent().map(Path::to_path_buf);
+    import(decode(&bytes), External::new(folder)).map_err(|e| e.file(name))
+}
+
+/// Imports a model in memory; `name` is for messages. It must hold all its weights.
+pub fn read_bytes(bytes: &[u8], name: &str) -> Result<Imported, ImportError> {
+    import(decode(bytes), External::new(None)).map_err(|e| e.file(name))
+}
+
+fn decode(bytes: &[u8]) -> Result<pb::ModelProto, ImportError> {
+    if bytes.is_empty() {
+        return Err(ImportError::new("the file is empty").hint("export or fetch the model again"));
+    }
+    if bytes.starts_with(b"version https://git-lfs") {
+        return Err(
+            ImportError::new("a Git LFS pointer, not the model itself").hint("run git lfs pull")
+        );
+    }
+    let head = &bytes[..bytes.len().min(256)];
+    if head
+        .iter()
+        .all(|b| (b' '..=b'~').contains(b) || b.is_ascii_whitespace())
+    {
+        return Err(ImportError::new("a text file, not an ONNX model")
+            .hint("expected the binary that exporters write"));
+    }
+    pb::ModelProto::decode(bytes).map_err(|e| {
+        ImportError::new(format!("not an ONNX model, or truncated or damaged: {e}"))
+            .hint("export or fetch the model again")
+    })
+}
+
+fn import(
+    model: Result<pb::ModelProto, ImportError>,
+    external: External,
+) -> Result<Imported, ImportError> {
+    let model = model?;
+    let no_graph = || {
+        ImportError::new("no network in the file: not an ONNX model, or truncated")
+            .hint("export or fetch the model again")
+    };
+    let mut proto = model
+        .graph
+        .filter(|g| !g.node.is_empty())
+        .ok_or_else(no_graph)?;
+    let standard = |domain: &str| domain.is_empty() || domain == "ai.onnx";
+    let opset = model
+        .opset_import
+        .iter()
+        .find(|o| standard(&o.domain))
+        .map_or(0, |o| o.version);
+    let mut warnings = vec![];
+    if opset < OLDEST_OPSET {
+        return Err(
+            ImportError::new(format!("opset {opset} is older than {OLDEST_OPSET}"))
+                .hint("export the model again with opset 13 to 17"),
+        );
+    }
+    if opset > NEWEST_OPSET {
+        warnings.push(format!(
+            "opset {opset} is newer than {NEWEST_OPSET}, the newest that is tested"
+        ));
+    }
+    let [output, more @ ..] = &proto.output[..] else {
+        return Err(ImportError::new("the model has no output").hint("the file is damaged"));
+    };
+    if !more.is_empty() {
+        let names: Vec<&str> = more.iter().map(|o| o.name.as_str()).collect();
+        warnings.push(format!(
+            "only the first output, '{}', is imported; left out: {}",
+            output.name,
+            names.join(", ")
+        ));
+    }
+    let output = output.name.clone();
+    let live = live::find(&proto, &output)?;
+    let mut constants = vec![];
+    for tensor in std::mem::take(&mut proto.initializer) {
+        if live.uses.contains_key(&tensor.name) {
+            let name = tensor.name.clone();
+            constants.push((name, Tensor::decode(tensor, &external)?));
+        }
+    }
+    let names: HashSet<&str> = constants.iter().map(|(n, _)| n.as_str()).collect();
+    let input = input::find(&proto, &live, &names, &mut warnings)?;
+    let mut context = Context::new(
+        input.shape,
+        opset,
+        input.batch,
+        external,
+        live.uses,
+        warnings,
+    );
+    for (name, tensor) in constants {
+        context.define(name, Value::Const(tensor));
+    }
+    context.define(input.name.clone(), Value::Act(input.act));
+    for index in live.nodes {
+        context.run(&proto.node[index])?;
+    }
+    let (graph, softmax, warnings) = context.finish(&output)?;
+    Ok(Imported {
+        graph,
+        input_name: input.name,
+        output_name: output,
+        softmax,
+        opset,
+        producer: format!("{} {}", model.producer_name, model.producer_version)
+            .trim()
+            .to_string(),
+        warnings,
+    })
+}

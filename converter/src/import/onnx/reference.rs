@@ -1,0 +1,164 @@
+//! For tests: evaluates a graph as its definition says, with nothing shared with the engine's kernels.
+
+use crate::graph::{Graph, Node, Op, Shape, Window};
+use std::collections::HashMap;
+
+/// The value of the graph's output for `input` (HWC).
+pub fn evaluate(graph: &Graph, input: &[f32]) -> Vec<f32> {
+    assert_eq!(input.len(), graph.input_shape().len());
+    let mut uses = graph.uses();
+    let mut values: HashMap<usize, Vec<f32>> = HashMap::from([(0, input.to_vec())]);
+    for (id, node) in graph.nodes.iter().enumerate().skip(1) {
+        let inputs: Vec<(&[f32], Shape)> = node
+            .inputs
+            .iter()
+            .map(|i| (&values[i][..], graph.nodes[*i].shape))
+            .collect();
+        let value = compute(node, &inputs);
+        assert_eq!(value.len(), node.shape.len(), "{}", node.name);
+        values.insert(id, value);
+        for i in &node.inputs {
+            uses[*i] -= 1;
+            if uses[*i] == 0 {
+                values.remove(i);
+            }
+        }
+    }
+    values.remove(&graph.output).unwrap()
+}
+
+fn compute(node: &Node, inputs: &[(&[f32], Shape)]) -> Vec<f32> {
+    let (x, from) = inputs[0];
+    let to = node.shape;
+    let channels = from.c as usize;
+    match &node.op {
+        Op::Input => unreachable!(),
+        Op::Conv(c) => {
+            let (og, ig) = (c.out_channels / c.groups, channels / c.groups);
+            let area = (c.window.kernel[0] * c.window.kernel[1]) as usize;
+            // [group][tap][input][output]: the inner loop runs over outputs.
+            let mut turned = vec![0.0; c.weights.len()];
+            for (i, w) in c.weights.iter().enumerate() {
+                let (o, tap, input) = (i / (area * ig), i / ig % area, i % ig);
+                turned[((o / og * area + tap) * ig + input) * og + o % og] = *w;
+            }
+            let mut out = vec![];
+            for_windows(&c.window, from, to, |taps| {
+                let mut sums = c.bias.clone();
+                for &(tap, at) in taps {
+                    for (i, &v) in x[at..at + channels].iter().enumerate() {
+                        let group = i / ig;
+                        let row = &turned[((group * area + tap) * ig + i % ig) * og..][..og];
+                        for (s, w) in sums[group * og..][..og].iter_mut().zip(row) {
+                            *s += v * w;
+                        }
+                    }
+                }
+                out.extend(sums);
+            });
+            out
+        }
+        Op::BatchNorm(b) => {
+            let apply = |(i, v): (usize, &f32)| {
+                let c = i % channels;
+                b.gamma[c] * (v - b.mean[c]) / (b.variance[c] + b.epsilon).sqrt() + b.beta[c]
+            };
+            x.iter().enumerate().map(apply).collect()
+        }
+        Op::Activation(a) => x.iter().map(|&v| a.apply(v)).collect(),
+        Op::MaxPool(window) => {
+            let mut out = vec![];
+            for_windows(window, from, to, |taps| {
+                out.extend((0..channels).map(|c| {
+                    taps.iter()
+                        .map(|t| x[t.1 + c])
+                        .fold(f32::NEG_INFINITY, f32::max)
+                }));
+            });
+            out
+        }
+        Op::AvgPool {
+            window,
+            count_padding,
+        } => {
+            let mut out = vec![];
+            for_windows(window, from, to, |taps| {
+                let n = if *count_padding {
+                    (window.kernel[0] * window.kernel[1]) as usize
+                } else {
+                    taps.len()
+                };
+                out.extend(
+                    (0..channels).map(|c| taps.iter().map(|t| x[t.1 + c]).sum::<f32>() / n as f32),
+                );
+            });
+            out
+        }
+        Op::Add => x.iter().zip(inputs[1].0).map(|(a, b)| a + b).collect(),
+        Op::Concat => {
+            let mut out = vec![];
+            for place in 0..(to.h * to.w) as usize {
+                for (v, s) in inputs {
+                    out.extend_from_slice(&v[place * s.c as usize..][..s.c as usize]);
+                }
+            }
+            out
+        }
+        Op::Slice { start, step, .. } => each(to, |h, w, c| {
+            at(
+                x,
+                from,
+                start[0] + h * step[0],
+                start[1] + w * step[1],
+                start[2] + c,
+            )
+        }),
+        Op::Pad { before, .. } => each(to, |h, w, c| {
+            let inside = h >= before[0] && w >= before[1] && c >= before[2];
+            if inside {
+                at(x, from, h - before[0], w - before[1], c - before[2])
+            } else {
+                0.0
+            }
+        }),
+        Op::Softmax => {
+            let e: Vec<f32> = x.iter().map(|v| v.exp()).collect();
+            e.iter().map(|v| v / e.iter().sum::<f32>()).collect()
+        }
+    }
+}
+
+/// The element, or zero outside.
+fn at(x: &[f32], s: Shape, h: u32, w: u32, c: u32) -> f32 {
+    if h < s.h && w < s.w && c < s.c {
+        x[((h * s.w + w) * s.c + c) as usize]
+    } else {
+        0.0
+    }
+}
+
+fn each(s: Shape, f: impl Fn(u32, u32, u32) -> f32) -> Vec<f32> {
+    (0..s.len() as u32)
+        .map(|i| f(i / s.c / s.w, i / s.c % s.w, i % s.c))
+        .collect()
+}
+
+/// For each place of the output: the taps that fall inside, as (number of the tap, first element there).
+fn for_windows(window: &Window, from: Shape, to: Shape, mut f: impl FnMut(&[(usize, usize)])) {
+    let mut taps = vec![];
+    for place in 0..to.h * to.w {
+        taps.clear();
+        for tap in 0..window.kernel[0] * window.kernel[1] {
+            let position = |axis: usize, out: u32, k: u32| {
+                (out * window.stride[axis] + k * window.dilation[axis])
+                    .checked_sub(window.pad_before[axis])
+            };
+            let y = position(0, place / to.w, tap / window.kernel[1]).filter(|&y| y < from.h);
+            let x = position(1, place % to.w, tap % window.kernel[1]).filter(|&x| x < from.w);
+            if let (Some(y), Some(x)) = (y, x) {
+                taps.push((tap as usize, ((y * from.w + x) * from.c) as usize));
+            }
+        }
+        f(&taps);
+    }
+}

@@ -1,0 +1,285 @@
+//! The shared models; skipped aloud unless the environment variable GRAFT_SHARED names their folder.
+
+use super::super::reference::evaluate;
+use super::super::{External, Imported, decode, import, pb, read};
+use crate::graph::{Op, Shape};
+use crate::import::values::chunks;
+use std::path::{Path, PathBuf};
+
+fn shared() -> Option<PathBuf> {
+    let folder = std::env::var_os("GRAFT_SHARED").map(|f| Path::new(&f).join("data"));
+    if folder.is_none() {
+        eprintln!("skipped: GRAFT_SHARED does not name the shared folder");
+    }
+    folder
+}
+
+/// The f32 numbers of a `.npy` file.
+fn npy(path: &Path) -> Vec<f32> {
+    let bytes = std::fs::read(path).unwrap();
+    let header = u16::from_le_bytes([bytes[8], bytes[9]]) as usize;
+    assert!(String::from_utf8_lossy(&bytes[..header]).contains("'<f4'"));
+    chunks(&bytes[10 + header..], f32::from_le_bytes)
+}
+
+fn load(folder: &Path, name: &str) -> Imported {
+    read(&folder.join("models").join(name)).unwrap_or_else(|e| panic!("{e}"))
+}
+
+#[test]
+fn sizes_are_the_published_ones() {
+    let Some(folder) = shared() else { return };
+    // Name, MACs in the unit of the second number, input, classes, softmax.
+    let expected = [
+        ("resnet20_cifar10.onnx", 40.6, 1e6, (32, 3), 10, false),
+        ("resnet56_cifar10.onnx", 125.5, 1e6, (32, 3), 10, false),
+        ("mlperf-tiny/resnet8.onnx", 12.5, 1e6, (32, 3), 10, true),
+        (
+            "mlperf-tiny/vww_mobilenet_v1_025_96.onnx",
+            7.49,
+            1e6,
+            (96, 3),
+            2,
+            true,
+        ),
+        (
+            "onnx-light/light_vgg19.onnx",
+            19.6,
+            1e9,
+            (224, 3),
+            1000,
+            true,
+        ),
+        (
+            "onnx-light/light_squeezenet.onnx",
+            349.0,
+            1e6,
+            (224, 3),
+            1000,
+            true,
+        ),
+        (
+            "onnx-light/light_resnet50.onnx",
+            4.09,
+            1e9,
+            (224, 3),
+            1000,
+            true,
+        ),
+        (
+            "onnx-light/light_densenet121.onnx",
+            2.83,
+            1e9,
+            (224, 3),
+            1000,
+            false,
+        ),
+        (
+            "onnx-light/light_inception_v2.onnx",
+            2.02,
+            1e9,
+            (224, 3),
+            1000,
+            true,
+        ),
+    ];
+    for (name, macs, unit, (side, channels), classes, softmax) in expected {
+        let model = load(&folder, name);
+        let found = model.graph.macs() as f64 / unit;
+        // The last digit given is rounded.
+        let digits = format!("{macs}").split('.').nth(1).map_or(0, str::len) as i32;
+        assert!(
+            (found - macs).abs() <= 0.5001 * 10f64.powi(-digits),
+            "{name}: {found}, not {macs}"
+        );
+        assert_eq!(
+            model.graph.input_shape(),
+            Shape::new(side, side, channels),
+            "{name}"
+        );
+        assert_eq!(
+            model.graph.nodes[model.graph.output].shape,
+            Shape::new(1, 1, classes),
+            "{name}"
+        );
+        assert_eq!(model.softmax, softmax, "{name}");
+        assert!(model.warnings.is_empty(), "{name}: {:?}", model.warnings);
+        let mut names: Vec<&str> = model.graph.nodes.iter().map(|n| n.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(
+            names.len(),
+            model.graph.nodes.len(),
+            "{name}: names are not unique"
+        );
+    }
+}
+
+#[test]
+fn parameters_of_the_residual_networks() {
+    let Some(folder) = shared() else { return };
+    for (name, parameters) in [
+        ("resnet20_cifar10.onnx", 0.27e6),
+        ("resnet56_cifar10.onnx", 0.85e6),
+    ] {
+        let graph = load(&folder, name).graph;
+        // The bias that the graph gives every convolution is not in the network before a batch norm.
+        let zero = |n: &crate::graph::Node| match &n.op {
+            Op::Conv(c) if c.bias.iter().all(|&b| b == 0.0) => c.bias.len(),
+            _ => 0,
+        };
+        let found = graph.parameters() as f64 - graph.nodes.iter().map(zero).sum::<usize>() as f64;
+        assert!((found - parameters).abs() <= 0.005e6, "{name}: {found}");
+    }
+}
+
+#[test]
+fn logits_of_the_residual_networks() {
+    let Some(folder) = shared() else { return };
+    let records = std::fs::read(folder.join("reference/cifar10_test.bin")).unwrap();
+    for (name, count) in [("resnet20", 5), ("resnet56", 2)] {
+        let graph = load(&folder, &format!("{name}_cifar10.onnx")).graph;
+        let expected = npy(&folder.join(format!("reference/{name}_logits.npy")));
+        for (i, record) in records.chunks_exact(3073).take(count).enumerate() {
+            let pixel = |k: usize| {
+                let (place, c) = (k / 3, k % 3);
+                let v = f32::from(record[1 + c * 1024 + place]) / 255.0;
+                (v - [0.485, 0.456, 0.406][c]) / [0.229, 0.224, 0.225][c]
+            };
+            let logits = evaluate(&graph, &(0..3072).map(pixel).collect::<Vec<_>>());
+            for (found, expected) in logits.iter().zip(&expected[i * 10..]) {
+                assert!(
+                    (found - expected).abs() < 1e-4,
+                    "{name} record {i}: {found}, not {expected}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn probabilities_of_the_mlperf_networks() {
+    let Some(folder) = shared() else { return };
+    let check = |name: &str,
+                 graph: &crate::graph::Graph,
+                 input: &[f32],
+                 expected: &[f32],
+                 tolerance: f32| {
+        let logits = evaluate(graph, input);
+        let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let e: Vec<f32> = logits.iter().map(|v| (v - top).exp()).collect();
+        for (found, expected) in e.iter().map(|v| v / e.iter().sum::<f32>()).zip(expected) {
+            assert!(
+                (found - expected).abs() < tolerance,
+                "{name}: {found}, not {expected}"
+            );
+        }
+    };
+    let graph = load(&folder, "mlperf-tiny/resnet8.onnx").graph;
+    let expected = npy(&folder.join("reference/resnet8_float_probs.npy"));
+    let records = std::fs::read(folder.join("reference/cifar10_test.bin")).unwrap();
+    for (i, record) in records.chunks_exact(3073).take(5).enumerate() {
+        let input: Vec<f32> = (0..3072)
+            .map(|k| f32::from(record[1 + k % 3 * 1024 + k / 3]))
+            .collect();
+        check("resnet8", &graph, &input, &expected[i * 10..][..10], 1e-4);
+    }
+    let graph = load(&folder, "mlperf-tiny/vww_mobilenet_v1_025_96.onnx").graph;
+    let expected = npy(&folder.join("reference/vww_float_probs.npy"));
+    let pixels = std::fs::read(folder.join("reference/vww_inputs.npy")).unwrap();
+    let pixels = &pixels[pixels.len() - 20 * 96 * 96 * 3..];
+    for (i, picture) in pixels.chunks_exact(96 * 96 * 3).take(3).enumerate() {
+        let input: Vec<f32> = picture.iter().map(|&v| f32::from(v) / 255.0).collect();
+        check("vww", &graph, &input, &expected[i * 2..][..2], 1e-4);
+    }
+}
+
+/// Fills the weights as `onnx-light/random/fill.py` specifies.
+fn randomize(model: &mut pb::ModelProto) {
+    let graph = model.graph.as_mut().unwrap();
+    let mut filled = vec![];
+    let nodes = graph.node.iter().filter(|n| n.op_type == "ConstantOfShape");
+    for (k, node) in (0u64..).zip(nodes) {
+        let shape = graph
+            .initializer
+            .iter()
+            .find(|i| i.name == node.input[0])
+            .unwrap();
+        let dims: Vec<i64> = if shape.raw_data.is_empty() {
+            shape.int64_data.clone()
+        } else {
+            chunks(&shape.raw_data, i64::from_le_bytes)
+        };
+        let n: i64 = dims.iter().product();
+        let fan_in: i64 = dims.iter().skip(1).product();
+        let spread = (3.0 / fan_in as f64).sqrt() as f32;
+        let number = |i: u64| {
+            let mut z = ((k << 32).wrapping_add(i + 1)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            let u = ((z ^ (z >> 31)) >> 40) as f32 / (1 << 24) as f32;
+            if dims.len() >= 2 {
+                (2.0 * u - 1.0) * spread
+            } else {
+                0.75 + 0.5 * u
+            }
+        };
+        filled.push(super::build::floats(
+            &node.output[0],
+            &dims,
+            &(0..n as u64).map(number).collect::<Vec<_>>(),
+        ));
+    }
+    graph.node.retain(|n| n.op_type != "ConstantOfShape");
+    graph.initializer.extend(filled);
+}
+
+#[test]
+fn logits_of_random_weights() {
+    let Some(folder) = shared() else { return };
+    let folder = folder.join("models/onnx-light");
+    // The others need minutes with this evaluator.
+    for name in [
+        "light_squeezenet",
+        "light_inception_v2",
+        "light_densenet121",
+        "light_resnet50",
+    ] {
+        let mut proto =
+            decode(&std::fs::read(folder.join(format!("{name}.onnx"))).unwrap()).unwrap();
+        randomize(&mut proto);
+        let graph = import(Ok(proto), External::new(None))
+            .unwrap_or_else(|e| panic!("{e}"))
+            .graph;
+        let s = graph.input_shape();
+        let (area, n) = ((s.h * s.w) as usize, s.len());
+        let element =
+            |k: usize| ((k % s.c as usize * area + k / s.c as usize) as f64 / n as f64) as f32;
+        let found = evaluate(&graph, &(0..n).map(element).collect::<Vec<_>>());
+        let expected = npy(&folder.join(format!("random/{name}_logits.npy")));
+        assert_eq!(found.len(), expected.len());
+        let mean = expected.iter().sum::<f32>() / 1000.0;
+        let std = (expected.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / 1000.0).sqrt();
+        let worst = found
+            .iter()
+            .zip(&expected)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        assert!(worst < 1e-4 * std, "{name}: {worst} of {std}");
+    }
+}
+
+#[test]
+fn what_the_graph_lacks_is_said_in_one_line() {
+    let Some(folder) = shared() else { return };
+    for (name, says) in [
+        ("bvlc_alexnet", "(LRN) of 1x96x54x54"),
+        ("inception_v1", "(LRN)"),
+        ("shufflenet", "(Transpose) of 1x4x28x56x56"),
+    ] {
+        let e = read(&folder.join(format!("models/onnx-light/light_{name}.onnx")))
+            .unwrap_err()
+            .to_string();
+        assert!(e.contains(says) && !e.contains('\n'), "{e}");
+    }
+}

@@ -1,0 +1,43 @@
+//! PyTorch checkpoints (`.pth`, `.pt`, `.bin`): the zip form and the legacy stream.
+//!
+//! A checkpoint is a Python pickle, a little program. It is read here by [`pickle`], which can build
+//! plain data and execute nothing. Knows no architecture: it gives names and tensors.
+
+mod archive;
+mod legacy;
+mod pickle;
+mod tensors;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use super::{ImportError, StateDict};
+use std::path::Path;
+
+/// The tensors of the checkpoint at `path`, in PyTorch's names and order of dimensions.
+///
+/// Nested checkpoints (`{'state_dict': {...}}`) are unwrapped, the prefix `module.` that
+/// `DataParallel` adds to every name is taken off, what is no tensor is left out.
+pub fn read(path: &Path) -> Result<StateDict, ImportError> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path)
+        .map_err(|e| ImportError::new(format!("cannot be read: {e}")).file(&name))?;
+    read_bytes(&bytes, &name)
+}
+
+/// The tensors of a checkpoint in memory; `name` is for messages.
+pub fn read_bytes(bytes: &[u8], name: &str) -> Result<StateDict, ImportError> {
+    let result = match bytes {
+        [] => Err(ImportError::new("the file is empty").hint("fetch it again")),
+        [b'P', b'K', ..] => archive::read(bytes),
+        [0x80, ..] => legacy::read(bytes),
+        _ if bytes.starts_with(b"version https://git-lfs") => {
+            Err(ImportError::new("a Git LFS pointer, not the file itself").hint("run git lfs pull"))
+        }
+        _ => Err(
+            ImportError::new("not a PyTorch checkpoint (neither zip nor pickle)")
+                .hint("expected a file written by torch.save"),
+        ),
+    };
+    result.map_err(|e| e.file(name))
+}

@@ -1,0 +1,85 @@
+//! Writes a float model.
+
+use super::{LowerError, Lowering, depthwise_layout, head, is_depthwise};
+use crate::graph::{Graph, Op as Node};
+use edge_runtime::head::file::{NewData, NewHead, Pool};
+use edge_runtime::model::write::Writer;
+use edge_runtime::model::{
+    Activation, AlignedBytes, Blob, ConvData, DType, Layer, Manifest, MapFunction, Op, Quant, Trunk,
+};
+
+/// The file of `graph` in float. `labels` are kept if there is one line per class.
+pub fn write(graph: &Graph, manifest: &Manifest<'_>, labels: &str) -> Result<AlignedBytes, LowerError> {
+    let lowering = Lowering::new(graph, DType::F32.size())?;
+    let mut writer = Writer::default();
+    for &id in &lowering.split.layers {
+        let node = &graph.nodes[id];
+        let inputs = lowering.inputs(id)?;
+        let op = layer_op(&mut writer, &node.op, graph.nodes[inputs[0]].shape.c, inputs.len());
+        writer.layer(&Layer {
+            name: &node.name,
+            op,
+            inputs: inputs.iter().map(|&i| lowering.operand(i, Quant::NONE)).collect(),
+            output: lowering.operand(id, Quant::NONE),
+        });
+    }
+    let trunk = Trunk {
+        dtype: DType::F32,
+        input: lowering.operand(0, Quant::NONE),
+        arena_bytes: lowering.plan.arena_bytes as u32,
+        layers: 0,
+    };
+    let pooled = lowering.split.head.is_some_and(|h| h.pool.is_some());
+    let pool = if pooled { Pool::Avg { multiplier: 0, shift: 1 } } else { Pool::Flatten };
+    let labels = head::fitting(labels, &lowering);
+    let head = head::record(&lowering, pool, Quant::NONE, Quant::NONE, labels).map(|(record, dense)| NewHead {
+        trunk_sha256: [0; 32],
+        record,
+        data: NewData::F32 { weights: &dense.weights, bias: &dense.bias },
+    });
+    Ok(writer.finish(manifest, trunk, head)?)
+}
+
+fn layer_op(writer: &mut Writer, op: &Node, in_channels: u32, inputs: usize) -> Op {
+    match op {
+        Node::Conv(conv) if is_depthwise(op, in_channels) => Op::DepthwiseConv {
+            window: conv.window,
+            data: ConvData::F32 {
+                weights: writer.blob(&depthwise_layout(&conv.weights, conv.out_channels)),
+                bias: writer.blob(&conv.bias),
+                activation: conv.activation,
+            },
+        },
+        Node::Conv(conv) => Op::Conv {
+            window: conv.window,
+            groups: conv.groups as u32,
+            data: ConvData::F32 {
+                weights: writer.blob(&conv.weights),
+                bias: writer.blob(&conv.bias),
+                activation: conv.activation,
+            },
+        },
+        Node::Activation(activation) => Op::Map { function: MapFunction::Activation(*activation) },
+        Node::MaxPool(window) => Op::MaxPool { window: *window },
+        Node::AvgPool { window, count_padding } => Op::AvgPool {
+            window: *window,
+            count_padding: *count_padding,
+            multipliers: Blob { offset: 0, len: 0 },
+            shift: 1,
+        },
+        Node::Add => Op::Add {
+            multipliers: [0; 2],
+            shift: 1,
+            clamp: [i8::MIN, i8::MAX],
+            activation: Activation::None,
+        },
+        Node::Concat => Op::Concat {
+            rescale: core::iter::repeat_n(edge_runtime::model::Rescale::ONE, inputs).collect(),
+        },
+        Node::Slice { start, step, .. } => Op::Slice { start: *start, step: *step },
+        Node::Pad { before, after } => Op::Pad { before: *before, after: *after },
+        Node::Input | Node::BatchNorm(_) | Node::Softmax => {
+            unreachable!("{} is not a layer of a simplified graph", op.name())
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The arena: which bytes each tensor lives in.
+//!
+//! The order of execution is given. Tensors are placed largest first, each at the lowest offset where no
+//! tensor alive at the same time lies (the greedy-by-size rule of TensorFlow Lite's planner). Additions
+//! and element-wise functions write over an input that dies there.
+
+use super::split::Split;
+use crate::graph::{Graph, NodeId, Op};
+use edge_runtime::model::align;
+
+/// Offsets of all tensors of the file (0: the input, `i + 1`: the output of layer `i`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// First byte of each tensor.
+    pub offsets: Vec<usize>,
+    /// Bytes of the arena, a multiple of 16.
+    pub arena_bytes: usize,
+    /// Per tensor: true if its layer's two inputs change places, so that the first can be overwritten.
+    pub swapped: Vec<bool>,
+}
+
+/// Several tensors that follow each other in the same bytes.
+struct Buffer {
+    len: usize,
+    first: usize,
+    last: usize,
+}
+
+/// Plans the trunk for elements of so many bytes.
+pub fn plan(graph: &Graph, split: &Split, element_bytes: usize) -> Plan {
+    let node_of = |tensor: usize| if tensor == 0 { 0 } else { split.layers[tensor - 1] };
+    let count = split.layers.len() + 1;
+    let last_use = last_uses(graph, split);
+
+    let mut buffers: Vec<Buffer> = Vec::new();
+    let mut buffer_of = vec![0; count];
+    let mut swapped = vec![false; count];
+    for tensor in 0..count {
+        let node = &graph.nodes[node_of(tensor)];
+        let dying = |id: &NodeId| last_use[split.tensor_of(*id)] == tensor;
+        let reused = match node.op {
+            Op::Activation(_) => node.inputs.iter().position(dying),
+            // An input that is added to itself cannot be overwritten.
+            Op::Add if node.inputs[0] != node.inputs[1] => node.inputs.iter().position(dying),
+            _ => None,
+        };
+        buffer_of[tensor] = match reused {
+            Some(i) => {
+                swapped[tensor] = i == 1;
+                let buffer = buffer_of[split.tensor_of(node.inputs[i])];
+                buffers[buffer].last = last_use[tensor];
+                buffer
+            }
+            None => {
+                let len = align(node.shape.len() * element_bytes);
+                buffers.push(Buffer { len, first: tensor, last: last_use[tensor] });
+                buffers.len() - 1
+            }
+        };
+    }
+    let places = place(&buffers);
+    let arena_bytes = buffers.iter().zip(&places).map(|(b, at)| at + b.len).max().unwrap_or(0);
+    let offsets = buffer_of.iter().map(|&b| places[b]).collect();
+    Plan { offsets, arena_bytes, swapped }
+}
+
+/// Per tensor, the tensor whose layer reads it last; the trunk's output is read after all.
+fn last_uses(graph: &Graph, split: &Split) -> Vec<usize> {
+    let mut last: Vec<usize> = (0..=split.layers.len()).collect();
+    for (layer, &id) in split.layers.iter().enumerate() {
+        for &input in &graph.nodes[id].inputs {
+            last[split.tensor_of(input)] = layer + 1;
+        }
+    }
+    last[split.layers.len()] = usize::MAX;
+    last
+}
+
+fn place(buffers: &[Buffer]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..buffers.len()).collect();
+    order.sort_by_key(|&b| (std::cmp::Reverse(buffers[b].len), buffers[b].first));
+    let mut places = vec![0; buffers.len()];
+    let mut placed: Vec<usize> = Vec::new();
+    for b in order {
+        let alive_with = |o: &&usize| buffers[**o].first <= buffers[b].last && buffers[b].first <= buffers[**o].last;
+        let mut taken: Vec<(usize, usize)> = placed
+            .iter()
+            .filter(alive_with)
+            .map(|&o| (places[o], places[o] + buffers[o].len))
+            .collect();
+        taken.sort_unstable();
+        let mut at = 0;
+        for (start, end) in taken {
+            if at + buffers[b].len <= start {
+                break;
+            }
+            at = at.max(end);
+        }
+        places[b] = at;
+        placed.push(b);
+    }
+    places
+}

@@ -1,0 +1,81 @@
+//! Where the trunk ends and the head begins.
+
+use crate::graph::{Graph, NodeId, Op};
+use edge_runtime::model::Activation;
+
+/// A graph parted into trunk and head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// Nodes of the trunk but the input, in order: layer `i` of the file is `layers[i]`.
+    pub layers: Vec<NodeId>,
+    /// The classifier, if the network ends in one.
+    pub head: Option<HeadNodes>,
+}
+
+/// The nodes of a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadNodes {
+    /// The global average pool before the classifier, if there is one.
+    pub pool: Option<NodeId>,
+    /// The fully connected layer.
+    pub dense: NodeId,
+}
+
+impl Split {
+    /// The file's number of a trunk node's result: 0 for the input, else its layer plus one.
+    ///
+    /// # Panics
+    /// If the node is not in the trunk.
+    pub fn tensor_of(&self, id: NodeId) -> usize {
+        match id {
+            0 => 0,
+            _ => self.layers.binary_search(&id).expect("node of the trunk") + 1,
+        }
+    }
+
+    /// The trunk's last node.
+    pub fn output(&self) -> NodeId {
+        *self.layers.last().unwrap_or(&0)
+    }
+}
+
+/// Finds the head: a fully connected last layer without activation, and the global average pool before it.
+pub fn split(graph: &Graph) -> Split {
+    let head = find_head(graph);
+    let end = match head {
+        Some(HeadNodes { pool: Some(pool), .. }) => graph.nodes[pool].inputs[0],
+        Some(HeadNodes { pool: None, dense }) => graph.nodes[dense].inputs[0],
+        None => graph.output,
+    };
+    let mut needed = vec![false; graph.nodes.len()];
+    needed[end] = true;
+    for id in (1..=end).rev() {
+        if needed[id] {
+            graph.nodes[id].inputs.iter().for_each(|&i| needed[i] = true);
+        }
+    }
+    let layers = (1..graph.nodes.len()).filter(|&id| needed[id]).collect();
+    Split { layers, head }
+}
+
+fn find_head(graph: &Graph) -> Option<HeadNodes> {
+    let dense = graph.output;
+    let Op::Conv(conv) = &graph.nodes[dense].op else { return None };
+    let from = graph.nodes[dense].inputs[0];
+    let map = graph.nodes[from].shape;
+    let whole = conv.window.kernel == [map.h, map.w] && conv.window.is_unpadded();
+    if !whole || conv.groups != 1 || conv.activation != Activation::None {
+        return None;
+    }
+    let uses = graph.uses();
+    let pool = match &graph.nodes[from].op {
+        Op::AvgPool { window, .. } if uses[from] == 1 => {
+            let map = graph.nodes[graph.nodes[from].inputs[0]].shape;
+            (window.kernel == [map.h, map.w] && window.is_unpadded()).then_some(from)
+        }
+        _ => None,
+    };
+    let end = pool.map_or(from, |p| graph.nodes[p].inputs[0]);
+    // A network that is nothing but a classifier has no trunk to freeze.
+    (end != 0).then_some(HeadNodes { pool, dense })
+}

@@ -1,0 +1,74 @@
+//! Folds batch norms and zero padding into convolutions.
+
+use super::redirect;
+use crate::graph::{BatchNorm, ChannelStatistics, ConvWeights, Graph, Op, Window};
+use edge_runtime::model::Activation;
+
+/// Every batch norm goes into the convolution before it, or becomes a depthwise 1x1 convolution.
+pub fn batch_norms(mut graph: Graph) -> Graph {
+    let uses = graph.uses();
+    for id in 0..graph.nodes.len() {
+        let Op::BatchNorm(norm) = &graph.nodes[id].op else { continue };
+        let (scale, shift, statistics) = affine(norm);
+        let before = graph.nodes[id].inputs[0];
+        if let Op::Conv(conv) = &mut graph.nodes[before].op
+            && uses[before] == 1
+            && conv.activation == Activation::None
+        {
+            apply(conv, &scale, &shift);
+            conv.statistics = Some(statistics);
+            redirect(&mut graph, id, before);
+        } else {
+            graph.nodes[id].op = Op::Conv(ConvWeights {
+                window: Window::POINT,
+                groups: scale.len(),
+                out_channels: scale.len(),
+                weights: scale,
+                bias: shift,
+                activation: Activation::None,
+                statistics: Some(statistics),
+            });
+        }
+    }
+    graph
+}
+
+/// `y = scale * x + shift`, and what the norm says of y.
+fn affine(n: &BatchNorm) -> (Vec<f32>, Vec<f32>, Vec<ChannelStatistics>) {
+    let factor = |c: usize| n.gamma[c] as f64 / (n.variance[c] as f64 + n.epsilon as f64).sqrt();
+    let channels = 0..n.gamma.len();
+    let scale = channels.clone().map(|c| factor(c) as f32).collect();
+    let shift = channels.clone().map(|c| (n.beta[c] as f64 - n.mean[c] as f64 * factor(c)) as f32);
+    let statistics = channels.clone().map(|c| ChannelStatistics {
+        mean: n.beta[c],
+        std: n.gamma[c].abs(),
+    });
+    (scale, shift.collect(), statistics.collect())
+}
+
+fn apply(conv: &mut ConvWeights, scale: &[f32], shift: &[f32]) {
+    let per_channel = conv.weights.len() / conv.out_channels;
+    for (c, filter) in conv.weights.chunks_exact_mut(per_channel).enumerate() {
+        filter.iter_mut().for_each(|w| *w *= scale[c]);
+        conv.bias[c] = conv.bias[c] * scale[c] + shift[c];
+    }
+}
+
+/// Zero padding of rows and columns goes into the convolution that alone reads it.
+pub fn paddings(mut graph: Graph) -> Graph {
+    let uses = graph.uses();
+    for id in 0..graph.nodes.len() {
+        let before = graph.nodes[id].inputs.first().copied().unwrap_or(0);
+        let Op::Pad { before: b, after: a } = graph.nodes[before].op else { continue };
+        let Op::Conv(conv) = &mut graph.nodes[id].op else { continue };
+        if uses[before] != 1 || b[2] != 0 || a[2] != 0 {
+            continue;
+        }
+        for axis in 0..2 {
+            conv.window.pad_before[axis] += b[axis];
+            conv.window.pad_after[axis] += a[axis];
+        }
+        graph.nodes[id].inputs[0] = graph.nodes[before].inputs[0];
+    }
+    graph
+}

@@ -1,0 +1,24 @@
+//! Fuses clamping activations into the convolutions before them.
+
+use super::redirect;
+use crate::graph::{Graph, Op};
+use edge_runtime::model::Activation;
+
+/// ReLU and ReLU6 after a convolution that nothing else reads become part of it.
+pub fn activations(mut graph: Graph) -> Graph {
+    let uses = graph.uses();
+    for id in 0..graph.nodes.len() {
+        let Op::Activation(activation) = graph.nodes[id].op else { continue };
+        let before = graph.nodes[id].inputs[0];
+        if uses[before] != 1 || activation.clamp_bounds().is_none() {
+            continue;
+        }
+        if let Op::Conv(conv) = &mut graph.nodes[before].op
+            && conv.activation == Activation::None
+        {
+            conv.activation = activation;
+            redirect(&mut graph, id, before);
+        }
+    }
+    graph
+}

@@ -1,0 +1,152 @@
+//! What a tensor's values were, over all calibration pictures: extremes and a histogram.
+//!
+//! The bins are powers of two wide and centred on zero, so that observers filled on different threads
+//! merge to the same result in any order.
+
+/// Bins on each side of zero.
+const HALF: usize = 2048;
+
+/// Extremes and histogram of the values seen so far.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observer {
+    min: f32,
+    max: f32,
+    count: u64,
+    /// Width of a bin is `2^exponent`.
+    exponent: i32,
+    bins: Vec<u64>,
+}
+
+impl Default for Observer {
+    fn default() -> Self {
+        Self {
+            min: f32::INFINITY,
+            max: f32::NEG_INFINITY,
+            count: 0,
+            exponent: -24,
+            bins: vec![0; 2 * HALF],
+        }
+    }
+}
+
+impl Observer {
+    /// Adds values; those that are not finite are left out.
+    pub fn see(&mut self, values: &[f32]) {
+        let (mut min, mut max) = (self.min, self.max);
+        for v in values.iter().filter(|v| v.is_finite()) {
+            min = min.min(*v);
+            max = max.max(*v);
+        }
+        if min > max {
+            return;
+        }
+        (self.min, self.max) = (min, max);
+        while max.max(-min) >= HALF as f32 * exp2(self.exponent) {
+            self.widen();
+        }
+        let per_bin = 1.0 / exp2(self.exponent);
+        for v in values.iter().filter(|v| v.is_finite()) {
+            let bin = (v * per_bin).floor() as i64 + HALF as i64;
+            self.bins[bin.clamp(0, 2 * HALF as i64 - 1) as usize] += 1;
+            self.count += 1;
+        }
+    }
+
+    /// Adds what another observer saw.
+    pub fn merge(&mut self, other: &Self) {
+        if other.count == 0 {
+            return;
+        }
+        let mut other = other.clone();
+        while self.exponent < other.exponent {
+            self.widen();
+        }
+        while other.exponent < self.exponent {
+            other.widen();
+        }
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        self.count += other.count;
+        self.bins.iter_mut().zip(&other.bins).for_each(|(a, b)| *a += b);
+    }
+
+    /// Smallest and largest value seen, or `None` if there were none.
+    pub fn extremes(&self) -> Option<(f32, f32)> {
+        (self.count > 0).then_some((self.min, self.max))
+    }
+
+    /// Bounds that leave out the fraction `(1 - keep) / 2` of the values on each side, to a bin's width.
+    pub fn percentile(&self, keep: f64) -> Option<(f32, f32)> {
+        let (min, max) = self.extremes()?;
+        let cut = ((1.0 - keep) / 2.0 * self.count as f64) as u64;
+        let width = exp2(self.exponent);
+        let edge = |bin: usize| (bin as f32 - HALF as f32) * width;
+        let low = edge(first_beyond(cut, self.bins.iter().enumerate())?);
+        let high = edge(first_beyond(cut, self.bins.iter().enumerate().rev())? + 1);
+        Some((low.max(min), high.min(max)))
+    }
+
+    /// Doubles the width of the bins.
+    fn widen(&mut self) {
+        let mut wide = vec![0; 2 * HALF];
+        for (bin, n) in self.bins.iter().enumerate() {
+            wide[(bin + HALF) / 2] += n;
+        }
+        self.bins = wide;
+        self.exponent += 1;
+    }
+}
+
+/// The bin with which more than `cut` values have been passed.
+fn first_beyond<'b>(cut: u64, mut bins: impl Iterator<Item = (usize, &'b u64)>) -> Option<usize> {
+    let mut seen = 0;
+    bins.find_map(|(bin, n)| {
+        seen += n;
+        (seen > cut).then_some(bin)
+    })
+}
+
+fn exp2(exponent: i32) -> f32 {
+    libm::exp2f(exponent as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn percentile_of_a_ramp_with_an_outlier() {
+        let mut values: Vec<f32> = (0..10_000).map(|i| i as f32 / 10_000.0).collect();
+        values.push(1000.0);
+        let mut o = Observer::default();
+        o.see(&values);
+        assert_eq!(o.extremes(), Some((0.0, 1000.0)));
+        let (low, high) = o.percentile(0.999).unwrap();
+        assert!((0.0..0.001).contains(&low) && (0.9..2.0).contains(&high), "{low} {high}");
+    }
+
+    #[test]
+    fn nothing_and_not_a_number() {
+        let mut o = Observer::default();
+        o.see(&[f32::NAN, f32::INFINITY]);
+        assert_eq!((o.extremes(), o.percentile(0.99)), (None, None));
+    }
+
+    proptest! {
+        #[test]
+        fn order_does_not_matter(a in proptest::collection::vec(-1e3f32..1e3, 0..50), b in proptest::collection::vec(-1f32..1.0, 0..50)) {
+            let seen = |parts: [&[f32]; 2]| {
+                let mut one = Observer::default();
+                parts.iter().for_each(|p| one.see(p));
+                one
+            };
+            let (mut left, mut right) = (seen([&a, &[]]), seen([&b, &[]]));
+            let (only_a, only_b) = (left.clone(), right.clone());
+            left.merge(&only_b);
+            right.merge(&only_a);
+            prop_assert_eq!(&left, &right);
+            prop_assert_eq!(left, seen([&a, &b]));
+        }
+    }
+}

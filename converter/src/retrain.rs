@@ -1,0 +1,184 @@
+//! Head training on the host, with the code and the bits of the device: features from the frozen trunk,
+//! [`edge_runtime::head::train`], and a `.edge` file with the new head.
+
+use crate::dataset::{Dataset, DatasetError, LoadError, map_all};
+use crate::progress::Progress;
+use crate::runner::{BackendKind, Feature, RunError, RunnerPool};
+use edge_runtime::head::file::{HeadData, HeadOrigin, HeadRecord, NewData, NewHead};
+use edge_runtime::head::train::{self, Epoch, Samples, TrainError, TrainOptions};
+use edge_runtime::head::Head;
+use edge_runtime::model::write::{encode_head, with_head};
+use edge_runtime::model::{AlignedBytes, Model, ModelError};
+
+/// One of so many samples of a class is held out to judge the training.
+const HELD_OUT_EVERY: usize = 8;
+
+/// A model with its new head.
+pub struct Retrained {
+    /// The whole `.edge` file.
+    pub bytes: AlignedBytes,
+    /// Samples trained on.
+    pub trained_on: usize,
+    /// Samples held out.
+    pub held_out: usize,
+    /// The epoch that won.
+    pub best: Epoch,
+    /// Accuracy of the requantized head on the held-out samples.
+    pub held_out_top1: f32,
+    /// Memory that training takes on a device, in bytes: workspace and the new layer, without the samples.
+    pub training_bytes: usize,
+}
+
+/// Why there is no new head.
+#[derive(Debug, thiserror::Error)]
+pub enum RetrainError {
+    /// The folder is of no use.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// A picture is broken.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The model does not run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The training refuses.
+    #[error("cannot train: {0}")]
+    Train(#[from] TrainError),
+    /// The result is not readable.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A float model.
+    #[error("heads are trained on int8 features, as on the device, and this model is float; convert it with --int8")]
+    FloatModel,
+    /// A network without a classifier.
+    #[error("this network has no head to retrain: it does not end in a fully connected layer")]
+    NoHead,
+    /// Too few pictures.
+    #[error("class '{class}' has {images} picture(s); give every class at least 2")]
+    TooFew {
+        /// The class.
+        class: String,
+        /// What it has.
+        images: usize,
+    },
+    /// Not class folders.
+    #[error("training needs class folders (DIR/daisy/*.jpg, DIR/rose/*.jpg, ...) with at least two classes")]
+    NoClasses,
+}
+
+/// Features of a data set with their labels.
+struct Store {
+    features: Vec<Vec<i8>>,
+    labels: Vec<usize>,
+    held_out: Vec<bool>,
+}
+
+impl Samples for Store {
+    fn len(&self) -> usize {
+        self.features.len()
+    }
+    fn label(&self, i: usize) -> usize {
+        self.labels[i]
+    }
+    fn held_out(&self, i: usize) -> bool {
+        self.held_out[i]
+    }
+    fn feature(&self, i: usize) -> &[i8] {
+        &self.features[i]
+    }
+}
+
+/// Trains a head on the class folders of `dataset` and puts it into `model`, whose whole file is `file`.
+pub fn retrain(
+    model: &Model<'_>,
+    file: &[u8],
+    kind: BackendKind,
+    dataset: &Dataset,
+    options: &TrainOptions,
+    progress: &dyn Progress,
+) -> Result<Retrained, RetrainError> {
+    let head = model.head().ok_or(RetrainError::NoHead)?;
+    let HeadData::I8 { .. } = head.record().data else {
+        return Err(RetrainError::FloatModel);
+    };
+    if dataset.classes.len() < 2 {
+        return Err(RetrainError::NoClasses);
+    }
+    let store = collect(model, kind, dataset, progress)?;
+
+    let (features, classes) = (head.features(), dataset.classes.len());
+    let (mut weights, mut bias, mut scale) = (vec![0; features * classes], vec![0; classes], vec![0.0; classes]);
+    let mut workspace = vec![0.0; train::workspace_len(features, classes)];
+    let mut layer = train::Layer { weights: &mut weights, bias: &mut bias, scale: &mut scale };
+    progress.stage("training", options.epochs as usize + 1);
+    let quant = head.record().feature_quant;
+    let best = train::train(&store, quant, options, &mut layer, &mut workspace, &mut |_| progress.step())?;
+
+    let held_out = store.held_out.iter().filter(|h| **h).count();
+    let trained_on = store.len() - held_out;
+    let labels = dataset.classes.join("\n");
+    let new = |held_out_top1| {
+        let origin = HeadOrigin::Retrained {
+            images: trained_on as u32,
+            held_out: held_out as u32,
+            held_out_top1,
+            seed: options.seed,
+        };
+        let record = HeadRecord { classes: classes as u32, labels: &labels, origin, ..*head.record() };
+        let data = NewData::I8 { weights: &weights, bias: &bias, scale: &scale };
+        AlignedBytes::copy_of(&encode_head(&NewHead { trunk_sha256: *model.trunk_sha256(), record, data }))
+    };
+    // The accuracy that the file states is the requantized head's own, so it is written twice.
+    let held_out_top1 = accuracy(&Head::parse(&new(0.0), model)?, &store);
+    let bytes = with_head(file, &new(held_out_top1))?;
+    Ok(Retrained {
+        bytes,
+        trained_on,
+        held_out,
+        best,
+        held_out_top1,
+        training_bytes: crate::report::training_bytes(features, classes),
+    })
+}
+
+fn collect(
+    model: &Model<'_>,
+    kind: BackendKind,
+    dataset: &Dataset,
+    progress: &dyn Progress,
+) -> Result<Store, RetrainError> {
+    let mut seen = vec![0usize; dataset.classes.len()];
+    let (mut labels, mut held_out) = (vec![], vec![]);
+    for class in dataset.items.iter().filter_map(|i| i.class) {
+        seen[class] += 1;
+        labels.push(class);
+        held_out.push(seen[class].is_multiple_of(HELD_OUT_EVERY));
+    }
+    if let Some(class) = seen.iter().position(|n| *n < 2) {
+        return Err(RetrainError::TooFew { class: dataset.classes[class].clone(), images: seen[class] });
+    }
+    let pool = RunnerPool::new(model, kind)?;
+    progress.stage("running the trunk", dataset.items.len());
+    let input = &model.manifest().input;
+    let features = map_all(&dataset.items, input, &|_| progress.step(), |_, crop| {
+        pool.with(|runner| runner.feature(&crop))
+    })?;
+    let int8 = |feature: Result<Feature, RunError>| match feature? {
+        Feature::I8(f) => Ok(f),
+        Feature::F32(_) => Err(RetrainError::FloatModel),
+    };
+    let features = features.into_iter().map(int8).collect::<Result<_, _>>()?;
+    Ok(Store { features, labels, held_out })
+}
+
+/// Fraction of the held-out samples that `head` gets right; 0 if there are none.
+fn accuracy(head: &Head<'_>, store: &Store) -> f32 {
+    let mut logits = vec![0.0; head.classes()];
+    let (mut right, mut count) = (0, 0);
+    for i in (0..store.len()).filter(|&i| store.held_out[i]) {
+        head.logits(&store.features[i], &mut logits);
+        right += usize::from(edge_runtime::head::math::argmax(&logits) == store.labels[i]);
+        count += 1;
+    }
+    right as f32 / count.max(1) as f32
+}

@@ -1,0 +1,174 @@
+//! A model on one of the host's backends, from picture to logits: what `run`, `eval` and `retrain-head`
+//! have in common.
+
+use crate::dataset::preprocess;
+use edge_runtime::backend::{Backend, BackendError, EngineBackend, TractBackend, Values};
+use edge_runtime::model::{DType, Model};
+use std::sync::Mutex;
+
+/// The backends that a host has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendKind {
+    /// The no_std engine: int8 only.
+    Engine,
+    /// tract: int8 and float.
+    Tract,
+}
+
+impl BackendKind {
+    /// All of them.
+    pub const ALL: [BackendKind; 2] = [BackendKind::Engine, BackendKind::Tract];
+
+    /// Name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            BackendKind::Engine => EngineBackend::NAME,
+            BackendKind::Tract => TractBackend::NAME,
+        }
+    }
+
+    /// The engine for int8 models, tract for float ones.
+    pub fn default_for(model: &Model<'_>) -> Self {
+        match model.dtype() {
+            DType::I8 => BackendKind::Engine,
+            DType::F32 => BackendKind::Tract,
+        }
+    }
+
+    /// The backend with `model` loaded.
+    pub fn load<'m>(self, model: &Model<'m>) -> Result<Box<dyn Backend + 'm>, BackendError> {
+        Ok(match self {
+            BackendKind::Engine => Box::new(EngineBackend::new(model)?),
+            BackendKind::Tract => Box::new(TractBackend::new(model)?),
+        })
+    }
+}
+
+impl std::str::FromStr for BackendKind {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|b| b.name() == s);
+        known.ok_or_else(|| format!("no backend '{s}'; there are: engine, tract"))
+    }
+}
+
+/// Why a picture has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The backend failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// The network's answer is a map.
+    #[error("this network does not classify: its output is {shape}; `inspect` shows its layers")]
+    NotAClassifier {
+        /// Shape of the output.
+        shape: edge_runtime::model::Shape,
+    },
+}
+
+/// One model on one backend.
+pub struct Runner<'m> {
+    model: Model<'m>,
+    backend: Box<dyn Backend + 'm>,
+}
+
+/// A feature vector, of the model's element type.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Feature {
+    /// Of an int8 model.
+    I8(Vec<i8>),
+    /// Of a float model.
+    F32(Vec<f32>),
+}
+
+impl<'m> Runner<'m> {
+    /// Loads the model.
+    pub fn new(model: &Model<'m>, kind: BackendKind) -> Result<Self, RunError> {
+        Ok(Self { model: model.clone(), backend: kind.load(model)? })
+    }
+
+    /// The feature vector of a picture (`[height][width][channels]` pixels, see [`preprocess::crop`]).
+    ///
+    /// A model without a head has its output as its features.
+    pub fn feature(&mut self, crop: &[u8]) -> Result<Feature, RunError> {
+        let spec = &self.model.manifest().input;
+        let (bytes, floats);
+        let input = match self.model.dtype() {
+            DType::I8 => {
+                bytes = preprocess::to_i8(crop, spec, self.model.input().quant);
+                Values::I8(&bytes)
+            }
+            DType::F32 => {
+                floats = preprocess::to_f32(crop, spec);
+                Values::F32(&floats)
+            }
+        };
+        Ok(match (self.backend.run(input)?, self.model.head()) {
+            (Values::I8(map), Some(head)) => {
+                let mut feature = vec![0; head.features()];
+                head.feature(map, &mut feature);
+                Feature::I8(feature)
+            }
+            (Values::F32(map), Some(head)) => {
+                let mut feature = vec![0.0; head.features()];
+                head.feature_f32(map, &mut feature);
+                Feature::F32(feature)
+            }
+            (Values::I8(map), None) => Feature::I8(map.to_vec()),
+            (Values::F32(map), None) => Feature::F32(map.to_vec()),
+        })
+    }
+
+    /// The logits of a picture; of a network that does not classify, its whole output.
+    pub fn logits(&mut self, crop: &[u8]) -> Result<Vec<f32>, RunError> {
+        let feature = self.feature(crop)?;
+        let mut logits = vec![0.0; self.model.head().map_or(0, |h| h.classes())];
+        match (feature, self.model.head()) {
+            (Feature::I8(f), Some(head)) => head.logits(&f, &mut logits),
+            (Feature::F32(f), Some(head)) => head.logits_f32(&f, &mut logits),
+            (Feature::I8(f), None) => {
+                let quant = self.model.output().quant;
+                let real = |q: &i8| quant.scale * (*q as i32 - quant.zero_point as i32) as f32;
+                logits = f.iter().map(real).collect();
+            }
+            (Feature::F32(f), None) => logits = f,
+        }
+        Ok(logits)
+    }
+}
+
+/// Number of classes of a classifier.
+///
+/// # Errors
+/// If the model's output is a map of more than one pixel.
+pub fn classes(model: &Model<'_>) -> Result<usize, RunError> {
+    let shape = model.output().shape;
+    match model.head() {
+        Some(head) => Ok(head.classes()),
+        None if (shape.h, shape.w) == (1, 1) => Ok(shape.c as usize),
+        None => Err(RunError::NotAClassifier { shape }),
+    }
+}
+
+/// One runner per core.
+pub struct RunnerPool<'m> {
+    idle: Mutex<Vec<Runner<'m>>>,
+}
+
+impl<'m> RunnerPool<'m> {
+    /// Loads the model once per thread of the thread pool.
+    pub fn new(model: &Model<'m>, kind: BackendKind) -> Result<Self, RunError> {
+        let runners = (0..rayon::current_num_threads()).map(|_| Runner::new(model, kind));
+        Ok(Self { idle: Mutex::new(runners.collect::<Result<_, _>>()?) })
+    }
+
+    /// Lends a runner to `f`. At most as many threads as the thread pool has may call this at once.
+    pub fn with<R>(&self, f: impl FnOnce(&mut Runner<'m>) -> R) -> R {
+        let lock = || self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut runner = lock().pop().expect("a runner per thread");
+        let result = f(&mut runner);
+        lock().push(runner);
+        result
+    }
+}

@@ -1,0 +1,122 @@
+//! The promise, checked: the same inputs through several backends, every layer compared bit by bit.
+
+use edge_runtime::backend::{Backend, BackendError, Values};
+use edge_runtime::model::{DType, Model};
+
+/// Why there is nothing to compare.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// A backend failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// Float results differ between machines by nature.
+    #[error("only int8 models give the same bits everywhere, and this one is float; convert it with --int8")]
+    FloatModel,
+    /// One backend has nothing to be compared with.
+    #[error("verify compares at least two backends; name them, e.g. --on engine,tract")]
+    OneBackend,
+}
+
+/// The first value that differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The backends compared.
+    pub backends: [&'static str; 2],
+    /// Index of the input.
+    pub input: usize,
+    /// Index of the layer.
+    pub layer: usize,
+    /// Its name.
+    pub name: String,
+    /// Its operator.
+    pub op: &'static str,
+    /// Index of the element in the layer's NHWC output.
+    pub element: usize,
+    /// The two values.
+    pub values: [i8; 2],
+    /// How many elements of this layer differ.
+    pub count: usize,
+    /// How many elements it has.
+    pub elements: usize,
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [a, b] = self.backends;
+        write!(
+            f,
+            "layer {} '{}' ({}) differs on input {}: element {} is {} on {a} and {} on {b}; {} of {} elements differ",
+            self.layer, self.name, self.op, self.input, self.element, self.values[0], self.values[1], self.count, self.elements
+        )
+    }
+}
+
+/// What was compared, if nothing differed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// Inputs.
+    pub inputs: usize,
+    /// Layers of each.
+    pub layers: usize,
+    /// Values of each backend.
+    pub values: u64,
+}
+
+/// Runs one input on every backend and returns the first difference from the first backend, or how many
+/// values were compared.
+pub fn verify_one(
+    model: &Model<'_>,
+    backends: &mut [Box<dyn Backend + '_>],
+    index: usize,
+    input: &[i8],
+) -> Result<Result<u64, Difference>, VerifyError> {
+    if model.dtype() != DType::I8 {
+        return Err(VerifyError::FloatModel);
+    }
+    let Some((reference, others @ [_, ..])) = backends.split_first_mut() else {
+        return Err(VerifyError::OneBackend);
+    };
+    let mut expected: Vec<Vec<i8>> = Vec::new();
+    reference.run_observed(Values::I8(input), &mut |_, values| {
+        if let Values::I8(values) = values {
+            expected.push(values.to_vec());
+        }
+    })?;
+    for other in others {
+        let mut first: Option<Difference> = None;
+        let mut seen = 0;
+        let names = [reference.name(), other.name()];
+        other.run_observed(Values::I8(input), &mut |layer, values| {
+            seen += 1;
+            let (Values::I8(got), None) = (values, &first) else { return };
+            let want = expected.get(layer).map_or(&[][..], |v| &v[..]);
+            first = difference(want, got).map(|(element, values, count)| {
+                let (name, op) = model.layers().nth(layer).map_or(("", ""), |l| (l.name, l.op.name()));
+                Difference { backends: names, input: index, layer, name: name.into(), op, element, values, count, elements: want.len() }
+            });
+        })?;
+        if let Some(difference) = first {
+            return Ok(Err(difference));
+        }
+        if seen != expected.len() {
+            return Err(VerifyError::Backend(BackendError::Engine {
+                backend: names[1],
+                layer: String::new(),
+                why: format!("showed {seen} layers where {} has {}", names[0], expected.len()),
+            }));
+        }
+    }
+    Ok(Ok(expected.iter().map(|v| v.len() as u64).sum()))
+}
+
+/// First element that differs, its two values, and how many differ. A missing element counts as 0.
+fn difference(want: &[i8], got: &[i8]) -> Option<(usize, [i8; 2], usize)> {
+    if want == got {
+        return None;
+    }
+    let at = |v: &[i8], i: usize| v.get(i).copied().unwrap_or(0);
+    let len = want.len().max(got.len());
+    let mut unequal = (0..len).filter(|&i| want.get(i) != got.get(i));
+    let first = unequal.next()?;
+    Some((first, [at(want, first), at(got, first)], 1 + unequal.count()))
+}
