@@ -1,0 +1,200 @@
+//! From a float graph to a retrained int8 model, on every backend.
+
+use converter::convert::{CalibrationSource, Int8Options, convert};
+use converter::dataset::{Dataset, preprocess};
+use converter::evaluate::{EvaluateError, evaluate};
+use converter::progress::Silent;
+use converter::quantize::range::RangeRule;
+use converter::retrain::retrain;
+use converter::runner::{BackendKind, Runner};
+use converter::verify::verify_one;
+use edge_runtime::backend::{Backend, EngineBackend, TractBackend};
+use edge_runtime::engine::Engine;
+use edge_runtime::head::train::TrainOptions;
+use edge_runtime::kernels;
+use edge_runtime::model::{AlignedBytes, DType, Model, Op, WeightsOrigin};
+use graft_tests::{INPUT, class_folders, int8, picture, source};
+
+const CLASSES: [&str; 4] = ["east", "north", "south", "west"];
+
+fn int8_model(seed: u64) -> AlignedBytes {
+    convert(&source(seed), Some(&int8()), &Silent).expect("converts").bytes
+}
+
+fn crop(class: usize, seed: u64) -> Vec<u8> {
+    preprocess::crop(&picture(class, seed), &INPUT).expect("fits")
+}
+
+#[test]
+fn the_small_net_has_every_operator() {
+    let bytes = int8_model(1);
+    let model = Model::parse(&bytes).unwrap();
+    let mut names: Vec<&str> = model.layers().map(|l| l.op.name()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let all = ["add", "avg-pool", "concat", "conv", "depthwise-conv", "map", "max-pool", "pad", "slice"];
+    assert_eq!(names, all);
+    assert_eq!(model.dtype(), DType::I8);
+    assert_eq!(model.head().unwrap().label(3), Some("west"));
+    // The plan writes the residual sum over an input.
+    let add = model.layers().find(|l| matches!(l.op, Op::Add { .. })).unwrap();
+    assert_eq!(add.inputs[0].offset, add.output.offset);
+}
+
+#[test]
+fn int8_follows_float() {
+    let float = convert(&source(2), None, &Silent).unwrap();
+    let converted = convert(&source(2), Some(&int8()), &Silent).unwrap();
+    assert!(converted.bytes.len() * 2 < float.bytes.len());
+    let agreement = converted.agreement.unwrap();
+    assert!(agreement.cosine > 0.99 && converted.agreement_on_unseen, "{agreement:?}");
+    let stated = Model::parse(&converted.bytes).unwrap().manifest().quantization.unwrap().agreement;
+    assert_eq!(stated, Some(agreement));
+}
+
+#[test]
+fn conversion_is_deterministic() {
+    assert_eq!(int8_model(3)[..], int8_model(3)[..]);
+}
+
+#[test]
+fn backends_agree_bit_by_bit() {
+    for seed in 0..4 {
+        let bytes = int8_model(seed);
+        let model = Model::parse(&bytes).unwrap();
+        let mut backends: Vec<Box<dyn Backend + '_>> =
+            BackendKind::ALL.iter().map(|k| k.load(&model).unwrap()).collect();
+        for i in 0..6 {
+            let input = preprocess::to_i8(&crop(i, seed), &INPUT, model.input().quant);
+            let values = verify_one(&model, &mut backends, i, &input).unwrap().unwrap_or_else(|d| panic!("{d}"));
+            assert!(values > 10_000);
+        }
+    }
+}
+
+#[test]
+fn a_wrong_rounding_is_found_and_its_layer_named() {
+    let bytes = int8_model(5);
+    let model = Model::parse(&bytes).unwrap();
+    // Half away from zero instead of half up, and one bit early: gemmlowp's habit of rounding twice.
+    let twice: kernels::RequantizeFn = |acc, m, n, zp, clamp| {
+        let high = (acc as i64 * m as i64 + (1 << 30)) >> 31;
+        let n = n.saturating_sub(31);
+        let scaled = if n == 0 { high } else { (high + (1 << (n - 1))) >> n };
+        (scaled + zp as i64).clamp(clamp[0] as i64, clamp[1] as i64) as i8
+    };
+    let mut backends: Vec<Box<dyn Backend + '_>> = vec![
+        Box::new(EngineBackend::new(&model).unwrap()),
+        Box::new(TractBackend::with_requantize(&model, twice).unwrap()),
+    ];
+    let found = (0..20).find_map(|i| {
+        let input = preprocess::to_i8(&crop(i, i as u64), &INPUT, model.input().quant);
+        verify_one(&model, &mut backends, i, &input).unwrap().err()
+    });
+    let difference = found.expect("double rounding differs somewhere");
+    assert!(difference.op.contains("conv"), "{difference}");
+    assert_eq!(difference.backends, ["engine", "tract"]);
+    assert!(difference.to_string().contains(&format!("'{}'", difference.name)));
+    assert!(difference.count < difference.elements / 2, "only halves differ: {difference}");
+}
+
+#[test]
+fn an_arena_that_is_too_small_is_refused() {
+    let bytes = int8_model(6);
+    let model = Model::parse(&bytes).unwrap();
+    let mut arena = vec![0; model.arena_bytes() - 1];
+    assert!(Engine::new(&model, &mut arena).is_err());
+}
+
+#[test]
+fn a_retrained_head_learns_and_is_the_same_on_every_backend() {
+    let dir = tempfile::tempdir().unwrap();
+    let (train, val) = (dir.path().join("train"), dir.path().join("val"));
+    class_folders(&train, &["red", "green", "blue"], 24, 100);
+    class_folders(&val, &["red", "green", "blue"], 8, 900);
+    let bytes = int8_model(7);
+    let model = Model::parse(&bytes).unwrap();
+    let (train, val) = (Dataset::open(&train).unwrap(), Dataset::open(&val).unwrap());
+    let options = TrainOptions { seed: 5, ..Default::default() };
+    let new = |kind, options: &TrainOptions| retrain(&model, &bytes, kind, &train, options, &Silent).unwrap();
+    let engine = new(BackendKind::Engine, &options);
+    assert_eq!(engine.bytes[..], new(BackendKind::Tract, &options).bytes[..]);
+    assert_ne!(engine.bytes[..], new(BackendKind::Engine, &TrainOptions { seed: 6, ..options }).bytes[..]);
+    assert_eq!((engine.trained_on, engine.held_out), (63, 9));
+
+    let retrained = Model::parse(&engine.bytes).unwrap();
+    assert_eq!(retrained.trunk_sha256(), model.trunk_sha256(), "the trunk is frozen");
+    let labels: Vec<&str> = retrained.head().unwrap().record().labels.lines().collect();
+    assert_eq!(labels, ["blue", "green", "red"]);
+    let accuracy = |kind| evaluate(&retrained, kind, &val, None, &Silent).unwrap();
+    let measured = accuracy(BackendKind::Engine);
+    assert!(measured.images == 24 && measured.top1 > 0.9, "{measured:?}");
+    assert_eq!(measured, accuracy(BackendKind::Tract));
+}
+
+#[test]
+fn a_head_does_not_fit_another_trunk() {
+    let (a, b) = (int8_model(8), int8_model(9));
+    let head = Model::parse(&a).unwrap().head().unwrap().bytes();
+    let mixed = edge_runtime::model::write::with_head(&b, head).unwrap();
+    let error = Model::parse(&mixed).unwrap_err();
+    assert_eq!(error, edge_runtime::model::ModelError::ForeignHead);
+}
+
+#[test]
+fn random_weights_have_no_accuracy() {
+    let dir = tempfile::tempdir().unwrap();
+    class_folders(dir.path(), &CLASSES, 1, 0);
+    let mut source = source(10);
+    source.weights = WeightsOrigin::Random { seed: 4 };
+    let bytes = convert(&source, Some(&int8()), &Silent).unwrap().bytes;
+    let model = Model::parse(&bytes).unwrap();
+    let dataset = Dataset::open(dir.path()).unwrap();
+    let refused = evaluate(&model, BackendKind::Engine, &dataset, None, &Silent);
+    assert!(matches!(refused, Err(EvaluateError::RandomWeights { seed: 4 })));
+}
+
+#[test]
+fn folders_are_matched_to_labels_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    class_folders(dir.path(), &["west", "nowhere"], 1, 0);
+    let bytes = int8_model(11);
+    let model = Model::parse(&bytes).unwrap();
+    let dataset = Dataset::open(dir.path()).unwrap();
+    let error = evaluate(&model, BackendKind::Engine, &dataset, None, &Silent).unwrap_err().to_string();
+    assert!(error.contains("nowhere") && error.lines().count() == 1, "{error}");
+}
+
+#[test]
+fn percentile_ranges_cut_outliers() {
+    let dir = tempfile::tempdir().unwrap();
+    class_folders(dir.path(), &CLASSES, 4, 0);
+    let with = |rule| {
+        let dataset = Dataset::open(dir.path()).unwrap();
+        let calibration = CalibrationSource::Pictures { folder: "pictures".into(), dataset, images: 12 };
+        let converted = convert(&source(12), Some(&Int8Options { calibration, rule }), &Silent).unwrap();
+        let scale = Model::parse(&converted.bytes).unwrap().output().quant.scale;
+        (scale, converted.agreement.unwrap(), converted.agreement_on_unseen)
+    };
+    let (wide, a, unseen) = with(RangeRule::MinMax);
+    let (narrow, b, _) = with(RangeRule::Percentile(99.0));
+    assert!(narrow < wide && unseen);
+    assert_eq!((a.images, b.images), (4, 4));
+}
+
+#[test]
+fn the_engine_needs_no_backend_trait() {
+    // As a microcontroller does it: model, arena, engine, head, nothing else.
+    let bytes = int8_model(13);
+    let model = Model::parse(&bytes).unwrap();
+    let head = model.head().unwrap();
+    let mut arena = vec![0; model.arena_bytes()];
+    let mut engine = Engine::new(&model, &mut arena).unwrap();
+    let crop = crop(2, 3);
+    engine.input_mut().copy_from_slice(&preprocess::to_i8(&crop, &INPUT, model.input().quant));
+    let (mut feature, mut logits) = (vec![0; head.features()], vec![0.0; head.classes()]);
+    head.feature(engine.run(), &mut feature);
+    head.logits(&feature, &mut logits);
+    let mut runner = Runner::new(&model, BackendKind::Tract).unwrap();
+    assert_eq!(runner.logits(&crop).unwrap(), logits);
+}

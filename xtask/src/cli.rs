@@ -1,0 +1,181 @@
+//! The arguments.
+
+use clap::{Args, Parser, Subcommand};
+use converter::quantize::range::RangeRule;
+use converter::runner::BackendKind;
+use std::path::PathBuf;
+
+/// Puts pretrained CNNs on small devices and teaches them new classes there.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, max_term_width = 100)]
+pub struct Cli {
+    /// Print one JSON object on stdout instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the networks of the catalog
+    Models,
+    /// Convert a network of the catalog or an .onnx file to a .edge model
+    Convert(Convert),
+    /// Show what is in a .edge model: manifest, layers, memory over time
+    Inspect(Inspect),
+    /// Classify pictures
+    Run(Run),
+    /// Measure accuracy on labelled pictures
+    Eval(Eval),
+    /// Compare every layer's int8 output between backends, bit by bit
+    Verify(Verify),
+    /// Train a new head on class folders; the trunk stays as it is
+    RetrainHead(RetrainHead),
+}
+
+#[derive(Debug, Args)]
+pub struct Convert {
+    /// A name of the catalog (`cargo xtask models`) or an .onnx file
+    #[arg(value_name = "NAME|FILE")]
+    pub network: String,
+    /// Quantize to int8; without it the model stays float
+    #[arg(long)]
+    pub int8: bool,
+    /// Folder of pictures to calibrate the int8 ranges on; some that are like those the device will see
+    #[arg(long, value_name = "DIR", requires = "int8")]
+    pub calib: Option<PathBuf>,
+    /// How many pictures to calibrate on [default: 200 of DIR, or 64 generated ones]
+    #[arg(long, value_name = "N", requires = "int8", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub calib_images: Option<u32>,
+    /// How ranges follow from what calibration sees: `min-max` or `percentile:P`
+    #[arg(long, value_name = "RULE", default_value_t = RangeRule::MinMax)]
+    pub range: RangeRule,
+    /// Weights for a network of the catalog: a .pth file, or `random` (for latency and memory work)
+    #[arg(long, value_name = "FILE|random")]
+    pub weights: Option<String>,
+    /// Where to write the model [default: NAME-int8.edge or NAME-f32.edge]
+    #[arg(short, long, value_name = "FILE.edge")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub input: InputArgs,
+}
+
+/// What pictures an .onnx file wants; the catalog knows it for its networks.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Input of an .onnx file")]
+pub struct InputArgs {
+    /// Pixel values that the network was trained on: `torchvision` (mean 0.485,0.456,0.406, std
+    /// 0.229,0.224,0.225), `unit` (0 to 1), `tf` (-1 to 1) or `raw` (0 to 255) [default: torchvision]
+    #[arg(long, value_name = "PRESET")]
+    pub normalize: Option<crate::input::Preset>,
+    /// Mean of each channel for pixel values from 0 to 1, e.g. 0.485,0.456,0.406
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',', num_args = 1, conflicts_with = "normalize", requires = "std")]
+    pub mean: Option<Vec<f32>>,
+    /// Standard deviation of each channel for pixel values from 0 to 1
+    #[arg(long, value_name = "R,G,B", value_delimiter = ',', num_args = 1, conflicts_with = "normalize", requires = "mean")]
+    pub std: Option<Vec<f32>>,
+    /// The network wants blue, green, red
+    #[arg(long)]
+    pub bgr: bool,
+    /// Pictures are resized to this short side, then cropped [default: 8/7 of the input]; a picture that
+    /// has the input's size is taken as it is
+    #[arg(long, value_name = "PIXELS", conflicts_with = "squash")]
+    pub short_side: Option<u32>,
+    /// Pictures are resized to the input without regard to their shape
+    #[arg(long)]
+    pub squash: bool,
+    /// File with one class name per line
+    #[arg(long, value_name = "FILE")]
+    pub labels: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The model
+    #[arg(value_name = "FILE.edge")]
+    pub model: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The model
+    #[arg(value_name = "FILE.edge")]
+    pub model: PathBuf,
+    /// JPEG or PNG files
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+    /// What runs the model: `engine` (int8 only) or `tract` [default: engine for int8, tract for float]
+    #[arg(long, value_name = "BACKEND")]
+    pub backend: Option<BackendKind>,
+    /// How many classes to show
+    #[arg(long, default_value_t = 5, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    pub top: u32,
+    /// With --json: all logits of every picture as well
+    #[arg(long, requires = "json")]
+    pub logits: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Eval {
+    /// The model
+    #[arg(value_name = "FILE.edge")]
+    pub model: PathBuf,
+    /// Class folders, or a folder with labels.csv (columns file,class_index)
+    #[arg(value_name = "DIR")]
+    pub data: PathBuf,
+    /// What runs the model: `engine` (int8 only) or `tract` [default: engine for int8, tract for float]
+    #[arg(long, value_name = "BACKEND")]
+    pub backend: Option<BackendKind>,
+    /// Look at no more than N pictures, spread over the classes
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The model
+    #[arg(value_name = "FILE.edge")]
+    pub model: PathBuf,
+    /// Folder of pictures to compare on [default: 16 generated ones]
+    #[arg(long, value_name = "DIR")]
+    pub images: Option<PathBuf>,
+    /// Look at no more than N pictures
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+    /// The backends to compare; the first is what the others are held against
+    #[arg(long, value_name = "BACKENDS", value_delimiter = ',', default_value = "engine,tract")]
+    pub on: Vec<BackendKind>,
+}
+
+#[derive(Debug, Args)]
+pub struct RetrainHead {
+    /// The model; must be int8
+    #[arg(value_name = "FILE.edge")]
+    pub model: PathBuf,
+    /// Class folders to train on
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Class folders to measure the new head on
+    #[arg(long, value_name = "DIR")]
+    pub val: Option<PathBuf>,
+    /// Where to write the model with the new head [default: FILE-retrained.edge]
+    #[arg(short, long, value_name = "FILE.edge")]
+    pub output: Option<PathBuf>,
+    /// What runs the trunk; every backend gives the same head
+    #[arg(long, value_name = "BACKEND", default_value = "engine")]
+    pub backend: BackendKind,
+    /// Decides the order of the pictures; the same seed gives the same head, bit for bit
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Most passes over the pictures
+    #[arg(long)]
+    pub epochs: Option<u32>,
+    /// Step size
+    #[arg(long, value_name = "RATE")]
+    pub learning_rate: Option<f32>,
+    /// L2 penalty on the weights
+    #[arg(long, value_name = "DECAY")]
+    pub weight_decay: Option<f32>,
+}

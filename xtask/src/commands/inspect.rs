@@ -1,0 +1,148 @@
+//! `inspect`: what is in a model.
+
+use super::{parse, read};
+use crate::{cli::Inspect, output, units};
+use anyhow::Result;
+use converter::report;
+use edge_runtime::head::{Head, HeadOrigin, Pool};
+use edge_runtime::model::{Calibration, DType, Manifest, Model, WeightsOrigin};
+use serde_json::json;
+
+pub fn run(args: &Inspect, json: bool) -> Result<()> {
+    let bytes = read(&args.model)?;
+    let model = parse(&args.model, &bytes)?;
+    let layers = report::layers(&model);
+    let lower_bound = layers.iter().map(|l| l.live_bytes).max().unwrap_or(0);
+    let manifest = model.manifest();
+    let head = model.head();
+    let value = json!({
+        "name": manifest.name,
+        "source": manifest.source,
+        "license": manifest.license,
+        "converter": manifest.converter,
+        "weights": weights(manifest),
+        "dtype": if model.dtype() == DType::I8 { "int8" } else { "float32" },
+        "input": {
+            "height": manifest.input.height, "width": manifest.input.width, "channels": manifest.input.channels(),
+            "mean": manifest.input.mean, "std": manifest.input.std,
+            "scale": model.input().quant.scale, "zero_point": model.input().quant.zero_point,
+        },
+        "quantization": manifest.quantization.map(|q| json!({
+            "method": q.method,
+            "calibration": calibration(&q.calibration),
+            "agreement": q.agreement.map(|a| json!({"images": a.images, "top1": a.top1, "cosine": a.cosine})),
+        })),
+        "parameters": manifest.parameters,
+        "macs": manifest.macs,
+        "bytes": bytes.len(),
+        "arena_bytes": model.arena_bytes(),
+        "arena_lower_bound_bytes": lower_bound,
+        "trunk_sha256": hex(model.trunk_sha256()),
+        "layers": layers.iter().map(|l| json!({
+            "name": l.name, "op": l.op, "window": l.window, "shape": [l.shape.h, l.shape.w, l.shape.c],
+            "macs": l.macs, "weight_bytes": l.weight_bytes, "offset": l.offset, "live_bytes": l.live_bytes,
+        })).collect::<Vec<_>>(),
+        "head": head.map(|h| json!({
+            "classes": h.classes(), "features": h.features(), "pool": pool(h), "bytes": h.bytes().len(),
+            "origin": origin(h), "labels": h.record().labels.lines().collect::<Vec<_>>(),
+            "training_ram_bytes": report::training_bytes(h.features(), h.classes()),
+        })),
+    });
+    output::print(json, value, || text(&model, bytes.len(), &layers, lower_bound));
+    Ok(())
+}
+
+fn text(model: &Model<'_>, file: usize, layers: &[report::LayerReport], lower_bound: u64) -> String {
+    let m = model.manifest();
+    let i = &m.input;
+    let dtype = if model.dtype() == DType::I8 { "int8" } else { "float32" };
+    let mut rows = vec![
+        ("name", format!("{} ({dtype})", m.name)),
+        ("source", m.source.to_string()),
+        ("weights", weights(m)),
+        ("license", if m.license.is_empty() { "not stated".into() } else { m.license.to_string() }),
+        ("converter", m.converter.to_string()),
+        ("input", format!("{}x{}x{} {:?}, {:?} {:?}, mean {:?}, std {:?}", i.height, i.width, i.channels(), i.order, i.resize, i.filter, i.mean, i.std)),
+    ];
+    if let Some(q) = m.quantization {
+        rows.push(("ranges", format!("{} on {}", q.method, calibration(&q.calibration))));
+        if let Some(a) = q.agreement {
+            rows.push(("int8 vs float", format!("same first class on {} of {} pictures, cosine {:.4}", units::percent(a.top1 as f64), a.images, a.cosine)));
+        }
+    }
+    rows.push(("parameters", units::count(m.parameters)));
+    rows.push(("MACs", units::count(m.macs)));
+    rows.push(("file", units::bytes(file as u64)));
+    let over = 100.0 * (model.arena_bytes() as f64 / lower_bound.max(1) as f64 - 1.0);
+    rows.push(("arena", format!("{} (live tensors need {}: {over:.1} % over)", units::bytes(model.arena_bytes() as u64), units::bytes(lower_bound))));
+    rows.push(("trunk", hex(model.trunk_sha256())));
+    let mut out = output::pairs(&rows) + "\n";
+
+    let header = ["#", "layer", "op", "window", "output", "MACs", "weights", "offset", "live", "memory over time"];
+    let mut table = vec![header.map(String::from).to_vec()];
+    for (n, l) in layers.iter().enumerate() {
+        let bar = "#".repeat((24 * l.live_bytes).div_ceil(lower_bound.max(1)) as usize);
+        table.push(vec![
+            n.to_string(), l.name.clone(), l.op.into(), l.window.clone(), l.shape.to_string(),
+            if l.macs > 0 { units::count(l.macs) } else { String::new() },
+            if l.weight_bytes > 0 { units::bytes(l.weight_bytes) } else { String::new() },
+            l.offset.to_string(), units::bytes(l.live_bytes), bar,
+        ]);
+    }
+    out += &output::table(&table);
+    if let Some(h) = model.head() {
+        let labels: Vec<&str> = h.record().labels.lines().take(8).collect();
+        let more = h.classes().saturating_sub(labels.len());
+        let labels = match (labels.is_empty(), more) {
+            (true, _) => "not named".into(),
+            (false, 0) => labels.join(", "),
+            (false, more) => format!("{}, and {more} more", labels.join(", ")),
+        };
+        out += "\n";
+        out += &output::pairs(&[
+            ("head", format!("{} features ({}) to {} classes, {}", h.features(), pool(h), h.classes(), units::bytes(h.bytes().len() as u64))),
+            ("origin", origin(h)),
+            ("classes", labels),
+            ("training memory", format!("{} for as many classes, {} for five, besides the stored features",
+                units::bytes(report::training_bytes(h.features(), h.classes()) as u64),
+                units::bytes(report::training_bytes(h.features(), 5) as u64))),
+        ]);
+    }
+    out
+}
+
+fn weights(manifest: &Manifest<'_>) -> String {
+    match manifest.weights {
+        WeightsOrigin::Pretrained { sha256 } => format!("pretrained, SHA-256 {}", hex(&sha256)),
+        WeightsOrigin::Random { seed } => format!("RANDOM (seed {seed}): for latency and memory only"),
+    }
+}
+
+fn calibration(c: &Calibration<'_>) -> String {
+    match c {
+        Calibration::Pictures { folder, images } => format!("{images} pictures of {folder}"),
+        Calibration::DataFree { images } => format!("{images} generated pictures and batch-norm statistics"),
+    }
+}
+
+fn pool(head: &Head<'_>) -> &'static str {
+    match head.record().pool {
+        Pool::Flatten => "flattened",
+        Pool::Avg { .. } => "average pool",
+        Pool::Max => "max pool",
+    }
+}
+
+fn origin(head: &Head<'_>) -> String {
+    match head.record().origin {
+        HeadOrigin::Factory => "came with the network".into(),
+        HeadOrigin::Retrained { images, held_out, held_out_top1, seed } => format!(
+            "retrained on {images} pictures (seed {seed}), {} on {held_out} held out",
+            units::percent(held_out_top1 as f64)
+        ),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    converter::zoo::catalog::hex(bytes)
+}

@@ -1,0 +1,44 @@
+//! One file per command.
+
+mod convert;
+mod eval;
+mod inspect;
+mod models;
+mod retrain_head;
+mod run;
+mod verify;
+
+use crate::cli::{Cli, Command};
+use anyhow::{Context, Result};
+use edge_runtime::model::{AlignedBytes, Model};
+use std::path::Path;
+
+/// Runs the command.
+pub fn run(cli: Cli) -> Result<()> {
+    let json = cli.json;
+    match cli.command {
+        Command::Models => models::run(json),
+        Command::Convert(args) => convert::run(&args, json),
+        Command::Inspect(args) => inspect::run(&args, json),
+        Command::Run(args) => run::run(&args, json),
+        Command::Eval(args) => eval::run(&args, json),
+        Command::Verify(args) => verify::run(&args, json),
+        Command::RetrainHead(args) => retrain_head::run(&args, json),
+    }
+}
+
+/// The bytes of a model file.
+fn read(path: &Path) -> Result<AlignedBytes> {
+    AlignedBytes::read(path).with_context(|| format!("{}: cannot read the model", path.display()))
+}
+
+/// Checks a model file.
+fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Model<'a>> {
+    Model::parse(bytes).with_context(|| path.display().to_string())
+}
+
+/// `DIR/NAME-SUFFIX.edge` for `DIR/NAME.edge`.
+fn beside(path: &Path, suffix: &str) -> std::path::PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{stem}-{suffix}.edge"))
+}

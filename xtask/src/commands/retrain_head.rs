@@ -1,0 +1,70 @@
+//! `retrain-head`: new classes for a frozen trunk.
+
+use super::{beside, parse, read};
+use crate::{cli::RetrainHead, output, progress::Bars, units};
+use anyhow::{Result, bail};
+use converter::dataset::Dataset;
+use converter::evaluate::evaluate;
+use converter::retrain::retrain;
+use edge_runtime::head::train::TrainOptions;
+use serde_json::json;
+use std::time::Instant;
+
+pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
+    let start = Instant::now();
+    let bytes = read(&args.model)?;
+    let model = parse(&args.model, &bytes)?;
+    let dataset = Dataset::open(&args.data)?;
+    // Known before minutes of work: whether there is something to measure on, and where to write.
+    let val = args.val.as_deref().map(Dataset::open).transpose()?;
+    if let Some(unknown) = val.iter().flat_map(|v| &v.classes).find(|c| !dataset.classes.contains(c)) {
+        bail!("--val has a class folder '{unknown}' that --data does not have");
+    }
+    let out = args.output.clone().unwrap_or_else(|| beside(&args.model, "retrained"));
+    let defaults = TrainOptions::default();
+    let options = TrainOptions {
+        seed: args.seed,
+        epochs: args.epochs.unwrap_or(defaults.epochs),
+        learning_rate: args.learning_rate.unwrap_or(defaults.learning_rate),
+        weight_decay: args.weight_decay.unwrap_or(defaults.weight_decay),
+        ..defaults
+    };
+    let bars = Bars::new();
+    let new = retrain(&model, &bytes, args.backend, &dataset, &options, &bars)?;
+    converter::output::write(&out, &new.bytes)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let new_model = parse(&out, &new.bytes)?;
+    let measured = val.map(|v| evaluate(&new_model, args.backend, &v, None, &bars)).transpose()?;
+    drop(bars);
+
+    let value = json!({
+        "out": out.display().to_string(),
+        "classes": dataset.classes.len(),
+        "labels": dataset.classes,
+        "train_images": new.trained_on + new.held_out,
+        "held_out_images": new.held_out,
+        "held_out_top1": new.held_out_top1,
+        "val_images": measured.map(|m| m.images),
+        "val_top1": measured.map(|m| m.top1),
+        "epochs": new.best.number,
+        "seconds": seconds,
+        "training_ram_bytes": new.training_bytes,
+        "seed": args.seed,
+    });
+    output::print(json, value, || {
+        let mut rows = vec![
+            ("classes", format!("{} ({})", dataset.classes.len(), dataset.classes.join(", "))),
+            ("pictures", format!("{} trained on, {} held out to stop in time", new.trained_on, new.held_out)),
+            ("best epoch", format!("{} of at most {}", new.best.number, options.epochs)),
+            ("held-out top-1", units::percent(new.held_out_top1 as f64)),
+        ];
+        if let Some(m) = measured {
+            rows.push(("val top-1", format!("{} of {} pictures never trained on", units::percent(m.top1), m.images)));
+        }
+        rows.push(("training memory", format!("{} on a device, besides the stored features", units::bytes(new.training_bytes as u64))));
+        rows.push(("time", format!("{seconds:.1} s")));
+        rows.push(("written", out.display().to_string()));
+        format!("New head for {}\n{}", new_model.manifest().name, output::pairs(&rows))
+    });
+    Ok(())
+}

@@ -1,0 +1,304 @@
+//! The commands as a user types them, on small models and pictures: what they print, what they leave, and
+//! that every kind of bad input gets one line that says what is wrong and where.
+
+use converter::convert::convert;
+use converter::progress::Silent;
+use graft_tests::{class_folders, int8, source};
+use prost::Message;
+use std::path::Path;
+use std::process::{Command, Output};
+use tract_onnx::pb;
+
+struct Bench {
+    dir: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> String {
+        std::fs::write(self.path(name), bytes).unwrap();
+        name.into()
+    }
+
+    /// Writes the small test network.
+    fn model(&self, name: &str) -> String {
+        let bytes = convert(&source(1), Some(&int8()), &Silent).unwrap().bytes;
+        self.write(name, &bytes)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(args).current_dir(self.dir.path()).env("GRAFT_CACHE", self.path("cache"));
+        // No test may reach for the network.
+        command.env("GRAFT_PYTHON", "no-such-python");
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Runs a command that must succeed and print one JSON object.
+    fn json(&self, args: &[&str]) -> serde_json::Value {
+        let out = self.run(&[args, &["--json"]].concat());
+        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        let text = String::from_utf8(out.stdout).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Runs a command that must fail with one line holding all of `words`, and leave no new file.
+    fn refused(&self, args: &[&str], words: &[&str]) {
+        let before = self.files();
+        check_refusal(&self.run(args), args, words);
+        assert_eq!(before, self.files(), "{args:?} left something behind");
+    }
+
+    fn files(&self) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(self.dir.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name != "cache")
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+fn check_refusal(out: &Output, args: &[&str], words: &[&str]) {
+    let text = String::from_utf8_lossy(&out.stderr);
+    assert!(!out.status.success(), "{args:?} succeeded");
+    assert_eq!(text.lines().count(), 1, "{args:?}: {text}");
+    assert!(text.starts_with("error: "), "{args:?}: {text}");
+    assert!(!text.contains("panicked"), "{args:?}: {text}");
+    for word in words {
+        assert!(text.contains(word), "{args:?} should mention '{word}': {text}");
+    }
+}
+
+#[test]
+fn the_whole_way_on_a_small_model() {
+    let b = Bench::new();
+    b.model("small.edge");
+    class_folders(&b.path("train"), &["red", "green"], 16, 1);
+    class_folders(&b.path("val"), &["red", "green"], 5, 500);
+
+    let inspected = b.json(&["inspect", "small.edge"]);
+    assert_eq!(inspected["dtype"], "int8");
+    assert_eq!(inspected["head"]["classes"], 4);
+    assert!(inspected["arena_lower_bound_bytes"].as_u64() <= inspected["arena_bytes"].as_u64());
+
+    let new = b.json(&["retrain-head", "small.edge", "--data", "train", "--val", "val", "-o", "new.edge"]);
+    assert_eq!((new["classes"].as_u64(), new["train_images"].as_u64(), new["val_images"].as_u64()), (Some(2), Some(32), Some(10)));
+    for backend in ["engine", "tract"] {
+        let e = b.json(&["eval", "new.edge", "val", "--backend", backend]);
+        assert_eq!((&e["images"], &e["top1"]), (&new["val_images"], &new["val_top1"]));
+    }
+    assert_eq!(b.json(&["eval", "new.edge", "val", "--limit", "4"])["images"], 4);
+    let verified = b.json(&["verify", "new.edge", "--images", "val", "--on", "engine,tract"]);
+    assert_eq!((verified["equal"].as_bool(), verified["inputs"].as_u64()), (Some(true), Some(10)));
+
+    let ran = b.json(&["run", "new.edge", "val/red/000.png", "val/green/000.png", "--top", "1", "--logits"]);
+    let results = ran["results"].as_array().unwrap();
+    assert_eq!(results.len(), 2);
+    assert_eq!(results[0]["logits"].as_array().unwrap().len(), 2);
+    let text = b.run(&["run", "new.edge", "val/red/000.png"]);
+    assert!(String::from_utf8_lossy(&text.stdout).contains("red"));
+}
+
+#[test]
+fn a_random_efficientnet_converts_without_network() {
+    let b = Bench::new();
+    let convert = ["convert", "efficientnet-lite0", "--weights", "random", "--int8", "--calib-images", "2"];
+    let made = b.json(&convert);
+    assert_eq!(made["out"], "efficientnet-lite0-int8.edge");
+    assert_eq!(made["parameters"], 4_652_008);
+    for key in ["bytes", "macs", "arena_bytes", "peak_memory_bytes"] {
+        assert!(made[key].as_u64() > Some(1_000_000), "{key} in {made}");
+    }
+    assert!(made["agreement"].is_number());
+    assert_eq!(b.json(&["verify", "efficientnet-lite0-int8.edge", "--limit", "1"])["equal"], true);
+    class_folders(&b.path("data"), &["tench", "goldfish"], 1, 0);
+    b.refused(&["eval", "efficientnet-lite0-int8.edge", "data"], &["random", "no accuracy"]);
+}
+
+#[test]
+fn the_catalog() {
+    let b = Bench::new();
+    let models = b.json(&["models"]);
+    let lite0 = &models["models"][0];
+    assert_eq!((lite0["name"].as_str(), lite0["cached"].as_bool()), (Some("efficientnet-lite0"), Some(false)));
+    assert!(lite0["macs"].as_u64() > Some(380_000_000));
+}
+
+#[test]
+fn help_says_what_everything_does() {
+    let b = Bench::new();
+    for command in ["models", "convert", "inspect", "run", "eval", "verify", "retrain-head"] {
+        let out = b.run(&[command, "--help"]);
+        assert!(out.status.success() && out.stdout.len() > 100, "{command}");
+    }
+}
+
+#[test]
+fn mistakes_in_the_arguments() {
+    let b = Bench::new();
+    b.refused(&[], &["a command is needed"]);
+    b.refused(&["convert"], &["NAME|FILE"]);
+    b.refused(&["convert", "efficientnet-lite9", "--int8"], &["efficientnet-lite9", "efficientnet-lite0"]);
+    b.refused(&["convert", "efficientnet-lite0", "--calib", "x"], &["--int8"]);
+    b.refused(&["convert", "efficientnet-lite0", "--int8", "--calib", "nowhere"], &["nowhere"]);
+    b.refused(&["convert", "efficientnet-lite0", "--range", "percentile:3"], &["percentile:P"]);
+    b.refused(&["convert", "weights.pth"], &[".pth", "--weights"]);
+    b.model("m.edge");
+    b.refused(&["run", "m.edge"], &["IMAGE"]);
+    b.refused(&["run", "m.edge", "x.jpg", "--backend", "gpu"], &["gpu", "engine"]);
+    b.refused(&["verify", "m.edge", "--on", "engine"], &["at least two"]);
+    b.refused(&["inspect", "missing.edge"], &["missing.edge"]);
+    b.refused(&["inspect", "."], &["."]);
+}
+
+#[test]
+fn broken_models() {
+    let b = Bench::new();
+    b.model("good.edge");
+    let good = std::fs::read(b.path("good.edge")).unwrap();
+    let flip = |at: usize| {
+        let mut bytes = good.clone();
+        bytes[at] ^= 4;
+        bytes
+    };
+    let mut huge = good.clone();
+    huge[16..20].fill(0xff);
+    let mut newer = good.clone();
+    newer[8] = 2;
+    let cases: [(&str, &[u8], &str); 8] = [
+        ("empty.edge", b"", "cut off"),
+        ("cut.edge", &good[..good.len() / 2], "cut off"),
+        ("text.edge", b"I am a text, not a model at all.", "not a .edge model"),
+        ("weights.edge", &flip(good.len() / 2), "damaged"),
+        ("metadata.edge", &flip(100), "damaged"),
+        ("head.edge", &flip(good.len() - 5), "damaged"),
+        ("huge.edge", &huge, "cut off"),
+        ("newer.edge", &newer, "version 2"),
+    ];
+    class_folders(&b.path("data"), &["a", "b"], 2, 0);
+    for (name, bytes, word) in cases {
+        b.write(name, bytes);
+        b.refused(&["inspect", name], &[name, word]);
+        b.refused(&["run", name, "data/a/000.png"], &[name, word]);
+        b.refused(&["retrain-head", name, "--data", "data"], &[name, word]);
+    }
+}
+
+#[test]
+fn a_malicious_pickle_runs_nothing() {
+    let b = Bench::new();
+    b.write("evil.pth", b"cos\nsystem\n(S'touch pwned'\ntR.");
+    let convert = ["convert", "efficientnet-lite0", "--weights", "evil.pth"];
+    b.refused(&convert, &["evil.pth", "system"]);
+    assert!(!b.path("pwned").exists());
+    b.write("text.pth", b"hello");
+    b.refused(&["convert", "efficientnet-lite0", "--weights", "text.pth"], &["text.pth"]);
+    b.refused(&["convert", "efficientnet-lite0", "--weights", "missing.pth"], &["missing.pth"]);
+}
+
+/// An ONNX file with one node between input and output.
+fn onnx(op: &str) -> Vec<u8> {
+    let dimension = |n| pb::tensor_shape_proto::Dimension {
+        value: Some(pb::tensor_shape_proto::dimension::Value::DimValue(n)),
+        ..Default::default()
+    };
+    let value = |name: &str| pb::ValueInfoProto {
+        name: name.into(),
+        r#type: Some(pb::TypeProto {
+            value: Some(pb::type_proto::Value::TensorType(pb::type_proto::Tensor {
+                elem_type: 1,
+                shape: Some(pb::TensorShapeProto { dim: [1, 3, 8, 8].map(dimension).to_vec() }),
+            })),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let node = pb::NodeProto {
+        name: "strange/node".into(),
+        op_type: op.into(),
+        input: vec!["x".into()],
+        output: vec!["y".into()],
+        ..Default::default()
+    };
+    let graph = pb::GraphProto { name: "g".into(), node: vec![node], input: vec![value("x")], output: vec![value("y")], ..Default::default() };
+    let opset = pb::OperatorSetIdProto { domain: String::new(), version: 13 };
+    pb::ModelProto { ir_version: 8, graph: Some(graph), opset_import: vec![opset], ..Default::default() }.encode_to_vec()
+}
+
+#[test]
+fn broken_networks() {
+    let b = Bench::new();
+    b.write("text.onnx", b"this is not a protobuf\n");
+    b.refused(&["convert", "text.onnx", "--int8"], &["text.onnx"]);
+    b.write("empty.onnx", b"");
+    b.refused(&["convert", "empty.onnx"], &["empty.onnx"]);
+    b.refused(&["convert", "missing.onnx"], &["missing.onnx"]);
+    b.write("strange.onnx", &onnx("FrobnicateTwice"));
+    b.refused(&["convert", "strange.onnx"], &["strange.onnx", "strange/node", "FrobnicateTwice", "1x3x8x8"]);
+    b.write("nothing.onnx", &onnx("Relu")[..40]);
+    b.refused(&["convert", "nothing.onnx"], &["nothing.onnx"]);
+    b.refused(&["convert", "strange.onnx", "--weights", "random"], &["--weights"]);
+}
+
+#[test]
+fn broken_pictures() {
+    let b = Bench::new();
+    b.model("m.edge");
+    for folder in ["data", "val"] {
+        class_folders(&b.path(folder), &["a", "b"], 3, 0);
+    }
+    std::fs::write(b.path("data/b/zz.jpg"), [0xff, 0xd8, 0xff, 0xe0, 0, 16, b'J', b'F']).unwrap();
+    b.refused(&["retrain-head", "m.edge", "--data", "data"], &["zz.jpg"]);
+    b.refused(&["verify", "m.edge", "--images", "data"], &["zz.jpg"]);
+    let convert = ["convert", "efficientnet-lite0", "--weights", "random", "--int8", "--calib", "data"];
+    b.refused(&convert, &["zz.jpg"]);
+    b.refused(&["run", "m.edge", "data/b/zz.jpg"], &["zz.jpg"]);
+    b.refused(&["run", "m.edge", "data/b/000.png", "nothing.png"], &["nothing.png"]);
+    b.refused(&["eval", "m.edge", "data"], &["'a'", "retrain"]);
+    b.refused(&["eval", "m.edge", "nowhere"], &["nowhere"]);
+    std::fs::create_dir(b.path("bare")).unwrap();
+    b.refused(&["eval", "m.edge", "bare"], &["bare"]);
+    class_folders(&b.path("one"), &["only"], 3, 0);
+    b.refused(&["retrain-head", "m.edge", "--data", "one"], &["two classes"]);
+    class_folders(&b.path("more"), &["a", "b", "c"], 1, 0);
+    b.refused(&["retrain-head", "m.edge", "--data", "val", "--val", "more"], &["'c'"]);
+    std::fs::create_dir(b.path("csv")).unwrap();
+    std::fs::write(b.path("csv/labels.csv"), "file,class_index\ngone.jpg,0\n").unwrap();
+    b.refused(&["eval", "m.edge", "csv"], &["gone.jpg"]);
+}
+
+#[test]
+fn no_network() {
+    let b = Bench::new();
+    b.refused(&["convert", "efficientnet-lite0", "--int8"], &["no-such-python", "Python"]);
+}
+
+/// Runs with a limit on the size of files, which is what a full disk looks like to a writer.
+#[cfg(unix)]
+#[test]
+fn no_disk_space() {
+    let b = Bench::new();
+    b.model("m.edge");
+    class_folders(&b.path("data"), &["a", "b"], 4, 0);
+    let before = b.files();
+    let exe = env!("CARGO_BIN_EXE_xtask");
+    let script = format!("trap '' XFSZ; ulimit -f 1; exec '{exe}' retrain-head m.edge --data data -o new.edge");
+    let out = Command::new("sh").args(["-c", &script]).current_dir(b.dir.path()).output().unwrap();
+    check_refusal(&out, &["retrain-head"], &["new.edge", "write"]);
+    assert_eq!(before, b.files());
+    assert!(Path::new(&b.path("m.edge")).exists());
+}
