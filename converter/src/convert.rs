@@ -154,7 +154,7 @@ pub fn convert(
     drop(inputs);
     let data_free = matches!(options.calibration, CalibrationSource::DataFree { .. });
     let ranges = ranges(&graph, &split, &observed, options.rule, data_free);
-    let quants = assign(&graph, &source.input, &ranges);
+    let quants = assign(&graph, &source.input, &ranges, means(&graph, &split, &observed));
 
     let method = options.rule.to_string();
     let mut quantization = Quantization { method: &method, calibration: options.calibration.record(), agreement: None };
@@ -197,6 +197,17 @@ fn ranges(graph: &Graph, split: &Split, observed: &Observed, rule: RangeRule, da
         }
     };
     (0..graph.nodes.len()).map(range).collect()
+}
+
+/// Mean of every channel of every node's result; empty for nodes that were not observed.
+fn means(graph: &Graph, split: &Split, observed: &Observed) -> Vec<Vec<f32>> {
+    let pool = split.head.and_then(|h| h.pool);
+    let mean = |id: NodeId| match id {
+        _ if Some(id) == pool => observed.feature_means.clone(),
+        _ if id == 0 || split.layers.binary_search(&id).is_ok() => observed.means[split.tensor_of(id)].clone(),
+        _ => vec![],
+    };
+    (0..graph.nodes.len()).map(mean).collect()
 }
 
 /// Standard deviations around a channel's mean that a data-free range covers.

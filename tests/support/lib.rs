@@ -79,7 +79,7 @@ pub fn small_net(seed: u64) -> Graph {
     let depth = n.norm("depthwise.bn", depth);
     let depth = n.act("depthwise.relu", depth, Activation::Relu);
     let project = n.conv("project", depth, 16, Window::POINT, 1);
-    let add = n.push("residual", Op::Add, &[stem, project]);
+    let add = n.push("residual", Op::Add(Activation::None), &[stem, project]);
     let pool = n.push("maxpool", Op::MaxPool(window(3, 2, 1, 1)), &[add]);
     let average = n.push("avgpool", Op::AvgPool { window: window(3, 2, 1, 1), count_padding: false }, &[add]);
     let grouped = n.conv("grouped", pool, 24, window(3, 1, 1, 1), 2);

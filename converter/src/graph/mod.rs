@@ -3,6 +3,8 @@
 //! Importers build a [`Graph`] with [`Graph::push`], which derives and checks every shape; passes
 //! rewrite it; the quantizer and the writer read it. Knows nothing of files.
 
+#[cfg(test)]
+pub(crate) mod reference;
 mod shape;
 
 pub use edge_runtime::model::{Activation, Shape, Window};
@@ -96,8 +98,8 @@ pub enum Op {
         /// True if padding counts in the divisor.
         count_padding: bool,
     },
-    /// Sum of two tensors of one shape.
-    Add,
+    /// Sum of two tensors of one shape, then an activation (fused by a pass; importers leave `None`).
+    Add(Activation),
     /// Concatenation along channels.
     Concat,
     /// A strided part of the input, see `edge_runtime::model::Op::Slice`.
@@ -116,8 +118,6 @@ pub enum Op {
         /// Rows, columns, channels after.
         after: [u32; 3],
     },
-    /// Over all elements; only as the last node. A pass removes it, because the head gives logits.
-    Softmax,
 }
 
 impl Op {
@@ -130,11 +130,10 @@ impl Op {
             Op::Activation(_) => "activation",
             Op::MaxPool(_) => "max-pool",
             Op::AvgPool { .. } => "avg-pool",
-            Op::Add => "add",
+            Op::Add(_) => "add",
             Op::Concat => "concat",
             Op::Slice { .. } => "slice",
             Op::Pad { .. } => "pad",
-            Op::Softmax => "softmax",
         }
     }
 }

@@ -9,7 +9,7 @@ const MAX_ELEMENTS: u64 = 1 << 28;
 pub fn infer(op: &Op, inputs: &[Shape]) -> Result<Shape, String> {
     let arity = match op {
         Op::Input => 0..=0,
-        Op::Add => 2..=2,
+        Op::Add(_) => 2..=2,
         Op::Concat => 1..=usize::MAX,
         _ => 1..=1,
     };
@@ -26,7 +26,7 @@ pub fn infer(op: &Op, inputs: &[Shape]) -> Result<Shape, String> {
             }
             inputs[0]
         }
-        Op::Activation(_) | Op::Softmax => inputs[0],
+        Op::Activation(_) => inputs[0],
         Op::MaxPool(window) | Op::AvgPool { window, .. } => {
             if window.dilation != [1, 1] {
                 return Err(format!("dilation {:?} in a pooling", window.dilation));
@@ -37,7 +37,7 @@ pub fn infer(op: &Op, inputs: &[Shape]) -> Result<Shape, String> {
             }
             Shape { c: inputs[0].c, ..s }
         }
-        Op::Add => {
+        Op::Add(_) => {
             if inputs[0] != inputs[1] {
                 return Err(format!("inputs {} and {} differ", inputs[0], inputs[1]));
             }

@@ -5,7 +5,7 @@ use crate::graph::{Graph, Op as Node};
 use edge_runtime::head::file::{NewData, NewHead, Pool};
 use edge_runtime::model::write::Writer;
 use edge_runtime::model::{
-    Activation, AlignedBytes, Blob, ConvData, DType, Layer, Manifest, MapFunction, Op, Quant, Trunk,
+    AlignedBytes, Blob, ConvData, DType, Layer, Manifest, MapFunction, Op, Quant, Trunk,
 };
 
 /// The file of `graph` in float. `labels` are kept if there is one line per class.
@@ -67,18 +67,18 @@ fn layer_op(writer: &mut Writer, op: &Node, in_channels: u32, inputs: usize) -> 
             multipliers: Blob { offset: 0, len: 0 },
             shift: 1,
         },
-        Node::Add => Op::Add {
+        Node::Add(activation) => Op::Add {
             multipliers: [0; 2],
             shift: 1,
             clamp: [i8::MIN, i8::MAX],
-            activation: Activation::None,
+            activation: *activation,
         },
         Node::Concat => Op::Concat {
             rescale: core::iter::repeat_n(edge_runtime::model::Rescale::ONE, inputs).collect(),
         },
         Node::Slice { start, step, .. } => Op::Slice { start: *start, step: *step },
         Node::Pad { before, after } => Op::Pad { before: *before, after: *after },
-        Node::Input | Node::BatchNorm(_) | Node::Softmax => {
+        Node::Input | Node::BatchNorm(_) => {
             unreachable!("{} is not a layer of a simplified graph", op.name())
         }
     }

@@ -55,7 +55,8 @@ pub fn write(
     let Some((record, dense)) = head::record(&lowering, pool, map, feature, labels) else {
         return Ok(writer.finish(manifest, trunk, None)?);
     };
-    let q = quantize_weights(graph, nodes.dense, dense, feature)?;
+    let means = quants.means(graph.nodes[nodes.dense].inputs[0]);
+    let q = quantize_weights(graph, nodes.dense, dense, feature, means)?;
     let data = NewData::I8 { weights: &q.weights, bias: &q.bias, scale: &q.accumulator_scale };
     let head = NewHead { trunk_sha256: [0; 32], record, data };
     Ok(writer.finish(manifest, trunk, Some(head))?)
@@ -71,17 +72,22 @@ struct QuantizedWeights {
 
 /// Symmetric int8 weights per output channel; the bias with the input's zero point folded in.
 ///
+/// The bias also takes back what rounding the weights adds to the output on average: the sum over the
+/// taps of the rounding error times `input_means`, the mean of the input's channels (bias correction,
+/// Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019).
+///
 /// Proves that no accumulator can overflow: `|bias| + 128 * sum|w|` stays below 2^31.
 fn quantize_weights(
     graph: &Graph,
     id: NodeId,
     conv: &ConvWeights,
     input: Quant,
+    input_means: &[f32],
 ) -> Result<QuantizedWeights, LowerError> {
     let per_channel = conv.weights.len() / conv.out_channels;
     let mut out = QuantizedWeights { weights: vec![], bias: vec![], accumulator_scale: vec![] };
     for (c, filter) in conv.weights.chunks_exact(per_channel).enumerate() {
-        let bias = conv.bias[c] as f64;
+        let mut bias = conv.bias[c] as f64;
         if !bias.is_finite() || filter.iter().any(|w| !w.is_finite()) {
             return Err(number(graph, id, c, "a weight is not a finite number; the network is broken"));
         }
@@ -92,6 +98,7 @@ fn quantize_weights(
         let weights = filter.iter().map(|w| (*w as f64 / scale).round().clamp(-127.0, 127.0) as i8);
         out.weights.extend(weights);
         let weights = &out.weights[out.weights.len() - per_channel..];
+        bias -= mean_error(conv, c, filter, weights, scale, input_means);
         let sum: i64 = weights.iter().map(|w| *w as i64).sum();
         let magnitude: i64 = weights.iter().map(|w| w.unsigned_abs() as i64).sum();
         let accumulator_scale = scale * input.scale as f64;
@@ -103,6 +110,19 @@ fn quantize_weights(
         out.accumulator_scale.push(accumulator_scale as f32);
     }
     Ok(out)
+}
+
+/// What rounding the weights of output channel `c` adds to its output on average.
+fn mean_error(conv: &ConvWeights, c: usize, real: &[f32], rounded: &[i8], scale: f64, input_means: &[f32]) -> f64 {
+    // Without a value per input channel (nothing observed, or a flattened map) there is no estimate.
+    if input_means.is_empty() || !input_means.len().is_multiple_of(conv.groups) {
+        return 0.0;
+    }
+    let per_group = input_means.len() / conv.groups;
+    let group = c / (conv.out_channels / conv.groups);
+    let means = &input_means[group * per_group..][..per_group];
+    let errors = real.iter().zip(rounded).map(|(w, q)| *q as f64 * scale - *w as f64);
+    errors.zip(means.iter().cycle()).map(|(error, mean)| error * *mean as f64).sum()
 }
 
 struct Context<'c> {
@@ -136,7 +156,7 @@ impl Context<'_> {
             }
             Node::MaxPool(window) => Op::MaxPool { window: *window },
             Node::AvgPool { window, count_padding } => self.avg_pool(writer, window, *count_padding)?,
-            Node::Add => self.add()?,
+            Node::Add(activation) => self.add(*activation)?,
             Node::Concat => {
                 let factor = |&i: &NodeId| {
                     let factor = self.quants.of(i).scale as f64 / self.output().scale as f64;
@@ -146,14 +166,15 @@ impl Context<'_> {
             }
             Node::Slice { start, step, .. } => Op::Slice { start: *start, step: *step },
             Node::Pad { before, after } => Op::Pad { before: *before, after: *after },
-            Node::Input | Node::BatchNorm(_) | Node::Softmax => {
+            Node::Input | Node::BatchNorm(_) => {
                 unreachable!("{} is not a layer of a simplified graph", node.op.name())
             }
         })
     }
 
     fn conv(&self, writer: &mut Writer, conv: &ConvWeights, depthwise: bool) -> Result<Op, LowerError> {
-        let q = quantize_weights(self.graph, self.id, conv, self.input())?;
+        let means = self.quants.means(self.inputs[0]);
+        let q = quantize_weights(self.graph, self.id, conv, self.input(), means)?;
         let (mut multiplier, mut shift) = (Vec::new(), Vec::new());
         for (c, scale) in q.accumulator_scale.iter().enumerate() {
             let factor = *scale as f64 / self.output().scale as f64;
@@ -178,14 +199,14 @@ impl Context<'_> {
         })
     }
 
-    fn add(&self) -> Result<Op, LowerError> {
+    fn add(&self, activation: Activation) -> Result<Op, LowerError> {
         let factors = [0, 1].map(|i| self.quants.of(self.inputs[i]).scale as f64 / self.output().scale as f64);
         let limit = 2f64.powi(21);
         let shift = common_shift(factors[0].max(factors[1]), limit).ok_or_else(|| self.unreachable_scale())?;
         Ok(Op::Add {
             multipliers: factors.map(|f| scaled(f, shift)),
             shift,
-            clamp: [i8::MIN, i8::MAX],
+            clamp: clamp(activation, self.output()),
             activation: Activation::None,
         })
     }

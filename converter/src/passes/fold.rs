@@ -16,7 +16,7 @@ pub fn batch_norms(mut graph: Graph) -> Graph {
             && conv.activation == Activation::None
         {
             apply(conv, &scale, &shift);
-            conv.statistics = Some(statistics);
+            conv.statistics = statistics.or_else(|| moved(conv.statistics.take(), &scale, &shift));
             redirect(&mut graph, id, before);
         } else {
             graph.nodes[id].op = Op::Conv(ConvWeights {
@@ -26,24 +26,35 @@ pub fn batch_norms(mut graph: Graph) -> Graph {
                 weights: scale,
                 bias: shift,
                 activation: Activation::None,
-                statistics: Some(statistics),
+                statistics,
             });
         }
     }
     graph
 }
 
-/// `y = scale * x + shift`, and what the norm says of y.
-fn affine(n: &BatchNorm) -> (Vec<f32>, Vec<f32>, Vec<ChannelStatistics>) {
+/// `y = scale * x + shift`, and what the norm says of y. Importers also use the operator for plain
+/// per-channel factors and offsets, with an epsilon of 0: those know nothing of y.
+fn affine(n: &BatchNorm) -> (Vec<f32>, Vec<f32>, Option<Vec<ChannelStatistics>>) {
     let factor = |c: usize| n.gamma[c] as f64 / (n.variance[c] as f64 + n.epsilon as f64).sqrt();
     let channels = 0..n.gamma.len();
     let scale = channels.clone().map(|c| factor(c) as f32).collect();
     let shift = channels.clone().map(|c| (n.beta[c] as f64 - n.mean[c] as f64 * factor(c)) as f32);
-    let statistics = channels.clone().map(|c| ChannelStatistics {
-        mean: n.beta[c],
-        std: n.gamma[c].abs(),
-    });
-    (scale, shift.collect(), statistics.collect())
+    let statistics = channels.clone().map(|c| ChannelStatistics { mean: n.beta[c], std: n.gamma[c].abs() });
+    (scale, shift.collect(), (n.epsilon > 0.0).then(|| statistics.collect()))
+}
+
+/// Statistics after another factor and offset.
+fn moved(
+    statistics: Option<Vec<ChannelStatistics>>,
+    scale: &[f32],
+    shift: &[f32],
+) -> Option<Vec<ChannelStatistics>> {
+    let move_one = |(c, s): (usize, ChannelStatistics)| ChannelStatistics {
+        mean: s.mean * scale[c] + shift[c],
+        std: s.std * scale[c].abs(),
+    };
+    Some(statistics?.into_iter().enumerate().map(move_one).collect())
 }
 
 fn apply(conv: &mut ConvWeights, scale: &[f32], shift: &[f32]) {

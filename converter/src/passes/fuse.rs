@@ -1,10 +1,10 @@
-//! Fuses clamping activations into the convolutions before them.
+//! Fuses clamping activations into the convolutions and additions before them.
 
 use super::redirect;
 use crate::graph::{Graph, Op};
 use edge_runtime::model::Activation;
 
-/// ReLU and ReLU6 after a convolution that nothing else reads become part of it.
+/// ReLU and ReLU6 after a convolution or addition that nothing else reads become part of it.
 pub fn activations(mut graph: Graph) -> Graph {
     let uses = graph.uses();
     for id in 0..graph.nodes.len() {
@@ -13,10 +13,13 @@ pub fn activations(mut graph: Graph) -> Graph {
         if uses[before] != 1 || activation.clamp_bounds().is_none() {
             continue;
         }
-        if let Op::Conv(conv) = &mut graph.nodes[before].op
-            && conv.activation == Activation::None
-        {
-            conv.activation = activation;
+        let fused = match &mut graph.nodes[before].op {
+            Op::Conv(conv) => &mut conv.activation,
+            Op::Add(fused) => fused,
+            _ => continue,
+        };
+        if *fused == Activation::None {
+            *fused = activation;
             redirect(&mut graph, id, before);
         }
     }

@@ -8,12 +8,18 @@ use edge_runtime::model::{InputSpec, Quant};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Quants {
     by_node: Vec<Quant>,
+    means: Vec<Vec<f32>>,
 }
 
 impl Quants {
     /// Of a node's result.
     pub fn of(&self, id: NodeId) -> Quant {
         self.by_node[id]
+    }
+
+    /// Mean of each channel of a node's result, as calibration saw it; empty if it did not.
+    pub fn means(&self, id: NodeId) -> &[f32] {
+        &self.means[id]
     }
 }
 
@@ -39,8 +45,9 @@ pub fn input_quant(spec: &InputSpec) -> Quant {
 /// Gives every node its quantization from its range.
 ///
 /// Operators that only pick elements (max pool, slice, pad) keep their input's; the parts of a
-/// concatenation that nothing else reads take the whole's, so that they are rounded once.
-pub fn assign(graph: &Graph, input: &InputSpec, ranges: &[Range]) -> Quants {
+/// concatenation that nothing else reads take the whole's, so that they are rounded once. `means` are
+/// those of every node's channels.
+pub fn assign(graph: &Graph, input: &InputSpec, ranges: &[Range], means: Vec<Vec<f32>>) -> Quants {
     let mut by_node: Vec<Quant> = ranges.iter().map(|r| quant(*r)).collect();
     by_node[0] = input_quant(input);
     let uses = graph.uses();
@@ -56,7 +63,7 @@ pub fn assign(graph: &Graph, input: &InputSpec, ranges: &[Range]) -> Quants {
             by_node[id] = by_node[node.inputs[0]];
         }
     }
-    Quants { by_node }
+    Quants { by_node, means }
 }
 
 #[cfg(test)]

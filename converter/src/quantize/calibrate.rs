@@ -13,14 +13,26 @@ pub struct Observed {
     pub tensors: Vec<Observer>,
     /// The head's feature vector.
     pub features: Observer,
+    /// Mean of every channel of tensor `t` over all pictures and positions.
+    pub means: Vec<Vec<f32>>,
+    /// Mean of every feature.
+    pub feature_means: Vec<f32>,
 }
+
+/// What one picture's tensors were on average; the features come last.
+type PictureMeans = Vec<Vec<f32>>;
 
 impl Observed {
     fn new(tensors: usize) -> Self {
-        Self { tensors: vec![Observer::default(); tensors], features: Observer::default() }
+        Self {
+            tensors: vec![Observer::default(); tensors],
+            features: Observer::default(),
+            means: vec![],
+            feature_means: vec![],
+        }
     }
 
-    fn merge(mut self, other: Self) -> Self {
+    fn merge(mut self, other: &Self) -> Self {
         self.tensors.iter_mut().zip(&other.tensors).for_each(|(a, b)| a.merge(b));
         self.features.merge(&other.features);
         self
@@ -39,12 +51,16 @@ pub fn observe(
     let run = |inputs: &[Vec<f32>]| {
         let mut backend = TractBackend::new(float)?;
         let mut seen = Observed::new(split.layers.len() + 1);
+        let mut means: Vec<PictureMeans> = vec![];
+        let channels: Vec<usize> = float.layers().map(|l| l.output.shape.c as usize).collect();
         let mut features = vec![0.0; float.head().map_or(0, |h| h.features())];
         for input in inputs {
             seen.tensors[0].see(input);
+            let mut picture = vec![channel_means(input, float.input().shape.c as usize)];
             backend.run_observed(Values::F32(input), &mut |layer, values| {
                 let Values::F32(values) = values else { return };
                 seen.tensors[layer + 1].see(values);
+                picture.push(channel_means(values, channels[layer]));
                 if layer + 1 == split.layers.len()
                     && let Some(head) = float.head()
                 {
@@ -52,11 +68,43 @@ pub fn observe(
                     seen.features.see(&features);
                 }
             })?;
+            picture.push(features.clone());
+            means.push(picture);
             done();
         }
-        Ok(seen)
+        Ok((seen, means))
     };
-    let parts = inputs.par_chunks(share).map(run).collect::<Result<Vec<_>, _>>()?;
+    let parts = inputs.par_chunks(share).map(run).collect::<Result<Vec<_>, BackendError>>()?;
     let start = Observed::new(split.layers.len() + 1);
-    Ok(parts.into_iter().fold(start, Observed::merge))
+    let mut all = parts.iter().fold(start, |all, (seen, _)| all.merge(seen));
+    // Floating-point sums depend on their order, so they are made in the pictures' order.
+    let mut means = mean_of(parts.iter().flat_map(|(_, means)| means));
+    all.feature_means = means.pop().unwrap_or_default();
+    all.means = means;
+    Ok(all)
+}
+
+/// Mean of every channel of an NHWC tensor.
+fn channel_means(values: &[f32], channels: usize) -> Vec<f32> {
+    let mut sums = vec![0f64; channels];
+    for pixel in values.chunks_exact(channels) {
+        sums.iter_mut().zip(pixel).for_each(|(s, v)| *s += *v as f64);
+    }
+    let count = (values.len() / channels) as f64;
+    sums.into_iter().map(|s| (s / count) as f32).collect()
+}
+
+fn mean_of<'m>(pictures: impl Iterator<Item = &'m PictureMeans>) -> PictureMeans {
+    let mut sums: Vec<Vec<f64>> = vec![];
+    let mut count = 0f64;
+    for picture in pictures {
+        sums.resize_with(picture.len(), Vec::new);
+        count += 1.0;
+        for (sum, mean) in sums.iter_mut().zip(picture) {
+            sum.resize(mean.len(), 0.0);
+            sum.iter_mut().zip(mean).for_each(|(s, m)| *s += *m as f64);
+        }
+    }
+    let finish = |sum: Vec<f64>| sum.into_iter().map(|s| (s / count) as f32).collect();
+    sums.into_iter().map(finish).collect()
 }

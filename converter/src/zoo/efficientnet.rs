@@ -172,7 +172,7 @@ mod tests {
             graph
                 .nodes
                 .iter()
-                .filter(|n| matches!(n.op, Op::Add))
+                .filter(|n| matches!(n.op, Op::Add(_)))
                 .count(),
             9
         );

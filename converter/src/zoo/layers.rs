@@ -259,7 +259,7 @@ impl<'a> Builder<'a> {
     /// Sum of two nodes of one shape.
     pub fn add(&mut self, name: &str, a: NodeId, b: NodeId) -> Result<NodeId, GraphError> {
         let power = self.power[a] + self.power[b];
-        self.push(name, Op::Add, &[a, b], power)
+        self.push(name, Op::Add(Activation::None), &[a, b], power)
     }
 
     /// Mean over all rows and columns.

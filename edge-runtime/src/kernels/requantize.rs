@@ -11,8 +11,10 @@ pub type RequantizeFn = fn(acc: i32, multiplier: i32, shift: u8, zero_point: i8,
 /// section 4; the same as CMSIS-NN's single rounding.
 #[inline(always)]
 pub fn requantize(acc: i32, multiplier: i32, shift: u8, zero_point: i8, clamp: [i8; 2]) -> i8 {
-    let scaled = (acc as i64 * multiplier as i64 + (1i64 << (shift - 1))) >> shift;
-    (scaled + zero_point as i64).clamp(clamp[0] as i64, clamp[1] as i64) as i8
+    // The wrapping forms never wrap here; they spare builds with overflow checks the checks.
+    let half = 1i64 << shift.wrapping_sub(1);
+    let scaled = (acc as i64 * multiplier as i64).wrapping_add(half) >> shift;
+    scaled.wrapping_add(zero_point as i64).clamp(clamp[0] as i64, clamp[1] as i64) as i8
 }
 
 /// `zero_point_out + (((q - zero_point_in) * multiplier + 2^(shift-1)) >> shift)`, saturated, in 32 bits.

@@ -11,8 +11,6 @@ mod external;
 mod input;
 mod live;
 mod ops;
-#[cfg(test)]
-mod reference;
 mod tensor;
 #[cfg(test)]
 mod tests;

@@ -158,7 +158,7 @@ fn add_acts(context: &mut Context, node: &Node, a: &Act, b: &Act) -> Result<Valu
         return Err(ImportError::new("a sum of activations of different shapes")
             .hint("broadcasting of activations is not supported"));
     }
-    let id = context.push(&node.name, Op::Add, &[a.node, b.node])?;
+    let id = context.push(&node.name, Op::Add(Activation::None), &[a.node, b.node])?;
     Ok(Value::Act(Act {
         node: id,
         ..a.clone()

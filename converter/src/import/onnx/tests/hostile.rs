@@ -223,7 +223,7 @@ fn external_data_stays_in_the_folder() {
     ])
     .unwrap();
     assert_eq!(
-        super::super::reference::evaluate(&good.graph, &[1.0]),
+        crate::graph::reference::evaluate(&good.graph, &[1.0]),
         [2.0, 3.0]
     );
     assert!(attempt(&[("location", "./weights.bin"), ("offset", "4")]).is_ok());

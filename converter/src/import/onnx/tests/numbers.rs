@@ -1,6 +1,6 @@
 //! Each family of operators against loops over NCHW or numbers worked out by hand.
 
-use super::super::reference::evaluate;
+use crate::graph::reference::evaluate;
 use super::super::{Imported, read_bytes};
 use super::build::{Model, With, floats, info, ints, node};
 use crate::graph::{Activation, Op, Shape, Window};

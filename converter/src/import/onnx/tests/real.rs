@@ -1,6 +1,6 @@
 //! The shared models; skipped aloud unless the environment variable GRAFT_SHARED names their folder.
 
-use super::super::reference::evaluate;
+use crate::graph::reference::evaluate;
 use super::super::{External, Imported, decode, import, pb, read};
 use crate::graph::{Op, Shape};
 use crate::import::values::chunks;
