@@ -12,12 +12,16 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
-static INT8: LazyLock<AlignedBytes> = LazyLock::new(|| convert(&source(1), Some(&int8()), &Silent).unwrap().bytes);
-static FLOAT: LazyLock<AlignedBytes> = LazyLock::new(|| convert(&source(1), None, &Silent).unwrap().bytes);
+static INT8: LazyLock<AlignedBytes> =
+    LazyLock::new(|| convert(&source(1), Some(&int8()), &Silent).unwrap().bytes);
+static FLOAT: LazyLock<AlignedBytes> =
+    LazyLock::new(|| convert(&source(1), None, &Silent).unwrap().bytes);
 
 /// Makes the trunk's and the head's checksums right again, as far as the sections can be found.
 fn reseal(bytes: &mut [u8]) {
-    let Ok(header) = Header::read(bytes) else { return };
+    let Ok(header) = Header::read(bytes) else {
+        return;
+    };
     if header.sections(bytes).is_err() {
         return;
     }
@@ -36,7 +40,9 @@ fn reseal(bytes: &mut [u8]) {
 
 /// Whatever the checks let through has to run.
 fn use_it(bytes: &AlignedBytes) {
-    let Ok(model) = Model::parse(bytes) else { return };
+    let Ok(model) = Model::parse(bytes) else {
+        return;
+    };
     // Only as much work as a test can bear.
     if model.arena_bytes() > 1 << 24 || model.layers().map(|l| l.macs()).sum::<u64>() > 1 << 28 {
         return;
@@ -65,14 +71,20 @@ fn every_truncation_is_noticed() {
     }
     let mut long = INT8.to_vec();
     long.push(0);
-    assert!(matches!(Model::parse(&AlignedBytes::copy_of(&long)), Err(ModelError::Trailing { .. })));
+    assert!(matches!(
+        Model::parse(&AlignedBytes::copy_of(&long)),
+        Err(ModelError::Trailing { .. })
+    ));
 }
 
 #[test]
 fn every_flipped_byte_is_noticed() {
     let mut bytes = INT8.clone();
     let head_at = Header::read(&bytes).unwrap().head_offset() as usize;
-    for i in (0..1500).chain((1500..head_at).step_by(97)).chain(head_at..head_at + 300) {
+    for i in (0..1500)
+        .chain((1500..head_at).step_by(97))
+        .chain(head_at..head_at + 300)
+    {
         bytes[i] ^= 0x10;
         assert!(Model::parse(&bytes).is_err(), "byte {i}");
         bytes[i] ^= 0x10;
@@ -114,7 +126,10 @@ fn thousands_of_resealed_flips_do_no_harm() {
             use_it(&bytes);
         }
     }
-    assert!(refused > 2000 && ran > 500, "the test must reach both sides: {refused} refused, {ran} ran");
+    assert!(
+        refused > 2000 && ran > 500,
+        "the test must reach both sides: {refused} refused, {ran} ran"
+    );
 }
 
 #[test]

@@ -18,7 +18,9 @@ use graft_tests::{INPUT, class_folders, int8, picture, source};
 const CLASSES: [&str; 4] = ["east", "north", "south", "west"];
 
 fn int8_model(seed: u64) -> AlignedBytes {
-    convert(&source(seed), Some(&int8()), &Silent).expect("converts").bytes
+    convert(&source(seed), Some(&int8()), &Silent)
+        .expect("converts")
+        .bytes
 }
 
 fn crop(class: usize, seed: u64) -> Vec<u8> {
@@ -32,12 +34,25 @@ fn the_small_net_has_every_operator() {
     let mut names: Vec<&str> = model.layers().map(|l| l.op.name()).collect();
     names.sort_unstable();
     names.dedup();
-    let all = ["add", "avg-pool", "concat", "conv", "depthwise-conv", "map", "max-pool", "pad", "slice"];
+    let all = [
+        "add",
+        "avg-pool",
+        "concat",
+        "conv",
+        "depthwise-conv",
+        "map",
+        "max-pool",
+        "pad",
+        "slice",
+    ];
     assert_eq!(names, all);
     assert_eq!(model.dtype(), DType::I8);
     assert_eq!(model.head().unwrap().label(3), Some("west"));
     // The plan writes the residual sum over an input.
-    let add = model.layers().find(|l| matches!(l.op, Op::Add { .. })).unwrap();
+    let add = model
+        .layers()
+        .find(|l| matches!(l.op, Op::Add { .. }))
+        .unwrap();
     assert_eq!(add.inputs[0].offset, add.output.offset);
 }
 
@@ -47,8 +62,16 @@ fn int8_follows_float() {
     let converted = convert(&source(2), Some(&int8()), &Silent).unwrap();
     assert!(converted.bytes.len() * 2 < float.bytes.len());
     let agreement = converted.agreement.unwrap();
-    assert!(agreement.cosine > 0.99 && converted.agreement_on_unseen, "{agreement:?}");
-    let stated = Model::parse(&converted.bytes).unwrap().manifest().quantization.unwrap().agreement;
+    assert!(
+        agreement.cosine > 0.99 && converted.agreement_on_unseen,
+        "{agreement:?}"
+    );
+    let stated = Model::parse(&converted.bytes)
+        .unwrap()
+        .manifest()
+        .quantization
+        .unwrap()
+        .agreement;
     assert_eq!(stated, Some(agreement));
 }
 
@@ -62,11 +85,15 @@ fn backends_agree_bit_by_bit() {
     for seed in 0..4 {
         let bytes = int8_model(seed);
         let model = Model::parse(&bytes).unwrap();
-        let mut backends: Vec<Box<dyn Backend + '_>> =
-            BackendKind::ALL.iter().map(|k| k.load(&model).unwrap()).collect();
+        let mut backends: Vec<Box<dyn Backend + '_>> = BackendKind::ALL
+            .iter()
+            .map(|k| k.load(&model).unwrap())
+            .collect();
         for i in 0..6 {
             let input = preprocess::to_i8(&crop(i, seed), &INPUT, model.input().quant);
-            let values = verify_one(&model, &mut backends, i, &input).unwrap().unwrap_or_else(|d| panic!("{d}"));
+            let values = verify_one(&model, &mut backends, i, &input)
+                .unwrap()
+                .unwrap_or_else(|d| panic!("{d}"));
             assert!(values > 10_000);
         }
     }
@@ -80,7 +107,11 @@ fn a_wrong_rounding_is_found_and_its_layer_named() {
     let twice: kernels::RequantizeFn = |acc, m, n, zp, clamp| {
         let high = (acc as i64 * m as i64 + (1 << 30)) >> 31;
         let n = n.saturating_sub(31);
-        let scaled = if n == 0 { high } else { (high + (1 << (n - 1))) >> n };
+        let scaled = if n == 0 {
+            high
+        } else {
+            (high + (1 << (n - 1))) >> n
+        };
         (scaled + zp as i64).clamp(clamp[0] as i64, clamp[1] as i64) as i8
     };
     let mut backends: Vec<Box<dyn Backend + '_>> = vec![
@@ -94,8 +125,15 @@ fn a_wrong_rounding_is_found_and_its_layer_named() {
     let difference = found.expect("double rounding differs somewhere");
     assert!(difference.op.contains("conv"), "{difference}");
     assert_eq!(difference.backends, ["engine", "tract"]);
-    assert!(difference.to_string().contains(&format!("'{}'", difference.name)));
-    assert!(difference.count < difference.elements / 2, "only halves differ: {difference}");
+    assert!(
+        difference
+            .to_string()
+            .contains(&format!("'{}'", difference.name))
+    );
+    assert!(
+        difference.count < difference.elements / 2,
+        "only halves differ: {difference}"
+    );
 }
 
 #[test]
@@ -115,15 +153,30 @@ fn a_retrained_head_learns_and_is_the_same_on_every_backend() {
     let bytes = int8_model(7);
     let model = Model::parse(&bytes).unwrap();
     let (train, val) = (Dataset::open(&train).unwrap(), Dataset::open(&val).unwrap());
-    let options = TrainOptions { seed: 5, ..Default::default() };
-    let new = |kind, options: &TrainOptions| retrain(&model, &bytes, kind, &train, options, &Silent).unwrap();
+    let options = TrainOptions {
+        seed: 5,
+        ..Default::default()
+    };
+    let new = |kind, options: &TrainOptions| {
+        retrain(&model, &bytes, kind, &train, options, &Silent).unwrap()
+    };
     let engine = new(BackendKind::Engine, &options);
-    assert_eq!(engine.bytes[..], new(BackendKind::Tract, &options).bytes[..]);
-    assert_ne!(engine.bytes[..], new(BackendKind::Engine, &TrainOptions { seed: 6, ..options }).bytes[..]);
+    assert_eq!(
+        engine.bytes[..],
+        new(BackendKind::Tract, &options).bytes[..]
+    );
+    assert_ne!(
+        engine.bytes[..],
+        new(BackendKind::Engine, &TrainOptions { seed: 6, ..options }).bytes[..]
+    );
     assert_eq!((engine.trained_on, engine.held_out), (63, 9));
 
     let retrained = Model::parse(&engine.bytes).unwrap();
-    assert_eq!(retrained.trunk_sha256(), model.trunk_sha256(), "the trunk is frozen");
+    assert_eq!(
+        retrained.trunk_sha256(),
+        model.trunk_sha256(),
+        "the trunk is frozen"
+    );
     let labels: Vec<&str> = retrained.head().unwrap().record().labels.lines().collect();
     assert_eq!(labels, ["blue", "green", "red"]);
     let accuracy = |kind| evaluate(&retrained, kind, &val, None, &Silent).unwrap();
@@ -151,7 +204,10 @@ fn random_weights_have_no_accuracy() {
     let model = Model::parse(&bytes).unwrap();
     let dataset = Dataset::open(dir.path()).unwrap();
     let refused = evaluate(&model, BackendKind::Engine, &dataset, None, &Silent);
-    assert!(matches!(refused, Err(EvaluateError::RandomWeights { seed: 4 })));
+    assert!(matches!(
+        refused,
+        Err(EvaluateError::RandomWeights { seed: 4 })
+    ));
 }
 
 #[test]
@@ -161,8 +217,13 @@ fn folders_are_matched_to_labels_by_name() {
     let bytes = int8_model(11);
     let model = Model::parse(&bytes).unwrap();
     let dataset = Dataset::open(dir.path()).unwrap();
-    let error = evaluate(&model, BackendKind::Engine, &dataset, None, &Silent).unwrap_err().to_string();
-    assert!(error.contains("nowhere") && error.lines().count() == 1, "{error}");
+    let error = evaluate(&model, BackendKind::Engine, &dataset, None, &Silent)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("nowhere") && error.lines().count() == 1,
+        "{error}"
+    );
 }
 
 #[test]
@@ -171,10 +232,23 @@ fn percentile_ranges_cut_outliers() {
     class_folders(dir.path(), &CLASSES, 4, 0);
     let with = |rule| {
         let dataset = Dataset::open(dir.path()).unwrap();
-        let calibration = CalibrationSource::Pictures { folder: "pictures".into(), dataset, images: 12 };
-        let converted = convert(&source(12), Some(&Int8Options { calibration, rule }), &Silent).unwrap();
+        let calibration = CalibrationSource::Pictures {
+            folder: "pictures".into(),
+            dataset,
+            images: 12,
+        };
+        let converted = convert(
+            &source(12),
+            Some(&Int8Options { calibration, rule }),
+            &Silent,
+        )
+        .unwrap();
         let scale = Model::parse(&converted.bytes).unwrap().output().quant.scale;
-        (scale, converted.agreement.unwrap(), converted.agreement_on_unseen)
+        (
+            scale,
+            converted.agreement.unwrap(),
+            converted.agreement_on_unseen,
+        )
     };
     let (wide, a, unseen) = with(RangeRule::MinMax);
     let (narrow, b, _) = with(RangeRule::Percentile(99.0));
@@ -191,7 +265,9 @@ fn the_engine_needs_no_backend_trait() {
     let mut arena = vec![0; model.arena_bytes()];
     let mut engine = Engine::new(&model, &mut arena).unwrap();
     let crop = crop(2, 3);
-    engine.input_mut().copy_from_slice(&preprocess::to_i8(&crop, &INPUT, model.input().quant));
+    engine
+        .input_mut()
+        .copy_from_slice(&preprocess::to_i8(&crop, &INPUT, model.input().quant));
     let (mut feature, mut logits) = (vec![0; head.features()], vec![0.0; head.classes()]);
     head.feature(engine.run(), &mut feature);
     head.logits(&feature, &mut logits);

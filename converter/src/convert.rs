@@ -13,7 +13,8 @@ use crate::runner::{BackendKind, RunError, RunnerPool};
 use edge_runtime::backend::BackendError;
 use edge_runtime::head::math::argmax;
 use edge_runtime::model::{
-    Agreement, AlignedBytes, Calibration, InputSpec, Manifest, Model, ModelError, Quantization, WeightsOrigin,
+    Agreement, AlignedBytes, Calibration, InputSpec, Manifest, Model, ModelError, Quantization,
+    WeightsOrigin,
 };
 use rayon::prelude::*;
 
@@ -97,7 +98,9 @@ pub enum ConvertError {
     #[error(transparent)]
     Backend(#[from] BackendError),
     /// What was written cannot be read.
-    #[error("the converter wrote a file that its own reader refuses ({0}); please report this network")]
+    #[error(
+        "the converter wrote a file that its own reader refuses ({0}); please report this network"
+    )]
     Model(#[from] ModelError),
     /// The picture size is not the graph's.
     #[error("the network takes {graph} but its input rule says {height}x{width}x{channels}")]
@@ -122,7 +125,12 @@ pub fn convert(
     let (shape, spec) = (source.graph.input_shape(), &source.input);
     if (shape.h, shape.w, shape.c) != (spec.height, spec.width, spec.channels()) {
         let (height, width, channels) = (spec.height, spec.width, spec.channels());
-        return Err(ConvertError::Input { graph: shape, height, width, channels });
+        return Err(ConvertError::Input {
+            graph: shape,
+            height,
+            width,
+            channels,
+        });
     }
     let (parameters, macs) = (source.graph.parameters(), source.graph.macs());
     let manifest = Manifest {
@@ -142,28 +150,56 @@ pub fn convert(
     let float = lower::float::write(&graph, &manifest, &source.labels)?;
     let Some(options) = int8 else {
         Model::parse(&float)?;
-        return Ok(Converted { bytes: float, parameters, macs, agreement: None, agreement_on_unseen: false });
+        return Ok(Converted {
+            bytes: float,
+            parameters,
+            macs,
+            agreement: None,
+            agreement_on_unseen: false,
+        });
     };
 
     let pictures = Pictures::load(options, &source.input, progress)?;
     let float_model = Model::parse(&float)?;
     let split = split::split(&graph);
     progress.stage("calibrating", pictures.calibration.len());
-    let inputs: Vec<Vec<f32>> = pictures.calibration.iter().map(|c| preprocess::to_f32(c, &source.input)).collect();
-    let observed = observe(&float_model, &split, &inputs, &|| progress.step())?;
-    drop(inputs);
+    let input = |i: usize| preprocess::to_f32(&pictures.calibration[i], &source.input);
+    let observed = observe(
+        &float_model,
+        &split,
+        pictures.calibration.len(),
+        &input,
+        &|| progress.step(),
+    )?;
     let data_free = matches!(options.calibration, CalibrationSource::DataFree { .. });
     let ranges = ranges(&graph, &split, &observed, options.rule, data_free);
-    let quants = assign(&graph, &source.input, &ranges, means(&graph, &split, &observed));
+    let quants = assign(
+        &graph,
+        &source.input,
+        &ranges,
+        means(&graph, &split, &observed),
+    );
 
     let method = options.rule.to_string();
-    let mut quantization = Quantization { method: &method, calibration: options.calibration.record(), agreement: None };
+    let mut quantization = Quantization {
+        method: &method,
+        calibration: options.calibration.record(),
+        agreement: None,
+    };
     let with = |quantization| {
-        let manifest = Manifest { quantization: Some(quantization), ..manifest.clone() };
+        let manifest = Manifest {
+            quantization: Some(quantization),
+            ..manifest.clone()
+        };
         lower::int8::write(&graph, &quants, &manifest, &source.labels)
     };
     let first = with(quantization)?;
-    let agreement = agreement(&float_model, &Model::parse(&first)?, pictures.judging(), progress)?;
+    let agreement = agreement(
+        &float_model,
+        &Model::parse(&first)?,
+        pictures.judging(),
+        progress,
+    )?;
     quantization.agreement = Some(agreement);
     let bytes = with(quantization)?;
     Model::parse(&bytes)?;
@@ -177,7 +213,13 @@ pub fn convert(
 }
 
 /// The range of every node's result.
-fn ranges(graph: &Graph, split: &Split, observed: &Observed, rule: RangeRule, data_free: bool) -> Vec<Range> {
+fn ranges(
+    graph: &Graph,
+    split: &Split,
+    observed: &Observed,
+    rule: RangeRule,
+    data_free: bool,
+) -> Vec<Range> {
     let seen = |id: NodeId| {
         let pool = split.head.and_then(|h| h.pool);
         if Some(id) == pool {
@@ -204,7 +246,9 @@ fn means(graph: &Graph, split: &Split, observed: &Observed) -> Vec<Vec<f32>> {
     let pool = split.head.and_then(|h| h.pool);
     let mean = |id: NodeId| match id {
         _ if Some(id) == pool => observed.feature_means.clone(),
-        _ if id == 0 || split.layers.binary_search(&id).is_ok() => observed.means[split.tensor_of(id)].clone(),
+        _ if id == 0 || split.layers.binary_search(&id).is_ok() => {
+            observed.means[split.tensor_of(id)].clone()
+        }
         _ => vec![],
     };
     (0..graph.nodes.len()).map(mean).collect()
@@ -223,7 +267,11 @@ struct Pictures {
 const JUDGING: usize = 100;
 
 impl Pictures {
-    fn load(options: &Int8Options, input: &InputSpec, progress: &dyn Progress) -> Result<Self, ConvertError> {
+    fn load(
+        options: &Int8Options,
+        input: &InputSpec,
+        progress: &dyn Progress,
+    ) -> Result<Self, ConvertError> {
         match &options.calibration {
             CalibrationSource::DataFree { images } => {
                 let total = images + images.div_ceil(2).min(JUDGING);
@@ -234,24 +282,42 @@ impl Pictures {
                     preprocess::crop(&picture, input)
                 };
                 let crops: Result<Vec<_>, _> = (0..total).into_par_iter().map(picture).collect();
-                let mut calibration = crops.map_err(|source| LoadError::Preprocess { path: "generated picture".into(), source })?;
+                let mut calibration = crops.map_err(|source| LoadError::Preprocess {
+                    path: "generated picture".into(),
+                    source,
+                })?;
                 let unseen = calibration.split_off(*images);
-                Ok(Self { calibration, unseen })
+                Ok(Self {
+                    calibration,
+                    unseen,
+                })
             }
-            CalibrationSource::Pictures { dataset, images, .. } => {
+            CalibrationSource::Pictures {
+                dataset, images, ..
+            } => {
                 let seen = dataset.subset(*images).items;
                 let more = dataset.subset(seen.len() + JUDGING).items;
-                let unseen: Vec<_> = more.into_iter().filter(|i| !seen.iter().any(|s| s.path == i.path)).collect();
+                let unseen: Vec<_> = more
+                    .into_iter()
+                    .filter(|i| !seen.iter().any(|s| s.path == i.path))
+                    .collect();
                 progress.stage("reading pictures", seen.len() + unseen.len());
                 let load = |items: &[_]| load_all(items, input, &|_| progress.step());
-                Ok(Self { calibration: load(&seen)?, unseen: load(&unseen)? })
+                Ok(Self {
+                    calibration: load(&seen)?,
+                    unseen: load(&unseen)?,
+                })
             }
         }
     }
 
     /// The pictures to compare on.
     fn judging(&self) -> &[Vec<u8>] {
-        let pictures = if self.unseen.is_empty() { &self.calibration } else { &self.unseen };
+        let pictures = if self.unseen.is_empty() {
+            &self.calibration
+        } else {
+            &self.unseen
+        };
         &pictures[..pictures.len().min(JUDGING)]
     }
 }
@@ -259,8 +325,14 @@ impl Pictures {
 impl CalibrationSource {
     fn record(&self) -> Calibration<'_> {
         match self {
-            CalibrationSource::DataFree { images } => Calibration::DataFree { images: *images as u32 },
-            CalibrationSource::Pictures { folder, dataset, images } => Calibration::Pictures {
+            CalibrationSource::DataFree { images } => Calibration::DataFree {
+                images: *images as u32,
+            },
+            CalibrationSource::Pictures {
+                folder,
+                dataset,
+                images,
+            } => Calibration::Pictures {
                 folder,
                 images: dataset.items.len().min(*images) as u32,
             },
@@ -275,7 +347,10 @@ fn agreement(
     crops: &[Vec<u8>],
     progress: &dyn Progress,
 ) -> Result<Agreement, ConvertError> {
-    let (f, q) = (RunnerPool::new(float, BackendKind::Tract)?, RunnerPool::new(int8, BackendKind::Engine)?);
+    let (f, q) = (
+        RunnerPool::new(float, BackendKind::Tract)?,
+        RunnerPool::new(int8, BackendKind::Engine)?,
+    );
     progress.stage("comparing with float", crops.len());
     let compare = |crop: &Vec<u8>| {
         let a = f.with(|runner| runner.logits(crop))?;
@@ -283,15 +358,27 @@ fn agreement(
         progress.step();
         Ok((argmax(&a) == argmax(&b), cosine(&a, &b)))
     };
-    let results = crops.par_iter().map(compare).collect::<Result<Vec<_>, RunError>>()?;
+    let results = crops
+        .par_iter()
+        .map(compare)
+        .collect::<Result<Vec<_>, RunError>>()?;
     let n = results.len().max(1) as f64;
     let same = results.iter().filter(|r| r.0).count() as f64;
     let cosines: f64 = results.iter().map(|r| r.1).sum();
-    Ok(Agreement { images: results.len() as u32, top1: (same / n) as f32, cosine: (cosines / n) as f32 })
+    Ok(Agreement {
+        images: results.len() as u32,
+        top1: (same / n) as f32,
+        cosine: (cosines / n) as f32,
+    })
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| *a as f64 * *b as f64).sum::<f64>();
+    let dot = |a: &[f32], b: &[f32]| {
+        a.iter()
+            .zip(b)
+            .map(|(a, b)| *a as f64 * *b as f64)
+            .sum::<f64>()
+    };
     let norms = (dot(a, a) * dot(b, b)).sqrt();
     if norms == 0.0 { 1.0 } else { dot(a, b) / norms }
 }

@@ -35,7 +35,9 @@ pub enum EvaluateError {
         seed: u64,
     },
     /// A class folder that the model does not know.
-    #[error("class folder '{folder}' is not a class of the model (its classes: {known}); retrain its head on these folders or rename them")]
+    #[error(
+        "class folder '{folder}' is not a class of the model (its classes: {known}); retrain its head on these folders or rename them"
+    )]
     UnknownClass {
         /// Name of the folder.
         folder: String,
@@ -43,7 +45,9 @@ pub enum EvaluateError {
         known: String,
     },
     /// A picture without a class.
-    #[error("{0}: the picture has no class; put pictures into class folders or list them in labels.csv")]
+    #[error(
+        "{0}: the picture has no class; put pictures into class folders or list them in labels.csv"
+    )]
     Unlabelled(String),
 }
 
@@ -56,7 +60,10 @@ pub fn evaluate(
     progress: &dyn Progress,
 ) -> Result<Evaluation, EvaluateError> {
     let retrained = model.head().is_some_and(|h| {
-        matches!(h.record().origin, edge_runtime::head::HeadOrigin::Retrained { .. })
+        matches!(
+            h.record().origin,
+            edge_runtime::head::HeadOrigin::Retrained { .. }
+        )
     });
     if let WeightsOrigin::Random { seed } = model.manifest().weights
         && !retrained
@@ -68,19 +75,30 @@ pub fn evaluate(
     dataset.check_classes(classes(model)?)?;
     let pool = RunnerPool::new(model, kind)?;
     progress.stage("evaluating", dataset.items.len());
-    let ranks = map_all(&dataset.items, &model.manifest().input, &|_| progress.step(), |i, crop| {
-        let class = dataset.items[i].class;
-        pool.with(|runner| runner.logits(&crop)).map(|logits| class.map(|c| rank(&logits, c)))
-    })?;
+    let ranks = map_all(
+        &dataset.items,
+        &model.manifest().input,
+        &|_| progress.step(),
+        |i, crop| {
+            let class = dataset.items[i].class;
+            pool.with(|runner| runner.logits(&crop))
+                .map(|logits| class.map(|c| rank(&logits, c)))
+        },
+    )?;
     let (mut top1, mut top5) = (0, 0);
     let images = ranks.len();
     for (rank, item) in ranks.into_iter().zip(&dataset.items) {
-        let rank = rank?.ok_or_else(|| EvaluateError::Unlabelled(item.path.display().to_string()))?;
+        let rank =
+            rank?.ok_or_else(|| EvaluateError::Unlabelled(item.path.display().to_string()))?;
         top1 += usize::from(rank == 0);
         top5 += usize::from(rank < 5);
     }
     let fraction = |n: usize| n as f64 / images as f64;
-    Ok(Evaluation { images, top1: fraction(top1), top5: fraction(top5) })
+    Ok(Evaluation {
+        images,
+        top1: fraction(top1),
+        top5: fraction(top5),
+    })
 }
 
 /// How many classes come before `class`; of equal logits the first comes first.
@@ -91,22 +109,37 @@ fn rank(logits: &[f32], class: usize) -> usize {
 
 /// Class folders carry names: where the model has labels, folder and label are matched by name.
 pub(crate) fn match_classes(model: &Model<'_>, dataset: &mut Dataset) -> Result<(), EvaluateError> {
-    let labels: Vec<&str> = model.head().map_or(vec![], |h| h.record().labels.lines().collect());
+    let labels: Vec<&str> = model
+        .head()
+        .map_or(vec![], |h| h.record().labels.lines().collect());
     if dataset.classes.is_empty() || labels.is_empty() || dataset.classes == labels {
         return Ok(());
     }
     // Folders that are not called as any label are in the classes' order, if there are as many.
     let known = |name: &String| labels.iter().position(|l| l == name);
-    if dataset.classes.len() == labels.len() && !dataset.classes.iter().any(|c| known(c).is_some()) {
+    if dataset.classes.len() == labels.len() && !dataset.classes.iter().any(|c| known(c).is_some())
+    {
         return Ok(());
     }
-    let index: Vec<usize> = dataset.classes.iter().map(|name| {
-        known(name).ok_or_else(|| EvaluateError::UnknownClass {
-            folder: name.clone(),
-            known: labels.iter().take(8).copied().collect::<Vec<_>>().join(", "),
+    let index: Vec<usize> = dataset
+        .classes
+        .iter()
+        .map(|name| {
+            known(name).ok_or_else(|| EvaluateError::UnknownClass {
+                folder: name.clone(),
+                known: labels
+                    .iter()
+                    .take(8)
+                    .copied()
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            })
         })
-    }).collect::<Result<_, _>>()?;
-    dataset.items.iter_mut().for_each(|item| item.class = item.class.map(|c| index[c]));
+        .collect::<Result<_, _>>()?;
+    dataset
+        .items
+        .iter_mut()
+        .for_each(|item| item.class = item.class.map(|c| index[c]));
     Ok(())
 }
 
@@ -116,6 +149,9 @@ mod tests {
 
     #[test]
     fn ranks_of_equal_logits() {
-        assert_eq!([0, 1, 2, 3].map(|c| rank(&[1.0, 3.0, 3.0, 0.0], c)), [2, 0, 1, 3]);
+        assert_eq!(
+            [0, 1, 2, 3].map(|c| rank(&[1.0, 3.0, 3.0, 0.0], c)),
+            [2, 0, 1, 3]
+        );
     }
 }

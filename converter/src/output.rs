@@ -15,11 +15,17 @@ pub struct OutputError {
 
 /// Writes `bytes` to `path`, replacing what is there only when all of it is on disk.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
-    let failed = |source| OutputError { path: path.into(), source };
+    let failed = |source| OutputError {
+        path: path.into(),
+        source,
+    };
     if path.is_dir() {
         return Err(failed(std::io::ErrorKind::IsADirectory.into()));
     }
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".graft-");
     #[cfg(unix)]
@@ -29,14 +35,18 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
     let mut file = builder.tempfile_in(folder).map_err(|e| failed(plain(e)))?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    file.write_all(bytes)
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(failed)?;
     file.persist(path).map_err(|e| failed(e.error))?;
     Ok(())
 }
 
 /// tempfile wraps errors in the temporary file's path, which means nothing to a user.
 fn plain(error: std::io::Error) -> std::io::Error {
-    error.raw_os_error().map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error)
+    error
+        .raw_os_error()
+        .map_or_else(|| error.kind().into(), std::io::Error::from_raw_os_error)
 }
 
 #[cfg(test)]
@@ -58,7 +68,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("no/model.edge");
         let message = write(&path, b"x").unwrap_err().to_string();
-        assert!(message.contains("no/model.edge") && message.lines().count() == 1, "{message}");
+        assert!(
+            message.contains("no/model.edge") && message.lines().count() == 1,
+            "{message}"
+        );
         assert!(write(dir.path(), b"x").is_err());
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }

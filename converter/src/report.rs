@@ -30,15 +30,24 @@ pub fn layers(model: &Model<'_>) -> Vec<LayerReport> {
     let size = model.dtype().size() as u64;
     let mut last_use: Vec<usize> = (0..=all.len()).collect();
     for (i, layer) in all.iter().enumerate() {
-        layer.inputs.iter().for_each(|o| last_use[o.tensor as usize] = i + 1);
+        layer
+            .inputs
+            .iter()
+            .for_each(|o| last_use[o.tensor as usize] = i + 1);
     }
     last_use[all.len()] = all.len() + 1;
-    let shapes: Vec<Shape> = std::iter::once(model.input().shape).chain(all.iter().map(|l| l.output.shape)).collect();
+    let shapes: Vec<Shape> = std::iter::once(model.input().shape)
+        .chain(all.iter().map(|l| l.output.shape))
+        .collect();
     let live = |step: usize| -> u64 {
         // Tensor `t` is made in step `t`; an in-place output shares its first input's bytes.
-        let in_place = all[step - 1].op.in_place() && all[step - 1].inputs[0].offset == all[step - 1].output.offset;
+        let in_place = all[step - 1].op.in_place()
+            && all[step - 1].inputs[0].offset == all[step - 1].output.offset;
         let alive = |t: &usize| *t <= step && last_use[*t] >= step && !(in_place && *t == step);
-        (0..shapes.len()).filter(alive).map(|t| shapes[t].len() as u64 * size).sum()
+        (0..shapes.len())
+            .filter(alive)
+            .map(|t| shapes[t].len() as u64 * size)
+            .sum()
     };
     let report = |(i, layer): (usize, &Layer<'_>)| LayerReport {
         name: layer.name.into(),
@@ -75,10 +84,18 @@ fn weight_bytes(op: &Op) -> u64 {
     let blobs = match op {
         Op::Conv { data, .. } | Op::DepthwiseConv { data, .. } => match *data {
             ConvData::F32 { weights, bias, .. } => vec![weights, bias],
-            ConvData::I8 { weights, bias, multiplier, shift, .. } => vec![weights, bias, multiplier, shift],
+            ConvData::I8 {
+                weights,
+                bias,
+                multiplier,
+                shift,
+                ..
+            } => vec![weights, bias, multiplier, shift],
         },
         Op::AvgPool { multipliers, .. } => vec![*multipliers],
-        Op::Map { function: MapFunction::Table(table) } => vec![*table],
+        Op::Map {
+            function: MapFunction::Table(table),
+        } => vec![*table],
         _ => vec![],
     };
     blobs.iter().map(|b| b.len as u64).sum()

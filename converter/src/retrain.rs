@@ -4,9 +4,9 @@
 use crate::dataset::{Dataset, DatasetError, LoadError, map_all};
 use crate::progress::Progress;
 use crate::runner::{BackendKind, Feature, RunError, RunnerPool};
+use edge_runtime::head::Head;
 use edge_runtime::head::file::{HeadData, HeadOrigin, HeadRecord, NewData, NewHead};
 use edge_runtime::head::train::{self, Epoch, Samples, TrainError, TrainOptions};
-use edge_runtime::head::Head;
 use edge_runtime::model::write::{encode_head, with_head};
 use edge_runtime::model::{AlignedBytes, Model, ModelError};
 
@@ -48,7 +48,9 @@ pub enum RetrainError {
     #[error(transparent)]
     Model(#[from] ModelError),
     /// A float model.
-    #[error("heads are trained on int8 features, as on the device, and this model is float; convert it with --int8")]
+    #[error(
+        "heads are trained on int8 features, as on the device, and this model is float; convert it with --int8"
+    )]
     FloatModel,
     /// A network without a classifier.
     #[error("this network has no head to retrain: it does not end in a fully connected layer")]
@@ -62,7 +64,9 @@ pub enum RetrainError {
         images: usize,
     },
     /// Not class folders.
-    #[error("training needs class folders (DIR/daisy/*.jpg, DIR/rose/*.jpg, ...) with at least two classes")]
+    #[error(
+        "training needs class folders (DIR/daisy/*.jpg, DIR/rose/*.jpg, ...) with at least two classes"
+    )]
     NoClasses,
 }
 
@@ -107,12 +111,27 @@ pub fn retrain(
     let store = collect(model, kind, dataset, progress)?;
 
     let (features, classes) = (head.features(), dataset.classes.len());
-    let (mut weights, mut bias, mut scale) = (vec![0; features * classes], vec![0; classes], vec![0.0; classes]);
+    let (mut weights, mut bias, mut scale) = (
+        vec![0; features * classes],
+        vec![0; classes],
+        vec![0.0; classes],
+    );
     let mut workspace = vec![0.0; train::workspace_len(features, classes)];
-    let mut layer = train::Layer { weights: &mut weights, bias: &mut bias, scale: &mut scale };
+    let mut layer = train::Layer {
+        weights: &mut weights,
+        bias: &mut bias,
+        scale: &mut scale,
+    };
     progress.stage("training", options.epochs as usize + 1);
     let quant = head.record().feature_quant;
-    let best = train::train(&store, quant, options, &mut layer, &mut workspace, &mut |_| progress.step())?;
+    let best = train::train(
+        &store,
+        quant,
+        options,
+        &mut layer,
+        &mut workspace,
+        &mut |_| progress.step(),
+    )?;
 
     let held_out = store.held_out.iter().filter(|h| **h).count();
     let trained_on = store.len() - held_out;
@@ -124,9 +143,22 @@ pub fn retrain(
             held_out_top1,
             seed: options.seed,
         };
-        let record = HeadRecord { classes: classes as u32, labels: &labels, origin, ..*head.record() };
-        let data = NewData::I8 { weights: &weights, bias: &bias, scale: &scale };
-        AlignedBytes::copy_of(&encode_head(&NewHead { trunk_sha256: *model.trunk_sha256(), record, data }))
+        let record = HeadRecord {
+            classes: classes as u32,
+            labels: &labels,
+            origin,
+            ..*head.record()
+        };
+        let data = NewData::I8 {
+            weights: &weights,
+            bias: &bias,
+            scale: &scale,
+        };
+        AlignedBytes::copy_of(&encode_head(&NewHead {
+            trunk_sha256: *model.trunk_sha256(),
+            record,
+            data,
+        }))
     };
     // The accuracy that the file states is the requantized head's own, so it is written twice.
     let held_out_top1 = accuracy(&Head::parse(&new(0.0), model)?, &store);
@@ -155,7 +187,10 @@ fn collect(
         held_out.push(seen[class].is_multiple_of(HELD_OUT_EVERY));
     }
     if let Some(class) = seen.iter().position(|n| *n < 2) {
-        return Err(RetrainError::TooFew { class: dataset.classes[class].clone(), images: seen[class] });
+        return Err(RetrainError::TooFew {
+            class: dataset.classes[class].clone(),
+            images: seen[class],
+        });
     }
     let pool = RunnerPool::new(model, kind)?;
     progress.stage("running the trunk", dataset.items.len());
@@ -168,7 +203,11 @@ fn collect(
         Feature::F32(_) => Err(RetrainError::FloatModel),
     };
     let features = features.into_iter().map(int8).collect::<Result<_, _>>()?;
-    Ok(Store { features, labels, held_out })
+    Ok(Store {
+        features,
+        labels,
+        held_out,
+    })
 }
 
 /// Fraction of the held-out samples that `head` gets right; 0 if there are none.

@@ -85,7 +85,10 @@ pub enum Feature {
 impl<'m> Runner<'m> {
     /// Loads the model.
     pub fn new(model: &Model<'m>, kind: BackendKind) -> Result<Self, RunError> {
-        Ok(Self { model: model.clone(), backend: kind.load(model)? })
+        Ok(Self {
+            model: model.clone(),
+            backend: kind.load(model)?,
+        })
     }
 
     /// The feature vector of a picture (`[height][width][channels]` pixels, see [`preprocess::crop`]).
@@ -160,12 +163,18 @@ impl<'m> RunnerPool<'m> {
     /// Loads the model once per thread of the thread pool.
     pub fn new(model: &Model<'m>, kind: BackendKind) -> Result<Self, RunError> {
         let runners = (0..rayon::current_num_threads()).map(|_| Runner::new(model, kind));
-        Ok(Self { idle: Mutex::new(runners.collect::<Result<_, _>>()?) })
+        Ok(Self {
+            idle: Mutex::new(runners.collect::<Result<_, _>>()?),
+        })
     }
 
     /// Lends a runner to `f`. At most as many threads as the thread pool has may call this at once.
     pub fn with<R>(&self, f: impl FnOnce(&mut Runner<'m>) -> R) -> R {
-        let lock = || self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let lock = || {
+            self.idle
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+        };
         let mut runner = lock().pop().expect("a runner per thread");
         let result = f(&mut runner);
         lock().push(runner);

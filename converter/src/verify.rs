@@ -10,7 +10,9 @@ pub enum VerifyError {
     #[error(transparent)]
     Backend(#[from] BackendError),
     /// Float results differ between machines by nature.
-    #[error("only int8 models give the same bits everywhere, and this one is float; convert it with --int8")]
+    #[error(
+        "only int8 models give the same bits everywhere, and this one is float; convert it with --int8"
+    )]
     FloatModel,
     /// One backend has nothing to be compared with.
     #[error("verify compares at least two backends; name them, e.g. --on engine,tract")]
@@ -46,7 +48,15 @@ impl std::fmt::Display for Difference {
         write!(
             f,
             "layer {} '{}' ({}) differs on input {}: element {} is {} on {a} and {} on {b}; {} of {} elements differ",
-            self.layer, self.name, self.op, self.input, self.element, self.values[0], self.values[1], self.count, self.elements
+            self.layer,
+            self.name,
+            self.op,
+            self.input,
+            self.element,
+            self.values[0],
+            self.values[1],
+            self.count,
+            self.elements
         )
     }
 }
@@ -88,11 +98,26 @@ pub fn verify_one(
         let names = [reference.name(), other.name()];
         other.run_observed(Values::I8(input), &mut |layer, values| {
             seen += 1;
-            let (Values::I8(got), None) = (values, &first) else { return };
+            let (Values::I8(got), None) = (values, &first) else {
+                return;
+            };
             let want = expected.get(layer).map_or(&[][..], |v| &v[..]);
             first = difference(want, got).map(|(element, values, count)| {
-                let (name, op) = model.layers().nth(layer).map_or(("", ""), |l| (l.name, l.op.name()));
-                Difference { backends: names, input: index, layer, name: name.into(), op, element, values, count, elements: want.len() }
+                let (name, op) = model
+                    .layers()
+                    .nth(layer)
+                    .map_or(("", ""), |l| (l.name, l.op.name()));
+                Difference {
+                    backends: names,
+                    input: index,
+                    layer,
+                    name: name.into(),
+                    op,
+                    element,
+                    values,
+                    count,
+                    elements: want.len(),
+                }
             });
         })?;
         if let Some(difference) = first {
@@ -102,7 +127,11 @@ pub fn verify_one(
             return Err(VerifyError::Backend(BackendError::Engine {
                 backend: names[1],
                 layer: String::new(),
-                why: format!("showed {seen} layers where {} has {}", names[0], expected.len()),
+                why: format!(
+                    "showed {seen} layers where {} has {}",
+                    names[0],
+                    expected.len()
+                ),
             }));
         }
     }
@@ -118,5 +147,9 @@ fn difference(want: &[i8], got: &[i8]) -> Option<(usize, [i8; 2], usize)> {
     let len = want.len().max(got.len());
     let mut unequal = (0..len).filter(|&i| want.get(i) != got.get(i));
     let first = unequal.next()?;
-    Some((first, [at(want, first), at(got, first)], 1 + unequal.count()))
+    Some((
+        first,
+        [at(want, first), at(got, first)],
+        1 + unequal.count(),
+    ))
 }

@@ -11,7 +11,9 @@ use core::ops::Range;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// The engine has no floating point.
-    #[error("the engine runs int8 models and this one is float; convert it with --int8, or use the tract backend")]
+    #[error(
+        "the engine runs int8 models and this one is float; convert it with --int8, or use the tract backend"
+    )]
     FloatModel,
     /// The arena is too small.
     #[error("the arena has {have} bytes and the model needs {need}")]
@@ -79,7 +81,12 @@ impl<'a> Split<'a> {
         let range = range(output);
         let (before, rest) = arena.split_at_mut(range.start);
         let (output, after) = rest.split_at_mut(range.len());
-        Self { before, output, after, end: range.end }
+        Self {
+            before,
+            output,
+            after,
+            end: range.end,
+        }
     }
 
     fn input(&self, operand: &Operand) -> &'a [i8] {
@@ -96,27 +103,63 @@ fn run_layer(model: &Model<'_>, layer: &Layer<'_>, arena: &mut [i8]) {
     let (input, output) = (layer.inputs[0], layer.output);
     let in_place = layer.op.in_place() && input.offset == output.offset;
     let split = Split::new(arena, &output);
-    let geometry = |window| Geometry { input: input.shape, output: output.shape, window };
+    let geometry = |window| Geometry {
+        input: input.shape,
+        output: output.shape,
+        window,
+    };
     match &layer.op {
-        Op::Conv { window, groups, data } => {
+        Op::Conv {
+            window,
+            groups,
+            data,
+        } => {
             let params = conv_params(model, data, &input, &output);
-            kernels::conv(&geometry(*window), *groups as usize, &params, split.input(&input), split.output);
+            kernels::conv(
+                &geometry(*window),
+                *groups as usize,
+                &params,
+                split.input(&input),
+                split.output,
+            );
         }
         Op::DepthwiseConv { window, data } => {
             let params = conv_params(model, data, &input, &output);
-            kernels::depthwise(&geometry(*window), &params, split.input(&input), split.output);
+            kernels::depthwise(
+                &geometry(*window),
+                &params,
+                split.input(&input),
+                split.output,
+            );
         }
-        Op::MaxPool { window } => kernels::max_pool(&geometry(*window), split.input(&input), split.output),
-        Op::AvgPool { window, multipliers, shift, .. } => {
+        Op::MaxPool { window } => {
+            kernels::max_pool(&geometry(*window), split.input(&input), split.output)
+        }
+        Op::AvgPool {
+            window,
+            multipliers,
+            shift,
+            ..
+        } => {
             let params = AvgPoolParams {
                 multipliers: model.i32s(*multipliers),
                 shift: *shift,
                 input_zero_point: input.quant.zero_point,
                 output_zero_point: output.quant.zero_point,
             };
-            kernels::avg_pool(&geometry(*window), &params, split.input(&input), split.output);
+            kernels::avg_pool(
+                &geometry(*window),
+                &params,
+                split.input(&input),
+                split.output,
+            );
         }
-        Op::Add { multipliers, shift, clamp, .. } => {
+        Op::Add {
+            multipliers,
+            shift,
+            clamp,
+            ..
+        } => {
             let params = AddParams {
                 zero_points: [input.quant.zero_point, layer.inputs[1].quant.zero_point],
                 multipliers: *multipliers,
@@ -137,11 +180,21 @@ fn run_layer(model: &Model<'_>, layer: &Layer<'_>, arena: &mut [i8]) {
                 let channels = part.shape.c as usize;
                 let zero_points = [part.quant.zero_point, output.quant.zero_point];
                 let to = output.shape.c as usize;
-                kernels::concat_part(split.input(part), channels, *by, zero_points, split.output, to, first);
+                kernels::concat_part(
+                    split.input(part),
+                    channels,
+                    *by,
+                    zero_points,
+                    split.output,
+                    to,
+                    first,
+                );
                 first += channels;
             }
         }
-        Op::Map { function: MapFunction::Table(table) } => {
+        Op::Map {
+            function: MapFunction::Table(table),
+        } => {
             let table = model.i8s(*table);
             if in_place {
                 kernels::map_in_place(table, split.output);
@@ -150,19 +203,45 @@ fn run_layer(model: &Model<'_>, layer: &Layer<'_>, arena: &mut [i8]) {
             }
         }
         // `model::check` refuses float parts in an int8 model.
-        Op::Map { function: MapFunction::Activation(_) } => unreachable!(),
+        Op::Map {
+            function: MapFunction::Activation(_),
+        } => unreachable!(),
         Op::Slice { start, step } => {
-            kernels::slice([input.shape, output.shape], *start, *step, split.input(&input), split.output);
+            kernels::slice(
+                [input.shape, output.shape],
+                *start,
+                *step,
+                split.input(&input),
+                split.output,
+            );
         }
         Op::Pad { before, .. } => {
             let zero = input.quant.zero_point;
-            kernels::pad([input.shape, output.shape], *before, zero, split.input(&input), split.output);
+            kernels::pad(
+                [input.shape, output.shape],
+                *before,
+                zero,
+                split.input(&input),
+                split.output,
+            );
         }
     }
 }
 
-fn conv_params<'m>(model: &Model<'m>, data: &ConvData, input: &Operand, output: &Operand) -> ConvParams<'m> {
-    let ConvData::I8 { weights, bias, multiplier, shift, clamp } = *data else {
+fn conv_params<'m>(
+    model: &Model<'m>,
+    data: &ConvData,
+    input: &Operand,
+    output: &Operand,
+) -> ConvParams<'m> {
+    let ConvData::I8 {
+        weights,
+        bias,
+        multiplier,
+        shift,
+        clamp,
+    } = *data
+    else {
         // `model::check` refuses float parts in an int8 model.
         unreachable!()
     };

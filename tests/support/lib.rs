@@ -21,7 +21,10 @@ impl Random {
 
     /// The next 32 bits.
     pub fn bits(&mut self) -> u32 {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
         (self.0 >> 32) as u32
     }
 
@@ -38,22 +41,51 @@ struct Net {
 
 impl Net {
     fn push(&mut self, name: &str, op: Op, inputs: &[NodeId]) -> NodeId {
-        self.graph.push(name, op, inputs).expect("the test network fits together")
+        self.graph
+            .push(name, op, inputs)
+            .expect("the test network fits together")
     }
 
-    fn conv(&mut self, name: &str, from: NodeId, out: usize, window: Window, groups: usize) -> NodeId {
-        let per = (window.kernel[0] * window.kernel[1]) as usize * self.graph.nodes[from].shape.c as usize / groups;
+    fn conv(
+        &mut self,
+        name: &str,
+        from: NodeId,
+        out: usize,
+        window: Window,
+        groups: usize,
+    ) -> NodeId {
+        let per = (window.kernel[0] * window.kernel[1]) as usize
+            * self.graph.nodes[from].shape.c as usize
+            / groups;
         let gain = (3.0 / per as f32).sqrt();
         let weights = (0..per * out).map(|_| gain * self.random.unit()).collect();
         let bias = (0..out).map(|_| 0.1 * self.random.unit()).collect();
-        let op = ConvWeights { window, groups, out_channels: out, weights, bias, activation: Activation::None, statistics: None };
+        let op = ConvWeights {
+            window,
+            groups,
+            out_channels: out,
+            weights,
+            bias,
+            activation: Activation::None,
+            statistics: None,
+        };
         self.push(name, Op::Conv(op), &[from])
     }
 
     fn norm(&mut self, name: &str, from: NodeId) -> NodeId {
         let c = self.graph.nodes[from].shape.c as usize;
-        let mut around = |middle: f32| (0..c).map(|_| middle + 0.3 * self.random.unit()).collect::<Vec<_>>();
-        let op = BatchNorm { gamma: around(1.0), beta: around(0.2), mean: around(0.0), variance: around(0.6), epsilon: 1e-3 };
+        let mut around = |middle: f32| {
+            (0..c)
+                .map(|_| middle + 0.3 * self.random.unit())
+                .collect::<Vec<_>>()
+        };
+        let op = BatchNorm {
+            gamma: around(1.0),
+            beta: around(0.2),
+            mean: around(0.0),
+            variance: around(0.6),
+            epsilon: 1e-3,
+        };
         self.push(name, Op::BatchNorm(op), &[from])
     }
 
@@ -63,13 +95,22 @@ impl Net {
 }
 
 fn window(k: u32, stride: u32, before: u32, after: u32) -> Window {
-    Window { kernel: [k; 2], stride: [stride; 2], dilation: [1; 2], pad_before: [before; 2], pad_after: [after; 2] }
+    Window {
+        kernel: [k; 2],
+        stride: [stride; 2],
+        dilation: [1; 2],
+        pad_before: [before; 2],
+        pad_after: [after; 2],
+    }
 }
 
 /// A network of 32x32 RGB pictures and four classes, with every operator of the format and TensorFlow's
 /// asymmetric padding.
 pub fn small_net(seed: u64) -> Graph {
-    let mut n = Net { graph: Graph::new(Shape::new(SIDE, SIDE, 3)), random: Random::new(seed) };
+    let mut n = Net {
+        graph: Graph::new(Shape::new(SIDE, SIDE, 3)),
+        random: Random::new(seed),
+    };
     let stem = n.conv("stem", 0, 16, window(3, 2, 0, 1), 1);
     let stem = n.norm("stem.bn", stem);
     let stem = n.act("stem.relu6", stem, Activation::Relu6);
@@ -81,18 +122,49 @@ pub fn small_net(seed: u64) -> Graph {
     let project = n.conv("project", depth, 16, Window::POINT, 1);
     let add = n.push("residual", Op::Add(Activation::None), &[stem, project]);
     let pool = n.push("maxpool", Op::MaxPool(window(3, 2, 1, 1)), &[add]);
-    let average = n.push("avgpool", Op::AvgPool { window: window(3, 2, 1, 1), count_padding: false }, &[add]);
+    let average = n.push(
+        "avgpool",
+        Op::AvgPool {
+            window: window(3, 2, 1, 1),
+            count_padding: false,
+        },
+        &[add],
+    );
     let grouped = n.conv("grouped", pool, 24, window(3, 1, 1, 1), 2);
     let grouped = n.act("grouped.sigmoid", grouped, Activation::Sigmoid);
     let concat = n.push("concat", Op::Concat, &[grouped, average]);
     let shape = Shape::new(4, 4, 40);
-    let slice = n.push("slice", Op::Slice { start: [0; 3], step: [2; 2], shape }, &[concat]);
-    let pad = n.push("pad", Op::Pad { before: [0, 0, 4], after: [0, 0, 4] }, &[slice]);
-    let dilated = Window { dilation: [2; 2], ..window(3, 1, 2, 2) };
+    let slice = n.push(
+        "slice",
+        Op::Slice {
+            start: [0; 3],
+            step: [2; 2],
+            shape,
+        },
+        &[concat],
+    );
+    let pad = n.push(
+        "pad",
+        Op::Pad {
+            before: [0, 0, 4],
+            after: [0, 0, 4],
+        },
+        &[slice],
+    );
+    let dilated = Window {
+        dilation: [2; 2],
+        ..window(3, 1, 2, 2)
+    };
     let last = n.conv("dilated", pad, 64, dilated, 1);
     let last = n.norm("dilated.bn", last);
     let last = n.act("dilated.relu", last, Activation::Relu);
-    let whole = Op::AvgPool { window: Window { kernel: [4; 2], ..Window::POINT }, count_padding: false };
+    let whole = Op::AvgPool {
+        window: Window {
+            kernel: [4; 2],
+            ..Window::POINT
+        },
+        count_padding: false,
+    };
     let features = n.push("pool", whole, &[last]);
     n.conv("classifier", features, 4, Window::POINT, 1);
     n.graph
@@ -124,14 +196,27 @@ pub fn source(seed: u64) -> Source {
 
 /// int8 without pictures.
 pub fn int8() -> Int8Options {
-    Int8Options { calibration: CalibrationSource::DataFree { images: 8 }, rule: RangeRule::MinMax }
+    Int8Options {
+        calibration: CalibrationSource::DataFree { images: 8 },
+        rule: RangeRule::MinMax,
+    }
 }
 
 /// A picture of a class that a linear head can tell: dead leaves, tinted and lit from one side.
 pub fn picture(class: usize, seed: u64) -> Picture {
     let leaves = dead_leaves::picture(SIDE, SIDE, seed * 31 + class as u64);
-    let tint = [[1.0, 0.3, 0.3], [0.3, 1.0, 0.3], [0.3, 0.3, 1.0], [0.9, 0.9, 0.2]][class % 4];
-    let rgb = leaves.rgb().iter().enumerate().map(|(i, v)| (*v as f32 * tint[i % 3]) as u8).collect();
+    let tint = [
+        [1.0, 0.3, 0.3],
+        [0.3, 1.0, 0.3],
+        [0.3, 0.3, 1.0],
+        [0.9, 0.9, 0.2],
+    ][class % 4];
+    let rgb = leaves
+        .rgb()
+        .iter()
+        .enumerate()
+        .map(|(i, v)| (*v as f32 * tint[i % 3]) as u8)
+        .collect();
     Picture::new(SIDE, SIDE, rgb).expect("as many bytes as before")
 }
 

@@ -7,7 +7,12 @@ use std::path::PathBuf;
 
 /// Puts pretrained CNNs on small devices and teaches them new classes there.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", version, max_term_width = 100)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    max_term_width = 100
+)]
 pub struct Cli {
     /// Print one JSON object on stdout instead of text
     #[arg(long, global = true)]
@@ -71,10 +76,24 @@ pub struct InputArgs {
     #[arg(long, value_name = "PRESET")]
     pub normalize: Option<crate::input::Preset>,
     /// Mean of each channel for pixel values from 0 to 1, e.g. 0.485,0.456,0.406
-    #[arg(long, value_name = "R,G,B", value_delimiter = ',', num_args = 1, conflicts_with = "normalize", requires = "std")]
+    #[arg(
+        long,
+        value_name = "R,G,B",
+        value_delimiter = ',',
+        num_args = 1,
+        conflicts_with = "normalize",
+        requires = "std"
+    )]
     pub mean: Option<Vec<f32>>,
     /// Standard deviation of each channel for pixel values from 0 to 1
-    #[arg(long, value_name = "R,G,B", value_delimiter = ',', num_args = 1, conflicts_with = "normalize", requires = "mean")]
+    #[arg(
+        long,
+        value_name = "R,G,B",
+        value_delimiter = ',',
+        num_args = 1,
+        conflicts_with = "normalize",
+        requires = "mean"
+    )]
     pub std: Option<Vec<f32>>,
     /// The network wants blue, green, red
     #[arg(long)]
@@ -145,7 +164,12 @@ pub struct Verify {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
     /// The backends to compare; the first is what the others are held against
-    #[arg(long, value_name = "BACKENDS", value_delimiter = ',', default_value = "engine,tract")]
+    #[arg(
+        long,
+        value_name = "BACKENDS",
+        value_delimiter = ',',
+        default_value = "engine,tract"
+    )]
     pub on: Vec<BackendKind>,
 }
 

@@ -35,7 +35,10 @@ impl Preset {
     /// Mean and standard deviation on the 0 to 255 scale.
     fn values(self) -> ([f32; 3], [f32; 3]) {
         match self {
-            Preset::Torchvision => ([0.485, 0.456, 0.406].map(|v| v * 255.0), [0.229, 0.224, 0.225].map(|v| v * 255.0)),
+            Preset::Torchvision => (
+                [0.485, 0.456, 0.406].map(|v| v * 255.0),
+                [0.229, 0.224, 0.225].map(|v| v * 255.0),
+            ),
             Preset::Unit => ([0.0; 3], [255.0; 3]),
             Preset::Tf => ([127.5; 3], [127.5; 3]),
             Preset::Raw => ([0.0; 3], [1.0; 3]),
@@ -62,11 +65,21 @@ pub fn spec(args: &InputArgs, shape: Shape) -> Result<InputSpec> {
     let side = shape.h.max(shape.w);
     let resize = match (args.squash, args.short_side) {
         (true, _) => ResizeRule::Squash,
-        (false, Some(n)) if n < side => bail!("--short-side {n} is smaller than the network's input {shape}"),
+        (false, Some(n)) if n < side => {
+            bail!("--short-side {n} is smaller than the network's input {shape}")
+        }
         (false, Some(n)) => ResizeRule::ShortSide(n),
         (false, None) => ResizeRule::ShortSide((side * 8).div_ceil(7)),
     };
-    Ok(InputSpec { height: shape.h, width: shape.w, resize, filter: Filter::Bilinear, order, mean, std })
+    Ok(InputSpec {
+        height: shape.h,
+        width: shape.w,
+        resize,
+        filter: Filter::Bilinear,
+        order,
+        mean,
+        std,
+    })
 }
 
 /// Three values (or one for all) for pixels from 0 to 1, on the 0 to 255 scale.
@@ -77,6 +90,9 @@ fn channels(option: &str, values: &[f32]) -> Result<[f32; 3]> {
     match values {
         [v] => Ok([v * 255.0; 3]),
         [r, g, b] => Ok([r, g, b].map(|v| v * 255.0)),
-        _ => bail!("{option} takes one or three numbers, and there are {}", values.len()),
+        _ => bail!(
+            "{option} takes one or three numbers, and there are {}",
+            values.len()
+        ),
     }
 }

@@ -6,7 +6,11 @@ use serde_json::Value;
 pub fn one_line(error: &anyhow::Error) -> String {
     let mut parts: Vec<String> = Vec::new();
     for cause in error.chain() {
-        let text = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = cause
+            .to_string()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
         // thiserror's transparent wrappers repeat their cause.
         if parts.last().is_none_or(|last| !last.ends_with(&text)) {
             parts.push(text);
@@ -18,7 +22,11 @@ pub fn one_line(error: &anyhow::Error) -> String {
 /// Prints the JSON object if asked for, else the text.
 pub fn print(json: bool, value: Value, text: impl FnOnce() -> String) {
     use std::io::Write;
-    let out = if json { value.to_string() } else { text().trim_end().to_string() };
+    let out = if json {
+        value.to_string()
+    } else {
+        text().trim_end().to_string()
+    };
     // A closed pipe (`| head`) is no error of ours.
     let _ = writeln!(std::io::stdout().lock(), "{out}");
 }
@@ -27,13 +35,23 @@ pub fn print(json: bool, value: Value, text: impl FnOnce() -> String) {
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |c: usize| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0);
-    let numeric = |c: usize| rows.iter().skip(1).all(|r| r[c].chars().next().is_none_or(|ch| ch.is_ascii_digit() || ch == '-'));
+    let numeric = |c: usize| {
+        rows.iter().skip(1).all(|r| {
+            r[c].chars()
+                .next()
+                .is_none_or(|ch| ch.is_ascii_digit() || ch == '-')
+        })
+    };
     let layout: Vec<(usize, bool)> = (0..columns).map(|c| (width(c), numeric(c))).collect();
     let mut out = String::new();
     for row in rows {
         let cells = row.iter().zip(&layout).map(|(cell, (width, right))| {
             let gap = " ".repeat(width - cell.chars().count());
-            if *right { gap + cell } else { cell.clone() + &gap }
+            if *right {
+                gap + cell
+            } else {
+                cell.clone() + &gap
+            }
         });
         out += cells.collect::<Vec<_>>().join("  ").trim_end();
         out.push('\n');
@@ -44,5 +62,7 @@ pub fn table(rows: &[Vec<String>]) -> String {
 /// Name and value pairs, aligned.
 pub fn pairs(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|r| r.0.chars().count()).max().unwrap_or(0);
-    rows.iter().map(|(name, value)| format!("  {name:<width$}  {value}\n")).collect()
+    rows.iter()
+        .map(|(name, value)| format!("  {name:<width$}  {value}\n"))
+        .collect()
 }

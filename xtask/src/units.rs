@@ -2,7 +2,9 @@
 
 /// `4.65 M`, `385 M`, `12.3 k`: a count with three digits.
 pub fn count(n: u64) -> String {
-    let scaled = [(1e9, " G"), (1e6, " M"), (1e3, " k")].into_iter().find(|(s, _)| n as f64 >= *s);
+    let scaled = [(1e9, " G"), (1e6, " M"), (1e3, " k")]
+        .into_iter()
+        .find(|(s, _)| n as f64 >= *s);
     match scaled {
         Some((scale, unit)) => format!("{}{unit}", three(n as f64 / scale)),
         None => n.to_string(),
@@ -11,7 +13,9 @@ pub fn count(n: u64) -> String {
 
 /// `4.9 MiB`, `312 KiB`, `96 B`.
 pub fn bytes(n: u64) -> String {
-    let scaled = [(30, "GiB"), (20, "MiB"), (10, "KiB")].into_iter().find(|(s, _)| n >= 1 << s);
+    let scaled = [(30, "GiB"), (20, "MiB"), (10, "KiB")]
+        .into_iter()
+        .find(|(s, _)| n >= 1 << s);
     match scaled {
         Some((shift, unit)) => format!("{} {unit}", three(n as f64 / (1u64 << shift) as f64)),
         None => format!("{n} B"),
@@ -24,7 +28,13 @@ pub fn percent(fraction: f64) -> String {
 }
 
 fn three(v: f64) -> String {
-    let digits = if v < 9.995 { 2 } else if v < 99.95 { 1 } else { 0 };
+    let digits = if v < 9.995 {
+        2
+    } else if v < 99.95 {
+        1
+    } else {
+        0
+    };
     format!("{v:.digits$}")
 }
 
@@ -34,7 +44,13 @@ mod tests {
 
     #[test]
     fn three_digits() {
-        assert_eq!([0, 999, 4_652_008, 385_000_000].map(count), ["0", "999", "4.65 M", "385 M"]);
-        assert_eq!([96, 2048, 99_999_999].map(bytes), ["96 B", "2.00 KiB", "95.4 MiB"]);
+        assert_eq!(
+            [0, 999, 4_652_008, 385_000_000].map(count),
+            ["0", "999", "4.65 M", "385 M"]
+        );
+        assert_eq!(
+            [96, 2048, 99_999_999].map(bytes),
+            ["96 B", "2.00 KiB", "95.4 MiB"]
+        );
     }
 }

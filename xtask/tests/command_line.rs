@@ -15,7 +15,9 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+        }
     }
 
     fn path(&self, name: &str) -> std::path::PathBuf {
@@ -35,7 +37,10 @@ impl Bench {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        command.args(args).current_dir(self.dir.path()).env("GRAFT_CACHE", self.path("cache"));
+        command
+            .args(args)
+            .current_dir(self.dir.path())
+            .env("GRAFT_CACHE", self.path("cache"));
         // No test may reach for the network.
         command.env("GRAFT_PYTHON", "no-such-python");
         command
@@ -48,7 +53,11 @@ impl Bench {
     /// Runs a command that must succeed and print one JSON object.
     fn json(&self, args: &[&str]) -> serde_json::Value {
         let out = self.run(&[args, &["--json"]].concat());
-        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        assert!(
+            out.status.success(),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&out.stderr)
+        );
         let text = String::from_utf8(out.stdout).unwrap();
         assert_eq!(text.lines().count(), 1, "{text}");
         serde_json::from_str(&text).unwrap()
@@ -79,7 +88,10 @@ fn check_refusal(out: &Output, args: &[&str], words: &[&str]) {
     assert!(text.starts_with("error: "), "{args:?}: {text}");
     assert!(!text.contains("panicked"), "{args:?}: {text}");
     for word in words {
-        assert!(text.contains(word), "{args:?} should mention '{word}': {text}");
+        assert!(
+            text.contains(word),
+            "{args:?} should mention '{word}': {text}"
+        );
     }
 }
 
@@ -95,17 +107,57 @@ fn the_whole_way_on_a_small_model() {
     assert_eq!(inspected["head"]["classes"], 4);
     assert!(inspected["arena_lower_bound_bytes"].as_u64() <= inspected["arena_bytes"].as_u64());
 
-    let new = b.json(&["retrain-head", "small.edge", "--data", "train", "--val", "val", "-o", "new.edge"]);
-    assert_eq!((new["classes"].as_u64(), new["train_images"].as_u64(), new["val_images"].as_u64()), (Some(2), Some(32), Some(10)));
+    let new = b.json(&[
+        "retrain-head",
+        "small.edge",
+        "--data",
+        "train",
+        "--val",
+        "val",
+        "-o",
+        "new.edge",
+    ]);
+    assert_eq!(
+        (
+            new["classes"].as_u64(),
+            new["train_images"].as_u64(),
+            new["val_images"].as_u64()
+        ),
+        (Some(2), Some(32), Some(10))
+    );
     for backend in ["engine", "tract"] {
         let e = b.json(&["eval", "new.edge", "val", "--backend", backend]);
-        assert_eq!((&e["images"], &e["top1"]), (&new["val_images"], &new["val_top1"]));
+        assert_eq!(
+            (&e["images"], &e["top1"]),
+            (&new["val_images"], &new["val_top1"])
+        );
     }
-    assert_eq!(b.json(&["eval", "new.edge", "val", "--limit", "4"])["images"], 4);
-    let verified = b.json(&["verify", "new.edge", "--images", "val", "--on", "engine,tract"]);
-    assert_eq!((verified["equal"].as_bool(), verified["inputs"].as_u64()), (Some(true), Some(10)));
+    assert_eq!(
+        b.json(&["eval", "new.edge", "val", "--limit", "4"])["images"],
+        4
+    );
+    let verified = b.json(&[
+        "verify",
+        "new.edge",
+        "--images",
+        "val",
+        "--on",
+        "engine,tract",
+    ]);
+    assert_eq!(
+        (verified["equal"].as_bool(), verified["inputs"].as_u64()),
+        (Some(true), Some(10))
+    );
 
-    let ran = b.json(&["run", "new.edge", "val/red/000.png", "val/green/000.png", "--top", "1", "--logits"]);
+    let ran = b.json(&[
+        "run",
+        "new.edge",
+        "val/red/000.png",
+        "val/green/000.png",
+        "--top",
+        "1",
+        "--logits",
+    ]);
     let results = ran["results"].as_array().unwrap();
     assert_eq!(results.len(), 2);
     assert_eq!(results[0]["logits"].as_array().unwrap().len(), 2);
@@ -116,7 +168,15 @@ fn the_whole_way_on_a_small_model() {
 #[test]
 fn a_random_efficientnet_converts_without_network() {
     let b = Bench::new();
-    let convert = ["convert", "efficientnet-lite0", "--weights", "random", "--int8", "--calib-images", "2"];
+    let convert = [
+        "convert",
+        "efficientnet-lite0",
+        "--weights",
+        "random",
+        "--int8",
+        "--calib-images",
+        "2",
+    ];
     let made = b.json(&convert);
     assert_eq!(made["out"], "efficientnet-lite0-int8.edge");
     assert_eq!(made["parameters"], 4_652_008);
@@ -124,9 +184,15 @@ fn a_random_efficientnet_converts_without_network() {
         assert!(made[key].as_u64() > Some(1_000_000), "{key} in {made}");
     }
     assert!(made["agreement"].is_number());
-    assert_eq!(b.json(&["verify", "efficientnet-lite0-int8.edge", "--limit", "1"])["equal"], true);
+    assert_eq!(
+        b.json(&["verify", "efficientnet-lite0-int8.edge", "--limit", "1"])["equal"],
+        true
+    );
     class_folders(&b.path("data"), &["tench", "goldfish"], 1, 0);
-    b.refused(&["eval", "efficientnet-lite0-int8.edge", "data"], &["random", "no accuracy"]);
+    b.refused(
+        &["eval", "efficientnet-lite0-int8.edge", "data"],
+        &["random", "no accuracy"],
+    );
 }
 
 #[test]
@@ -134,14 +200,25 @@ fn the_catalog() {
     let b = Bench::new();
     let models = b.json(&["models"]);
     let lite0 = &models["models"][0];
-    assert_eq!((lite0["name"].as_str(), lite0["cached"].as_bool()), (Some("efficientnet-lite0"), Some(false)));
+    assert_eq!(
+        (lite0["name"].as_str(), lite0["cached"].as_bool()),
+        (Some("efficientnet-lite0"), Some(false))
+    );
     assert!(lite0["macs"].as_u64() > Some(380_000_000));
 }
 
 #[test]
 fn help_says_what_everything_does() {
     let b = Bench::new();
-    for command in ["models", "convert", "inspect", "run", "eval", "verify", "retrain-head"] {
+    for command in [
+        "models",
+        "convert",
+        "inspect",
+        "run",
+        "eval",
+        "verify",
+        "retrain-head",
+    ] {
         let out = b.run(&[command, "--help"]);
         assert!(out.status.success() && out.stdout.len() > 100, "{command}");
     }
@@ -152,14 +229,35 @@ fn mistakes_in_the_arguments() {
     let b = Bench::new();
     b.refused(&[], &["a command is needed"]);
     b.refused(&["convert"], &["NAME|FILE"]);
-    b.refused(&["convert", "efficientnet-lite9", "--int8"], &["efficientnet-lite9", "efficientnet-lite0"]);
-    b.refused(&["convert", "efficientnet-lite0", "--calib", "x"], &["--int8"]);
-    b.refused(&["convert", "efficientnet-lite0", "--int8", "--calib", "nowhere"], &["nowhere"]);
-    b.refused(&["convert", "efficientnet-lite0", "--range", "percentile:3"], &["percentile:P"]);
+    b.refused(
+        &["convert", "efficientnet-lite9", "--int8"],
+        &["efficientnet-lite9", "efficientnet-lite0"],
+    );
+    b.refused(
+        &["convert", "efficientnet-lite0", "--calib", "x"],
+        &["--int8"],
+    );
+    b.refused(
+        &[
+            "convert",
+            "efficientnet-lite0",
+            "--int8",
+            "--calib",
+            "nowhere",
+        ],
+        &["nowhere"],
+    );
+    b.refused(
+        &["convert", "efficientnet-lite0", "--range", "percentile:3"],
+        &["percentile:P"],
+    );
     b.refused(&["convert", "weights.pth"], &[".pth", "--weights"]);
     b.model("m.edge");
     b.refused(&["run", "m.edge"], &["IMAGE"]);
-    b.refused(&["run", "m.edge", "x.jpg", "--backend", "gpu"], &["gpu", "engine"]);
+    b.refused(
+        &["run", "m.edge", "x.jpg", "--backend", "gpu"],
+        &["gpu", "engine"],
+    );
     b.refused(&["verify", "m.edge", "--on", "engine"], &["at least two"]);
     b.refused(&["inspect", "missing.edge"], &["missing.edge"]);
     b.refused(&["inspect", "."], &["."]);
@@ -182,7 +280,11 @@ fn broken_models() {
     let cases: [(&str, &[u8], &str); 8] = [
         ("empty.edge", b"", "cut off"),
         ("cut.edge", &good[..good.len() / 2], "cut off"),
-        ("text.edge", b"I am a text, not a model at all.", "not a .edge model"),
+        (
+            "text.edge",
+            b"I am a text, not a model at all.",
+            "not a .edge model",
+        ),
         ("weights.edge", &flip(good.len() / 2), "damaged"),
         ("metadata.edge", &flip(100), "damaged"),
         ("head.edge", &flip(good.len() - 5), "damaged"),
@@ -201,13 +303,19 @@ fn broken_models() {
 #[test]
 fn a_malicious_pickle_runs_nothing() {
     let b = Bench::new();
-    b.write("evil.pth", b"cos\nsystem\n(S'touch pwned'\ntR.");
+    b.write("evil.pth", b"\x80\x02cos\nsystem\n(S'touch pwned'\ntR.");
     let convert = ["convert", "efficientnet-lite0", "--weights", "evil.pth"];
-    b.refused(&convert, &["evil.pth", "system"]);
+    b.refused(&convert, &["evil.pth", "os.system", "byte 2"]);
     assert!(!b.path("pwned").exists());
     b.write("text.pth", b"hello");
-    b.refused(&["convert", "efficientnet-lite0", "--weights", "text.pth"], &["text.pth"]);
-    b.refused(&["convert", "efficientnet-lite0", "--weights", "missing.pth"], &["missing.pth"]);
+    b.refused(
+        &["convert", "efficientnet-lite0", "--weights", "text.pth"],
+        &["text.pth"],
+    );
+    b.refused(
+        &["convert", "efficientnet-lite0", "--weights", "missing.pth"],
+        &["missing.pth"],
+    );
 }
 
 /// An ONNX file with one node between input and output.
@@ -221,7 +329,9 @@ fn onnx(op: &str) -> Vec<u8> {
         r#type: Some(pb::TypeProto {
             value: Some(pb::type_proto::Value::TensorType(pb::type_proto::Tensor {
                 elem_type: 1,
-                shape: Some(pb::TensorShapeProto { dim: [1, 3, 8, 8].map(dimension).to_vec() }),
+                shape: Some(pb::TensorShapeProto {
+                    dim: [1, 3, 8, 8].map(dimension).to_vec(),
+                }),
             })),
             ..Default::default()
         }),
@@ -234,9 +344,24 @@ fn onnx(op: &str) -> Vec<u8> {
         output: vec!["y".into()],
         ..Default::default()
     };
-    let graph = pb::GraphProto { name: "g".into(), node: vec![node], input: vec![value("x")], output: vec![value("y")], ..Default::default() };
-    let opset = pb::OperatorSetIdProto { domain: String::new(), version: 13 };
-    pb::ModelProto { ir_version: 8, graph: Some(graph), opset_import: vec![opset], ..Default::default() }.encode_to_vec()
+    let graph = pb::GraphProto {
+        name: "g".into(),
+        node: vec![node],
+        input: vec![value("x")],
+        output: vec![value("y")],
+        ..Default::default()
+    };
+    let opset = pb::OperatorSetIdProto {
+        domain: String::new(),
+        version: 13,
+    };
+    pb::ModelProto {
+        ir_version: 8,
+        graph: Some(graph),
+        opset_import: vec![opset],
+        ..Default::default()
+    }
+    .encode_to_vec()
 }
 
 #[test]
@@ -248,10 +373,16 @@ fn broken_networks() {
     b.refused(&["convert", "empty.onnx"], &["empty.onnx"]);
     b.refused(&["convert", "missing.onnx"], &["missing.onnx"]);
     b.write("strange.onnx", &onnx("FrobnicateTwice"));
-    b.refused(&["convert", "strange.onnx"], &["strange.onnx", "strange/node", "FrobnicateTwice", "1x3x8x8"]);
+    b.refused(
+        &["convert", "strange.onnx"],
+        &["strange.onnx", "strange/node", "FrobnicateTwice", "1x3x8x8"],
+    );
     b.write("nothing.onnx", &onnx("Relu")[..40]);
     b.refused(&["convert", "nothing.onnx"], &["nothing.onnx"]);
-    b.refused(&["convert", "strange.onnx", "--weights", "random"], &["--weights"]);
+    b.refused(
+        &["convert", "strange.onnx", "--weights", "random"],
+        &["--weights"],
+    );
 }
 
 #[test]
@@ -261,21 +392,42 @@ fn broken_pictures() {
     for folder in ["data", "val"] {
         class_folders(&b.path(folder), &["a", "b"], 3, 0);
     }
-    std::fs::write(b.path("data/b/zz.jpg"), [0xff, 0xd8, 0xff, 0xe0, 0, 16, b'J', b'F']).unwrap();
+    std::fs::write(
+        b.path("data/b/zz.jpg"),
+        [0xff, 0xd8, 0xff, 0xe0, 0, 16, b'J', b'F'],
+    )
+    .unwrap();
     b.refused(&["retrain-head", "m.edge", "--data", "data"], &["zz.jpg"]);
     b.refused(&["verify", "m.edge", "--images", "data"], &["zz.jpg"]);
-    let convert = ["convert", "efficientnet-lite0", "--weights", "random", "--int8", "--calib", "data"];
+    let convert = [
+        "convert",
+        "efficientnet-lite0",
+        "--weights",
+        "random",
+        "--int8",
+        "--calib",
+        "data",
+    ];
     b.refused(&convert, &["zz.jpg"]);
     b.refused(&["run", "m.edge", "data/b/zz.jpg"], &["zz.jpg"]);
-    b.refused(&["run", "m.edge", "data/b/000.png", "nothing.png"], &["nothing.png"]);
+    b.refused(
+        &["run", "m.edge", "data/b/000.png", "nothing.png"],
+        &["nothing.png"],
+    );
     b.refused(&["eval", "m.edge", "data"], &["'a'", "retrain"]);
     b.refused(&["eval", "m.edge", "nowhere"], &["nowhere"]);
     std::fs::create_dir(b.path("bare")).unwrap();
     b.refused(&["eval", "m.edge", "bare"], &["bare"]);
     class_folders(&b.path("one"), &["only"], 3, 0);
-    b.refused(&["retrain-head", "m.edge", "--data", "one"], &["two classes"]);
+    b.refused(
+        &["retrain-head", "m.edge", "--data", "one"],
+        &["two classes"],
+    );
     class_folders(&b.path("more"), &["a", "b", "c"], 1, 0);
-    b.refused(&["retrain-head", "m.edge", "--data", "val", "--val", "more"], &["'c'"]);
+    b.refused(
+        &["retrain-head", "m.edge", "--data", "val", "--val", "more"],
+        &["'c'"],
+    );
     std::fs::create_dir(b.path("csv")).unwrap();
     std::fs::write(b.path("csv/labels.csv"), "file,class_index\ngone.jpg,0\n").unwrap();
     b.refused(&["eval", "m.edge", "csv"], &["gone.jpg"]);
@@ -284,7 +436,10 @@ fn broken_pictures() {
 #[test]
 fn no_network() {
     let b = Bench::new();
-    b.refused(&["convert", "efficientnet-lite0", "--int8"], &["no-such-python", "Python"]);
+    b.refused(
+        &["convert", "efficientnet-lite0", "--int8"],
+        &["no-such-python", "Python"],
+    );
 }
 
 /// Runs with a limit on the size of files, which is what a full disk looks like to a writer.
@@ -296,8 +451,14 @@ fn no_disk_space() {
     class_folders(&b.path("data"), &["a", "b"], 4, 0);
     let before = b.files();
     let exe = env!("CARGO_BIN_EXE_xtask");
-    let script = format!("trap '' XFSZ; ulimit -f 1; exec '{exe}' retrain-head m.edge --data data -o new.edge");
-    let out = Command::new("sh").args(["-c", &script]).current_dir(b.dir.path()).output().unwrap();
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 1; exec '{exe}' retrain-head m.edge --data data -o new.edge"
+    );
+    let out = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(b.dir.path())
+        .output()
+        .unwrap();
     check_refusal(&out, &["retrain-head"], &["new.edge", "write"]);
     assert_eq!(before, b.files());
     assert!(Path::new(&b.path("m.edge")).exists());

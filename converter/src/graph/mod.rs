@@ -207,7 +207,13 @@ impl Graph {
     /// Number of trained parameters: weights, biases, batch-norm gamma and beta. A bias that is zero
     /// everywhere stands for none.
     pub fn parameters(&self) -> u64 {
-        let bias = |bias: &[f32]| if bias.iter().any(|b| *b != 0.0) { bias.len() } else { 0 };
+        let bias = |bias: &[f32]| {
+            if bias.iter().any(|b| *b != 0.0) {
+                bias.len()
+            } else {
+                0
+            }
+        };
         let count = |op: &Op| match op {
             Op::Conv(c) => c.weights.len() + bias(&c.bias),
             Op::BatchNorm(b) => b.gamma.len() + b.beta.len(),

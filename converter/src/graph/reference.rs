@@ -54,7 +54,7 @@ fn compute(node: &Node, inputs: &[(&[f32], Shape)]) -> Vec<f32> {
                         }
                     }
                 }
-                out.extend(sums);
+                out.extend(sums.into_iter().map(|v| c.activation.apply(v)));
             });
             out
         }
@@ -94,7 +94,11 @@ fn compute(node: &Node, inputs: &[(&[f32], Shape)]) -> Vec<f32> {
             });
             out
         }
-        Op::Add(f) => x.iter().zip(inputs[1].0).map(|(a, b)| f.apply(a + b)).collect(),
+        Op::Add(f) => x
+            .iter()
+            .zip(inputs[1].0)
+            .map(|(a, b)| f.apply(a + b))
+            .collect(),
         Op::Concat => {
             let mut out = vec![];
             for place in 0..(to.h * to.w) as usize {

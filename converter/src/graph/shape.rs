@@ -21,8 +21,15 @@ pub fn infer(op: &Op, inputs: &[Shape]) -> Result<Shape, String> {
         Op::Conv(conv) => conv_shape(conv, inputs[0])?,
         Op::BatchNorm(b) => {
             let c = inputs[0].c as usize;
-            if [&b.gamma, &b.beta, &b.mean, &b.variance].iter().any(|v| v.len() != c) {
-                return Err(format!("{} parameters for input {}", b.gamma.len(), inputs[0]));
+            if [&b.gamma, &b.beta, &b.mean, &b.variance]
+                .iter()
+                .any(|v| v.len() != c)
+            {
+                return Err(format!(
+                    "{} parameters for input {}",
+                    b.gamma.len(),
+                    inputs[0]
+                ));
             }
             inputs[0]
         }
@@ -33,9 +40,15 @@ pub fn infer(op: &Op, inputs: &[Shape]) -> Result<Shape, String> {
             }
             let s = windowed(window, inputs[0])?;
             if (0..2).any(|a| window.pad_before[a].max(window.pad_after[a]) >= window.kernel[a]) {
-                return Err(format!("padding as large as the kernel {:?}", window.kernel));
+                return Err(format!(
+                    "padding as large as the kernel {:?}",
+                    window.kernel
+                ));
             }
-            Shape { c: inputs[0].c, ..s }
+            Shape {
+                c: inputs[0].c,
+                ..s
+            }
         }
         Op::Add(_) => {
             if inputs[0] != inputs[1] {
@@ -54,18 +67,27 @@ pub fn infer(op: &Op, inputs: &[Shape]) -> Result<Shape, String> {
             Shape { c, ..inputs[0] }
         }
         Op::Slice { start, step, shape } => {
-            let last = |start: u32, step: u32, n: u32| start as u64 + step as u64 * (n as u64).saturating_sub(1);
+            let last = |start: u32, step: u32, n: u32| {
+                start as u64 + step as u64 * (n as u64).saturating_sub(1)
+            };
             let inside = last(start[0], step[0], shape.h) < inputs[0].h as u64
                 && last(start[1], step[1], shape.w) < inputs[0].w as u64
                 && last(start[2], 1, shape.c) < inputs[0].c as u64;
             if !inside || step.contains(&0) {
-                return Err(format!("slice {shape} from {start:?} by {step:?} leaves the input {}", inputs[0]));
+                return Err(format!(
+                    "slice {shape} from {start:?} by {step:?} leaves the input {}",
+                    inputs[0]
+                ));
             }
             *shape
         }
         Op::Pad { before, after } => {
             let sum = |n: u32, i: usize| n.checked_add(before[i])?.checked_add(after[i]);
-            match (sum(inputs[0].h, 0), sum(inputs[0].w, 1), sum(inputs[0].c, 2)) {
+            match (
+                sum(inputs[0].h, 0),
+                sum(inputs[0].w, 1),
+                sum(inputs[0].c, 2),
+            ) {
                 (Some(h), Some(w), Some(c)) => Shape { h, w, c },
                 _ => return Err("padding too large".into()),
             }
@@ -79,14 +101,24 @@ pub fn infer(op: &Op, inputs: &[Shape]) -> Result<Shape, String> {
 }
 
 fn windowed(window: &Window, input: Shape) -> Result<Shape, String> {
-    if [window.kernel, window.stride, window.dilation].iter().flatten().any(|&v| v == 0 || v > 1 << 16)
-        || window.pad_before.iter().chain(&window.pad_after).any(|&v| v > 1 << 16)
+    if [window.kernel, window.stride, window.dilation]
+        .iter()
+        .flatten()
+        .any(|&v| v == 0 || v > 1 << 16)
+        || window
+            .pad_before
+            .iter()
+            .chain(&window.pad_after)
+            .any(|&v| v > 1 << 16)
     {
         return Err(format!("window {window:?} out of range"));
     }
     match (window.output_len(0, input.h), window.output_len(1, input.w)) {
         (Some(h), Some(w)) => Ok(Shape::new(h, w, input.c)),
-        _ => Err(format!("kernel {:?} does not fit input {input}", window.kernel)),
+        _ => Err(format!(
+            "kernel {:?} does not fit input {input}",
+            window.kernel
+        )),
     }
 }
 
@@ -101,8 +133,13 @@ fn conv_shape(conv: &ConvWeights, input: Shape) -> Result<Shape, String> {
     if conv.weights.len() != expected || conv.bias.len() != o {
         return Err(format!(
             "{} weights and {} biases, but input {input} with kernel {:?} needs {expected} and {o}",
-            conv.weights.len(), conv.bias.len(), conv.window.kernel
+            conv.weights.len(),
+            conv.bias.len(),
+            conv.window.kernel
         ));
     }
-    Ok(Shape { c: o as u32, ..shape })
+    Ok(Shape {
+        c: o as u32,
+        ..shape
+    })
 }

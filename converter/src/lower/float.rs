@@ -9,17 +9,29 @@ use edge_runtime::model::{
 };
 
 /// The file of `graph` in float. `labels` are kept if there is one line per class.
-pub fn write(graph: &Graph, manifest: &Manifest<'_>, labels: &str) -> Result<AlignedBytes, LowerError> {
+pub fn write(
+    graph: &Graph,
+    manifest: &Manifest<'_>,
+    labels: &str,
+) -> Result<AlignedBytes, LowerError> {
     let lowering = Lowering::new(graph, DType::F32.size())?;
     let mut writer = Writer::default();
     for &id in &lowering.split.layers {
         let node = &graph.nodes[id];
         let inputs = lowering.inputs(id)?;
-        let op = layer_op(&mut writer, &node.op, graph.nodes[inputs[0]].shape.c, inputs.len());
+        let op = layer_op(
+            &mut writer,
+            &node.op,
+            graph.nodes[inputs[0]].shape.c,
+            inputs.len(),
+        );
         writer.layer(&Layer {
             name: &node.name,
             op,
-            inputs: inputs.iter().map(|&i| lowering.operand(i, Quant::NONE)).collect(),
+            inputs: inputs
+                .iter()
+                .map(|&i| lowering.operand(i, Quant::NONE))
+                .collect(),
             output: lowering.operand(id, Quant::NONE),
         });
     }
@@ -30,13 +42,26 @@ pub fn write(graph: &Graph, manifest: &Manifest<'_>, labels: &str) -> Result<Ali
         layers: 0,
     };
     let pooled = lowering.split.head.is_some_and(|h| h.pool.is_some());
-    let pool = if pooled { Pool::Avg { multiplier: 0, shift: 1 } } else { Pool::Flatten };
+    let pool = if pooled {
+        Pool::Avg {
+            multiplier: 0,
+            shift: 1,
+        }
+    } else {
+        Pool::Flatten
+    };
     let labels = head::fitting(labels, &lowering);
-    let head = head::record(&lowering, pool, Quant::NONE, Quant::NONE, labels).map(|(record, dense)| NewHead {
-        trunk_sha256: [0; 32],
-        record,
-        data: NewData::F32 { weights: &dense.weights, bias: &dense.bias },
-    });
+    let head =
+        head::record(&lowering, pool, Quant::NONE, Quant::NONE, labels).map(|(record, dense)| {
+            NewHead {
+                trunk_sha256: [0; 32],
+                record,
+                data: NewData::F32 {
+                    weights: &dense.weights,
+                    bias: &dense.bias,
+                },
+            }
+        });
     Ok(writer.finish(manifest, trunk, head)?)
 }
 
@@ -59,9 +84,14 @@ fn layer_op(writer: &mut Writer, op: &Node, in_channels: u32, inputs: usize) -> 
                 activation: conv.activation,
             },
         },
-        Node::Activation(activation) => Op::Map { function: MapFunction::Activation(*activation) },
+        Node::Activation(activation) => Op::Map {
+            function: MapFunction::Activation(*activation),
+        },
         Node::MaxPool(window) => Op::MaxPool { window: *window },
-        Node::AvgPool { window, count_padding } => Op::AvgPool {
+        Node::AvgPool {
+            window,
+            count_padding,
+        } => Op::AvgPool {
             window: *window,
             count_padding: *count_padding,
             multipliers: Blob { offset: 0, len: 0 },
@@ -76,8 +106,14 @@ fn layer_op(writer: &mut Writer, op: &Node, in_channels: u32, inputs: usize) -> 
         Node::Concat => Op::Concat {
             rescale: core::iter::repeat_n(edge_runtime::model::Rescale::ONE, inputs).collect(),
         },
-        Node::Slice { start, step, .. } => Op::Slice { start: *start, step: *step },
-        Node::Pad { before, after } => Op::Pad { before: *before, after: *after },
+        Node::Slice { start, step, .. } => Op::Slice {
+            start: *start,
+            step: *step,
+        },
+        Node::Pad { before, after } => Op::Pad {
+            before: *before,
+            after: *after,
+        },
         Node::Input | Node::BatchNorm(_) => {
             unreachable!("{} is not a layer of a simplified graph", op.name())
         }

@@ -14,7 +14,9 @@ pub(super) fn record<'a, 'g>(
     labels: &'a str,
 ) -> Option<(HeadRecord<'a>, &'g ConvWeights)> {
     let graph = lowering.graph;
-    let Op::Conv(dense) = &graph.nodes[lowering.split.head?.dense].op else { return None };
+    let Op::Conv(dense) = &graph.nodes[lowering.split.head?.dense].op else {
+        return None;
+    };
     let nowhere = Blob { offset: 0, len: 0 };
     let record = HeadRecord {
         map: graph.nodes[lowering.split.output()].shape,
@@ -23,7 +25,10 @@ pub(super) fn record<'a, 'g>(
         feature_quant,
         features: (dense.weights.len() / dense.out_channels) as u32,
         classes: dense.out_channels as u32,
-        data: HeadData::F32 { weights: nowhere, bias: nowhere },
+        data: HeadData::F32 {
+            weights: nowhere,
+            bias: nowhere,
+        },
         labels,
         origin: HeadOrigin::Factory,
     };
@@ -32,6 +37,13 @@ pub(super) fn record<'a, 'g>(
 
 /// The labels, if there is one line per class; else none.
 pub(super) fn fitting<'a>(labels: &'a str, lowering: &Lowering<'_>) -> &'a str {
-    let classes = lowering.split.head.map(|h| lowering.graph.nodes[h.dense].shape.c as usize);
-    if classes == Some(labels.lines().count()) { labels } else { "" }
+    let classes = lowering
+        .split
+        .head
+        .map(|h| lowering.graph.nodes[h.dense].shape.c as usize);
+    if classes == Some(labels.lines().count()) {
+        labels
+    } else {
+        ""
+    }
 }

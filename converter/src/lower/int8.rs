@@ -21,12 +21,20 @@ pub fn write(
     let mut writer = Writer::default();
     for &id in &lowering.split.layers {
         let inputs = lowering.inputs(id)?;
-        let context = Context { graph, quants, id, inputs: &inputs };
+        let context = Context {
+            graph,
+            quants,
+            id,
+            inputs: &inputs,
+        };
         let op = context.op(&mut writer)?;
         writer.layer(&Layer {
             name: &graph.nodes[id].name,
             op,
-            inputs: inputs.iter().map(|&i| lowering.operand(i, quants.of(i))).collect(),
+            inputs: inputs
+                .iter()
+                .map(|&i| lowering.operand(i, quants.of(i)))
+                .collect(),
             output: lowering.operand(id, quants.of(id)),
         });
     }
@@ -46,9 +54,16 @@ pub fn write(
         Some(id) => {
             let shape = graph.nodes[map_node].shape;
             let quant = quants.of(id);
-            let (m, shift) = mean(map, quant, (shape.h * shape.w) as usize)
-                .ok_or_else(|| number(graph, id, 0, "its scale cannot be reached from its input's"))?;
-            (Pool::Avg { multiplier: m, shift }, quant)
+            let (m, shift) = mean(map, quant, (shape.h * shape.w) as usize).ok_or_else(|| {
+                number(graph, id, 0, "its scale cannot be reached from its input's")
+            })?;
+            (
+                Pool::Avg {
+                    multiplier: m,
+                    shift,
+                },
+                quant,
+            )
         }
     };
     let labels = head::fitting(labels, &lowering);
@@ -57,8 +72,16 @@ pub fn write(
     };
     let means = quants.means(graph.nodes[nodes.dense].inputs[0]);
     let q = quantize_weights(graph, nodes.dense, dense, feature, means)?;
-    let data = NewData::I8 { weights: &q.weights, bias: &q.bias, scale: &q.accumulator_scale };
-    let head = NewHead { trunk_sha256: [0; 32], record, data };
+    let data = NewData::I8 {
+        weights: &q.weights,
+        bias: &q.bias,
+        scale: &q.accumulator_scale,
+    };
+    let head = NewHead {
+        trunk_sha256: [0; 32],
+        record,
+        data,
+    };
     Ok(writer.finish(manifest, trunk, Some(head))?)
 }
 
@@ -85,17 +108,28 @@ fn quantize_weights(
     input_means: &[f32],
 ) -> Result<QuantizedWeights, LowerError> {
     let per_channel = conv.weights.len() / conv.out_channels;
-    let mut out = QuantizedWeights { weights: vec![], bias: vec![], accumulator_scale: vec![] };
+    let mut out = QuantizedWeights {
+        weights: vec![],
+        bias: vec![],
+        accumulator_scale: vec![],
+    };
     for (c, filter) in conv.weights.chunks_exact(per_channel).enumerate() {
         let mut bias = conv.bias[c] as f64;
         if !bias.is_finite() || filter.iter().any(|w| !w.is_finite()) {
-            return Err(number(graph, id, c, "a weight is not a finite number; the network is broken"));
+            return Err(number(
+                graph,
+                id,
+                c,
+                "a weight is not a finite number; the network is broken",
+            ));
         }
         let largest = filter.iter().fold(0f32, |m, w| m.max(w.abs())) as f64;
         // A channel of (nearly) zero weights still has to represent its bias.
         let for_bias = bias.abs() / (input.scale as f64 * (1 << 28) as f64);
         let scale = (largest / 127.0).max(for_bias).max(1e-30);
-        let weights = filter.iter().map(|w| (*w as f64 / scale).round().clamp(-127.0, 127.0) as i8);
+        let weights = filter
+            .iter()
+            .map(|w| (*w as f64 / scale).round().clamp(-127.0, 127.0) as i8);
         out.weights.extend(weights);
         let weights = &out.weights[out.weights.len() - per_channel..];
         bias -= mean_error(conv, c, filter, weights, scale, input_means);
@@ -104,7 +138,12 @@ fn quantize_weights(
         let accumulator_scale = scale * input.scale as f64;
         let folded = (bias / accumulator_scale).round() as i64 - input.zero_point as i64 * sum;
         if folded.abs() + 128 * magnitude > i32::MAX as i64 {
-            return Err(number(graph, id, c, "its sum can overflow 32 bits; the layer is too wide for int8"));
+            return Err(number(
+                graph,
+                id,
+                c,
+                "its sum can overflow 32 bits; the layer is too wide for int8",
+            ));
         }
         out.bias.push(folded as i32);
         out.accumulator_scale.push(accumulator_scale as f32);
@@ -113,7 +152,14 @@ fn quantize_weights(
 }
 
 /// What rounding the weights of output channel `c` adds to its output on average.
-fn mean_error(conv: &ConvWeights, c: usize, real: &[f32], rounded: &[i8], scale: f64, input_means: &[f32]) -> f64 {
+fn mean_error(
+    conv: &ConvWeights,
+    c: usize,
+    real: &[f32],
+    rounded: &[i8],
+    scale: f64,
+    input_means: &[f32],
+) -> f64 {
     // Without a value per input channel (nothing observed, or a flattened map) there is no estimate.
     if input_means.is_empty() || !input_means.len().is_multiple_of(conv.groups) {
         return 0.0;
@@ -121,8 +167,14 @@ fn mean_error(conv: &ConvWeights, c: usize, real: &[f32], rounded: &[i8], scale:
     let per_group = input_means.len() / conv.groups;
     let group = c / (conv.out_channels / conv.groups);
     let means = &input_means[group * per_group..][..per_group];
-    let errors = real.iter().zip(rounded).map(|(w, q)| *q as f64 * scale - *w as f64);
-    errors.zip(means.iter().cycle()).map(|(error, mean)| error * *mean as f64).sum()
+    let errors = real
+        .iter()
+        .zip(rounded)
+        .map(|(w, q)| *q as f64 * scale - *w as f64);
+    errors
+        .zip(means.iter().cycle())
+        .map(|(error, mean)| error * *mean as f64)
+        .sum()
 }
 
 struct Context<'c> {
@@ -143,48 +195,84 @@ impl Context<'_> {
     }
 
     fn unreachable_scale(&self) -> LowerError {
-        number(self.graph, self.id, 0, "its scale cannot be reached from its input's; calibrate on other pictures")
+        number(
+            self.graph,
+            self.id,
+            0,
+            "its scale cannot be reached from its input's; calibrate on other pictures",
+        )
     }
 
     fn op(&self, writer: &mut Writer) -> Result<Op, LowerError> {
         let node = &self.graph.nodes[self.id];
         Ok(match &node.op {
-            Node::Conv(conv) => self.conv(writer, conv, is_depthwise(&node.op, self.graph.nodes[self.inputs[0]].shape.c))?,
+            Node::Conv(conv) => self.conv(
+                writer,
+                conv,
+                is_depthwise(&node.op, self.graph.nodes[self.inputs[0]].shape.c),
+            )?,
             Node::Activation(activation) => {
                 let table = writer.blob(&table(*activation, self.input(), self.output()));
-                Op::Map { function: MapFunction::Table(table) }
+                Op::Map {
+                    function: MapFunction::Table(table),
+                }
             }
             Node::MaxPool(window) => Op::MaxPool { window: *window },
-            Node::AvgPool { window, count_padding } => self.avg_pool(writer, window, *count_padding)?,
+            Node::AvgPool {
+                window,
+                count_padding,
+            } => self.avg_pool(writer, window, *count_padding)?,
             Node::Add(activation) => self.add(*activation)?,
             Node::Concat => {
                 let factor = |&i: &NodeId| {
                     let factor = self.quants.of(i).scale as f64 / self.output().scale as f64;
                     rescale(factor).ok_or_else(|| self.unreachable_scale())
                 };
-                Op::Concat { rescale: self.inputs.iter().map(factor).collect::<Result<_, _>>()? }
+                Op::Concat {
+                    rescale: self.inputs.iter().map(factor).collect::<Result<_, _>>()?,
+                }
             }
-            Node::Slice { start, step, .. } => Op::Slice { start: *start, step: *step },
-            Node::Pad { before, after } => Op::Pad { before: *before, after: *after },
+            Node::Slice { start, step, .. } => Op::Slice {
+                start: *start,
+                step: *step,
+            },
+            Node::Pad { before, after } => Op::Pad {
+                before: *before,
+                after: *after,
+            },
             Node::Input | Node::BatchNorm(_) => {
                 unreachable!("{} is not a layer of a simplified graph", node.op.name())
             }
         })
     }
 
-    fn conv(&self, writer: &mut Writer, conv: &ConvWeights, depthwise: bool) -> Result<Op, LowerError> {
+    fn conv(
+        &self,
+        writer: &mut Writer,
+        conv: &ConvWeights,
+        depthwise: bool,
+    ) -> Result<Op, LowerError> {
         let means = self.quants.means(self.inputs[0]);
         let q = quantize_weights(self.graph, self.id, conv, self.input(), means)?;
         let (mut multiplier, mut shift) = (Vec::new(), Vec::new());
         for (c, scale) in q.accumulator_scale.iter().enumerate() {
             let factor = *scale as f64 / self.output().scale as f64;
             let (m, n) = requantize_factor(factor).ok_or_else(|| {
-                number(self.graph, self.id, c, "its weights are too large for its output's range; calibrate on other pictures")
+                number(
+                    self.graph,
+                    self.id,
+                    c,
+                    "its weights are too large for its output's range; calibrate on other pictures",
+                )
             })?;
             multiplier.push(m);
             shift.push(n);
         }
-        let weights = if depthwise { &depthwise_layout(&q.weights, conv.out_channels) } else { &q.weights };
+        let weights = if depthwise {
+            &depthwise_layout(&q.weights, conv.out_channels)
+        } else {
+            &q.weights
+        };
         let data = ConvData::I8 {
             weights: writer.blob(weights),
             bias: writer.blob(&q.bias),
@@ -193,16 +281,25 @@ impl Context<'_> {
             clamp: clamp(conv.activation, self.output()),
         };
         Ok(if depthwise {
-            Op::DepthwiseConv { window: conv.window, data }
+            Op::DepthwiseConv {
+                window: conv.window,
+                data,
+            }
         } else {
-            Op::Conv { window: conv.window, groups: conv.groups as u32, data }
+            Op::Conv {
+                window: conv.window,
+                groups: conv.groups as u32,
+                data,
+            }
         })
     }
 
     fn add(&self, activation: Activation) -> Result<Op, LowerError> {
-        let factors = [0, 1].map(|i| self.quants.of(self.inputs[i]).scale as f64 / self.output().scale as f64);
+        let factors = [0, 1]
+            .map(|i| self.quants.of(self.inputs[i]).scale as f64 / self.output().scale as f64);
         let limit = 2f64.powi(21);
-        let shift = common_shift(factors[0].max(factors[1]), limit).ok_or_else(|| self.unreachable_scale())?;
+        let shift = common_shift(factors[0].max(factors[1]), limit)
+            .ok_or_else(|| self.unreachable_scale())?;
         Ok(Op::Add {
             multipliers: factors.map(|f| scaled(f, shift)),
             shift,
@@ -211,16 +308,29 @@ impl Context<'_> {
         })
     }
 
-    fn avg_pool(&self, writer: &mut Writer, window: &Window, count_padding: bool) -> Result<Op, LowerError> {
+    fn avg_pool(
+        &self,
+        writer: &mut Writer,
+        window: &Window,
+        count_padding: bool,
+    ) -> Result<Op, LowerError> {
         let area = (window.kernel[0] * window.kernel[1]) as usize;
-        let (full, shift) = mean(self.input(), self.output(), area).ok_or_else(|| self.unreachable_scale())?;
+        let (full, shift) =
+            mean(self.input(), self.output(), area).ok_or_else(|| self.unreachable_scale())?;
         let multipliers = if count_padding || window.is_unpadded() {
             vec![full]
         } else {
             let factor = self.input().scale as f64 / self.output().scale as f64;
-            (1..=area).map(|count| scaled(factor / count as f64, shift)).collect()
+            (1..=area)
+                .map(|count| scaled(factor / count as f64, shift))
+                .collect()
         };
-        Ok(Op::AvgPool { window: *window, count_padding, multipliers: writer.blob(&multipliers), shift })
+        Ok(Op::AvgPool {
+            window: *window,
+            count_padding,
+            multipliers: writer.blob(&multipliers),
+            shift,
+        })
     }
 }
 
@@ -234,8 +344,14 @@ fn mean(input: Quant, output: Quant, count: usize) -> Option<(i32, u8)> {
 
 /// Output bounds of a clamping activation.
 fn clamp(activation: Activation, output: Quant) -> [i8; 2] {
-    let (low, high) = activation.clamp_bounds().unwrap_or((f32::NEG_INFINITY, f32::INFINITY));
-    let q = |v: f32| (v as f64 / output.scale as f64 + output.zero_point as f64).round().clamp(-128.0, 127.0) as i8;
+    let (low, high) = activation
+        .clamp_bounds()
+        .unwrap_or((f32::NEG_INFINITY, f32::INFINITY));
+    let q = |v: f32| {
+        (v as f64 / output.scale as f64 + output.zero_point as f64)
+            .round()
+            .clamp(-128.0, 127.0) as i8
+    };
     [q(low), q(high)]
 }
 
@@ -249,5 +365,9 @@ fn table(activation: Activation, input: Quant, output: Quant) -> [i8; 256] {
 }
 
 fn number(graph: &Graph, id: NodeId, channel: usize, problem: &str) -> LowerError {
-    LowerError::Number { node: graph.nodes[id].name.clone(), channel, problem: problem.into() }
+    LowerError::Number {
+        node: graph.nodes[id].name.clone(),
+        channel,
+        problem: problem.into(),
+    }
 }

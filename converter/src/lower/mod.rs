@@ -24,7 +24,10 @@ pub enum LowerError {
     #[error(transparent)]
     TooLarge(#[from] WriteError),
     /// A concatenation is wider than the format allows.
-    #[error("node '{node}' concatenates {inputs} tensors; the format has room for {}", model::MAX_INPUTS)]
+    #[error(
+        "node '{node}' concatenates {inputs} tensors; the format has room for {}",
+        model::MAX_INPUTS
+    )]
     Inputs {
         /// The node.
         node: String,
@@ -42,7 +45,9 @@ pub enum LowerError {
         problem: String,
     },
     /// The file that was written does not pass the reader's checks.
-    #[error("the converter wrote a model that its own reader refuses ({0}); please report this network")]
+    #[error(
+        "the converter wrote a model that its own reader refuses ({0}); please report this network"
+    )]
     Check(#[from] model::ModelError),
 }
 
@@ -81,7 +86,10 @@ impl<'g> Lowering<'g> {
     fn inputs(&self, id: NodeId) -> Result<Vec<NodeId>, LowerError> {
         let node = &self.graph.nodes[id];
         if node.inputs.len() > model::MAX_INPUTS {
-            return Err(LowerError::Inputs { node: node.name.clone(), inputs: node.inputs.len() });
+            return Err(LowerError::Inputs {
+                node: node.name.clone(),
+                inputs: node.inputs.len(),
+            });
         }
         let mut inputs = node.inputs.clone();
         if self.plan.swapped[self.split.tensor_of(id)] {

@@ -28,7 +28,13 @@ struct Buffer {
 
 /// Plans the trunk for elements of so many bytes.
 pub fn plan(graph: &Graph, split: &Split, element_bytes: usize) -> Plan {
-    let node_of = |tensor: usize| if tensor == 0 { 0 } else { split.layers[tensor - 1] };
+    let node_of = |tensor: usize| {
+        if tensor == 0 {
+            0
+        } else {
+            split.layers[tensor - 1]
+        }
+    };
     let count = split.layers.len() + 1;
     let last_use = last_uses(graph, split);
 
@@ -53,15 +59,28 @@ pub fn plan(graph: &Graph, split: &Split, element_bytes: usize) -> Plan {
             }
             None => {
                 let len = align(node.shape.len() * element_bytes);
-                buffers.push(Buffer { len, first: tensor, last: last_use[tensor] });
+                buffers.push(Buffer {
+                    len,
+                    first: tensor,
+                    last: last_use[tensor],
+                });
                 buffers.len() - 1
             }
         };
     }
     let places = place(&buffers);
-    let arena_bytes = buffers.iter().zip(&places).map(|(b, at)| at + b.len).max().unwrap_or(0);
+    let arena_bytes = buffers
+        .iter()
+        .zip(&places)
+        .map(|(b, at)| at + b.len)
+        .max()
+        .unwrap_or(0);
     let offsets = buffer_of.iter().map(|&b| places[b]).collect();
-    Plan { offsets, arena_bytes, swapped }
+    Plan {
+        offsets,
+        arena_bytes,
+        swapped,
+    }
 }
 
 /// Per tensor, the tensor whose layer reads it last; the trunk's output is read after all.
@@ -82,7 +101,9 @@ fn place(buffers: &[Buffer]) -> Vec<usize> {
     let mut places = vec![0; buffers.len()];
     let mut placed: Vec<usize> = Vec::new();
     for b in order {
-        let alive_with = |o: &&usize| buffers[**o].first <= buffers[b].last && buffers[b].first <= buffers[**o].last;
+        let alive_with = |o: &&usize| {
+            buffers[**o].first <= buffers[b].last && buffers[b].first <= buffers[**o].last
+        };
         let mut taken: Vec<(usize, usize)> = placed
             .iter()
             .filter(alive_with)

@@ -43,7 +43,9 @@ impl Split {
 pub fn split(graph: &Graph) -> Split {
     let head = find_head(graph);
     let end = match head {
-        Some(HeadNodes { pool: Some(pool), .. }) => graph.nodes[pool].inputs[0],
+        Some(HeadNodes {
+            pool: Some(pool), ..
+        }) => graph.nodes[pool].inputs[0],
         Some(HeadNodes { pool: None, dense }) => graph.nodes[dense].inputs[0],
         None => graph.output,
     };
@@ -51,7 +53,10 @@ pub fn split(graph: &Graph) -> Split {
     needed[end] = true;
     for id in (1..=end).rev() {
         if needed[id] {
-            graph.nodes[id].inputs.iter().for_each(|&i| needed[i] = true);
+            graph.nodes[id]
+                .inputs
+                .iter()
+                .for_each(|&i| needed[i] = true);
         }
     }
     let layers = (1..graph.nodes.len()).filter(|&id| needed[id]).collect();
@@ -60,7 +65,9 @@ pub fn split(graph: &Graph) -> Split {
 
 fn find_head(graph: &Graph) -> Option<HeadNodes> {
     let dense = graph.output;
-    let Op::Conv(conv) = &graph.nodes[dense].op else { return None };
+    let Op::Conv(conv) = &graph.nodes[dense].op else {
+        return None;
+    };
     let from = graph.nodes[dense].inputs[0];
     let map = graph.nodes[from].shape;
     let whole = conv.window.kernel == [map.h, map.w] && conv.window.is_unpadded();

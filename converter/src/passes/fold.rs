@@ -6,9 +6,11 @@ use edge_runtime::model::Activation;
 
 /// Every batch norm goes into the convolution before it, or becomes a depthwise 1x1 convolution.
 pub fn batch_norms(mut graph: Graph) -> Graph {
-    let uses = graph.uses();
+    let mut uses = graph.uses();
     for id in 0..graph.nodes.len() {
-        let Op::BatchNorm(norm) = &graph.nodes[id].op else { continue };
+        let Op::BatchNorm(norm) = &graph.nodes[id].op else {
+            continue;
+        };
         let (scale, shift, statistics) = affine(norm);
         let before = graph.nodes[id].inputs[0];
         if let Op::Conv(conv) = &mut graph.nodes[before].op
@@ -18,6 +20,7 @@ pub fn batch_norms(mut graph: Graph) -> Graph {
             apply(conv, &scale, &shift);
             conv.statistics = statistics.or_else(|| moved(conv.statistics.take(), &scale, &shift));
             redirect(&mut graph, id, before);
+            uses[before] = uses[id];
         } else {
             graph.nodes[id].op = Op::Conv(ConvWeights {
                 window: Window::POINT,
@@ -39,9 +42,18 @@ fn affine(n: &BatchNorm) -> (Vec<f32>, Vec<f32>, Option<Vec<ChannelStatistics>>)
     let factor = |c: usize| n.gamma[c] as f64 / (n.variance[c] as f64 + n.epsilon as f64).sqrt();
     let channels = 0..n.gamma.len();
     let scale = channels.clone().map(|c| factor(c) as f32).collect();
-    let shift = channels.clone().map(|c| (n.beta[c] as f64 - n.mean[c] as f64 * factor(c)) as f32);
-    let statistics = channels.clone().map(|c| ChannelStatistics { mean: n.beta[c], std: n.gamma[c].abs() });
-    (scale, shift.collect(), (n.epsilon > 0.0).then(|| statistics.collect()))
+    let shift = channels
+        .clone()
+        .map(|c| (n.beta[c] as f64 - n.mean[c] as f64 * factor(c)) as f32);
+    let statistics = channels.clone().map(|c| ChannelStatistics {
+        mean: n.beta[c],
+        std: n.gamma[c].abs(),
+    });
+    (
+        scale,
+        shift.collect(),
+        (n.epsilon > 0.0).then(|| statistics.collect()),
+    )
 }
 
 /// Statistics after another factor and offset.
@@ -70,8 +82,16 @@ pub fn paddings(mut graph: Graph) -> Graph {
     let uses = graph.uses();
     for id in 0..graph.nodes.len() {
         let before = graph.nodes[id].inputs.first().copied().unwrap_or(0);
-        let Op::Pad { before: b, after: a } = graph.nodes[before].op else { continue };
-        let Op::Conv(conv) = &mut graph.nodes[id].op else { continue };
+        let Op::Pad {
+            before: b,
+            after: a,
+        } = graph.nodes[before].op
+        else {
+            continue;
+        };
+        let Op::Conv(conv) = &mut graph.nodes[id].op else {
+            continue;
+        };
         if uses[before] != 1 || b[2] != 0 || a[2] != 0 {
             continue;
         }

@@ -6,9 +6,11 @@ use edge_runtime::model::Activation;
 
 /// ReLU and ReLU6 after a convolution or addition that nothing else reads become part of it.
 pub fn activations(mut graph: Graph) -> Graph {
-    let uses = graph.uses();
+    let mut uses = graph.uses();
     for id in 0..graph.nodes.len() {
-        let Op::Activation(activation) = graph.nodes[id].op else { continue };
+        let Op::Activation(activation) = graph.nodes[id].op else {
+            continue;
+        };
         let before = graph.nodes[id].inputs[0];
         if uses[before] != 1 || activation.clamp_bounds().is_none() {
             continue;
@@ -21,6 +23,7 @@ pub fn activations(mut graph: Graph) -> Graph {
         if *fused == Activation::None {
             *fused = activation;
             redirect(&mut graph, id, before);
+            uses[before] = uses[id];
         }
     }
     graph

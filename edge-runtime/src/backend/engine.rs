@@ -21,22 +21,34 @@ impl<'m> EngineBackend<'m> {
             backend: Self::NAME,
             why: e.to_string(),
         })?;
-        Ok(Self { model: model.clone(), arena })
+        Ok(Self {
+            model: model.clone(),
+            arena,
+        })
     }
 
     fn start(&mut self, input: Values<'_>) -> Result<Engine<'m, '_>, BackendError> {
         let expected = self.model.input().shape.len();
         let Values::I8(values) = input else {
-            return Err(BackendError::Input { got: 0, expected, dtype: DType::I8 });
+            return Err(BackendError::Input {
+                got: 0,
+                expected,
+                dtype: DType::I8,
+            });
         };
         if values.len() != expected {
-            return Err(BackendError::Input { got: values.len(), expected, dtype: DType::I8 });
+            return Err(BackendError::Input {
+                got: values.len(),
+                expected,
+                dtype: DType::I8,
+            });
         }
-        let mut engine = Engine::new(&self.model, &mut self.arena).map_err(|e| BackendError::Engine {
-            backend: Self::NAME,
-            layer: String::new(),
-            why: e.to_string(),
-        })?;
+        let mut engine =
+            Engine::new(&self.model, &mut self.arena).map_err(|e| BackendError::Engine {
+                backend: Self::NAME,
+                layer: String::new(),
+                why: e.to_string(),
+            })?;
         engine.input_mut().copy_from_slice(values);
         Ok(engine)
     }
@@ -50,7 +62,9 @@ impl Backend for EngineBackend<'_> {
     fn run(&mut self, input: Values<'_>) -> Result<Values<'_>, BackendError> {
         self.start(input)?.run();
         let output = self.model.output();
-        Ok(Values::I8(&self.arena[output.offset as usize..][..output.shape.len()]))
+        Ok(Values::I8(
+            &self.arena[output.offset as usize..][..output.shape.len()],
+        ))
     }
 
     fn run_observed(
@@ -58,7 +72,8 @@ impl Backend for EngineBackend<'_> {
         input: Values<'_>,
         observe: &mut dyn FnMut(usize, Values<'_>),
     ) -> Result<(), BackendError> {
-        self.start(input)?.run_observed(|layer, values| observe(layer, Values::I8(values)));
+        self.start(input)?
+            .run_observed(|layer, values| observe(layer, Values::I8(values)));
         Ok(())
     }
 }

@@ -23,7 +23,9 @@ pub enum Values<'v> {
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
     /// The input is not of the model's element type or length.
-    #[error("input of {got} values does not fit the model, which takes {expected} of type {dtype:?}")]
+    #[error(
+        "input of {got} values does not fit the model, which takes {expected} of type {dtype:?}"
+    )]
     Input {
         /// Number of values given.
         got: usize,

@@ -131,7 +131,10 @@ impl<'a> Head<'a> {
 
     /// Reads and checks a head file, whatever trunk it is for.
     pub fn parse_alone(bytes: &'a [u8]) -> Result<Self, ModelError> {
-        let cut = |need: u64| ModelError::Truncated { have: bytes.len() as u64, need };
+        let cut = |need: u64| ModelError::Truncated {
+            have: bytes.len() as u64,
+            need,
+        };
         let header: &[u8; HEADER_LEN] = bytes.first_chunk().ok_or(cut(HEADER_LEN as u64))?;
         if header[..8] != MAGIC {
             return Err(ModelError::NotAHead);
@@ -143,9 +146,12 @@ impl<'a> Head<'a> {
         if !bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) {
             return Err(ModelError::Misaligned);
         }
-        let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let word = |at: usize| {
+            u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+        };
         let (record_len, weights_len) = (word(12) as u64, word(16) as u64);
-        let weights_at = HEADER_LEN as u64 + record_len.div_ceil(ALIGNMENT as u64) * ALIGNMENT as u64;
+        let weights_at =
+            HEADER_LEN as u64 + record_len.div_ceil(ALIGNMENT as u64) * ALIGNMENT as u64;
         let (have, need) = (bytes.len() as u64, weights_at + weights_len);
         if have < need {
             return Err(cut(need));
@@ -163,8 +169,15 @@ impl<'a> Head<'a> {
             return Err(ModelError::Metadata { record: "head" });
         }
         let weights = &bytes[weights_at as usize..];
-        check(&record, weights).map_err(|problem| ModelError::Value { record: "head", problem })?;
-        Ok(Self { record, weights, bytes })
+        check(&record, weights).map_err(|problem| ModelError::Value {
+            record: "head",
+            problem,
+        })?;
+        Ok(Self {
+            record,
+            weights,
+            bytes,
+        })
     }
 
     /// What it is.
@@ -234,28 +247,59 @@ pub enum NewData<'a> {
 pub fn encode(head: &NewHead<'_>, out: &mut [u8]) -> Option<usize> {
     let mut end = 0usize;
     let mut place = |len: usize| {
-        let blob = Blob { offset: u32::try_from(end).ok()?, len: u32::try_from(len).ok()? };
+        let blob = Blob {
+            offset: u32::try_from(end).ok()?,
+            len: u32::try_from(len).ok()?,
+        };
         end = align(end + len);
         Some(blob)
     };
     let (data, parts): (HeadData, [(Blob, &[u8]); 3]) = match &head.data {
-        NewData::I8 { weights, bias, scale } => {
-            let (w, b, s) = (place(weights.len())?, place(bias.len() * 4)?, place(scale.len() * 4)?);
+        NewData::I8 {
+            weights,
+            bias,
+            scale,
+        } => {
+            let (w, b, s) = (
+                place(weights.len())?,
+                place(bias.len() * 4)?,
+                place(scale.len() * 4)?,
+            );
             let parts = [
                 (w, bytemuck::cast_slice(weights)),
                 (b, bytemuck::cast_slice(bias)),
                 (s, bytemuck::cast_slice(scale)),
             ];
-            (HeadData::I8 { weights: w, bias: b, scale: s }, parts)
+            (
+                HeadData::I8 {
+                    weights: w,
+                    bias: b,
+                    scale: s,
+                },
+                parts,
+            )
         }
         NewData::F32 { weights, bias } => {
             let (w, b) = (place(weights.len() * 4)?, place(bias.len() * 4)?);
             let none: &[u8] = &[];
-            let parts = [(w, bytemuck::cast_slice(weights)), (b, bytemuck::cast_slice(bias)), (b, none)];
-            (HeadData::F32 { weights: w, bias: b }, parts)
+            let parts = [
+                (w, bytemuck::cast_slice(weights)),
+                (b, bytemuck::cast_slice(bias)),
+                (b, none),
+            ];
+            (
+                HeadData::F32 {
+                    weights: w,
+                    bias: b,
+                },
+                parts,
+            )
         }
     };
-    let record = HeadRecord { data, ..head.record };
+    let record = HeadRecord {
+        data,
+        ..head.record
+    };
     let room = out.get_mut(HEADER_LEN..)?;
     let record_len = postcard::to_slice(&record, room).ok()?.len();
     let weights_at = HEADER_LEN + align(record_len);
@@ -295,7 +339,11 @@ fn check(r: &HeadRecord<'_>, weights: &[u8]) -> Result<(), &'static str> {
     }
     let map_len = (r.map.h as u64 * r.map.w as u64).saturating_mul(r.map.c as u64);
     let area = r.map.h as u64 * r.map.w as u64;
-    let from_map = if r.pool == Pool::Flatten { map_len } else { r.map.c as u64 };
+    let from_map = if r.pool == Pool::Flatten {
+        map_len
+    } else {
+        r.map.c as u64
+    };
     if area == 0 || area > 1 << 16 || map_len > 1 << 28 || from_map != f as u64 {
         return Err("shape of the feature map");
     }
@@ -322,8 +370,13 @@ fn check(r: &HeadRecord<'_>, weights: &[u8]) -> Result<(), &'static str> {
     };
     let (f, k) = (f as u64, k as u64);
     let ok = match &r.data {
-        HeadData::I8 { weights: w, bias, scale } => fits(w, f * k, 1) && fits(bias, k, 4) && fits(scale, k, 4),
+        HeadData::I8 {
+            weights: w,
+            bias,
+            scale,
+        } => fits(w, f * k, 1) && fits(bias, k, 4) && fits(scale, k, 4),
         HeadData::F32 { weights: w, bias } => fits(w, f * k, 4) && fits(bias, k, 4),
     };
-    ok.then_some(()).ok_or("weights outside the file or of the wrong length")
+    ok.then_some(())
+        .ok_or("weights outside the file or of the wrong length")
 }

@@ -33,7 +33,12 @@ impl Head<'_> {
     /// # Panics
     /// If a slice has another length than the head says, or the head is a float one.
     pub fn logits(&self, feature: &[i8], logits: &mut [f32]) {
-        let HeadData::I8 { weights, bias, scale } = self.record.data else {
+        let HeadData::I8 {
+            weights,
+            bias,
+            scale,
+        } = self.record.data
+        else {
             panic!("the head is a float one");
         };
         assert_eq!(feature.len(), self.features());
@@ -60,7 +65,10 @@ impl Head<'_> {
             Pool::Max => {
                 feature.fill(f32::NEG_INFINITY);
                 for pixel in map.chunks_exact(channels) {
-                    feature.iter_mut().zip(pixel).for_each(|(f, v)| *f = f.max(*v));
+                    feature
+                        .iter_mut()
+                        .zip(pixel)
+                        .for_each(|(f, v)| *f = f.max(*v));
                 }
             }
             Pool::Avg { .. } => {
@@ -95,7 +103,10 @@ impl Head<'_> {
         Geometry {
             input: map,
             output: Shape::new(1, 1, map.c),
-            window: Window { kernel: [map.h, map.w], ..Window::POINT },
+            window: Window {
+                kernel: [map.h, map.w],
+                ..Window::POINT
+            },
         }
     }
 

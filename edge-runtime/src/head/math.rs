@@ -13,7 +13,11 @@ pub fn exp(x: f32) -> f32 {
     }
     let x = if x > 88.0 { 88.0 } else { x };
     let scaled = x * LOG2_E;
-    let n = (if scaled < 0.0 { scaled - 0.5 } else { scaled + 0.5 }) as i32;
+    let n = (if scaled < 0.0 {
+        scaled - 0.5
+    } else {
+        scaled + 0.5
+    }) as i32;
     let r = (x - n as f32 * LN2_HIGH) - n as f32 * LN2_LOW;
     // Cephes' polynomial for exp on [-ln2/2, ln2/2].
     let mut p = 1.987_569_1e-4;

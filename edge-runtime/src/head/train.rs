@@ -177,7 +177,11 @@ pub fn train(
     Ok(best)
 }
 
-fn check(samples: &impl Samples, options: &TrainOptions, layer: &Layer<'_>) -> Result<usize, TrainError> {
+fn check(
+    samples: &impl Samples,
+    options: &TrainOptions,
+    layer: &Layer<'_>,
+) -> Result<usize, TrainError> {
     let classes = layer.bias.len();
     if classes < 2 || layer.scale.len() != classes {
         return Err(TrainError::Classes(classes));
@@ -244,16 +248,25 @@ impl Trainer<'_> {
         sum.fill(0.0);
         for i in training() {
             let zero = self.zero_point as f32;
-            sum.iter_mut().zip(samples.feature(i)).for_each(|(s, q)| *s += *q as f32 - zero);
+            sum.iter_mut()
+                .zip(samples.feature(i))
+                .for_each(|(s, q)| *s += *q as f32 - zero);
         }
-        self.centre.iter_mut().zip(&*sum).for_each(|(c, s)| *c = s / count);
+        self.centre
+            .iter_mut()
+            .zip(&*sum)
+            .for_each(|(c, s)| *c = s / count);
 
         let mut square = 0.0;
         for i in training() {
             self.load(samples.feature(i));
             square += math::dot(self.x, self.x);
         }
-        self.scale = if square > 0.0 { 1.0 / math::sqrt(square / count) } else { 1.0 };
+        self.scale = if square > 0.0 {
+            1.0 / math::sqrt(square / count)
+        } else {
+            1.0
+        };
 
         // The class means.
         let features = self.x.len();
@@ -266,7 +279,11 @@ impl Trainer<'_> {
             let row = &mut self.weights[class * features..][..features];
             row.iter_mut().zip(&*self.x).for_each(|(w, x)| *w += x);
         }
-        for (row, bias) in self.weights.chunks_exact_mut(features).zip(self.bias.iter_mut()) {
+        for (row, bias) in self
+            .weights
+            .chunks_exact_mut(features)
+            .zip(self.bias.iter_mut())
+        {
             row.iter_mut().for_each(|w| *w /= *bias);
             *bias = -0.5 * math::dot(row, row);
         }
@@ -289,7 +306,10 @@ impl Trainer<'_> {
     }
 
     fn multiply(&mut self, factor: f32) {
-        self.weights.iter_mut().chain(self.bias.iter_mut()).for_each(|w| *w *= factor);
+        self.weights
+            .iter_mut()
+            .chain(self.bias.iter_mut())
+            .for_each(|w| *w *= factor);
     }
 
     /// The logits of the sample in `x`.
@@ -317,8 +337,14 @@ impl Trainer<'_> {
                 self.load(samples.feature(i));
                 self.backward(samples.label(i), rate / batch as f32);
             }
-            self.weights.iter_mut().zip(&*self.velocity).for_each(|(w, v)| *w -= v);
-            self.bias.iter_mut().zip(&*self.bias_velocity).for_each(|(b, v)| *b -= v);
+            self.weights
+                .iter_mut()
+                .zip(&*self.velocity)
+                .for_each(|(w, v)| *w -= v);
+            self.bias
+                .iter_mut()
+                .zip(&*self.bias_velocity)
+                .for_each(|(b, v)| *b -= v);
         }
     }
 
@@ -339,7 +365,9 @@ impl Trainer<'_> {
         let rows = self.velocity.chunks_exact_mut(self.x.len());
         for ((row, error), bias) in rows.zip(&*self.logits).zip(self.bias_velocity.iter_mut()) {
             let step = rate * error;
-            row.iter_mut().zip(&*self.x).for_each(|(v, x)| *v += step * x);
+            row.iter_mut()
+                .zip(&*self.x)
+                .for_each(|(v, x)| *v += step * x);
             *bias += step;
         }
     }
@@ -358,19 +386,29 @@ impl Trainer<'_> {
             loss -= math::ln(self.logits[label].max(1e-30));
             count += 1.0;
         }
-        Epoch { number, loss: loss / count, top1: right / count, best: false }
+        Epoch {
+            number,
+            loss: loss / count,
+            top1: right / count,
+            best: false,
+        }
     }
 
     /// The layer in int8: centring and scaling folded in, one symmetric scale per class.
     fn requantize(&mut self, quant: Quant, layer: &mut Layer<'_>) {
         let features = self.x.len();
-        let rows = self.weights.chunks_exact(features).zip(layer.weights.chunks_exact_mut(features));
+        let rows = self
+            .weights
+            .chunks_exact(features)
+            .zip(layer.weights.chunks_exact_mut(features));
         for (class, (row, out)) in rows.enumerate() {
             // logit = bias + sum(row * scale * (q - zero_point)), everything in steps of the features.
             let bias = self.bias[class] - self.scale * math::dot(row, self.centre);
             let largest = row.iter().fold(0.0f32, |m, w| m.max(w.abs())) * self.scale;
             // A class of (nearly) zero weights still has to represent its bias.
-            let step = (largest / 127.0).max(bias.abs() / (1 << 28) as f32).max(1e-30);
+            let step = (largest / 127.0)
+                .max(bias.abs() / (1 << 28) as f32)
+                .max(1e-30);
             let mut sum = 0i32;
             for (q, w) in out.iter_mut().zip(row) {
                 *q = round(w * self.scale / step).clamp(-127, 127) as i8;
@@ -407,7 +445,12 @@ struct Shuffle {
 impl Shuffle {
     fn new(len: usize, key: u64) -> Self {
         let bits = usize::BITS - len.saturating_sub(1).leading_zeros();
-        Self { len: len as u64, bits: bits.max(2), key, next: 0 }
+        Self {
+            len: len as u64,
+            bits: bits.max(2),
+            key,
+            next: 0,
+        }
     }
 
     /// Every step is invertible on `bits` bits.
@@ -442,7 +485,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const QUANT: Quant = Quant { scale: 0.02, zero_point: -128 };
+    const QUANT: Quant = Quant {
+        scale: 0.02,
+        zero_point: -128,
+    };
 
     /// Classes around centres of their own, with noise; every fifth sample is held out.
     struct Toy {
@@ -459,7 +505,10 @@ mod tests {
                 (centre + noise - 128) as i8
             };
             let row = |i| (0..features).map(|f| feature(i, f)).collect();
-            Self { features: (0..samples).map(row).collect(), classes }
+            Self {
+                features: (0..samples).map(row).collect(),
+                classes,
+            }
         }
     }
 
@@ -478,13 +527,32 @@ mod tests {
         }
     }
 
-    fn run(toy: &Toy, options: &TrainOptions) -> (Result<Epoch, TrainError>, Vec<i8>, Vec<i32>, Vec<f32>, Vec<Epoch>) {
+    fn run(
+        toy: &Toy,
+        options: &TrainOptions,
+    ) -> (
+        Result<Epoch, TrainError>,
+        Vec<i8>,
+        Vec<i32>,
+        Vec<f32>,
+        Vec<Epoch>,
+    ) {
         let (features, classes) = (toy.features[0].len(), toy.classes);
-        let (mut w, mut b, mut s) = (vec![0; features * classes], vec![0; classes], vec![0.0; classes]);
+        let (mut w, mut b, mut s) = (
+            vec![0; features * classes],
+            vec![0; classes],
+            vec![0.0; classes],
+        );
         let mut workspace = vec![f32::NAN; workspace_len(features, classes)];
-        let mut layer = Layer { weights: &mut w, bias: &mut b, scale: &mut s };
+        let mut layer = Layer {
+            weights: &mut w,
+            bias: &mut b,
+            scale: &mut s,
+        };
         let mut epochs = vec![];
-        let result = train(toy, QUANT, options, &mut layer, &mut workspace, &mut |e| epochs.push(e));
+        let result = train(toy, QUANT, options, &mut layer, &mut workspace, &mut |e| {
+            epochs.push(e)
+        });
         (result, w, b, s, epochs)
     }
 
@@ -494,10 +562,18 @@ mod tests {
         let (best, w, b, s, epochs) = run(&toy, &TrainOptions::default());
         let best = best.unwrap();
         assert!(best.top1 > 0.9, "{best:?}");
-        assert!(best.loss < epochs[0].loss, "no better than the start: {best:?}");
+        assert!(
+            best.loss < epochs[0].loss,
+            "no better than the start: {best:?}"
+        );
         let right = (0..toy.len()).filter(|&i| toy.held_out(i)).map(|i| {
             let logit = |c: usize| {
-                let acc = toy.feature(i).iter().zip(&w[c * 24..]).map(|(q, w)| *q as i32 * *w as i32).sum::<i32>();
+                let acc = toy
+                    .feature(i)
+                    .iter()
+                    .zip(&w[c * 24..])
+                    .map(|(q, w)| *q as i32 * *w as i32)
+                    .sum::<i32>();
                 (acc + b[c]) as f32 * s[c]
             };
             let logits: Vec<f32> = (0..4).map(logit).collect();
@@ -505,13 +581,26 @@ mod tests {
         });
         let right: Vec<f32> = right.collect();
         let int8 = right.iter().sum::<f32>() / right.len() as f32;
-        assert!((int8 - best.top1).abs() < 0.04, "int8 {int8}, float {}", best.top1);
+        assert!(
+            (int8 - best.top1).abs() < 0.04,
+            "int8 {int8}, float {}",
+            best.top1
+        );
     }
 
     #[test]
     fn the_seed_decides() {
         let toy = Toy::new(3, 10, 90);
-        let with = |seed| run(&toy, &TrainOptions { seed, ..Default::default() }).1;
+        let with = |seed| {
+            run(
+                &toy,
+                &TrainOptions {
+                    seed,
+                    ..Default::default()
+                },
+            )
+            .1
+        };
         assert_eq!(with(1), with(1));
         assert_ne!(with(1), with(2));
     }
@@ -521,8 +610,14 @@ mod tests {
         // FNV-1a of weights and biases. Another value on some machine means that its heads differ.
         let (_, w, b, s, _) = run(&Toy::new(3, 17, 120), &TrainOptions::default());
         let scales = s.iter().flat_map(|s| s.to_bits().to_le_bytes());
-        let bytes = w.iter().map(|w| *w as u8).chain(b.iter().flat_map(|b| b.to_le_bytes())).chain(scales);
-        let hash = bytes.fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ b as u64).wrapping_mul(0x100_0000_01b3));
+        let bytes = w
+            .iter()
+            .map(|w| *w as u8)
+            .chain(b.iter().flat_map(|b| b.to_le_bytes()))
+            .chain(scales);
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
+            (h ^ b as u64).wrapping_mul(0x100_0000_01b3)
+        });
         assert_eq!(hash, 0xd2fd_1106_88b0_75f7, "{hash:#x}");
     }
 
@@ -531,12 +626,30 @@ mod tests {
         let toy = Toy::new(2, 8, 20);
         let bad = |options| run(&toy, &options).0.unwrap_err();
         let d = TrainOptions::default();
-        assert_eq!(bad(TrainOptions { learning_rate: f32::NAN, ..d }), TrainError::Option("the learning rate"));
-        assert_eq!(bad(TrainOptions { batch: 0, ..d }), TrainError::Option("the batch size"));
-        let lonely = Toy { features: vec![vec![0; 8]; 1], classes: 2 };
+        assert_eq!(
+            bad(TrainOptions {
+                learning_rate: f32::NAN,
+                ..d
+            }),
+            TrainError::Option("the learning rate")
+        );
+        assert_eq!(
+            bad(TrainOptions { batch: 0, ..d }),
+            TrainError::Option("the batch size")
+        );
+        let lonely = Toy {
+            features: vec![vec![0; 8]; 1],
+            classes: 2,
+        };
         assert_eq!(run(&lonely, &d).0, Err(TrainError::EmptyClass(1)));
-        let constant = Toy { features: vec![vec![5; 8]; 10], classes: 2 };
-        assert!(run(&constant, &d).0.is_ok(), "equal features are no reason to fail");
+        let constant = Toy {
+            features: vec![vec![5; 8]; 10],
+            classes: 2,
+        };
+        assert!(
+            run(&constant, &d).0.is_ok(),
+            "equal features are no reason to fail"
+        );
     }
 
     proptest! {

@@ -18,12 +18,24 @@ pub fn conv(g: &Geometry, groups: usize, params: &ConvParams<'_>, input: &[i8], 
 /// The portable kernel compiled for AVX2: the same source, so the same numbers.
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 #[target_feature(enable = "avx2")]
-fn conv_avx2(g: &Geometry, groups: usize, params: &ConvParams<'_>, input: &[i8], output: &mut [i8]) {
+fn conv_avx2(
+    g: &Geometry,
+    groups: usize,
+    params: &ConvParams<'_>,
+    input: &[i8],
+    output: &mut [i8],
+) {
     conv_portable(g, groups, params, input, output);
 }
 
 #[inline(always)]
-fn conv_portable(g: &Geometry, groups: usize, params: &ConvParams<'_>, input: &[i8], output: &mut [i8]) {
+fn conv_portable(
+    g: &Geometry,
+    groups: usize,
+    params: &ConvParams<'_>,
+    input: &[i8],
+    output: &mut [i8],
+) {
     if g.window.is_unpadded() && g.window.kernel == [1, 1] && groups == 1 {
         return pointwise(g, params, input, output);
     }
@@ -122,7 +134,9 @@ fn pointwise(g: &Geometry, params: &ConvParams<'_>, input: &[i8], output: &mut [
 /// Sum of products. The products fit 15 bits, so the order of the sum does not matter.
 #[inline(always)]
 fn dot(a: &[i8], w: &[i8]) -> i32 {
-    a.iter().zip(w).fold(0, |s, (a, w)| s.wrapping_add(*a as i32 * *w as i32))
+    a.iter()
+        .zip(w)
+        .fold(0, |s, (a, w)| s.wrapping_add(*a as i32 * *w as i32))
 }
 
 /// Four filters, one after another in `w`, over the same input.

@@ -15,7 +15,9 @@ pub fn concat_part(
     out_channels: usize,
     first_channel: usize,
 ) {
-    let rows = output.chunks_exact_mut(out_channels).zip(input.chunks_exact(in_channels));
+    let rows = output
+        .chunks_exact_mut(out_channels)
+        .zip(input.chunks_exact(in_channels));
     for (out, pixel) in rows {
         for (q, i) in out[first_channel..][..in_channels].iter_mut().zip(pixel) {
             *q = rescale(*i, zero_points[0], by, zero_points[1]);
@@ -24,7 +26,13 @@ pub fn concat_part(
 }
 
 /// Copies the strided part of `input` that starts at `start` and has the output's shape.
-pub fn slice<T: Copy>(shapes: [Shape; 2], start: [u32; 3], step: [u32; 2], input: &[T], output: &mut [T]) {
+pub fn slice<T: Copy>(
+    shapes: [Shape; 2],
+    start: [u32; 3],
+    step: [u32; 2],
+    input: &[T],
+    output: &mut [T],
+) {
     let [from, to] = shapes;
     let c = to.c as usize;
     let mut out = output.chunks_exact_mut(c);
@@ -45,7 +53,10 @@ pub fn pad<T: Copy>(shapes: [Shape; 2], before: [u32; 3], zero: T, input: &[T], 
     let c = from.c as usize;
     output.fill(zero);
     for (i, pixel) in input.chunks_exact(c).enumerate() {
-        let (y, x) = (i / from.w as usize + before[0] as usize, i % from.w as usize + before[1] as usize);
+        let (y, x) = (
+            i / from.w as usize + before[0] as usize,
+            i % from.w as usize + before[1] as usize,
+        );
         let at = (y * to.w as usize + x) * to.c as usize + before[2] as usize;
         output[at..][..c].copy_from_slice(pixel);
     }

@@ -68,11 +68,23 @@ impl Geometry {
     #[inline(always)]
     fn taps(&self, axis: usize, at: usize) -> (core::ops::Range<usize>, isize) {
         let w = &self.window;
-        let len = if axis == 0 { self.input.h } else { self.input.w } as isize;
+        let len = if axis == 0 {
+            self.input.h
+        } else {
+            self.input.w
+        } as isize;
         let origin = (at * w.stride[axis] as usize) as isize - w.pad_before[axis] as isize;
         let (kernel, dilation) = (w.kernel[axis] as isize, w.dilation[axis] as isize);
-        let first = if origin < 0 { (-origin + dilation - 1) / dilation } else { 0 };
-        let end = if origin >= len { 0 } else { (len - origin + dilation - 1) / dilation };
+        let first = if origin < 0 {
+            (-origin + dilation - 1) / dilation
+        } else {
+            0
+        };
+        let end = if origin >= len {
+            0
+        } else {
+            (len - origin + dilation - 1) / dilation
+        };
         let end = end.clamp(0, kernel);
         (first.min(end) as usize..end as usize, origin)
     }

@@ -71,7 +71,9 @@ impl Patch {
     fn pixels<'i>(&self, g: &Geometry, input: &'i [i8]) -> impl Iterator<Item = &'i [i8]> {
         let (w, c) = (g.input.w as usize, g.input.c as usize);
         let cols = self.cols.clone();
-        self.rows.clone().flat_map(move |y| cols.clone().map(move |x| &input[(y * w + x) * c..][..c]))
+        self.rows
+            .clone()
+            .flat_map(move |y| cols.clone().map(move |x| &input[(y * w + x) * c..][..c]))
     }
 }
 
@@ -84,7 +86,10 @@ fn each_position(g: &Geometry, output: &mut [i8], mut each: impl FnMut(&mut [i8]
                 let (taps, origin) = g.taps(axis, at);
                 (origin + taps.start as isize) as usize..(origin + taps.end as isize) as usize
             };
-            let patch = Patch { rows: input_range(0, y), cols: input_range(1, x) };
+            let patch = Patch {
+                rows: input_range(0, y),
+                cols: input_range(1, x),
+            };
             each(pixel, patch);
         }
     }

@@ -3,7 +3,8 @@
 use crate::model::Rescale;
 
 /// A function in the place of [`requantize`]; lets a test inject a wrong rounding into a backend.
-pub type RequantizeFn = fn(acc: i32, multiplier: i32, shift: u8, zero_point: i8, clamp: [i8; 2]) -> i8;
+pub type RequantizeFn =
+    fn(acc: i32, multiplier: i32, shift: u8, zero_point: i8, clamp: [i8; 2]) -> i8;
 
 /// `clamp(zero_point + ((acc * multiplier + 2^(shift-1)) >> shift))`, the product in 64 bits.
 ///
@@ -14,13 +15,16 @@ pub fn requantize(acc: i32, multiplier: i32, shift: u8, zero_point: i8, clamp: [
     // The wrapping forms never wrap here; they spare builds with overflow checks the checks.
     let half = 1i64 << shift.wrapping_sub(1);
     let scaled = (acc as i64 * multiplier as i64).wrapping_add(half) >> shift;
-    scaled.wrapping_add(zero_point as i64).clamp(clamp[0] as i64, clamp[1] as i64) as i8
+    scaled
+        .wrapping_add(zero_point as i64)
+        .clamp(clamp[0] as i64, clamp[1] as i64) as i8
 }
 
 /// `zero_point_out + (((q - zero_point_in) * multiplier + 2^(shift-1)) >> shift)`, saturated, in 32 bits.
 #[inline(always)]
 pub fn rescale(q: i8, zero_point_in: i8, by: Rescale, zero_point_out: i8) -> i8 {
-    let scaled = ((q as i32 - zero_point_in as i32) * by.multiplier + (1 << (by.shift - 1))) >> by.shift;
+    let scaled =
+        ((q as i32 - zero_point_in as i32) * by.multiplier + (1 << (by.shift - 1))) >> by.shift;
     saturate(scaled + zero_point_out as i32, [i8::MIN, i8::MAX])
 }
 
@@ -41,7 +45,10 @@ mod tests {
     fn rounds_half_up_once() {
         // m / 2^n = 1/2: halves go towards plus infinity.
         let half = |acc| requantize(acc, 1 << 30, 31, 0, FULL);
-        assert_eq!([half(1), half(-1), half(3), half(-3), half(2)], [1, 0, 2, -1, 1]);
+        assert_eq!(
+            [half(1), half(-1), half(3), half(-3), half(2)],
+            [1, 0, 2, -1, 1]
+        );
     }
 
     #[test]

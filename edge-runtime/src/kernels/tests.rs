@@ -8,7 +8,9 @@ use proptest::prelude::*;
 fn values(len: usize, seed: u64) -> Vec<i8> {
     let mut state = seed | 1;
     let mut next = || {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        state = state
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
         (state >> 33) as u32
     };
     (0..len)
@@ -22,15 +24,33 @@ fn values(len: usize, seed: u64) -> Vec<i8> {
 
 fn window() -> impl Strategy<Value = Window> {
     let pair = |r: core::ops::RangeInclusive<u32>| (r.clone(), r).prop_map(|(a, b)| [a, b]);
-    (pair(1..=4), pair(1..=3), pair(1..=2), pair(0..=3), pair(0..=3)).prop_map(
-        |(kernel, stride, dilation, pad_before, pad_after)| Window { kernel, stride, dilation, pad_before, pad_after },
+    (
+        pair(1..=4),
+        pair(1..=3),
+        pair(1..=2),
+        pair(0..=3),
+        pair(0..=3),
     )
+        .prop_map(|(kernel, stride, dilation, pad_before, pad_after)| Window {
+            kernel,
+            stride,
+            dilation,
+            pad_before,
+            pad_after,
+        })
 }
 
 /// A window over an input, if it fits.
 fn geometry(input: Shape, window: Window, channels: u32) -> Option<Geometry> {
-    let (h, w) = (window.output_len(0, input.h)?, window.output_len(1, input.w)?);
-    Some(Geometry { input, output: Shape::new(h, w, channels), window })
+    let (h, w) = (
+        window.output_len(0, input.h)?,
+        window.output_len(1, input.w)?,
+    );
+    Some(Geometry {
+        input,
+        output: Shape::new(h, w, channels),
+        window,
+    })
 }
 
 /// Element of the input under tap `(ky, kx)` of output `(y, x)`, or `None` in the padding.
@@ -63,9 +83,14 @@ impl Numbers {
         let noise = values(channels * 8, seed ^ 77);
         let of = |c: usize, k: usize| noise[c * 8 + k] as i32;
         Self {
-            weights: values(weights, seed).into_iter().map(|w| w.max(-127)).collect(),
+            weights: values(weights, seed)
+                .into_iter()
+                .map(|w| w.max(-127))
+                .collect(),
             bias: (0..channels).map(|c| of(c, 0) * 500).collect(),
-            multiplier: (0..channels).map(|c| (1 << 30) + (of(c, 1) + 128) * 4_210_000).collect(),
+            multiplier: (0..channels)
+                .map(|c| (1 << 30) + (of(c, 1) + 128) * 4_210_000)
+                .collect(),
             shift: (0..channels).map(|c| (36 + of(c, 2) / 32) as u8).collect(),
         }
     }
@@ -222,6 +247,12 @@ proptest! {
 fn a_strided_slice_picks_every_second() {
     let x: Vec<i8> = (0..24).collect();
     let mut out = vec![0; 4];
-    slice([Shape::new(3, 4, 2), Shape::new(2, 2, 1)], [0, 1, 1], [2, 2], &x, &mut out);
+    slice(
+        [Shape::new(3, 4, 2), Shape::new(2, 2, 1)],
+        [0, 1, 1],
+        [2, 2],
+        &x,
+        &mut out,
+    );
     assert_eq!(out, [3, 7, 19, 23]);
 }

@@ -14,7 +14,12 @@ const MAX_ELEMENTS: u64 = 1 << 28;
 
 /// Checks the manifest's input rule.
 pub fn manifest(manifest: &Manifest<'_>) -> Result<(), ModelError> {
-    let bad = |problem| Err(ModelError::Value { record: "manifest", problem });
+    let bad = |problem| {
+        Err(ModelError::Value {
+            record: "manifest",
+            problem,
+        })
+    };
     let input = &manifest.input;
     let side = |n: u32| (1..=1 << 14).contains(&n);
     if !side(input.height) || !side(input.width) {
@@ -25,7 +30,9 @@ pub fn manifest(manifest: &Manifest<'_>) -> Result<(), ModelError> {
     {
         return bad("short side smaller than the picture");
     }
-    if input.std.iter().any(|s| !s.is_finite() || *s == 0.0) || input.mean.iter().any(|m| !m.is_finite()) {
+    if input.std.iter().any(|s| !s.is_finite() || *s == 0.0)
+        || input.mean.iter().any(|m| !m.is_finite())
+    {
         return bad("mean or std of the input");
     }
     Ok(())
@@ -33,7 +40,10 @@ pub fn manifest(manifest: &Manifest<'_>) -> Result<(), ModelError> {
 
 /// Checks all layers and the plan; returns the last one's output.
 pub fn layers(trunk: &Trunk, bytes: &[u8], weights: &[u8]) -> Result<Operand, ModelError> {
-    let bad = |problem| ModelError::Value { record: "trunk", problem };
+    let bad = |problem| ModelError::Value {
+        record: "trunk",
+        problem,
+    };
     if !(1..=MAX_LAYERS).contains(&trunk.layers) {
         return Err(bad("number of layers"));
     }
@@ -43,8 +53,12 @@ pub fn layers(trunk: &Trunk, bytes: &[u8], weights: &[u8]) -> Result<Operand, Mo
     let mut rest = bytes;
     let mut output = trunk.input;
     for index in 0..trunk.layers {
-        let at = |problem| ModelError::Layer { layer: index, problem };
-        let (layer, left) = postcard::take_from_bytes::<Layer<'_>>(rest).map_err(|_| at(LayerProblem::Undecodable))?;
+        let at = |problem| ModelError::Layer {
+            layer: index,
+            problem,
+        };
+        let (layer, left) = postcard::take_from_bytes::<Layer<'_>>(rest)
+            .map_err(|_| at(LayerProblem::Undecodable))?;
         rest = left;
         one(trunk, index, &layer, weights).map_err(at)?;
         output = layer.output;
@@ -58,12 +72,18 @@ pub fn layers(trunk: &Trunk, bytes: &[u8], weights: &[u8]) -> Result<Operand, Mo
 
 /// Every tensor is read as it was written, and nothing was written over it meanwhile.
 fn plan(trunk: &Trunk, bytes: &[u8]) -> Result<(), ModelError> {
-    let all = || Layers { left: trunk.layers, bytes };
+    let all = || Layers {
+        left: trunk.layers,
+        bytes,
+    };
     let produced = core::iter::once(trunk.input).chain(all().map(|l| l.output));
     for (made_before, tensor) in produced.enumerate() {
         let mut alive = true;
         for (index, layer) in all().enumerate().skip(made_before) {
-            let at = |problem| ModelError::Layer { layer: index as u32, problem };
+            let at = |problem| ModelError::Layer {
+                layer: index as u32,
+                problem,
+            };
             for input in layer.inputs.iter().filter(|i| i.tensor == tensor.tensor) {
                 if *input != tensor {
                     return Err(at(LayerProblem::Operand));
@@ -120,12 +140,19 @@ fn one(trunk: &Trunk, index: u32, layer: &Layer<'_>, weights: &[u8]) -> Result<(
         if input.tensor > index {
             return Err(LayerProblem::Operand);
         }
-        let same = layer.op.in_place() && i == 0 && range(trunk, input) == range(trunk, &layer.output);
+        let same =
+            layer.op.in_place() && i == 0 && range(trunk, input) == range(trunk, &layer.output);
         if overlap(trunk, input, &layer.output) && !same {
             return Err(LayerProblem::Overlap);
         }
     }
-    Checker { dtype: trunk.dtype, input: layer.inputs[0], layer, weights }.op()
+    Checker {
+        dtype: trunk.dtype,
+        input: layer.inputs[0],
+        layer,
+        weights,
+    }
+    .op()
 }
 
 struct Checker<'c> {
@@ -140,7 +167,11 @@ impl<'c> Checker<'c> {
         let (input, output) = (self.input, self.layer.output);
         let int8 = self.dtype == DType::I8;
         match &self.layer.op {
-            Op::Conv { window, groups, data } => {
+            Op::Conv {
+                window,
+                groups,
+                data,
+            } => {
                 let (i, o, g) = (input.shape.c, output.shape.c, *groups);
                 if g == 0 || i % g != 0 || o % g != 0 {
                     return Err(LayerProblem::Geometry);
@@ -156,7 +187,12 @@ impl<'c> Checker<'c> {
                 self.pool(window)?;
                 self.same_quant()
             }
-            Op::AvgPool { window, count_padding, multipliers, shift } => {
+            Op::AvgPool {
+                window,
+                count_padding,
+                multipliers,
+                shift,
+            } => {
                 self.pool(window)?;
                 if !int8 {
                     return Ok(());
@@ -174,11 +210,17 @@ impl<'c> Checker<'c> {
                 };
                 self.quantized((1..=30).contains(shift) && m.iter().enumerate().all(fits))
             }
-            Op::Add { multipliers, shift, clamp, .. } => {
+            Op::Add {
+                multipliers,
+                shift,
+                clamp,
+                ..
+            } => {
                 if self.layer.inputs.iter().any(|i| i.shape != output.shape) {
                     return Err(LayerProblem::OutputShape);
                 }
-                let fits = multipliers.iter().all(|m| m.unsigned_abs() <= 1 << 21) && (1..=30).contains(shift);
+                let fits = multipliers.iter().all(|m| m.unsigned_abs() <= 1 << 21)
+                    && (1..=30).contains(shift);
                 self.quantized(!int8 || fits && clamp[0] <= clamp[1])
             }
             Op::Concat { rescale } => {
@@ -192,8 +234,12 @@ impl<'c> Checker<'c> {
                 if channels != output.shape.c as u64 {
                     return Err(LayerProblem::OutputShape);
                 }
-                let fits = |r: &Rescale| r.multiplier.unsigned_abs() <= 1 << 22 && (1..=30).contains(&r.shift);
-                self.quantized(!int8 || rescale.len() == self.layer.inputs.len() && rescale.iter().all(fits))
+                let fits = |r: &Rescale| {
+                    r.multiplier.unsigned_abs() <= 1 << 22 && (1..=30).contains(&r.shift)
+                };
+                self.quantized(
+                    !int8 || rescale.len() == self.layer.inputs.len() && rescale.iter().all(fits),
+                )
             }
             Op::Map { function } => {
                 self.shape(input.shape)?;
@@ -204,7 +250,8 @@ impl<'c> Checker<'c> {
                 }
             }
             Op::Slice { start, step } => {
-                let last = |a: usize, n: u32, step: u32| start[a] as u64 + (n as u64 - 1) * step as u64;
+                let last =
+                    |a: usize, n: u32, step: u32| start[a] as u64 + (n as u64 - 1) * step as u64;
                 let s = output.shape;
                 let inside = last(0, s.h, step[0]) < input.shape.h as u64
                     && last(1, s.w, step[1]) < input.shape.w as u64
@@ -215,7 +262,11 @@ impl<'c> Checker<'c> {
                 self.same_quant()
             }
             Op::Pad { before, after } => {
-                let sides = [(input.shape.h, output.shape.h), (input.shape.w, output.shape.w), (input.shape.c, output.shape.c)];
+                let sides = [
+                    (input.shape.h, output.shape.h),
+                    (input.shape.w, output.shape.w),
+                    (input.shape.c, output.shape.c),
+                ];
                 for (a, (i, o)) in sides.into_iter().enumerate() {
                     if before[a] as u64 + i as u64 + after[a] as u64 != o as u64 {
                         return Err(LayerProblem::OutputShape);
@@ -229,12 +280,18 @@ impl<'c> Checker<'c> {
     fn window(&self, w: &Window, channels: u32) -> Result<(), LayerProblem> {
         let positive = [w.kernel, w.stride, w.dilation];
         let pads = [w.pad_before, w.pad_after];
-        if positive.iter().flatten().any(|v| !(1..=MAX_WINDOW).contains(v))
+        if positive
+            .iter()
+            .flatten()
+            .any(|v| !(1..=MAX_WINDOW).contains(v))
             || pads.iter().flatten().any(|v| *v > MAX_WINDOW)
         {
             return Err(LayerProblem::Geometry);
         }
-        let (h, w) = (w.output_len(0, self.input.shape.h), w.output_len(1, self.input.shape.w));
+        let (h, w) = (
+            w.output_len(0, self.input.shape.h),
+            w.output_len(1, self.input.shape.w),
+        );
         let (h, w) = h.zip(w).ok_or(LayerProblem::Geometry)?;
         self.shape(Shape::new(h, w, channels))
     }
@@ -251,17 +308,32 @@ impl<'c> Checker<'c> {
     fn conv_data(&self, data: &ConvData, weights: u64) -> Result<(), LayerProblem> {
         let channels = self.layer.output.shape.c as u64;
         match (data, self.dtype) {
-            (ConvData::F32 { weights: w, bias, .. }, DType::F32) => {
+            (
+                ConvData::F32 {
+                    weights: w, bias, ..
+                },
+                DType::F32,
+            ) => {
                 self.blob(*w, weights, 4)?;
                 self.blob(*bias, channels, 4)?;
                 Ok(())
             }
-            (ConvData::I8 { weights: w, bias, multiplier, shift, clamp }, DType::I8) => {
+            (
+                ConvData::I8 {
+                    weights: w,
+                    bias,
+                    multiplier,
+                    shift,
+                    clamp,
+                },
+                DType::I8,
+            ) => {
                 self.blob(*w, weights, 1)?;
                 self.blob(*bias, channels, 4)?;
                 let m = self.i32s(*multiplier, channels)?;
                 let n = self.blob(*shift, channels, 1)?;
-                let fits = m.iter().all(|m| *m >= 1 << 30) && n.iter().all(|n| (1..=62).contains(n));
+                let fits =
+                    m.iter().all(|m| *m >= 1 << 30) && n.iter().all(|n| (1..=62).contains(n));
                 self.quantized(fits && clamp[0] <= clamp[1])
             }
             _ => Err(LayerProblem::DType),
@@ -283,7 +355,9 @@ impl<'c> Checker<'c> {
     }
 
     fn shape(&self, expected: Shape) -> Result<(), LayerProblem> {
-        (self.layer.output.shape == expected).then_some(()).ok_or(LayerProblem::OutputShape)
+        (self.layer.output.shape == expected)
+            .then_some(())
+            .ok_or(LayerProblem::OutputShape)
     }
 
     fn same_quant(&self) -> Result<(), LayerProblem> {

@@ -4,13 +4,18 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ModelError {
     /// It does not start as one.
-    #[error("this is not a .edge model (its first bytes are wrong); make one with `cargo xtask convert`")]
+    #[error(
+        "this is not a .edge model (its first bytes are wrong); make one with `cargo xtask convert`"
+    )]
     NotAModel,
     /// A section that is not a head.
     #[error("the head section does not start as a head file")]
     NotAHead,
     /// Written by another version of the format.
-    #[error("format version {found}, but this program reads version {}; convert the network again", super::header::VERSION)]
+    #[error(
+        "format version {found}, but this program reads version {}; convert the network again",
+        super::header::VERSION
+    )]
     Version {
         /// The file's version.
         found: u16,

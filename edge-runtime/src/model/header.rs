@@ -33,16 +33,20 @@ impl Header {
             have: bytes.len() as u64,
             need: LEN as u64,
         };
-        let magic = bytes.get(..8).ok_or(if bytes.is_empty() || MAGIC.starts_with(bytes) {
-            cut.clone()
-        } else {
-            ModelError::NotAModel
-        })?;
+        let magic = bytes
+            .get(..8)
+            .ok_or(if bytes.is_empty() || MAGIC.starts_with(bytes) {
+                cut.clone()
+            } else {
+                ModelError::NotAModel
+            })?;
         if magic != MAGIC {
             return Err(ModelError::NotAModel);
         }
         let bytes: &[u8; LEN] = bytes.first_chunk().ok_or(cut)?;
-        let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let word = |at: usize| {
+            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
         let version = u16::from_le_bytes([bytes[8], bytes[9]]);
         if version != VERSION {
             return Err(ModelError::Version { found: version });
@@ -154,13 +158,19 @@ mod tests {
     fn short_and_foreign_files() {
         let bytes = HEADER.encode();
         for n in 0..LEN {
-            let cut = ModelError::Truncated { have: n as u64, need: LEN as u64 };
+            let cut = ModelError::Truncated {
+                have: n as u64,
+                need: LEN as u64,
+            };
             assert_eq!(Header::read(&bytes[..n]), Err(cut));
         }
         assert_eq!(Header::read(b"hello"), Err(ModelError::NotAModel));
         assert_eq!(Header::read(&[0; 100]), Err(ModelError::NotAModel));
         let mut long = HEADER;
         long.weights_len = u32::MAX;
-        assert!(matches!(long.sections(&bytes), Err(ModelError::Truncated { have: 64, .. })));
+        assert!(matches!(
+            long.sections(&bytes),
+            Err(ModelError::Truncated { have: 64, .. })
+        ));
     }
 }

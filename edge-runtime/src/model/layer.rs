@@ -178,7 +178,13 @@ impl Activation {
             Activation::None => x,
             Activation::Relu => x.max(0.0),
             Activation::Relu6 => x.clamp(0.0, 6.0),
-            Activation::LeakyRelu(slope) => if x > 0.0 { x } else { slope * x },
+            Activation::LeakyRelu(slope) => {
+                if x > 0.0 {
+                    x
+                } else {
+                    slope * x
+                }
+            }
             Activation::Sigmoid => sigmoid(x),
             Activation::HardSigmoid => hard(x),
             Activation::Silu => x * sigmoid(x),
@@ -373,7 +379,8 @@ impl Layer<'_> {
         match &self.op {
             Op::Conv { window, groups, .. } => {
                 let per = window.kernel[0] as u64 * window.kernel[1] as u64;
-                out * per * self.inputs.first().map_or(0, |i| i.shape.c as u64) / (*groups).max(1) as u64
+                out * per * self.inputs.first().map_or(0, |i| i.shape.c as u64)
+                    / (*groups).max(1) as u64
             }
             Op::DepthwiseConv { window, .. } => {
                 out * window.kernel[0] as u64 * window.kernel[1] as u64

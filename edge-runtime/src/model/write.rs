@@ -31,7 +31,10 @@ impl Writer {
         self.weights.resize(offset, 0);
         self.weights.extend_from_slice(bytes);
         // Truncation is caught by `finish`, which refuses a section that needs more than 32 bits.
-        Blob { offset: offset as u32, len: bytes.len() as u32 }
+        Blob {
+            offset: offset as u32,
+            len: bytes.len() as u32,
+        }
     }
 
     /// Adds a layer.
@@ -49,7 +52,13 @@ impl Writer {
     ) -> Result<AlignedBytes, WriteError> {
         let mut metadata = Vec::new();
         append(&mut metadata, manifest);
-        append(&mut metadata, &Trunk { layers: self.count, ..trunk });
+        append(
+            &mut metadata,
+            &Trunk {
+                layers: self.count,
+                ..trunk
+            },
+        );
         metadata.append(&mut self.layers);
 
         let mut header = Header {
@@ -65,8 +74,17 @@ impl Writer {
         sha.update(&self.weights);
         header.trunk_sha256 = sha.finalize().into();
 
-        let head = head.map(|head| encode_head(&NewHead { trunk_sha256: header.trunk_sha256, ..head }));
-        Ok(assemble(header, &[&metadata, &self.weights], &head.unwrap_or_default()))
+        let head = head.map(|head| {
+            encode_head(&NewHead {
+                trunk_sha256: header.trunk_sha256,
+                ..head
+            })
+        });
+        Ok(assemble(
+            header,
+            &[&metadata, &self.weights],
+            &head.unwrap_or_default(),
+        ))
     }
 }
 
@@ -92,9 +110,15 @@ pub fn encode_head(head: &NewHead<'_>) -> Vec<u8> {
 
 fn assemble(header: Header, trunk: &[&[u8]], head: &[u8]) -> AlignedBytes {
     // A head of 4 GiB would need 65536 classes of 65536 features; its encoder refuses more.
-    let header = Header { head_len: head.len() as u32, ..header };
+    let header = Header {
+        head_len: head.len() as u32,
+        ..header
+    };
     let start = header.encode();
-    let parts = [&start[..]].into_iter().chain(trunk.iter().copied()).chain([head]);
+    let parts = [&start[..]]
+        .into_iter()
+        .chain(trunk.iter().copied())
+        .chain([head]);
     let mut out = AlignedBytes::zeroed(header.file_len() as usize);
     let mut at = 0;
     for part in parts {

@@ -27,7 +27,10 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     let int8 = args.int8.then(|| int8_options(args)).transpose()?;
     let bars = Bars::new();
     let mut notes = vec![];
-    let source = match Path::new(&args.network).extension().and_then(|e| e.to_str()) {
+    let source = match Path::new(&args.network)
+        .extension()
+        .and_then(|e| e.to_str())
+    {
         Some("onnx") => from_onnx(args, &mut notes)?,
         Some(other @ ("pth" | "pt" | "safetensors" | "tflite" | "edge")) => bail!(
             "{}: a .{other} file cannot be converted by itself; give a network of the catalog (`cargo xtask models`) with `--weights FILE.pth`, or an .onnx file",
@@ -37,7 +40,10 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     };
     let converted = convert(&source, int8.as_ref(), &bars).with_context(|| args.network.clone())?;
     let suffix = if args.int8 { "int8" } else { "f32" };
-    let out = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}-{suffix}.edge", source.name)));
+    let out = args
+        .output
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(format!("{}-{suffix}.edge", source.name)));
     converter::output::write(&out, &converted.bytes)?;
     drop(bars);
 
@@ -58,22 +64,32 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
         "random_weights": matches!(source.weights, WeightsOrigin::Random { .. }),
         "notes": notes,
     });
-    output::print(json, value, || text(args, &source, &converted, &model, &out, peak, &notes, start));
+    output::print(json, value, || {
+        text(args, &source, &converted, &model, &out, peak, &notes, start)
+    });
     Ok(())
 }
 
 fn int8_options(args: &Convert) -> Result<Int8Options> {
     let images = |default| args.calib_images.map_or(default, |n| n as usize);
     let calibration = match &args.calib {
-        None => CalibrationSource::DataFree { images: images(GENERATED) },
+        None => CalibrationSource::DataFree {
+            images: images(GENERATED),
+        },
         Some(dir) => CalibrationSource::Pictures {
-            folder: dir.file_name().map_or_else(|| dir.display().to_string(), |n| n.to_string_lossy().into_owned()),
+            folder: dir.file_name().map_or_else(
+                || dir.display().to_string(),
+                |n| n.to_string_lossy().into_owned(),
+            ),
             // Class folders and labels.csv let the pictures be spread over the classes.
             dataset: Dataset::open(dir).or_else(|_| Dataset::pictures(dir))?,
             images: images(PICTURES),
         },
     };
-    Ok(Int8Options { calibration, rule: args.range })
+    Ok(Int8Options {
+        calibration,
+        rule: args.range,
+    })
 }
 
 fn from_onnx(args: &Convert, notes: &mut Vec<String>) -> Result<Source> {
@@ -86,33 +102,57 @@ fn from_onnx(args: &Convert, notes: &mut Vec<String>) -> Result<Source> {
     let bytes = std::fs::read(path).with_context(|| args.network.clone())?;
     let labels = match &args.input.labels {
         None => String::new(),
-        Some(file) => std::fs::read_to_string(file).with_context(|| format!("{}: cannot read the labels", file.display()))?,
+        Some(file) => std::fs::read_to_string(file)
+            .with_context(|| format!("{}: cannot read the labels", file.display()))?,
     };
     let given = args.input.normalize.is_some() || args.input.mean.is_some();
     if !given {
         notes.push("an .onnx file does not say what pixel values it wants: torchvision's mean and std are assumed; --normalize changes that".into());
     }
     Ok(Source {
-        name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        name: path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
         input: input::spec(&args.input, imported.graph.input_shape())?,
         graph: imported.graph,
-        origin: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        origin: path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
         license: String::new(),
-        weights: WeightsOrigin::Pretrained { sha256: Sha256::digest(&bytes).into() },
+        weights: WeightsOrigin::Pretrained {
+            sha256: Sha256::digest(&bytes).into(),
+        },
         labels,
     })
 }
 
 fn from_catalog(args: &Convert, bars: &Bars, notes: &mut Vec<String>) -> Result<Source> {
     let i = &args.input;
-    if i.normalize.is_some() || i.mean.is_some() || i.bgr || i.squash || i.short_side.is_some() || i.labels.is_some() {
-        bail!("the catalog knows what {} wants to see; the input options are for .onnx files", args.network);
+    if i.normalize.is_some()
+        || i.mean.is_some()
+        || i.bgr
+        || i.squash
+        || i.short_side.is_some()
+        || i.labels.is_some()
+    {
+        bail!(
+            "the catalog knows what {} wants to see; the input options are for .onnx files",
+            args.network
+        );
     }
     let entry = catalog::find(&args.network)?;
     let (graph, weights, origin) = match args.weights.as_deref() {
         Some("random") => {
             let weights = WeightsOrigin::Random { seed: SEED };
-            (zoo::build(entry, Weights::Random { seed: SEED })?, weights, "random weights".into())
+            (
+                zoo::build(entry, Weights::Random { seed: SEED })?,
+                weights,
+                "random weights".into(),
+            )
         }
         Some(file) => {
             let (graph, weights) = from_checkpoint(entry, Path::new(file))?;
@@ -139,14 +179,26 @@ fn from_catalog(args: &Convert, bars: &Bars, notes: &mut Vec<String>) -> Result<
     })
 }
 
-fn from_checkpoint(entry: &catalog::CatalogEntry, path: &Path) -> Result<(converter::graph::Graph, WeightsOrigin)> {
+fn from_checkpoint(
+    entry: &catalog::CatalogEntry,
+    path: &Path,
+) -> Result<(converter::graph::Graph, WeightsOrigin)> {
     let tensors = pth::read(path)?;
-    let graph = zoo::build(entry, Weights::StateDict(&tensors)).with_context(|| path.display().to_string())?;
+    let graph = zoo::build(entry, Weights::StateDict(&tensors))
+        .with_context(|| path.display().to_string())?;
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-    Ok((graph, WeightsOrigin::Pretrained { sha256: Sha256::digest(&bytes).into() }))
+    Ok((
+        graph,
+        WeightsOrigin::Pretrained {
+            sha256: Sha256::digest(&bytes).into(),
+        },
+    ))
 }
 
-#[expect(clippy::too_many_arguments, reason = "everything that the summary shows")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "everything that the summary shows"
+)]
 fn text(
     args: &Convert,
     source: &Source,
@@ -163,14 +215,23 @@ fn text(
         ("parameters", units::count(converted.parameters)),
         ("MACs", units::count(converted.macs)),
         ("file", units::bytes(converted.bytes.len() as u64)),
-        ("arena", format!("{} of RAM for all activations", units::bytes(model.arena_bytes() as u64))),
+        (
+            "arena",
+            format!(
+                "{} of RAM for all activations",
+                units::bytes(model.arena_bytes() as u64)
+            ),
+        ),
     ];
     if let Some(q) = model.manifest().quantization {
         let ranges = match q.calibration {
             edge_runtime::model::Calibration::DataFree { images } => format!(
-                "{} on {images} generated pictures and batch-norm statistics; `--calib DIR` with pictures like yours does better", q.method
+                "{} on {images} generated pictures and batch-norm statistics; `--calib DIR` with pictures like yours does better",
+                q.method
             ),
-            edge_runtime::model::Calibration::Pictures { folder, images } => format!("{} on {images} pictures of {folder}", q.method),
+            edge_runtime::model::Calibration::Pictures { folder, images } => {
+                format!("{} on {images} pictures of {folder}", q.method)
+            }
         };
         rows.push(("int8 ranges", ranges));
     }
@@ -180,19 +241,36 @@ fn text(
             (true, true) => "pictures that calibration did not see",
             (true, false) => "the calibration pictures",
         };
-        rows.push(("int8 against float", format!("same first class on {} of {} {which}, cosine {:.4}", units::percent(a.top1 as f64), a.images, a.cosine)));
+        rows.push((
+            "int8 against float",
+            format!(
+                "same first class on {} of {} {which}, cosine {:.4}",
+                units::percent(a.top1 as f64),
+                a.images,
+                a.cosine
+            ),
+        ));
     }
     if let Some(peak) = peak {
-        rows.push(("peak memory", format!("{} while converting", units::bytes(peak))));
+        rows.push((
+            "peak memory",
+            format!("{} while converting", units::bytes(peak)),
+        ));
     }
     rows.push(("time", format!("{:.1} s", start.elapsed().as_secs_f64())));
     rows.push(("written", out.display().to_string()));
-    let mut text = format!("{} ({dtype}{})\n{}", source.name, if random { ", RANDOM WEIGHTS" } else { "" }, output::pairs(&rows));
+    let mut text = format!(
+        "{} ({dtype}{})\n{}",
+        source.name,
+        if random { ", RANDOM WEIGHTS" } else { "" },
+        output::pairs(&rows)
+    );
     for note in notes {
         text += &format!("  note: {note}\n");
     }
     let file = out.display();
-    text += &format!("\nNext:\n  cargo xtask inspect {file}\n  cargo xtask run {file} PICTURE.jpg\n");
+    text +=
+        &format!("\nNext:\n  cargo xtask inspect {file}\n  cargo xtask run {file} PICTURE.jpg\n");
     if !random {
         text += &format!("  cargo xtask eval {file} DIR_OF_LABELLED_PICTURES\n");
     }

@@ -48,45 +48,119 @@ pub fn run(args: &Inspect, json: bool) -> Result<()> {
             "training_ram_bytes": report::training_bytes(h.features(), h.classes()),
         })),
     });
-    output::print(json, value, || text(&model, bytes.len(), &layers, lower_bound));
+    output::print(json, value, || {
+        text(&model, bytes.len(), &layers, lower_bound)
+    });
     Ok(())
 }
 
-fn text(model: &Model<'_>, file: usize, layers: &[report::LayerReport], lower_bound: u64) -> String {
+fn text(
+    model: &Model<'_>,
+    file: usize,
+    layers: &[report::LayerReport],
+    lower_bound: u64,
+) -> String {
     let m = model.manifest();
     let i = &m.input;
-    let dtype = if model.dtype() == DType::I8 { "int8" } else { "float32" };
+    let dtype = if model.dtype() == DType::I8 {
+        "int8"
+    } else {
+        "float32"
+    };
     let mut rows = vec![
         ("name", format!("{} ({dtype})", m.name)),
         ("source", m.source.to_string()),
         ("weights", weights(m)),
-        ("license", if m.license.is_empty() { "not stated".into() } else { m.license.to_string() }),
+        (
+            "license",
+            if m.license.is_empty() {
+                "not stated".into()
+            } else {
+                m.license.to_string()
+            },
+        ),
         ("converter", m.converter.to_string()),
-        ("input", format!("{}x{}x{} {:?}, {:?} {:?}, mean {:?}, std {:?}", i.height, i.width, i.channels(), i.order, i.resize, i.filter, i.mean, i.std)),
+        (
+            "input",
+            format!(
+                "{}x{}x{} {:?}, {:?} {:?}, mean {:?}, std {:?}",
+                i.height,
+                i.width,
+                i.channels(),
+                i.order,
+                i.resize,
+                i.filter,
+                i.mean,
+                i.std
+            ),
+        ),
     ];
     if let Some(q) = m.quantization {
-        rows.push(("ranges", format!("{} on {}", q.method, calibration(&q.calibration))));
+        rows.push((
+            "ranges",
+            format!("{} on {}", q.method, calibration(&q.calibration)),
+        ));
         if let Some(a) = q.agreement {
-            rows.push(("int8 vs float", format!("same first class on {} of {} pictures, cosine {:.4}", units::percent(a.top1 as f64), a.images, a.cosine)));
+            rows.push((
+                "int8 vs float",
+                format!(
+                    "same first class on {} of {} pictures, cosine {:.4}",
+                    units::percent(a.top1 as f64),
+                    a.images,
+                    a.cosine
+                ),
+            ));
         }
     }
     rows.push(("parameters", units::count(m.parameters)));
     rows.push(("MACs", units::count(m.macs)));
     rows.push(("file", units::bytes(file as u64)));
     let over = 100.0 * (model.arena_bytes() as f64 / lower_bound.max(1) as f64 - 1.0);
-    rows.push(("arena", format!("{} (live tensors need {}: {over:.1} % over)", units::bytes(model.arena_bytes() as u64), units::bytes(lower_bound))));
+    rows.push((
+        "arena",
+        format!(
+            "{} (live tensors need {}: {over:.1} % over)",
+            units::bytes(model.arena_bytes() as u64),
+            units::bytes(lower_bound)
+        ),
+    ));
     rows.push(("trunk", hex(model.trunk_sha256())));
     let mut out = output::pairs(&rows) + "\n";
 
-    let header = ["#", "layer", "op", "window", "output", "MACs", "weights", "offset", "live", "memory over time"];
+    let header = [
+        "#",
+        "layer",
+        "op",
+        "window",
+        "output",
+        "MACs",
+        "weights",
+        "offset",
+        "live",
+        "memory over time",
+    ];
     let mut table = vec![header.map(String::from).to_vec()];
     for (n, l) in layers.iter().enumerate() {
         let bar = "#".repeat((24 * l.live_bytes).div_ceil(lower_bound.max(1)) as usize);
         table.push(vec![
-            n.to_string(), l.name.clone(), l.op.into(), l.window.clone(), l.shape.to_string(),
-            if l.macs > 0 { units::count(l.macs) } else { String::new() },
-            if l.weight_bytes > 0 { units::bytes(l.weight_bytes) } else { String::new() },
-            l.offset.to_string(), units::bytes(l.live_bytes), bar,
+            n.to_string(),
+            l.name.clone(),
+            l.op.into(),
+            l.window.clone(),
+            l.shape.to_string(),
+            if l.macs > 0 {
+                units::count(l.macs)
+            } else {
+                String::new()
+            },
+            if l.weight_bytes > 0 {
+                units::bytes(l.weight_bytes)
+            } else {
+                String::new()
+            },
+            l.offset.to_string(),
+            units::bytes(l.live_bytes),
+            bar,
         ]);
     }
     out += &output::table(&table);
@@ -100,12 +174,26 @@ fn text(model: &Model<'_>, file: usize, layers: &[report::LayerReport], lower_bo
         };
         out += "\n";
         out += &output::pairs(&[
-            ("head", format!("{} features ({}) to {} classes, {}", h.features(), pool(h), h.classes(), units::bytes(h.bytes().len() as u64))),
+            (
+                "head",
+                format!(
+                    "{} features ({}) to {} classes, {}",
+                    h.features(),
+                    pool(h),
+                    h.classes(),
+                    units::bytes(h.bytes().len() as u64)
+                ),
+            ),
             ("origin", origin(h)),
             ("classes", labels),
-            ("training memory", format!("{} for as many classes, {} for five, besides the stored features",
-                units::bytes(report::training_bytes(h.features(), h.classes()) as u64),
-                units::bytes(report::training_bytes(h.features(), 5) as u64))),
+            (
+                "training memory",
+                format!(
+                    "{} for as many classes, {} for five, besides the stored features",
+                    units::bytes(report::training_bytes(h.features(), h.classes()) as u64),
+                    units::bytes(report::training_bytes(h.features(), 5) as u64)
+                ),
+            ),
         ]);
     }
     out
@@ -114,14 +202,18 @@ fn text(model: &Model<'_>, file: usize, layers: &[report::LayerReport], lower_bo
 fn weights(manifest: &Manifest<'_>) -> String {
     match manifest.weights {
         WeightsOrigin::Pretrained { sha256 } => format!("pretrained, SHA-256 {}", hex(&sha256)),
-        WeightsOrigin::Random { seed } => format!("RANDOM (seed {seed}): for latency and memory only"),
+        WeightsOrigin::Random { seed } => {
+            format!("RANDOM (seed {seed}): for latency and memory only")
+        }
     }
 }
 
 fn calibration(c: &Calibration<'_>) -> String {
     match c {
         Calibration::Pictures { folder, images } => format!("{images} pictures of {folder}"),
-        Calibration::DataFree { images } => format!("{images} generated pictures and batch-norm statistics"),
+        Calibration::DataFree { images } => {
+            format!("{images} generated pictures and batch-norm statistics")
+        }
     }
 }
 
@@ -136,7 +228,12 @@ fn pool(head: &Head<'_>) -> &'static str {
 fn origin(head: &Head<'_>) -> String {
     match head.record().origin {
         HeadOrigin::Factory => "came with the network".into(),
-        HeadOrigin::Retrained { images, held_out, held_out_top1, seed } => format!(
+        HeadOrigin::Retrained {
+            images,
+            held_out,
+            held_out_top1,
+            seed,
+        } => format!(
             "retrained on {images} pictures (seed {seed}), {} on {held_out} held out",
             units::percent(held_out_top1 as f64)
         ),

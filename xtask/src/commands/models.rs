@@ -6,12 +6,27 @@ use converter::zoo::{cache, catalog};
 use serde_json::{Value, json};
 
 pub fn run(json: bool) -> Result<()> {
-    let header = ["name", "task", "input", "parameters", "MACs", "published top-1", "license", "weights from", "cached"];
+    let header = [
+        "name",
+        "task",
+        "input",
+        "parameters",
+        "MACs",
+        "published top-1",
+        "license",
+        "weights from",
+        "cached",
+    ];
     let mut rows = vec![header.map(String::from).to_vec()];
     let mut values: Vec<Value> = vec![];
     for entry in catalog::all() {
         let cached = cache::is_cached(entry);
-        let input = format!("{}x{}x{}", entry.input.height, entry.input.width, entry.input.channels());
+        let input = format!(
+            "{}x{}x{}",
+            entry.input.height,
+            entry.input.width,
+            entry.input.channels()
+        );
         let sources: Vec<String> = entry.sources.iter().map(ToString::to_string).collect();
         rows.push(vec![
             entry.name.clone(),
@@ -19,7 +34,10 @@ pub fn run(json: bool) -> Result<()> {
             input,
             units::count(entry.parameters),
             units::count(entry.macs),
-            entry.published.as_ref().map_or("not published".into(), |p| format!("{:.1} %", p.top1)),
+            entry
+                .published
+                .as_ref()
+                .map_or("not published".into(), |p| format!("{:.1} %", p.top1)),
             entry.license.clone(),
             sources.join(", "),
             if cached { "yes" } else { "no" }.into(),

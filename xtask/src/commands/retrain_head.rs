@@ -17,10 +17,17 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
     let dataset = Dataset::open(&args.data)?;
     // Known before minutes of work: whether there is something to measure on, and where to write.
     let val = args.val.as_deref().map(Dataset::open).transpose()?;
-    if let Some(unknown) = val.iter().flat_map(|v| &v.classes).find(|c| !dataset.classes.contains(c)) {
+    if let Some(unknown) = val
+        .iter()
+        .flat_map(|v| &v.classes)
+        .find(|c| !dataset.classes.contains(c))
+    {
         bail!("--val has a class folder '{unknown}' that --data does not have");
     }
-    let out = args.output.clone().unwrap_or_else(|| beside(&args.model, "retrained"));
+    let out = args
+        .output
+        .clone()
+        .unwrap_or_else(|| beside(&args.model, "retrained"));
     let defaults = TrainOptions::default();
     let options = TrainOptions {
         seed: args.seed,
@@ -34,7 +41,9 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
     converter::output::write(&out, &new.bytes)?;
     let seconds = start.elapsed().as_secs_f64();
     let new_model = parse(&out, &new.bytes)?;
-    let measured = val.map(|v| evaluate(&new_model, args.backend, &v, None, &bars)).transpose()?;
+    let measured = val
+        .map(|v| evaluate(&new_model, args.backend, &v, None, &bars))
+        .transpose()?;
     drop(bars);
 
     let value = json!({
@@ -53,18 +62,47 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
     });
     output::print(json, value, || {
         let mut rows = vec![
-            ("classes", format!("{} ({})", dataset.classes.len(), dataset.classes.join(", "))),
-            ("pictures", format!("{} trained on, {} held out to stop in time", new.trained_on, new.held_out)),
-            ("best epoch", format!("{} of at most {}", new.best.number, options.epochs)),
+            (
+                "classes",
+                format!("{} ({})", dataset.classes.len(), dataset.classes.join(", ")),
+            ),
+            (
+                "pictures",
+                format!(
+                    "{} trained on, {} held out to stop in time",
+                    new.trained_on, new.held_out
+                ),
+            ),
+            (
+                "best epoch",
+                format!("{} of at most {}", new.best.number, options.epochs),
+            ),
             ("held-out top-1", units::percent(new.held_out_top1 as f64)),
         ];
         if let Some(m) = measured {
-            rows.push(("val top-1", format!("{} of {} pictures never trained on", units::percent(m.top1), m.images)));
+            rows.push((
+                "val top-1",
+                format!(
+                    "{} of {} pictures never trained on",
+                    units::percent(m.top1),
+                    m.images
+                ),
+            ));
         }
-        rows.push(("training memory", format!("{} on a device, besides the stored features", units::bytes(new.training_bytes as u64))));
+        rows.push((
+            "training memory",
+            format!(
+                "{} on a device, besides the stored features",
+                units::bytes(new.training_bytes as u64)
+            ),
+        ));
         rows.push(("time", format!("{seconds:.1} s")));
         rows.push(("written", out.display().to_string()));
-        format!("New head for {}\n{}", new_model.manifest().name, output::pairs(&rows))
+        format!(
+            "New head for {}\n{}",
+            new_model.manifest().name,
+            output::pairs(&rows)
+        )
     });
     Ok(())
 }

@@ -12,7 +12,9 @@ use std::time::Instant;
 pub fn run(args: &Run, json: bool) -> Result<()> {
     let bytes = read(&args.model)?;
     let model = parse(&args.model, &bytes)?;
-    let kind = args.backend.unwrap_or_else(|| BackendKind::default_for(&model));
+    let kind = args
+        .backend
+        .unwrap_or_else(|| BackendKind::default_for(&model));
     classes(&model)?;
     let label = |class: usize| match model.head().and_then(|h| h.label(class)) {
         Some(label) => label.to_string(),
@@ -20,7 +22,11 @@ pub fn run(args: &Run, json: bool) -> Result<()> {
     };
     // Decode everything before the first inference: a broken picture is known at once.
     let spec = model.manifest().input;
-    let crops = args.images.iter().map(|path| load(path, &spec)).collect::<Result<Vec<_>, _>>()?;
+    let crops = args
+        .images
+        .iter()
+        .map(|path| load(path, &spec))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut runner = Runner::new(&model, kind)?;
     if let Some(crop) = crops.first() {
         // The first inference pays for caches and page faults; it is not timed.
@@ -37,7 +43,11 @@ pub fn run(args: &Run, json: bool) -> Result<()> {
         order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
         order.truncate(args.top as usize);
 
-        text += &format!("{}  ({ms:.1} ms on {}, 1 thread)\n", path.display(), kind.name());
+        text += &format!(
+            "{}  ({ms:.1} ms on {}, 1 thread)\n",
+            path.display(),
+            kind.name()
+        );
         for &class in &order {
             let percent = units::percent(probabilities[class] as f64);
             text += &format!("  {percent:>7}  {}\n", label(class));
@@ -45,12 +55,17 @@ pub fn run(args: &Run, json: bool) -> Result<()> {
         let top: Vec<_> = order.iter().map(|&class| {
             json!({"class": class, "label": label(class), "probability": probabilities[class], "logit": logits[class]})
         }).collect();
-        let mut result = json!({"image": path.display().to_string(), "milliseconds": ms, "top": top});
+        let mut result =
+            json!({"image": path.display().to_string(), "milliseconds": ms, "top": top});
         if args.logits {
             result["logits"] = json!(logits);
         }
         results.push(result);
     }
-    output::print(json, json!({"backend": kind.name(), "threads": 1, "results": results}), || text);
+    output::print(
+        json,
+        json!({"backend": kind.name(), "threads": 1, "results": results}),
+        || text,
+    );
     Ok(())
 }

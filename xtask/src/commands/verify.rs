@@ -20,18 +20,33 @@ pub fn run(args: &Verify, json: bool) -> Result<()> {
         Some(dir) => Dataset::pictures(dir)?.subset(limit).items,
         None => vec![],
     };
-    let count = if args.images.is_some() { items.len() } else { GENERATED.min(limit) };
-    let mut backends = args.on.iter().map(|kind| kind.load(&model)).collect::<Result<Vec<_>, _>>()?;
+    let count = if args.images.is_some() {
+        items.len()
+    } else {
+        GENERATED.min(limit)
+    };
+    let mut backends = args
+        .on
+        .iter()
+        .map(|kind| kind.load(&model))
+        .collect::<Result<Vec<_>, _>>()?;
 
     let bars = Bars::new();
     bars.stage("comparing", count);
-    let mut agreed = Agreed { inputs: count, layers: model.layers().count(), values: 0 };
+    let mut agreed = Agreed {
+        inputs: count,
+        layers: model.layers().count(),
+        values: 0,
+    };
     for index in 0..count {
         let (name, crop) = match items.get(index) {
             Some(item) => (item.path.display().to_string(), load(&item.path, &spec)?),
             None => {
                 let picture = dead_leaves::picture(spec.width, spec.height, index as u64);
-                (format!("generated picture {index}"), preprocess::crop(&picture, &spec)?)
+                (
+                    format!("generated picture {index}"),
+                    preprocess::crop(&picture, &spec)?,
+                )
             }
         };
         let input = preprocess::to_i8(&crop, &spec, model.input().quant);
@@ -58,8 +73,16 @@ pub fn run(args: &Verify, json: bool) -> Result<()> {
         "equal": true, "inputs": agreed.inputs, "layers": agreed.layers, "values": agreed.values, "backends": on,
     });
     output::print(json, value, || {
-        let Agreed { inputs, layers, values } = agreed;
-        format!("{} agree bit by bit: {layers} layers on {inputs} pictures, {} values each", on.join(" and "), units::count(values))
+        let Agreed {
+            inputs,
+            layers,
+            values,
+        } = agreed;
+        format!(
+            "{} agree bit by bit: {layers} layers on {inputs} pictures, {} values each",
+            on.join(" and "),
+            units::count(values)
+        )
     });
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Each family of operators against loops over NCHW or numbers worked out by hand.
 
-use crate::graph::reference::evaluate;
 use super::super::{Imported, read_bytes};
 use super::build::{Model, With, floats, info, ints, node};
+use crate::graph::reference::evaluate;
 use crate::graph::{Activation, Op, Shape, Window};
 
 fn import(model: &Model) -> Imported {

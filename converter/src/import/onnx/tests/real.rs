@@ -1,7 +1,7 @@
 //! The shared models; skipped aloud unless the environment variable GRAFT_SHARED names their folder.
 
-use crate::graph::reference::evaluate;
 use super::super::{External, Imported, decode, import, pb, read};
+use crate::graph::reference::evaluate;
 use crate::graph::{Op, Shape};
 use crate::import::values::chunks;
 use std::path::{Path, PathBuf};
