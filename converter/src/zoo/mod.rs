@@ -1,6 +1,6 @@
 //! Known networks: what they are, how they are built, and where their weights come from.
 //!
-//! [`catalog`] is the list (data, not code), [`fetch`] gets weights into the [`cache`], [`build`] makes
+//! [`catalog`] is the list (data, not code), [`fetch()`] gets weights into the [`cache`], [`build`] makes
 //! the [`Graph`] from an architecture written in Rust and a set of named weights.
 //!
 //! One file an architecture; to add a network, write its layers with [`layers::Builder`], name it in

@@ -1,8 +1,8 @@
 //! The head: pooling of the trunk's last feature map and one fully connected layer, a part of its own
 //! that can be trained, stored, exported and imported while the trunk stays in read-only memory.
 //!
-//! - [`file`]: the head file, which is also what a device's slot holds and what a `.edge` file carries;
-//! - [`infer`](Head): from feature map to feature to logits;
+//! - [`mod@file`]: the head file, which is also what a device's slot holds and what a `.edge` file carries;
+//! - `infer`, on [`Head`]: from feature map to feature to logits;
 //! - [`train`]: softmax regression on int8 features, the same bits on every machine;
 //! - [`math`]: our own `exp` and `ln`.
 //!

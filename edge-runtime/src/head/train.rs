@@ -527,16 +527,16 @@ mod tests {
         }
     }
 
-    fn run(
-        toy: &Toy,
-        options: &TrainOptions,
-    ) -> (
+    /// A training's result, its int8 weights, biases and scales, and all epochs.
+    type Run = (
         Result<Epoch, TrainError>,
         Vec<i8>,
         Vec<i32>,
         Vec<f32>,
         Vec<Epoch>,
-    ) {
+    );
+
+    fn run(toy: &Toy, options: &TrainOptions) -> Run {
         let (features, classes) = (toy.features[0].len(), toy.classes);
         let (mut w, mut b, mut s) = (
             vec![0; features * classes],

@@ -1,8 +1,8 @@
 //! ONNX models, opset 7 to 21, into a float graph.
 //!
-//! The protobuf is walked node by node; [`ops`] has one handler per operator. A value is either known at
-//! import (a [`tensor::Tensor`], folded on the way) or an activation: a node of the graph under a view
-//! of dimensions ([`value::Act`]), so that Flatten, Reshape and Transpose cost nothing. Nodes that the
+//! The protobuf is walked node by node; `ops` has one handler per operator. A value is either known at
+//! import (a `tensor::Tensor`, folded on the way) or an activation: a node of the graph under a view
+//! of dimensions (`value::Act`), so that Flatten, Reshape and Transpose cost nothing. Nodes that the
 //! output does not need are never looked at. Knows nothing of passes, quantization or files to write.
 
 mod attributes;

@@ -1,6 +1,6 @@
 //! PyTorch checkpoints (`.pth`, `.pt`, `.bin`): the zip form and the legacy stream.
 //!
-//! A checkpoint is a Python pickle, a little program. It is read here by [`pickle`], which can build
+//! A checkpoint is a Python pickle, a little program. It is read here by `pickle`, which can build
 //! plain data and execute nothing. Knows no architecture: it gives names and tensors.
 
 mod archive;
