@@ -24,7 +24,9 @@ def xtask(*args):
     """The JSON object that a command prints."""
     start = time.time()
     run = subprocess.run(["cargo", "xtask", *map(str, args), "--json"], stdout=subprocess.PIPE, text=True)
-    print(f"  {time.time() - start:6.1f} s  cargo xtask {' '.join(map(str, args))}", flush=True)
+    words = [str(a).removeprefix(str(DATA) + "/").removeprefix(str(WORK) + "/") for a in args]
+    shown = " ".join(words[:8] + ["..."] * (len(words) > 8))
+    print(f"  {time.time() - start:6.1f} s  cargo xtask {shown}", flush=True)
     if run.returncode != 0:
         sys.exit(f"FAILED with exit code {run.returncode}")
     return json.loads(run.stdout)

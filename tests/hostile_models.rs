@@ -6,7 +6,11 @@ use converter::progress::Silent;
 use edge_runtime::backend::TractBackend;
 use edge_runtime::engine::Engine;
 use edge_runtime::model::header::{self, Header};
-use edge_runtime::model::{AlignedBytes, Model, ModelError};
+use edge_runtime::model::write::Writer;
+use edge_runtime::model::{
+    AlignedBytes, ConvData, DType, Layer, LayerProblem, Model, ModelError, Op, Operand, Shape,
+    Trunk, Window,
+};
 use graft_tests::{Random, int8, source};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -147,6 +151,93 @@ fn what_is_let_through_builds_on_tract() {
             let _ = TractBackend::new(&model);
         }
     }
+}
+
+/// A kernel whose weights would need 2^64 bytes, which wraps to none.
+#[test]
+fn a_size_that_wraps_is_refused() {
+    let good = Model::parse(&INT8).unwrap();
+    let quant = good.input().quant;
+    let operand = |tensor, shape: Shape, offset| Operand {
+        tensor,
+        shape,
+        offset,
+        quant,
+    };
+    let input = operand(0, good.input().shape, 0);
+    let wide = Shape::new(1, 1, 1 << 28);
+    let wide = operand(1, wide, 4096);
+    let output = operand(2, Shape::new(1, 1, 4096), 4096 + (1 << 28));
+    let mut writer = Writer::default();
+    let empty = writer.blob::<i8>(&[]);
+    let slice = Op::Slice {
+        start: [0; 3],
+        step: [1; 2],
+    };
+    let small = operand(1, Shape::new(1, 1, 1), 4096);
+    writer.layer(&Layer {
+        name: "slice",
+        op: slice,
+        inputs: [input].into_iter().collect(),
+        output: small,
+    });
+    let pad = Op::Pad {
+        before: [0; 3],
+        after: [0, 0, (1 << 28) - 1],
+    };
+    let wide = Operand {
+        tensor: 2,
+        offset: 8192,
+        ..wide
+    };
+    writer.layer(&Layer {
+        name: "pad",
+        op: pad,
+        inputs: [small].into_iter().collect(),
+        output: wide,
+    });
+    let numbers = [1i32 << 30; 4096];
+    let data = ConvData::I8 {
+        weights: empty,
+        bias: writer.blob(&numbers),
+        multiplier: writer.blob(&numbers),
+        shift: writer.blob(&[31u8; 4096]),
+        clamp: [-128, 127],
+    };
+    let window = Window {
+        kernel: [4096; 2],
+        stride: [4096; 2],
+        pad_before: [4095; 2],
+        ..Window::POINT
+    };
+    writer.layer(&Layer {
+        name: "conv",
+        op: Op::Conv {
+            window,
+            groups: 1,
+            data,
+        },
+        inputs: [wide].into_iter().collect(),
+        output: Operand {
+            tensor: 3,
+            offset: 8192 + (1 << 28),
+            ..output
+        },
+    });
+    let trunk = Trunk {
+        dtype: DType::I8,
+        input,
+        arena_bytes: 1 << 29,
+        layers: 0,
+    };
+    let file = writer.finish(good.manifest(), trunk, None).unwrap();
+    assert_eq!(
+        Model::parse(&file).unwrap_err(),
+        ModelError::Layer {
+            layer: 2,
+            problem: LayerProblem::Weights
+        }
+    );
 }
 
 proptest! {

@@ -17,6 +17,7 @@ use edge_runtime::model::{
     WeightsOrigin,
 };
 use rayon::prelude::*;
+use std::collections::HashSet;
 
 /// A network to convert.
 #[derive(Clone, Debug)]
@@ -296,11 +297,10 @@ impl Pictures {
                 dataset, images, ..
             } => {
                 let seen = dataset.subset(*images).items;
-                let more = dataset.subset(seen.len() + JUDGING).items;
-                let unseen: Vec<_> = more
-                    .into_iter()
-                    .filter(|i| !seen.iter().any(|s| s.path == i.path))
-                    .collect();
+                let paths: HashSet<_> = seen.iter().map(|i| &i.path).collect();
+                let mut rest = dataset.clone();
+                rest.items.retain(|i| !paths.contains(&i.path));
+                let unseen = rest.subset(JUDGING).items;
                 progress.stage("reading pictures", seen.len() + unseen.len());
                 let load = |items: &[_]| load_all(items, input, &|_| progress.step());
                 Ok(Self {

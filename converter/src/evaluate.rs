@@ -59,15 +59,7 @@ pub fn evaluate(
     limit: Option<usize>,
     progress: &dyn Progress,
 ) -> Result<Evaluation, EvaluateError> {
-    let retrained = model.head().is_some_and(|h| {
-        matches!(
-            h.record().origin,
-            edge_runtime::head::HeadOrigin::Retrained { .. }
-        )
-    });
-    if let WeightsOrigin::Random { seed } = model.manifest().weights
-        && !retrained
-    {
+    if let WeightsOrigin::Random { seed } = model.manifest().weights {
         return Err(EvaluateError::RandomWeights { seed });
     }
     let mut dataset = dataset.subset(limit.unwrap_or(usize::MAX));

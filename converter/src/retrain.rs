@@ -7,8 +7,8 @@ use crate::runner::{BackendKind, Feature, RunError, RunnerPool};
 use edge_runtime::head::Head;
 use edge_runtime::head::file::{HeadData, HeadOrigin, HeadRecord, NewData, NewHead};
 use edge_runtime::head::train::{self, Epoch, Samples, TrainError, TrainOptions};
-use edge_runtime::model::write::{encode_head, with_head};
-use edge_runtime::model::{AlignedBytes, Model, ModelError};
+use edge_runtime::model::write::{WriteError, encode_head, with_head};
+use edge_runtime::model::{AlignedBytes, Model, ModelError, WeightsOrigin};
 
 /// One of so many samples of a class is held out to judge the training.
 const HELD_OUT_EVERY: usize = 8;
@@ -23,8 +23,8 @@ pub struct Retrained {
     pub held_out: usize,
     /// The epoch that won.
     pub best: Epoch,
-    /// Accuracy of the requantized head on the held-out samples.
-    pub held_out_top1: f32,
+    /// Accuracy of the requantized head on the held-out samples, if there are any.
+    pub held_out_top1: Option<f32>,
     /// Memory that training takes on a device, in bytes: workspace and the new layer, without the samples.
     pub training_bytes: usize,
 }
@@ -47,6 +47,9 @@ pub enum RetrainError {
     /// The result is not readable.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The head is too large.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// A float model.
     #[error(
         "heads are trained on int8 features, as on the device, and this model is float; convert it with --int8"
@@ -55,6 +58,12 @@ pub enum RetrainError {
     /// A network without a classifier.
     #[error("this network has no head to retrain: it does not end in a fully connected layer")]
     NoHead,
+    /// Random weights have no features.
+    #[error("the weights of this model are random (seed {seed}); a head on it would learn nothing")]
+    RandomWeights {
+        /// Their seed.
+        seed: u64,
+    },
     /// Too few pictures.
     #[error("class '{class}' has {images} picture(s); give every class at least 2")]
     TooFew {
@@ -105,6 +114,9 @@ pub fn retrain(
     let HeadData::I8 { .. } = head.record().data else {
         return Err(RetrainError::FloatModel);
     };
+    if let WeightsOrigin::Random { seed } = model.manifest().weights {
+        return Err(RetrainError::RandomWeights { seed });
+    }
     if dataset.classes.len() < 2 {
         return Err(RetrainError::NoClasses);
     }
@@ -136,7 +148,7 @@ pub fn retrain(
     let held_out = store.held_out.iter().filter(|h| **h).count();
     let trained_on = store.len() - held_out;
     let labels = dataset.classes.join("\n");
-    let new = |held_out_top1| {
+    let new = |held_out_top1: Option<f32>| {
         let origin = HeadOrigin::Retrained {
             images: trained_on as u32,
             held_out: held_out as u32,
@@ -154,15 +166,16 @@ pub fn retrain(
             bias: &bias,
             scale: &scale,
         };
-        AlignedBytes::copy_of(&encode_head(&NewHead {
+        let new = NewHead {
             trunk_sha256: *model.trunk_sha256(),
             record,
             data,
-        }))
+        };
+        Ok::<_, RetrainError>(AlignedBytes::copy_of(&encode_head(&new)?))
     };
     // The accuracy that the file states is the requantized head's own, so it is written twice.
-    let held_out_top1 = accuracy(&Head::parse(&new(0.0), model)?, &store);
-    let bytes = with_head(file, &new(held_out_top1))?;
+    let held_out_top1 = accuracy(&Head::parse(&new(None)?, model)?, &store);
+    let bytes = with_head(file, &new(held_out_top1)?)?;
     Ok(Retrained {
         bytes,
         trained_on,
@@ -210,8 +223,8 @@ fn collect(
     })
 }
 
-/// Fraction of the held-out samples that `head` gets right; 0 if there are none.
-fn accuracy(head: &Head<'_>, store: &Store) -> f32 {
+/// Fraction of the held-out samples that `head` gets right, if there are any.
+fn accuracy(head: &Head<'_>, store: &Store) -> Option<f32> {
     let mut logits = vec![0.0; head.classes()];
     let (mut right, mut count) = (0, 0);
     for i in (0..store.len()).filter(|&i| store.held_out[i]) {
@@ -219,5 +232,5 @@ fn accuracy(head: &Head<'_>, store: &Store) -> f32 {
         right += usize::from(edge_runtime::head::math::argmax(&logits) == store.labels[i]);
         count += 1;
     }
-    right as f32 / count.max(1) as f32
+    (count > 0).then(|| right as f32 / count as f32)
 }

@@ -59,6 +59,11 @@ pub enum RunError {
     /// The backend failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// The arithmetic broke down.
+    #[error(
+        "the network's output is not a finite number; its weights are broken, or its pictures are not what it was trained on"
+    )]
+    NotFinite,
     /// The network's answer is a map.
     #[error("this network does not classify: its output is {shape}; `inspect` shows its layers")]
     NotAClassifier {
@@ -136,6 +141,9 @@ impl<'m> Runner<'m> {
                 logits = f.iter().map(real).collect();
             }
             (Feature::F32(f), None) => logits = f,
+        }
+        if logits.iter().any(|v| !v.is_finite()) {
+            return Err(RunError::NotFinite);
         }
         Ok(logits)
     }

@@ -5,6 +5,9 @@ use super::{ConvWeights, Op, Shape, Window};
 /// Largest tensor that the format's 32-bit offsets leave room for.
 const MAX_ELEMENTS: u64 = 1 << 28;
 
+/// Largest kernel, stride, dilation and padding of the format.
+const MAX_WINDOW: u32 = 1 << 12;
+
 /// Shape of `op`'s result for inputs of these shapes, or what is wrong with them.
 pub fn infer(op: &Op, inputs: &[Shape]) -> Result<Shape, String> {
     let arity = match op {
@@ -104,12 +107,12 @@ fn windowed(window: &Window, input: Shape) -> Result<Shape, String> {
     if [window.kernel, window.stride, window.dilation]
         .iter()
         .flatten()
-        .any(|&v| v == 0 || v > 1 << 16)
+        .any(|&v| v == 0 || v > MAX_WINDOW)
         || window
             .pad_before
             .iter()
             .chain(&window.pad_after)
-            .any(|&v| v > 1 << 16)
+            .any(|&v| v > MAX_WINDOW)
     {
         return Err(format!("window {window:?} out of range"));
     }

@@ -26,7 +26,7 @@ pub fn write(
             inputs.len(),
         );
         writer.layer(&Layer {
-            name: &node.name,
+            name: lowering.name(id),
             op,
             inputs: inputs
                 .iter()

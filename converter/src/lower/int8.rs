@@ -29,7 +29,7 @@ pub fn write(
         };
         let op = context.op(&mut writer)?;
         writer.layer(&Layer {
-            name: &graph.nodes[id].name,
+            name: lowering.name(id),
             op,
             inputs: inputs
                 .iter()

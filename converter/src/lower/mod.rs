@@ -34,6 +34,9 @@ pub enum LowerError {
         /// How many.
         inputs: usize,
     },
+    /// Too many layers.
+    #[error("the network has {0} layers; the format has room for {max}", max = model::MAX_LAYERS)]
+    Layers(usize),
     /// A number cannot be represented.
     #[error("node '{node}', channel {channel}: {problem}")]
     Number {
@@ -64,6 +67,9 @@ impl<'g> Lowering<'g> {
         if split.layers.is_empty() {
             return Err(LowerError::Empty);
         }
+        if split.layers.len() > model::MAX_LAYERS as usize {
+            return Err(LowerError::Layers(split.layers.len()));
+        }
         let plan = plan::plan(graph, &split, element_bytes);
         if plan.arena_bytes > u32::MAX as usize {
             return Err(WriteError::TooLarge { section: "arena" }.into());
@@ -80,6 +86,12 @@ impl<'g> Lowering<'g> {
             offset: self.plan.offsets[tensor] as u32,
             quant,
         }
+    }
+
+    /// A node's name, cut to what the format has room for.
+    fn name(&self, id: NodeId) -> &'g str {
+        let name = &self.graph.nodes[id].name;
+        &name[..name.floor_char_boundary(model::MAX_NAME)]
     }
 
     /// The inputs of a node in the order in which the plan wants them, at most [`model::MAX_INPUTS`].

@@ -1,6 +1,7 @@
 //! Where the trunk ends and the head begins.
 
 use crate::graph::{Graph, NodeId, Op};
+use edge_runtime::head::file::MAX_SIDE;
 use edge_runtime::model::Activation;
 
 /// A graph parted into trunk and head.
@@ -71,6 +72,10 @@ fn find_head(graph: &Graph) -> Option<HeadNodes> {
     let from = graph.nodes[dense].inputs[0];
     let map = graph.nodes[from].shape;
     let whole = conv.window.kernel == [map.h, map.w] && conv.window.is_unpadded();
+    let sides = [map.len(), conv.out_channels];
+    if sides.iter().any(|n| *n > MAX_SIDE as usize) {
+        return None;
+    }
     if !whole || conv.groups != 1 || conv.activation != Activation::None {
         return None;
     }

@@ -26,7 +26,7 @@ pub const VERSION: u16 = 1;
 pub const HEADER_LEN: usize = 96;
 
 /// Most classes and most features: keeps every product in 32 bits.
-const MAX_SIDE: u32 = 1 << 16;
+pub const MAX_SIDE: u32 = 1 << 16;
 
 /// How the last feature map becomes the feature vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,8 +76,8 @@ pub enum HeadOrigin {
         images: u32,
         /// Pictures held out.
         held_out: u32,
-        /// Fraction of those that the requantized head gets right.
-        held_out_top1: f32,
+        /// Fraction of those that the requantized head gets right, if there are any.
+        held_out_top1: Option<f32>,
         /// Seed of the training.
         seed: u64,
     },
@@ -377,6 +377,15 @@ fn check(r: &HeadRecord<'_>, weights: &[u8]) -> Result<(), &'static str> {
         } => fits(w, f * k, 1) && fits(bias, k, 4) && fits(scale, k, 4),
         HeadData::F32 { weights: w, bias } => fits(w, f * k, 4) && fits(bias, k, 4),
     };
-    ok.then_some(())
-        .ok_or("weights outside the file or of the wrong length")
+    if !ok {
+        return Err("weights outside the file or of the wrong length");
+    }
+    if let HeadData::I8 { scale, .. } = &r.data {
+        let bytes = &weights[scale.offset as usize..][..scale.len as usize];
+        let positive = |s: &f32| s.is_finite() && *s > 0.0;
+        if !bytemuck::try_cast_slice(bytes).is_ok_and(|s: &[f32]| s.iter().all(positive)) {
+            return Err("scale of a class");
+        }
+    }
+    Ok(())
 }

@@ -2,8 +2,7 @@
 //!
 //! The start is imprinted: every class begins as the mean of its features, which makes a nearest-mean
 //! classifier. Stochastic gradient descent with momentum and weight decay goes on from there; after
-//! every epoch the head is requantized as it would be deployed and judged on the held-out samples, and
-//! the best one is kept. All numbers are f32 in a fixed order of operations (see [`super::math`]), so the
+//! every epoch the head is judged on the held-out samples, and the best one is requantized and kept. All numbers are f32 in a fixed order of operations (see [`super::math`]), so the
 //! same samples, options and seed give the same bits on every machine.
 //!
 //! Memory is the caller's: [`workspace_len`] f32 values and an int8 buffer of `classes * features`.

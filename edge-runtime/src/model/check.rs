@@ -4,7 +4,10 @@
 use super::*;
 
 /// Most layers a trunk may have; bounds the time of the plan check, which is quadratic.
-pub const MAX_LAYERS: u32 = 4096;
+pub const MAX_LAYERS: u32 = 2048;
+
+/// Longest name of a layer in bytes; the same reason.
+pub const MAX_NAME: usize = 255;
 
 /// Largest kernel, stride, dilation, or padding.
 const MAX_WINDOW: u32 = 1 << 12;
@@ -21,6 +24,7 @@ pub fn manifest(manifest: &Manifest<'_>) -> Result<(), ModelError> {
         })
     };
     let input = &manifest.input;
+
     let side = |n: u32| (1..=1 << 14).contains(&n);
     if !side(input.height) || !side(input.width) {
         return bad("picture size out of range");
@@ -46,6 +50,9 @@ pub fn layers(trunk: &Trunk, bytes: &[u8], weights: &[u8]) -> Result<Operand, Mo
     };
     if !(1..=MAX_LAYERS).contains(&trunk.layers) {
         return Err(bad("number of layers"));
+    }
+    if !(trunk.arena_bytes as usize).is_multiple_of(ALIGNMENT) {
+        return Err(bad("arena size"));
     }
     if trunk.input.tensor != 0 || operand(trunk, &trunk.input).is_err() {
         return Err(bad("input tensor"));
@@ -77,11 +84,12 @@ fn plan(trunk: &Trunk, bytes: &[u8]) -> Result<(), ModelError> {
         bytes,
     };
     let produced = core::iter::once(trunk.input).chain(all().map(|l| l.output));
+    let mut after = all();
     for (made_before, tensor) in produced.enumerate() {
         let mut alive = true;
-        for (index, layer) in all().enumerate().skip(made_before) {
+        for (index, layer) in (made_before as u32..).zip(after.clone()) {
             let at = |problem| ModelError::Layer {
-                layer: index as u32,
+                layer: index,
                 problem,
             };
             for input in layer.inputs.iter().filter(|i| i.tensor == tensor.tensor) {
@@ -94,6 +102,7 @@ fn plan(trunk: &Trunk, bytes: &[u8]) -> Result<(), ModelError> {
             }
             alive &= !overlap(trunk, &tensor, &layer.output);
         }
+        after.next();
     }
     Ok(())
 }
@@ -130,6 +139,9 @@ fn one(trunk: &Trunk, index: u32, layer: &Layer<'_>, weights: &[u8]) -> Result<(
     };
     if !arity.contains(&layer.inputs.len()) {
         return Err(LayerProblem::Arity);
+    }
+    if layer.name.len() > MAX_NAME {
+        return Err(LayerProblem::Name);
     }
     operand(trunk, &layer.output)?;
     if layer.output.tensor != index + 1 {
@@ -177,11 +189,12 @@ impl<'c> Checker<'c> {
                     return Err(LayerProblem::Geometry);
                 }
                 self.window(window, o)?;
-                self.conv_data(data, area(window) * (i / g) as u64 * o as u64)
+                let taps = area(window).saturating_mul((i / g) as u64);
+                self.conv_data(data, taps.saturating_mul(o as u64))
             }
             Op::DepthwiseConv { window, data } => {
                 self.window(window, input.shape.c)?;
-                self.conv_data(data, area(window) * input.shape.c as u64)
+                self.conv_data(data, area(window).saturating_mul(input.shape.c as u64))
             }
             Op::MaxPool { window } => {
                 self.pool(window)?;
@@ -347,7 +360,7 @@ impl<'c> Checker<'c> {
 
     fn blob(&self, blob: Blob, count: u64, size: u64) -> Result<&'c [u8], LayerProblem> {
         let (start, len) = (blob.offset as usize, blob.len as usize);
-        if !start.is_multiple_of(ALIGNMENT) || blob.len as u64 != count * size {
+        if !start.is_multiple_of(ALIGNMENT) || blob.len as u64 != count.saturating_mul(size) {
             return Err(LayerProblem::Weights);
         }
         let bytes = self.weights.get(start..).and_then(|b| b.get(..len));

@@ -81,6 +81,9 @@ pub enum LayerProblem {
     /// It cannot be decoded.
     #[error("cannot be decoded")]
     Undecodable,
+    /// Its name is too long.
+    #[error("has a name of more than {} bytes", super::MAX_NAME)]
+    Name,
     /// Wrong number of inputs for its operator.
     #[error("has the wrong number of inputs")]
     Arity,

@@ -91,15 +91,21 @@ impl Header {
         self.head_offset() + self.head_len as u64
     }
 
-    /// Metadata, weights and head of a file with this header; its length must be exact.
-    pub fn sections<'a>(&self, bytes: &'a [u8]) -> Result<[&'a [u8]; 3], ModelError> {
-        let (have, need) = (bytes.len() as u64, self.file_len());
+    /// Compares the length of the file, which must be exact.
+    pub fn check_len(&self, have: u64) -> Result<(), ModelError> {
+        let need = self.file_len();
         if have < need {
             return Err(ModelError::Truncated { have, need });
         }
         if have > need {
             return Err(ModelError::Trailing { have, need });
         }
+        Ok(())
+    }
+
+    /// Metadata, weights and head of a file with this header; its length must be exact.
+    pub fn sections<'a>(&self, bytes: &'a [u8]) -> Result<[&'a [u8]; 3], ModelError> {
+        self.check_len(bytes.len() as u64)?;
         // Every offset is at most `have`, which is a usize.
         let (weights, head) = (self.weights_offset() as usize, self.head_offset() as usize);
         Ok([

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Most inputs a layer can have (concatenations; the converter splits wider ones).
+/// Most inputs a layer can have (concatenations; importers split wider ones).
 pub const MAX_INPUTS: usize = 8;
 
 /// Height, width and channels of an NHWC tensor with batch 1.
@@ -379,11 +379,11 @@ impl Layer<'_> {
         match &self.op {
             Op::Conv { window, groups, .. } => {
                 let per = window.kernel[0] as u64 * window.kernel[1] as u64;
-                out * per * self.inputs.first().map_or(0, |i| i.shape.c as u64)
-                    / (*groups).max(1) as u64
+                let channels = self.inputs.first().map_or(0, |i| i.shape.c as u64);
+                out.saturating_mul(per * (channels / (*groups).max(1) as u64))
             }
             Op::DepthwiseConv { window, .. } => {
-                out * window.kernel[0] as u64 * window.kernel[1] as u64
+                out.saturating_mul(window.kernel[0] as u64 * window.kernel[1] as u64)
             }
             _ => 0,
         }

@@ -21,6 +21,7 @@ mod storage;
 #[cfg(feature = "std")]
 pub mod write;
 
+pub use check::{MAX_LAYERS, MAX_NAME};
 pub use error::{LayerProblem, ModelError};
 pub use layer::*;
 pub use manifest::*;

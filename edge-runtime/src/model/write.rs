@@ -83,7 +83,7 @@ impl Writer {
         Ok(assemble(
             header,
             &[&metadata, &self.weights],
-            &head.unwrap_or_default(),
+            &head.transpose()?.unwrap_or_default(),
         ))
     }
 }
@@ -97,12 +97,15 @@ pub fn with_head(model: &[u8], head: &[u8]) -> Result<AlignedBytes, super::Model
 }
 
 /// The bytes of a head file.
-pub fn encode_head(head: &NewHead<'_>) -> Vec<u8> {
+pub fn encode_head(head: &NewHead<'_>) -> Result<Vec<u8>, WriteError> {
     let mut out = vec![0; 1024];
     loop {
         if let Some(len) = file::encode(head, &mut out) {
             out.truncate(len);
-            return out;
+            return Ok(out);
+        }
+        if out.len() > u32::MAX as usize {
+            return Err(WriteError::TooLarge { section: "head" });
         }
         out.resize(out.len() * 2, 0);
     }

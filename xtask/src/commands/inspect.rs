@@ -233,10 +233,13 @@ fn origin(head: &Head<'_>) -> String {
             held_out,
             held_out_top1,
             seed,
-        } => format!(
-            "retrained on {images} pictures (seed {seed}), {} on {held_out} held out",
-            units::percent(held_out_top1 as f64)
-        ),
+        } => match held_out_top1 {
+            None => format!("retrained on {images} pictures (seed {seed}), none held out"),
+            Some(top1) => format!(
+                "retrained on {images} pictures (seed {seed}), {} on {held_out} held out",
+                units::percent(top1 as f64)
+            ),
+        },
     }
 }
 

@@ -10,7 +10,10 @@ mod verify;
 
 use crate::cli::{Cli, Command};
 use anyhow::{Context, Result};
+use edge_runtime::model::header::{self, Header};
 use edge_runtime::model::{AlignedBytes, Model};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 /// Runs the command.
@@ -27,9 +30,20 @@ pub fn run(cli: Cli) -> Result<()> {
     }
 }
 
-/// The bytes of a model file.
+/// The bytes of a model file. Its header is looked at first: whatever is no model is not read.
 fn read(path: &Path) -> Result<AlignedBytes> {
-    AlignedBytes::read(path).with_context(|| format!("{}: cannot read the model", path.display()))
+    let unreadable = || format!("{}: cannot read the model", path.display());
+    let file = File::open(path).with_context(unreadable)?;
+    let mut start = vec![];
+    (&file)
+        .take(header::LEN as u64)
+        .read_to_end(&mut start)
+        .with_context(unreadable)?;
+    let len = file.metadata().with_context(unreadable)?.len();
+    Header::read(&start)
+        .and_then(|header| header.check_len(len))
+        .with_context(|| path.display().to_string())?;
+    AlignedBytes::read(path).with_context(unreadable)
 }
 
 /// Checks a model file.

@@ -61,6 +61,10 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
         "seed": args.seed,
     });
     output::print(json, value, || {
+        let held_out = match new.held_out_top1 {
+            Some(top1) => units::percent(top1 as f64),
+            None => "none held out: too few pictures a class (8 are needed)".into(),
+        };
         let mut rows = vec![
             (
                 "classes",
@@ -77,13 +81,13 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
                 "best epoch",
                 format!("{} of at most {}", new.best.number, options.epochs),
             ),
-            ("held-out top-1", units::percent(new.held_out_top1 as f64)),
+            ("held-out top-1", held_out),
         ];
         if let Some(m) = measured {
             rows.push((
                 "val top-1",
                 format!(
-                    "{} of {} pictures never trained on",
+                    "{} of {} pictures of --val",
                     units::percent(m.top1),
                     m.images
                 ),

@@ -25,6 +25,14 @@ pub fn run(args: &Verify, json: bool) -> Result<()> {
     } else {
         GENERATED.min(limit)
     };
+    if args
+        .on
+        .iter()
+        .enumerate()
+        .any(|(i, kind)| args.on[..i].contains(kind))
+    {
+        bail!("--on names a backend twice; a backend always agrees with itself");
+    }
     let mut backends = args
         .on
         .iter()
