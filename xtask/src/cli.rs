@@ -125,9 +125,9 @@ pub struct Run {
     /// JPEG or PNG files
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
-    /// What runs the model: `engine` (int8 only) or `tract` [default: engine for int8, tract for float]
-    #[arg(long, value_name = "BACKEND")]
-    pub backend: Option<BackendKind>,
+    /// What runs the model: `tract` or `engine` (the device's, int8 only); int8 gives the same bits on both
+    #[arg(long, value_name = "BACKEND", default_value = BackendKind::DEFAULT.name())]
+    pub backend: BackendKind,
     /// How many classes to show
     #[arg(long, default_value_t = 5, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     pub top: u32,
@@ -144,9 +144,9 @@ pub struct Eval {
     /// Class folders, or a folder with labels.csv (columns file,class_index)
     #[arg(value_name = "DIR")]
     pub data: PathBuf,
-    /// What runs the model: `engine` (int8 only) or `tract` [default: engine for int8, tract for float]
-    #[arg(long, value_name = "BACKEND")]
-    pub backend: Option<BackendKind>,
+    /// What runs the model: `tract` or `engine` (the device's, int8 only); int8 gives the same bits on both
+    #[arg(long, value_name = "BACKEND", default_value = BackendKind::DEFAULT.name())]
+    pub backend: BackendKind,
     /// Look at no more than N pictures, spread over the classes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
@@ -188,7 +188,7 @@ pub struct RetrainHead {
     #[arg(short, long, value_name = "FILE.edge")]
     pub output: Option<PathBuf>,
     /// What runs the trunk; every backend gives the same head
-    #[arg(long, value_name = "BACKEND", default_value = "engine")]
+    #[arg(long, value_name = "BACKEND", default_value = BackendKind::DEFAULT.name())]
     pub backend: BackendKind,
     /// Decides the order of the pictures; the same seed gives the same head, bit for bit
     #[arg(long, default_value_t = 0)]

@@ -128,7 +128,7 @@ fn find_in<'a>(entries: &'a [CatalogEntry], name: &str) -> Result<&'a CatalogEnt
     // Close: little to type differently, or one is a part of the other; the closest first.
     let mut close: Vec<(usize, &str)> = entries
         .iter()
-        .map(|e| (distance(&e.name, &wanted), e.name.as_str()))
+        .map(|e| (strsim::levenshtein(&e.name, &wanted), e.name.as_str()))
         .filter(|(d, n)| {
             *d <= 2 + n.len() / 4
                 || (wanted.len() > 2 && (n.contains(&wanted) || wanted.contains(n)))
@@ -144,22 +144,6 @@ fn find_in<'a>(entries: &'a [CatalogEntry], name: &str) -> Result<&'a CatalogEnt
         name: name.into(),
         close,
     })
-}
-
-/// Letters to insert, delete or replace (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, &cb) in b.iter().enumerate() {
-            let replaced = diagonal + (ca != cb) as usize;
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 impl CatalogEntry {
@@ -275,18 +259,6 @@ mod tests {
         );
         let e = find("zzz").unwrap_err().to_string();
         assert!(e.contains("'zzz'") && e.contains("models"), "{e}");
-    }
-
-    #[test]
-    fn distances() {
-        assert_eq!(
-            (
-                distance("kitten", "sitting"),
-                distance("", "abc"),
-                distance("same", "same")
-            ),
-            (3, 3, 0)
-        );
     }
 
     #[test]

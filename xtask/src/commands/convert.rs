@@ -58,6 +58,7 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
         "arena_bytes": model.arena_bytes(),
         "agreement": converted.agreement.map(|a| a.top1),
         "agreement_cosine": converted.agreement.map(|a| a.cosine),
+        "agreement_on": converted.agreement.map(|_| judged_on(args, &converted)),
         "agreement_images": converted.agreement.map(|a| a.images),
         "peak_memory_bytes": peak,
         "seconds": start.elapsed().as_secs_f64(),
@@ -195,6 +196,15 @@ fn from_checkpoint(
     ))
 }
 
+/// What int8 was compared with float on.
+fn judged_on(args: &Convert, converted: &Converted) -> &'static str {
+    match (args.calib.is_some(), converted.agreement_on_unseen) {
+        (false, _) => "further generated pictures",
+        (true, true) => "pictures that calibration did not see",
+        (true, false) => "the calibration pictures",
+    }
+}
+
 #[expect(
     clippy::too_many_arguments,
     reason = "everything that the summary shows"
@@ -236,11 +246,7 @@ fn text(
         rows.push(("int8 ranges", ranges));
     }
     if let Some(a) = converted.agreement {
-        let which = match (args.calib.is_some(), converted.agreement_on_unseen) {
-            (false, _) => "further generated pictures",
-            (true, true) => "pictures that calibration did not see",
-            (true, false) => "the calibration pictures",
-        };
+        let which = judged_on(args, converted);
         rows.push((
             "int8 against float",
             format!(

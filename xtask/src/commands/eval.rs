@@ -5,15 +5,12 @@ use crate::{cli::Eval, output, progress::Bars, units};
 use anyhow::Result;
 use converter::dataset::Dataset;
 use converter::evaluate::evaluate;
-use converter::runner::BackendKind;
 use serde_json::json;
 
 pub fn run(args: &Eval, json: bool) -> Result<()> {
     let bytes = read(&args.model)?;
     let model = parse(&args.model, &bytes)?;
-    let kind = args
-        .backend
-        .unwrap_or_else(|| BackendKind::default_for(&model));
+    let kind = args.backend;
     let dataset = Dataset::open(&args.data)?;
     let result = evaluate(
         &model,

@@ -4,7 +4,7 @@ use super::{parse, read};
 use crate::{cli::Run, output, units};
 use anyhow::Result;
 use converter::dataset::load;
-use converter::runner::{BackendKind, Runner, classes};
+use converter::runner::{Runner, classes};
 use edge_runtime::head::math::softmax;
 use serde_json::json;
 use std::time::Instant;
@@ -12,9 +12,7 @@ use std::time::Instant;
 pub fn run(args: &Run, json: bool) -> Result<()> {
     let bytes = read(&args.model)?;
     let model = parse(&args.model, &bytes)?;
-    let kind = args
-        .backend
-        .unwrap_or_else(|| BackendKind::default_for(&model));
+    let kind = args.backend;
     classes(&model)?;
     let label = |class: usize| match model.head().and_then(|h| h.label(class)) {
         Some(label) => label.to_string(),
