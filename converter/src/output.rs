@@ -13,19 +13,59 @@ pub struct OutputError {
     pub source: std::io::Error,
 }
 
+/// Checks, before any work, that `path` can take a result: its folder is there, what it names is a regular
+/// file or nothing yet, and it is none of `inputs`.
+pub fn check(path: &Path, inputs: &[&Path]) -> Result<(), OutputError> {
+    let failed = |why: String| OutputError {
+        path: path.into(),
+        source: std::io::Error::other(why),
+    };
+    if !folder_of(path).is_dir() {
+        let folder = folder_of(path).display();
+        return Err(failed(format!("there is no folder {folder}; create it")));
+    }
+    let Ok(there) = std::fs::metadata(path) else {
+        // Nothing there yet; a link into nowhere would be replaced, and is refused.
+        return match path.is_symlink() {
+            true => Err(failed("it is a link to nothing; remove it".into())),
+            false => Ok(()),
+        };
+    };
+    if !there.is_file() {
+        return Err(failed(
+            "it is not a regular file; give the name of a file".into(),
+        ));
+    }
+    let same = |input: &&Path| match (std::fs::canonicalize(path), std::fs::canonicalize(input)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    };
+    if inputs.iter().any(same) {
+        return Err(failed(
+            "it is what this command reads; give another name with -o".into(),
+        ));
+    }
+    Ok(())
+}
+
+/// The folder that a file is in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
 /// Writes `bytes` to `path`, replacing what is there only when all of it is on disk.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
     let failed = |source| OutputError {
         path: path.into(),
         source,
     };
-    if path.is_dir() {
-        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
-    }
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    // A rename replaces whatever is there, a device as well as a file.
+    check(path, &[])?;
+    // What a link points to is replaced, not the link.
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    let folder = folder_of(&target);
     let mut builder = tempfile::Builder::new();
     builder.prefix(".graft-");
     #[cfg(unix)]
@@ -38,7 +78,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
     file.write_all(bytes)
         .and_then(|()| file.as_file().sync_all())
         .map_err(failed)?;
-    file.persist(path).map_err(|e| failed(e.error))?;
+    file.persist(&target).map_err(|e| failed(e.error))?;
     Ok(())
 }
 
@@ -74,5 +114,37 @@ mod tests {
         );
         assert!(write(dir.path(), b"x").is_err());
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn inputs_are_not_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("network.onnx");
+        write(&path, b"precious").unwrap();
+        let same = dir.path().join("./network.onnx");
+        let message = check(&path, &[&same]).unwrap_err().to_string();
+        assert!(message.contains("reads"), "{message}");
+        assert!(check(&path, &[&dir.path().join("other.onnx")]).is_ok());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_what_is_no_file_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (target, link) = (dir.path().join("target.edge"), dir.path().join("link.edge"));
+        write(&target, b"old").unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        write(&link, b"new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&target).unwrap(), b"new");
+        // A socket stands for every special file, devices included; never try this on /dev.
+        let socket = dir.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let message = write(&socket, b"x").unwrap_err().to_string();
+        assert!(message.contains("not a regular file"), "{message}");
+        assert!(!socket.is_file() && socket.exists());
+        let dangling = dir.path().join("dangling.edge");
+        std::os::unix::fs::symlink(dir.path().join("nothing"), &dangling).unwrap();
+        assert!(write(&dangling, b"x").is_err() && dangling.is_symlink());
     }
 }

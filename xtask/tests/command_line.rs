@@ -434,6 +434,30 @@ fn broken_pictures() {
 }
 
 #[test]
+fn outputs_that_would_destroy_something() {
+    let b = Bench::new();
+    b.model("m.edge");
+    class_folders(&b.path("data"), &["a", "b"], 2, 0);
+    let before = std::fs::read(b.path("m.edge")).unwrap();
+    let retrain = ["retrain-head", "m.edge", "--data", "data", "-o"];
+    b.refused(
+        &[&retrain[..], &["./m.edge"]].concat(),
+        &["m.edge", "reads"],
+    );
+    b.refused(
+        &[&retrain[..], &["data"]].concat(),
+        &["data", "not a regular file"],
+    );
+    b.refused(
+        &[&retrain[..], &["no/x.edge"]].concat(),
+        &["no", "create it"],
+    );
+    assert_eq!(std::fs::read(b.path("m.edge")).unwrap(), before);
+    b.write("n.onnx", &onnx("Relu"));
+    b.refused(&["convert", "n.onnx", "-o", "n.onnx"], &["n.onnx", "reads"]);
+}
+
+#[test]
 fn no_network() {
     let b = Bench::new();
     b.refused(

@@ -25,6 +25,12 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     let start = Instant::now();
     // Cheap mistakes first: a folder that is not there must not cost a download.
     let int8 = args.int8.then(|| int8_options(args)).transpose()?;
+    if let Some(out) = &args.output {
+        let weights = args.weights.as_deref().unwrap_or_default();
+        let mut inputs = vec![Path::new(&args.network), Path::new(weights)];
+        inputs.extend(args.input.labels.as_deref());
+        converter::output::check(out, &inputs)?;
+    }
     let bars = Bars::new();
     let mut notes = vec![];
     let source = match Path::new(&args.network)

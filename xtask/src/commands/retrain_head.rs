@@ -28,6 +28,7 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
         .output
         .clone()
         .unwrap_or_else(|| beside(&args.model, "retrained"));
+    converter::output::check(&out, &[&args.model])?;
     let defaults = TrainOptions::default();
     let options = TrainOptions {
         seed: args.seed,
