@@ -3,7 +3,9 @@
 //! No allocation, no state but the arena: an inference is a loop over the layers. Knows no board and no
 //! head; the feature map that it leaves goes to [`crate::head`].
 
-use crate::kernels::{self, AddParams, AvgPoolParams, ConvParams, Geometry};
+use crate::kernels::{
+    self, AddParams, AvgPoolParams, ConvParams, Geometry, MulParams, NormParams, PReluParams,
+};
 use crate::model::{ConvData, DType, Layer, MapFunction, Model, Op, Operand};
 use core::ops::Range;
 
@@ -221,6 +223,65 @@ fn run_layer(model: &Model<'_>, layer: &Layer<'_>, arena: &mut [i8]) {
                 [input.shape, output.shape],
                 *before,
                 zero,
+                split.input(&input),
+                split.output,
+            );
+        }
+        Op::Mul { multiplier, shift } => {
+            let params = MulParams {
+                zero_points: [input.quant.zero_point, layer.inputs[1].quant.zero_point],
+                multiplier: *multiplier,
+                shift: *shift,
+                output_zero_point: output.quant.zero_point,
+            };
+            let other = split.input(&layer.inputs[1]);
+            if in_place {
+                kernels::mul_in_place(&params, split.output, other);
+            } else {
+                kernels::mul(&params, split.input(&input), other, split.output);
+            }
+        }
+        Op::PRelu {
+            slopes,
+            positive,
+            shift,
+        } => {
+            let params = PReluParams {
+                slopes: model.i32s(*slopes),
+                positive: *positive,
+                shift: *shift,
+                input_zero_point: input.quant.zero_point,
+                output_zero_point: output.quant.zero_point,
+            };
+            if in_place {
+                kernels::prelu_in_place(&params, split.output);
+            } else {
+                kernels::prelu(&params, split.input(&input), split.output);
+            }
+        }
+        Op::LocalResponseNorm {
+            size,
+            table,
+            index_shift,
+            shift,
+            ..
+        } => {
+            let params = NormParams {
+                size: *size as usize,
+                table: model.i32s(*table),
+                index_shift: *index_shift,
+                shift: *shift,
+                input_zero_point: input.quant.zero_point,
+                output_zero_point: output.quant.zero_point,
+            };
+            let channels = input.shape.c as usize;
+            kernels::local_response_norm(&params, channels, split.input(&input), split.output);
+        }
+        Op::Shuffle { groups } => {
+            let channels = input.shape.c as usize;
+            kernels::shuffle(
+                *groups as usize,
+                channels,
                 split.input(&input),
                 split.output,
             );

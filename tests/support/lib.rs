@@ -68,6 +68,7 @@ impl Net {
             bias,
             activation: Activation::None,
             statistics: None,
+            weight_scales: None,
         };
         self.push(name, Op::Conv(op), &[from])
     }

@@ -7,7 +7,7 @@
 pub(crate) mod reference;
 mod shape;
 
-pub use edge_runtime::model::{Activation, Shape, Window};
+pub use edge_runtime::model::{Activation, Quant, Shape, Window};
 
 /// Index of a node in [`Graph::nodes`].
 pub type NodeId = usize;
@@ -32,6 +32,8 @@ pub struct Node {
     pub inputs: Vec<NodeId>,
     /// Shape of the result.
     pub shape: Shape,
+    /// What int8 values of the result stand for, where the source network is quantized already.
+    pub quant: Option<Quant>,
 }
 
 /// Weights of a convolution.
@@ -52,6 +54,9 @@ pub struct ConvWeights {
     /// Mean and standard deviation of each output channel before the activation, known from a batch
     /// norm that was folded in.
     pub statistics: Option<Vec<ChannelStatistics>>,
+    /// Real value of one step of each output channel, where the source network is quantized already:
+    /// every weight is a whole multiple of it, from -127 to 127.
+    pub weight_scales: Option<Vec<f32>>,
 }
 
 /// What training saw of one channel.
@@ -76,6 +81,21 @@ pub struct BatchNorm {
     pub variance: Vec<f32>,
     /// Added to the variance.
     pub epsilon: f32,
+}
+
+/// Local response normalization across channels (Krizhevsky et al., 2012, section 3.3):
+/// `x[c] / (bias + alpha / size * sum(x[i]^2))^beta`, the sum over `size` channels around c, from
+/// `c - (size - 1) / 2` to `c + size / 2`, as far as they exist.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LocalResponseNorm {
+    /// Channels in the sum.
+    pub size: u32,
+    /// Factor of the mean square.
+    pub alpha: f32,
+    /// Exponent.
+    pub beta: f32,
+    /// Constant under the power; positive.
+    pub bias: f32,
 }
 
 /// An operation.
@@ -118,6 +138,19 @@ pub enum Op {
         /// Rows, columns, channels after.
         after: [u32; 3],
     },
+    /// Product of two tensors of one shape, or of a map and one number per channel (the second input,
+    /// 1x1xC, a squeeze-and-excitation gate).
+    Mul,
+    /// `x` if positive, else the channel's slope times `x` (He et al., 2015).
+    PRelu(Vec<f32>),
+    /// Local response normalization.
+    LocalResponseNorm(LocalResponseNorm),
+    /// Channel shuffle (Zhang et al., "ShuffleNet", 2017): the channels as a matrix of `groups` rows,
+    /// transposed. Channel `j` of the result is channel `j % groups * (c / groups) + j / groups`.
+    Shuffle {
+        /// Rows; divides the channels.
+        groups: u32,
+    },
 }
 
 impl Op {
@@ -134,6 +167,10 @@ impl Op {
             Op::Concat => "concat",
             Op::Slice { .. } => "slice",
             Op::Pad { .. } => "pad",
+            Op::Mul => "mul",
+            Op::PRelu(_) => "prelu",
+            Op::LocalResponseNorm(_) => "local-response-norm",
+            Op::Shuffle { .. } => "shuffle",
         }
     }
 }
@@ -158,6 +195,7 @@ impl Graph {
             op: Op::Input,
             inputs: vec![],
             shape: input,
+            quant: None,
         };
         Self {
             nodes: vec![node],
@@ -184,6 +222,7 @@ impl Graph {
             op,
             inputs: inputs.to_vec(),
             shape,
+            quant: None,
         });
         self.output = self.nodes.len() - 1;
         Ok(self.output)
@@ -217,6 +256,7 @@ impl Graph {
         let count = |op: &Op| match op {
             Op::Conv(c) => c.weights.len() + bias(&c.bias),
             Op::BatchNorm(b) => b.gamma.len() + b.beta.len(),
+            Op::PRelu(slopes) => slopes.len(),
             _ => 0,
         };
         self.nodes.iter().map(|n| count(&n.op) as u64).sum()

@@ -125,6 +125,25 @@ fn compute(node: &Node, inputs: &[(&[f32], Shape)]) -> Vec<f32> {
                 0.0
             }
         }),
+        Op::Mul => {
+            let by = inputs[1].0;
+            let product = |(i, v): (usize, &f32)| v * by[i % by.len()];
+            x.iter().enumerate().map(product).collect()
+        }
+        Op::PRelu(slopes) => {
+            let slope = |(i, v): (usize, &f32)| v.max(0.0) + slopes[i % channels] * v.min(0.0);
+            x.iter().enumerate().map(slope).collect()
+        }
+        Op::LocalResponseNorm(n) => each(to, |h, w, c| {
+            let first = (c + 1).saturating_sub((n.size + 1) / 2);
+            let around = first..(c + n.size / 2 + 1).min(from.c);
+            let sum: f32 = around.map(|i| at(x, from, h, w, i).powi(2)).sum();
+            at(x, from, h, w, c) / (n.bias + n.alpha / n.size as f32 * sum).powf(n.beta)
+        }),
+        Op::Shuffle { groups } => each(to, |h, w, c| {
+            let from_channel = c % groups * (from.c / groups) + c / groups;
+            at(x, from, h, w, from_channel)
+        }),
     }
 }
 

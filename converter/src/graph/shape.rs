@@ -5,6 +5,9 @@ use super::{ConvWeights, Op, Shape, Window};
 /// Largest tensor that the format's 32-bit offsets leave room for.
 const MAX_ELEMENTS: u64 = 1 << 28;
 
+/// Most channels in the sum of a local response normalization.
+const MAX_NORM_SIZE: u32 = edge_runtime::model::MAX_NORM_SIZE;
+
 /// Largest kernel, stride, dilation and padding of the format.
 const MAX_WINDOW: u32 = 1 << 12;
 
@@ -12,7 +15,7 @@ const MAX_WINDOW: u32 = 1 << 12;
 pub fn infer(op: &Op, inputs: &[Shape]) -> Result<Shape, String> {
     let arity = match op {
         Op::Input => 0..=0,
-        Op::Add(_) => 2..=2,
+        Op::Add(_) | Op::Mul => 2..=2,
         Op::Concat => 1..=usize::MAX,
         _ => 1..=1,
     };
@@ -95,6 +98,35 @@ pub fn infer(op: &Op, inputs: &[Shape]) -> Result<Shape, String> {
                 _ => return Err("padding too large".into()),
             }
         }
+        Op::Mul => {
+            let gate = Shape::new(1, 1, inputs[0].c);
+            if inputs[1] != inputs[0] && inputs[1] != gate {
+                return Err(format!(
+                    "the second input {} is neither of the first's shape {} nor one number per channel",
+                    inputs[1], inputs[0]
+                ));
+            }
+            inputs[0]
+        }
+        Op::PRelu(slopes) => {
+            if slopes.len() != inputs[0].c as usize {
+                return Err(format!("{} slopes for input {}", slopes.len(), inputs[0]));
+            }
+            inputs[0]
+        }
+        Op::LocalResponseNorm(n) => {
+            let numbers = [n.alpha, n.beta, n.bias].map(|v| v.is_finite() && v >= 0.0);
+            if numbers != [true; 3] || n.bias == 0.0 || !(1..=MAX_NORM_SIZE).contains(&n.size) {
+                return Err(format!("parameters out of range: {n:?}"));
+            }
+            inputs[0]
+        }
+        Op::Shuffle { groups } => {
+            if *groups == 0 || !inputs[0].c.is_multiple_of(*groups) {
+                return Err(format!("{groups} groups of input {}", inputs[0]));
+            }
+            inputs[0]
+        }
     };
     let elements = shape.h as u64 * shape.w as u64;
     if shape.is_empty() || elements.saturating_mul(shape.c as u64) > MAX_ELEMENTS {
@@ -133,6 +165,9 @@ fn conv_shape(conv: &ConvWeights, input: Shape) -> Result<Shape, String> {
     let shape = windowed(&conv.window, input)?;
     let area = conv.window.kernel[0] as usize * conv.window.kernel[1] as usize;
     let expected = o * area * (c / g);
+    if conv.weight_scales.as_ref().is_some_and(|s| s.len() != o) {
+        return Err(format!("weight scales for other than {o} channels"));
+    }
     if conv.weights.len() != expected || conv.bias.len() != o {
         return Err(format!(
             "{} weights and {} biases, but input {input} with kernel {:?} needs {expected} and {o}",

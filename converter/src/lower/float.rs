@@ -114,6 +114,23 @@ fn layer_op(writer: &mut Writer, op: &Node, in_channels: u32, inputs: usize) -> 
             before: *before,
             after: *after,
         },
+        Node::Mul => Op::Mul {
+            multiplier: 0,
+            shift: 1,
+        },
+        Node::PRelu(slopes) => Op::PRelu {
+            slopes: writer.blob(slopes),
+            positive: 0,
+            shift: 1,
+        },
+        Node::LocalResponseNorm(norm) => Op::LocalResponseNorm {
+            size: norm.size,
+            float: [norm.alpha, norm.beta, norm.bias],
+            table: Blob { offset: 0, len: 0 },
+            index_shift: 8,
+            shift: 1,
+        },
+        Node::Shuffle { groups } => Op::Shuffle { groups: *groups },
         Node::Input | Node::BatchNorm(_) => {
             unreachable!("{} is not a layer of a simplified graph", op.name())
         }

@@ -1,7 +1,7 @@
 //! Writes an int8 model: weights per output channel, everything else from the tensors' quantization.
 
 use super::{LowerError, Lowering, depthwise_layout, head, is_depthwise};
-use crate::graph::{ConvWeights, Graph, NodeId, Op as Node, Window};
+use crate::graph::{ConvWeights, Graph, LocalResponseNorm, NodeId, Op as Node, Window};
 use crate::quantize::assign::Quants;
 use crate::quantize::multiplier::{common_shift, requantize_factor, rescale, scaled};
 use edge_runtime::head::file::{NewData, NewHead, Pool};
@@ -93,7 +93,8 @@ struct QuantizedWeights {
     accumulator_scale: Vec<f32>,
 }
 
-/// Symmetric int8 weights per output channel; the bias with the input's zero point folded in.
+/// Symmetric int8 weights per output channel; the bias with the input's zero point folded in. Weights
+/// that were int8 in the source stay what they were there.
 ///
 /// The bias also takes back what rounding the weights adds to the output on average: the sum over the
 /// taps of the rounding error times `input_means`, the mean of the input's channels (bias correction,
@@ -126,13 +127,16 @@ fn quantize_weights(
         let largest = filter.iter().fold(0f32, |m, w| m.max(w.abs())) as f64;
         // A channel of (nearly) zero weights still has to represent its bias.
         let for_bias = bias.abs() / (input.scale as f64 * (1 << 28) as f64);
-        let scale = (largest / 127.0).max(for_bias).max(1e-30);
+        let given = conv.weight_scales.as_ref().map(|scales| scales[c] as f64);
+        let scale = given.unwrap_or((largest / 127.0).max(for_bias).max(1e-30));
         let weights = filter
             .iter()
             .map(|w| (*w as f64 / scale).round().clamp(-127.0, 127.0) as i8);
         out.weights.extend(weights);
         let weights = &out.weights[out.weights.len() - per_channel..];
-        bias -= mean_error(conv, c, filter, weights, scale, input_means);
+        if given.is_none() {
+            bias -= mean_error(conv, c, filter, weights, scale, input_means);
+        }
         let sum: i64 = weights.iter().map(|w| *w as i64).sum();
         let magnitude: i64 = weights.iter().map(|w| w.unsigned_abs() as i64).sum();
         let accumulator_scale = scale * input.scale as f64;
@@ -240,6 +244,10 @@ impl Context<'_> {
                 before: *before,
                 after: *after,
             },
+            Node::Mul => self.mul()?,
+            Node::PRelu(slopes) => self.prelu(writer, slopes)?,
+            Node::LocalResponseNorm(norm) => self.local_response_norm(writer, norm)?,
+            Node::Shuffle { groups } => Op::Shuffle { groups: *groups },
             Node::Input | Node::BatchNorm(_) => {
                 unreachable!("{} is not a layer of a simplified graph", node.op.name())
             }
@@ -295,8 +303,7 @@ impl Context<'_> {
     }
 
     fn add(&self, activation: Activation) -> Result<Op, LowerError> {
-        let factors = [0, 1]
-            .map(|i| self.quants.of(self.inputs[i]).scale as f64 / self.output().scale as f64);
+        let factors = [0, 1].map(|i| self.factor(i));
         let limit = 2f64.powi(21);
         let shift = common_shift(factors[0].max(factors[1]), limit)
             .ok_or_else(|| self.unreachable_scale())?;
@@ -305,6 +312,59 @@ impl Context<'_> {
             shift,
             clamp: clamp(activation, self.output()),
             activation: Activation::None,
+        })
+    }
+
+    /// Steps of the output that one step of input `i` is.
+    fn factor(&self, i: usize) -> f64 {
+        self.quants.of(self.inputs[i]).scale as f64 / self.output().scale as f64
+    }
+
+    fn mul(&self) -> Result<Op, LowerError> {
+        let other = self.quants.of(self.inputs[1]).scale as f64;
+        let (multiplier, shift) =
+            requantize_factor(self.factor(0) * other).ok_or_else(|| self.unreachable_scale())?;
+        Ok(Op::Mul { multiplier, shift })
+    }
+
+    fn prelu(&self, writer: &mut Writer, slopes: &[f32]) -> Result<Op, LowerError> {
+        let steepest = slopes.iter().fold(1f32, |m, s| m.max(s.abs())) as f64;
+        let factor = self.factor(0);
+        let shift = common_shift(factor * steepest, 2f64.powi(22))
+            .ok_or_else(|| self.unreachable_scale())?;
+        let multipliers: Vec<i32> = slopes
+            .iter()
+            .map(|s| scaled(factor * *s as f64, shift))
+            .collect();
+        Ok(Op::PRelu {
+            slopes: writer.blob(&multipliers),
+            positive: scaled(factor, shift),
+            shift,
+        })
+    }
+
+    /// A table of the power, 256 pieces over all possible sums of squares.
+    fn local_response_norm(
+        &self,
+        writer: &mut Writer,
+        norm: &LocalResponseNorm,
+    ) -> Result<Op, LowerError> {
+        let index_shift = 8 + norm.size.next_power_of_two().ilog2() as u8;
+        let step = self.input().scale as f64;
+        let power = |i: u32| {
+            let sum = step * step * ((i as u64) << index_shift) as f64;
+            let mean = norm.alpha as f64 / norm.size as f64 * sum;
+            self.factor(0) * (norm.bias as f64 + mean).powf(-norm.beta as f64)
+        };
+        let shift =
+            common_shift(power(0), 2f64.powi(22)).ok_or_else(|| self.unreachable_scale())?;
+        let table: Vec<i32> = (0..=256).map(|i| scaled(power(i), shift)).collect();
+        Ok(Op::LocalResponseNorm {
+            size: norm.size,
+            float: [0.0; 3],
+            table: writer.blob(&table),
+            index_shift,
+            shift,
         })
     }
 

@@ -1,8 +1,8 @@
 //! The arena: which bytes each tensor lives in.
 //!
 //! The order of execution is given. Tensors are placed largest first, each at the lowest offset where no
-//! tensor alive at the same time lies (the greedy-by-size rule of TensorFlow Lite's planner). Additions
-//! and element-wise functions write over an input that dies there.
+//! tensor alive at the same time lies (the greedy-by-size rule of TensorFlow Lite's planner). Additions,
+//! products and element-wise functions write over an input that dies there.
 
 use super::split::Split;
 use crate::graph::{Graph, NodeId, Op};
@@ -45,7 +45,9 @@ pub fn plan(graph: &Graph, split: &Split, element_bytes: usize) -> Plan {
         let node = &graph.nodes[node_of(tensor)];
         let dying = |id: &NodeId| last_use[split.tensor_of(*id)] == tensor;
         let reused = match node.op {
-            Op::Activation(_) => node.inputs.iter().position(dying),
+            Op::Activation(_) | Op::PRelu(_) => node.inputs.iter().position(dying),
+            // Only the map, not the gate; and a square cannot be written over its root.
+            Op::Mul if node.inputs[0] != node.inputs[1] => node.inputs[..1].iter().position(dying),
             // An input that is added to itself cannot be overwritten.
             Op::Add(_) if node.inputs[0] != node.inputs[1] => node.inputs.iter().position(dying),
             _ => None,

@@ -1,6 +1,6 @@
 //! Folds batch norms and zero padding into convolutions.
 
-use super::redirect;
+use super::replace;
 use crate::graph::{BatchNorm, ChannelStatistics, ConvWeights, Graph, Op, Window};
 use edge_runtime::model::Activation;
 
@@ -19,7 +19,7 @@ pub fn batch_norms(mut graph: Graph) -> Graph {
         {
             apply(conv, &scale, &shift);
             conv.statistics = statistics.or_else(|| moved(conv.statistics.take(), &scale, &shift));
-            redirect(&mut graph, id, before);
+            replace(&mut graph, id, before);
             uses[before] = uses[id];
         } else {
             graph.nodes[id].op = Op::Conv(ConvWeights {
@@ -30,6 +30,7 @@ pub fn batch_norms(mut graph: Graph) -> Graph {
                 bias: shift,
                 activation: Activation::None,
                 statistics,
+                weight_scales: None,
             });
         }
     }
@@ -74,6 +75,10 @@ fn apply(conv: &mut ConvWeights, scale: &[f32], shift: &[f32]) {
     for (c, filter) in conv.weights.chunks_exact_mut(per_channel).enumerate() {
         filter.iter_mut().for_each(|w| *w *= scale[c]);
         conv.bias[c] = conv.bias[c] * scale[c] + shift[c];
+    }
+    // int8 weights stay what they are; what a step stands for changes.
+    for (step, by) in conv.weight_scales.iter_mut().flatten().zip(scale) {
+        *step *= by.abs();
     }
 }
 

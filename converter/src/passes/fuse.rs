@@ -1,6 +1,6 @@
 //! Fuses clamping activations into the convolutions and additions before them.
 
-use super::redirect;
+use super::replace;
 use crate::graph::{Graph, Op};
 use edge_runtime::model::Activation;
 
@@ -22,7 +22,7 @@ pub fn activations(mut graph: Graph) -> Graph {
         };
         if *fused == Activation::None {
             *fused = activation;
-            redirect(&mut graph, id, before);
+            replace(&mut graph, id, before);
             uses[before] = uses[id];
         }
     }

@@ -17,6 +17,13 @@ pub fn simplify(graph: Graph) -> Graph {
         .fold(graph, |graph, pass| prune_dead::run(pass(graph)))
 }
 
+/// Makes `to`, which now computes what `from` did, stand for it: its readers read `to`, and `to` has its
+/// quantization.
+fn replace(graph: &mut Graph, from: NodeId, to: NodeId) {
+    graph.nodes[to].quant = graph.nodes[from].quant;
+    redirect(graph, from, to);
+}
+
 /// Makes every reader of `from` (and the output) read `to`.
 fn redirect(graph: &mut Graph, from: NodeId, to: NodeId) {
     for input in graph.nodes.iter_mut().flat_map(|n| &mut n.inputs) {
@@ -48,6 +55,7 @@ mod tests {
             bias: (0..out).map(|i| i as f32 * 0.1).collect(),
             activation: Activation::None,
             statistics: None,
+            weight_scales: None,
         })
     }
 

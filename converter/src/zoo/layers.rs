@@ -188,6 +188,7 @@ impl<'a> Builder<'a> {
             bias: vec![0.0; conv.out],
             activation: Activation::None,
             statistics: None,
+            weight_scales: None,
         });
         let power = 2.0 * self.power[input];
         self.push(name, op, &[input], power)
@@ -223,6 +224,7 @@ impl<'a> Builder<'a> {
             bias,
             activation: Activation::None,
             statistics: None,
+            weight_scales: None,
         });
         let power = self.power[input];
         self.push(name, op, &[input], power)

@@ -1,4 +1,4 @@
-//! Operators that move elements: concatenation, slices, padding.
+//! Operators that move elements: concatenation, slices, padding, channel shuffles.
 
 use super::requantize::rescale;
 use crate::model::{Rescale, Shape};
@@ -43,6 +43,22 @@ pub fn slice<T: Copy>(
             let at = (row * from.w as usize + col) * from.c as usize + start[2] as usize;
             let Some(pixel) = out.next() else { return };
             pixel.copy_from_slice(&input[at..][..c]);
+        }
+    }
+}
+
+/// Channel `j` of each pixel of `output` is channel `j % groups * (channels / groups) + j / groups` of
+/// the same pixel of `input`.
+pub fn shuffle<T: Copy>(groups: usize, channels: usize, input: &[T], output: &mut [T]) {
+    let per_group = channels / groups;
+    let pixels = output
+        .chunks_exact_mut(channels)
+        .zip(input.chunks_exact(channels));
+    for (out, pixel) in pixels {
+        for (k, row) in out.chunks_exact_mut(groups).enumerate() {
+            for (g, value) in row.iter_mut().enumerate() {
+                *value = pixel[g * per_group + k];
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ mod conv;
 mod depthwise;
 mod elementwise;
 mod layout;
+mod norm;
 mod pool;
 mod requantize;
 #[cfg(test)]
@@ -16,8 +17,12 @@ mod tests;
 
 pub use conv::conv;
 pub use depthwise::depthwise;
-pub use elementwise::{AddParams, add, add_in_place, map, map_in_place};
-pub use layout::{concat_part, pad, slice};
+pub use elementwise::{
+    AddParams, MulParams, PReluParams, add, add_in_place, map, map_in_place, mul, mul_in_place,
+    prelu, prelu_in_place,
+};
+pub use layout::{concat_part, pad, shuffle, slice};
+pub use norm::{NormParams, local_response_norm};
 pub use pool::{AvgPoolParams, avg_pool, max_pool};
 pub use requantize::{RequantizeFn, requantize, rescale};
 

@@ -204,6 +204,88 @@ proptest! {
     }
 
     #[test]
+    fn products_follow_their_definition(
+        (h, w, c) in (1u32..5, 1u32..5, 1u32..9), per_channel: bool, zero_points: [i8; 2],
+        multiplier in 1i32 << 30..=i32::MAX, shift in 30u8..=62, zp: i8, seed: u64,
+    ) {
+        let shape = Shape::new(h, w, c);
+        let p = MulParams { zero_points, multiplier, shift, output_zero_point: zp };
+        let mut a = values(shape.len(), seed);
+        let b = values(if per_channel { c as usize } else { shape.len() }, seed ^ 9);
+        let mut out = vec![0; a.len()];
+        mul(&p, &a, &b, &mut out);
+        for (i, q) in out.iter().enumerate() {
+            let [a, b] = [a[i] as i128 - zero_points[0] as i128, b[i % b.len()] as i128 - zero_points[1] as i128];
+            let exact = (a * b * multiplier as i128 + (1 << (shift - 1))).div_euclid(1 << shift) + zp as i128;
+            prop_assert_eq!(*q as i128, exact.clamp(-128, 127));
+        }
+        mul_in_place(&p, &mut a, &b);
+        prop_assert_eq!(a, out);
+    }
+
+    #[test]
+    fn prelu_follows_its_definition(
+        slopes in proptest::collection::vec(-1i32 << 22..=1 << 22, 1..9), n in 1usize..9,
+        positive in 0i32..=1 << 22, shift in 1u8..=30, zps: [i8; 2], seed: u64,
+    ) {
+        let p = PReluParams {
+            slopes: &slopes, positive, shift, input_zero_point: zps[0], output_zero_point: zps[1],
+        };
+        let mut x = values(n * slopes.len(), seed);
+        let mut out = vec![0; x.len()];
+        prelu(&p, &x, &mut out);
+        for (i, q) in out.iter().enumerate() {
+            let v = x[i] as i64 - zps[0] as i64;
+            let m = if v > 0 { positive } else { slopes[i % slopes.len()] } as i64;
+            let exact = (v * m + (1 << (shift - 1))).div_euclid(1 << shift) + zps[1] as i64;
+            prop_assert_eq!(*q as i64, exact.clamp(-128, 127));
+        }
+        prelu_in_place(&p, &mut x);
+        prop_assert_eq!(x, out);
+    }
+
+    #[test]
+    fn local_response_norm_follows_its_definition(
+        (pixels, c, size) in (1usize..4, 1usize..20, 1usize..8), more in 0u8..3,
+        mut table in proptest::collection::vec(0i32..=1 << 22, 257), shift in 1u8..=30, zps: [i8; 2], seed: u64,
+    ) {
+        table.sort();
+        table.reverse();
+        let index_shift = 8 + size.next_power_of_two().ilog2() as u8 + more;
+        let p = NormParams {
+            size, table: &table, index_shift, shift, input_zero_point: zps[0], output_zero_point: zps[1],
+        };
+        let x = values(pixels * c, seed);
+        let mut out = vec![0; x.len()];
+        local_response_norm(&p, c, &x, &mut out);
+        for (i, q) in out.iter().enumerate() {
+            let centred = |j: usize| x[i / c * c + j] as i64 - zps[0] as i64;
+            let near = |j: &usize| *j + (size - 1) / 2 >= i % c && *j <= i % c + size / 2;
+            let sum: i64 = (0..c).filter(near).map(|j| centred(j) * centred(j)).sum();
+            let entry = (sum >> index_shift) as usize;
+            let [low, high] = [table[entry] as i64, table[entry + 1] as i64];
+            let part = (sum >> (index_shift - 8)) % 256;
+            let factor = low + ((high - low) * part).div_euclid(256);
+            let exact = (centred(i % c) * factor + (1 << (shift - 1))).div_euclid(1 << shift) + zps[1] as i64;
+            prop_assert_eq!(*q as i64, exact.clamp(-128, 127));
+        }
+    }
+
+    #[test]
+    fn shuffling_back_undoes_a_shuffle((n, groups, per_group) in (1usize..5, 1usize..5, 1usize..5), seed: u64) {
+        let x = values(n * groups * per_group, seed);
+        let (mut there, mut back) = (vec![0; x.len()], vec![0; x.len()]);
+        shuffle(groups, groups * per_group, &x, &mut there);
+        for (i, q) in there.iter().enumerate() {
+            let (pixel, j) = (i / (groups * per_group), i % (groups * per_group));
+            let from = j % groups * per_group + j / groups;
+            prop_assert_eq!(*q, x[pixel * groups * per_group + from]);
+        }
+        shuffle(per_group, groups * per_group, &there, &mut back);
+        prop_assert_eq!(back, x);
+    }
+
+    #[test]
     fn maps_look_up(seed: u64, x in proptest::collection::vec(any::<i8>(), 0..50)) {
         let table = values(256, seed);
         let mut out = vec![0; x.len()];

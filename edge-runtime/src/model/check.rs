@@ -133,7 +133,7 @@ fn operand(trunk: &Trunk, o: &Operand) -> Result<(), LayerProblem> {
 
 fn one(trunk: &Trunk, index: u32, layer: &Layer<'_>, weights: &[u8]) -> Result<(), LayerProblem> {
     let arity = match layer.op {
-        Op::Add { .. } => 2..=2,
+        Op::Add { .. } | Op::Mul { .. } => 2..=2,
         Op::Concat { .. } => 1..=MAX_INPUTS,
         _ => 1..=1,
     };
@@ -284,6 +284,58 @@ impl<'c> Checker<'c> {
                     if before[a] as u64 + i as u64 + after[a] as u64 != o as u64 {
                         return Err(LayerProblem::OutputShape);
                     }
+                }
+                self.same_quant()
+            }
+            Op::Mul { multiplier, shift } => {
+                self.shape(input.shape)?;
+                let other = self.layer.inputs[1].shape;
+                if other != output.shape && other != Shape::new(1, 1, output.shape.c) {
+                    return Err(LayerProblem::OutputShape);
+                }
+                self.quantized(!int8 || *multiplier >= 1 << 30 && (1..=62).contains(shift))
+            }
+            Op::PRelu {
+                slopes,
+                positive,
+                shift,
+            } => {
+                self.shape(input.shape)?;
+                let channels = output.shape.c as u64;
+                if !int8 {
+                    return self.blob(*slopes, channels, 4).map(|_| ());
+                }
+                let small = |m: &i32| m.unsigned_abs() <= 1 << 22;
+                let slopes = self.i32s(*slopes, channels)?;
+                self.quantized(
+                    slopes.iter().all(small) && small(positive) && (1..=30).contains(shift),
+                )
+            }
+            Op::LocalResponseNorm {
+                size,
+                table,
+                index_shift,
+                shift,
+                ..
+            } => {
+                self.shape(input.shape)?;
+                if !(1..=MAX_NORM_SIZE).contains(size) {
+                    return Err(LayerProblem::Geometry);
+                }
+                if !int8 {
+                    return Ok(());
+                }
+                let shifts = (8..=30).contains(index_shift) && (1..=30).contains(shift);
+                if !shifts || (size * 255 * 255) >> index_shift > 255 {
+                    return Err(LayerProblem::Quantization);
+                }
+                let table = self.i32s(*table, 257)?;
+                self.quantized(table.iter().all(|t| (0..=1 << 22).contains(t)))
+            }
+            Op::Shuffle { groups } => {
+                self.shape(input.shape)?;
+                if *groups == 0 || !input.shape.c.is_multiple_of(*groups) {
+                    return Err(LayerProblem::Geometry);
                 }
                 self.same_quant()
             }

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// Most inputs a layer can have (concatenations; importers split wider ones).
 pub const MAX_INPUTS: usize = 8;
 
+/// Most channels in the sum of a local response normalization.
+pub const MAX_NORM_SIZE: u32 = 1 << 10;
+
 /// Height, width and channels of an NHWC tensor with batch 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Shape {
@@ -167,6 +170,8 @@ pub enum Activation {
     HardSwish,
     /// Hyperbolic tangent
     Tanh,
+    /// `min(max(x, low), high)`; the bounds are finite and ordered, or infinite where there is none
+    Clip(f32, f32),
 }
 
 impl Activation {
@@ -190,6 +195,7 @@ impl Activation {
             Activation::Silu => x * sigmoid(x),
             Activation::HardSwish => x * hard(x),
             Activation::Tanh => libm::tanhf(x),
+            Activation::Clip(low, high) => x.max(low).min(high),
         }
     }
 
@@ -199,6 +205,7 @@ impl Activation {
             Activation::None => Some((f32::NEG_INFINITY, f32::INFINITY)),
             Activation::Relu => Some((0.0, f32::INFINITY)),
             Activation::Relu6 => Some((0.0, 6.0)),
+            Activation::Clip(low, high) => Some((low, high)),
             _ => None,
         }
     }
@@ -322,6 +329,46 @@ pub enum Op {
         /// Rows, columns, channels after.
         after: [u32; 3],
     },
+    /// Product of two tensors of one shape, or of a map and one number per channel (the second input,
+    /// 1x1xC). int8: `acc = (a - za) * (b - zb)`, requantized as a convolution's accumulator.
+    Mul {
+        /// int8 only: in [2^30, 2^31).
+        multiplier: i32,
+        /// int8 only: in [1, 62].
+        shift: u8,
+    },
+    /// `x` if positive, else the channel's slope times `x`. int8:
+    /// `out = zero_point + (((q - zp) * m + 2^(shift-1)) >> shift)`, m being `positive` where `q > zp`.
+    PRelu {
+        /// One per channel: f32 slopes; int8: i32 multipliers, each at most 2^22 in magnitude.
+        slopes: Blob,
+        /// int8 only: the multiplier of positive values, at most 2^22.
+        positive: i32,
+        /// int8 only: the common shift, 1 to 30.
+        shift: u8,
+    },
+    /// Local response normalization across channels: `x * (bias + alpha / size * sum(x^2))^-beta`, the
+    /// sum over the channels from `c - (size - 1) / 2` to `c + size / 2` that exist. int8:
+    /// `S = sum((q - zp)^2)`, `i = S >> index_shift`, `f = (S >> (index_shift - 8)) & 255`,
+    /// `t = table[i] + (((table[i + 1] - table[i]) * f) >> 8)`,
+    /// `out = zero_point + (((q - zp) * t + 2^(shift-1)) >> shift)`.
+    LocalResponseNorm {
+        /// Channels in the sum, 1 to [`MAX_NORM_SIZE`].
+        size: u32,
+        /// alpha, beta, bias; float only.
+        float: [f32; 3],
+        /// int8 only: 257 i32, each from 0 to 2^22.
+        table: Blob,
+        /// int8 only: 8 and more, so that `size * 255^2 >> index_shift` is at most 255.
+        index_shift: u8,
+        /// int8 only: 1 to 30.
+        shift: u8,
+    },
+    /// Channel `j` of the output is channel `j % groups * (c / groups) + j / groups` of the input.
+    Shuffle {
+        /// Divides the channels.
+        groups: u32,
+    },
 }
 
 /// Function of a [`Op::Map`] layer.
@@ -346,6 +393,10 @@ impl Op {
             Op::Map { .. } => "map",
             Op::Slice { .. } => "slice",
             Op::Pad { .. } => "pad",
+            Op::Mul { .. } => "mul",
+            Op::PRelu { .. } => "prelu",
+            Op::LocalResponseNorm { .. } => "local-response-norm",
+            Op::Shuffle { .. } => "shuffle",
         }
     }
 }
@@ -368,7 +419,10 @@ impl Op {
     /// True if the output may lie exactly on the first input (element `i` is written after the last
     /// read of it).
     pub fn in_place(&self) -> bool {
-        matches!(self, Op::Add { .. } | Op::Map { .. })
+        matches!(
+            self,
+            Op::Add { .. } | Op::Map { .. } | Op::Mul { .. } | Op::PRelu { .. }
+        )
     }
 }
 

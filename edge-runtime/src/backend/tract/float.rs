@@ -6,7 +6,8 @@
 
 use super::custom::Custom;
 use super::network::{Network, check_size, dims};
-use super::part::Part;
+use super::norm::LocalResponseNorm;
+use super::part::{Part, Shuffle};
 use crate::model::{Activation, ConvData, Layer, MapFunction, Model, Op, Shape, Window};
 use tract_core::internal::*;
 use tract_core::ops::array::{Pad, PadMode, TypedConcat};
@@ -95,6 +96,28 @@ pub fn wire(net: &mut Network, model: &Model<'_>, layer: &Layer<'_>) -> TractRes
                     .map(|(b, a)| (*b as usize, *a as usize)),
             );
             net.node("", Pad::new(pads, PadMode::Constant(rctensor0(0f32))), &[x])
+        }
+        Op::Mul { .. } => net.node("", math::mul(), &inputs),
+        Op::PRelu { slopes, .. } => {
+            let slopes = model.f32s(*slopes);
+            let slopes = net.constant("slopes", &[1, 1, 1, slopes.len()], slopes)?;
+            let zero = net.constant("zero", &[1, 1, 1, 1], &[0f32])?;
+            let positive = net.node("positive", math::max(), &[x, zero])?;
+            let negative = net.node("negative", math::min(), &[x, zero])?;
+            let negative = net.node("scaled", math::mul(), &[negative, slopes])?;
+            net.node("", math::add(), &[positive, negative])
+        }
+        Op::LocalResponseNorm { size, float, .. } => {
+            let norm = LocalResponseNorm {
+                shape: to,
+                size: *size as usize,
+                numbers: *float,
+            };
+            net.node("", Custom::new(norm), &[x])
+        }
+        Op::Shuffle { groups } => {
+            let shuffle = Shuffle::<f32>::new(from.shape, *groups);
+            net.node("", Custom::new(shuffle), &[x])
         }
     }
 }
@@ -206,5 +229,10 @@ fn activate(net: &mut Network, x: OutletId, f: Activation) -> TractResult<Outlet
         Activation::Silu => net.node("", silu::silu(), &[x]),
         Activation::HardSwish => net.node("", hard_swish(), &[x]),
         Activation::Tanh => net.node("", math::tanh(), &[x]),
+        Activation::Clip(low, high) => {
+            let (low, high) = (scalar("low", low)?, scalar("high", high)?);
+            let y = net.node("clipped", math::max(), &[x, low])?;
+            net.node("", math::min(), &[y, high])
+        }
     }
 }

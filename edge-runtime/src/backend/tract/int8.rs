@@ -16,10 +16,10 @@ use super::custom::Custom;
 use super::float;
 use super::kernel::{Center, Kernel, KernelLayer};
 use super::network::{Network, check_size};
-use super::part::Part;
+use super::part::{Part, Shuffle};
 use super::requantize::Requantize;
 use super::unfold::Unfold;
-use crate::kernels::{AddParams, Geometry, RequantizeFn};
+use crate::kernels::{AddParams, Geometry, MulParams, RequantizeFn};
 use crate::model::{ConvData, Layer, MapFunction, Model, Op, Operand, Window};
 use tract_core::internal::*;
 use tract_core::ops::einsum::EinSum;
@@ -120,6 +120,43 @@ pub fn wire(
             before: *before,
             zero: from.quant.zero_point,
         },
+        Op::Mul { multiplier, shift } => {
+            let [a, b] = layer.inputs.as_slice() else {
+                bail!("a product has two inputs")
+            };
+            Kernel::Mul(MulParams {
+                zero_points: [a.quant.zero_point, b.quant.zero_point],
+                multiplier: *multiplier,
+                shift: *shift,
+                output_zero_point: to.quant.zero_point,
+            })
+        }
+        Op::PRelu {
+            slopes,
+            positive,
+            shift,
+        } => Kernel::PRelu {
+            slopes: model.i32s(*slopes).to_vec(),
+            positive: *positive,
+            shift: *shift,
+            zero_points: [from.quant.zero_point, to.quant.zero_point],
+        },
+        Op::LocalResponseNorm {
+            size,
+            table,
+            index_shift,
+            shift,
+            ..
+        } => Kernel::Norm {
+            table: model.i32s(*table).to_vec(),
+            size: *size as usize,
+            shifts: [*index_shift, *shift],
+            zero_points: [from.quant.zero_point, to.quant.zero_point],
+        },
+        Op::Shuffle { groups } => {
+            let shuffle = Shuffle::<i8>::new(from.shape, *groups);
+            return net.node("", Custom::new(shuffle), &[x]);
+        }
     };
     net.node(
         "",

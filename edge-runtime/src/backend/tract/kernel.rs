@@ -2,7 +2,9 @@
 
 use super::custom::{Compute, filled, values};
 use super::network::dims;
-use crate::kernels::{self, AddParams, AvgPoolParams, Geometry};
+use crate::kernels::{
+    self, AddParams, AvgPoolParams, Geometry, MulParams, NormParams, PReluParams,
+};
 use crate::model::{Rescale, Shape};
 use tract_core::internal::*;
 
@@ -33,6 +35,20 @@ pub enum Kernel {
     /// A table of 256 entries.
     Map(Vec<i8>),
     MaxPool(Geometry),
+    Mul(MulParams),
+    /// `shifts` are those of the index and of the product.
+    Norm {
+        table: Vec<i32>,
+        size: usize,
+        shifts: [u8; 2],
+        zero_points: [i8; 2],
+    },
+    PRelu {
+        slopes: Vec<i32>,
+        positive: i32,
+        shift: u8,
+        zero_points: [i8; 2],
+    },
     Pad {
         from: Shape,
         before: [u32; 3],
@@ -48,6 +64,9 @@ impl Compute for KernelLayer {
             Kernel::Concat { .. } => "Int8Concat",
             Kernel::Map(_) => "Int8Map",
             Kernel::MaxPool(_) => "Int8MaxPool",
+            Kernel::Mul(_) => "Int8Mul",
+            Kernel::Norm { .. } => "Int8LocalResponseNorm",
+            Kernel::PRelu { .. } => "Int8PRelu",
             Kernel::Pad { .. } => "Int8Pad",
         }
     }
@@ -99,6 +118,42 @@ impl Compute for KernelLayer {
             }
             Kernel::Map(table) => kernels::map(table, a, out),
             Kernel::MaxPool(geometry) => kernels::max_pool(geometry, a, out),
+            Kernel::Mul(params) => {
+                if let [b] = others.as_slice() {
+                    kernels::mul(params, a, b, out);
+                }
+            }
+            Kernel::Norm {
+                table,
+                size,
+                shifts,
+                zero_points,
+            } => {
+                let params = NormParams {
+                    size: *size,
+                    table,
+                    index_shift: shifts[0],
+                    shift: shifts[1],
+                    input_zero_point: zero_points[0],
+                    output_zero_point: zero_points[1],
+                };
+                kernels::local_response_norm(&params, to.c as usize, a, out);
+            }
+            Kernel::PRelu {
+                slopes,
+                positive,
+                shift,
+                zero_points,
+            } => {
+                let params = PReluParams {
+                    slopes,
+                    positive: *positive,
+                    shift: *shift,
+                    input_zero_point: zero_points[0],
+                    output_zero_point: zero_points[1],
+                };
+                kernels::prelu(&params, a, out);
+            }
             Kernel::Pad { from, before, zero } => kernels::pad([*from, to], *before, *zero, a, out),
         })
     }

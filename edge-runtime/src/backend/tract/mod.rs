@@ -9,6 +9,7 @@ mod float;
 mod int8;
 mod kernel;
 mod network;
+mod norm;
 mod part;
 mod requantize;
 #[cfg(test)]

@@ -53,6 +53,7 @@ pub fn conv(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
         bias,
         activation: Activation::None,
         statistics: None,
+        weight_scales: None,
     };
     context.push_image(node, Op::Conv(weights), x)
 }

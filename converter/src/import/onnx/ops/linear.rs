@@ -140,6 +140,7 @@ fn dense(
         bias,
         activation: Activation::None,
         statistics: None,
+        weight_scales: None,
     };
     let id = context.push(&node.name, Op::Conv(conv), &[x.node])?;
     Ok(Value::Act(Act {

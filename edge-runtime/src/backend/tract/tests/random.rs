@@ -101,7 +101,10 @@ impl Builder {
 
     /// Adds a layer whose output has `shape`; its quantization is the input's if `op` must keep it.
     pub fn layer(&mut self, name: &str, op: Op, inputs: &[Operand], shape: Shape) -> Operand {
-        let keeps = matches!(op, Op::MaxPool { .. } | Op::Slice { .. } | Op::Pad { .. });
+        let keeps = matches!(
+            op,
+            Op::MaxPool { .. } | Op::Slice { .. } | Op::Pad { .. } | Op::Shuffle { .. }
+        );
         let quant = if keeps { inputs[0].quant } else { self.quant() };
         let output = self.tensor(shape, quant);
         let inputs = heapless::Vec::from_slice(inputs).expect("few inputs");
@@ -161,6 +164,7 @@ impl Builder {
             Silu,
             HardSwish,
             Tanh,
+            Clip(-0.5, 1.5),
         ])
     }
 
@@ -200,7 +204,7 @@ impl Builder {
     pub fn random_layer(&mut self) {
         let x = self.tensors[self.tensors.len() - 1];
         let name = format!("layer {}", self.tensors.len() / 2); // some names twice
-        match self.rng.range(0, 8) {
+        match self.rng.range(0, 12) {
             0 => {
                 let (window, s) = self.window(x.shape, false);
                 let groups = self.rng.pick(&[1, 1, x.shape.c]);
@@ -310,6 +314,64 @@ impl Builder {
                     self.rng.count(1, s.c - start[2]),
                 );
                 self.layer(&name, Op::Slice { start, step }, &[x], out);
+            }
+            8 => {
+                let gate = Shape::new(1, 1, x.shape.c);
+                let fits = |t: &&Operand| t.shape == x.shape || t.shape == gate;
+                let others: Vec<Operand> = self.tensors.iter().filter(fits).copied().collect();
+                let other = self.rng.pick(&others);
+                let op = Op::Mul {
+                    multiplier: self.rng.range(1 << 30, i32::MAX as i64) as i32,
+                    shift: self.rng.range(30, 46) as u8,
+                };
+                self.layer(&name, op, &[x, other], x.shape);
+            }
+            9 => {
+                let channels = x.shape.c as usize;
+                let limit = 1 << 22;
+                let slopes = match self.dtype {
+                    DType::F32 => {
+                        let slopes: Vec<f32> = (0..channels).map(|_| self.rng.real()).collect();
+                        self.writer.blob(&slopes)
+                    }
+                    DType::I8 => {
+                        let slopes: Vec<i32> = (0..channels)
+                            .map(|_| self.rng.range(-limit, limit) as i32)
+                            .collect();
+                        self.writer.blob(&slopes)
+                    }
+                };
+                let op = Op::PRelu {
+                    slopes,
+                    positive: self.rng.range(0, limit) as i32,
+                    shift: self.rng.range(1, 30) as u8,
+                };
+                self.layer(&name, op, &[x], x.shape);
+            }
+            10 => {
+                let size = self.rng.count(1, 7);
+                let mut table: Vec<i32> = (0..257)
+                    .map(|_| self.rng.range(0, 1 << 22) as i32)
+                    .collect();
+                table.sort_by_key(|t| core::cmp::Reverse(*t));
+                let op = Op::LocalResponseNorm {
+                    size,
+                    float: [0.5, 0.75, 1.0],
+                    table: match self.dtype {
+                        DType::F32 => Blob { offset: 0, len: 0 },
+                        DType::I8 => self.writer.blob(&table),
+                    },
+                    index_shift: 8 + size.next_power_of_two().ilog2() as u8,
+                    shift: self.rng.range(15, 30) as u8,
+                };
+                self.layer(&name, op, &[x], x.shape);
+            }
+            11 => {
+                let divisors: Vec<u32> = (1..=x.shape.c)
+                    .filter(|g| x.shape.c.is_multiple_of(*g))
+                    .collect();
+                let groups = self.rng.pick(&divisors);
+                self.layer(&name, Op::Shuffle { groups }, &[x], x.shape);
             }
             _ => {
                 let mut three = || [0; 3].map(|_| self.rng.count(0, 2));

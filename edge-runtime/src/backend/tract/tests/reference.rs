@@ -79,6 +79,46 @@ fn one(model: &Model<'_>, op: &Op, inputs: &[(&[f32], Shape)], to: Shape) -> Vec
                 _ => 0.0,
             }
         }),
+        Op::Mul { .. } => {
+            let by = inputs[1].0;
+            x.iter()
+                .enumerate()
+                .map(|(i, v)| v * by[i % by.len()])
+                .collect()
+        }
+        Op::PRelu { slopes, .. } => {
+            let slopes = model.f32s(*slopes);
+            let slope = |i: usize, v: f32| {
+                if v > 0.0 {
+                    1.0
+                } else {
+                    slopes[i % slopes.len()]
+                }
+            };
+            x.iter()
+                .enumerate()
+                .map(|(i, v)| v * slope(i, *v))
+                .collect()
+        }
+        Op::LocalResponseNorm {
+            size,
+            float: [alpha, beta, bias],
+            ..
+        } => each(to, |y, xx, c| {
+            let pixel = &x[(y * from.w as usize + xx) * from.c as usize..][..from.c as usize];
+            let size = *size as usize;
+            let (first, last) = (c as isize - (size as isize - 1) / 2, c + size / 2);
+            let near = |i: &usize| *i as isize >= first && *i <= last;
+            let sum: f32 = (0..pixel.len())
+                .filter(near)
+                .map(|i| pixel[i] * pixel[i])
+                .sum();
+            pixel[c] / (bias + alpha * sum / size as f32).powf(*beta)
+        }),
+        Op::Shuffle { groups } => each(to, |y, xx, c| {
+            let (groups, n) = (*groups as usize, from.c as usize);
+            x[(y * from.w as usize + xx) * n + c % groups * (n / groups) + c / groups]
+        }),
     }
 }
 

@@ -1,0 +1,55 @@
+//! Local response normalization across channels.
+
+use super::requantize::saturate;
+
+/// The numbers of an int8 local response normalization; see [`crate::model::Op::LocalResponseNorm`].
+#[derive(Clone, Copy, Debug)]
+pub struct NormParams<'p> {
+    /// Channels in the sum.
+    pub size: usize,
+    /// 257 factors by sum of squares, each from 0 to 2^22.
+    pub table: &'p [i32],
+    /// From a sum of squares to the entry, 8 or more.
+    pub index_shift: u8,
+    /// Of the product, 1 to 30.
+    pub shift: u8,
+    /// Of the input.
+    pub input_zero_point: i8,
+    /// Added after scaling.
+    pub output_zero_point: i8,
+}
+
+impl NormParams<'_> {
+    /// The factor for a sum of squares: between two entries of the table, linearly.
+    #[inline(always)]
+    fn factor(&self, sum: u32) -> i32 {
+        let (i, f) = (
+            (sum >> self.index_shift) as usize,
+            (sum >> (self.index_shift - 8) & 255) as i32,
+        );
+        let (low, high) = (self.table[i], self.table[i + 1]);
+        low + (((high - low) * f) >> 8)
+    }
+}
+
+/// Divides each value by a power of the mean square of the channels around it.
+pub fn local_response_norm(p: &NormParams<'_>, channels: usize, input: &[i8], output: &mut [i8]) {
+    let (before, after) = ((p.size - 1) / 2, p.size / 2);
+    let centred = |q: i8| q as i32 - p.input_zero_point as i32;
+    let square = |q: i8| (centred(q) * centred(q)) as u32;
+    let pixels = output
+        .chunks_exact_mut(channels)
+        .zip(input.chunks_exact(channels));
+    for (out, pixel) in pixels {
+        // The sum slides along the channels: what enters is added, what leaves is taken off.
+        let mut sum: u32 = pixel.iter().take(after).map(|q| square(*q)).sum();
+        for (c, q) in out.iter_mut().enumerate() {
+            sum += pixel.get(c + after).map_or(0, |q| square(*q));
+            let scaled = (centred(pixel[c]) * p.factor(sum) + (1 << (p.shift - 1))) >> p.shift;
+            *q = saturate(scaled + p.output_zero_point as i32, [i8::MIN, i8::MAX]);
+            sum -= c
+                .checked_sub(before)
+                .map_or(0, |first| square(pixel[first]));
+        }
+    }
+}
