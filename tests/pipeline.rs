@@ -12,7 +12,9 @@ use edge_runtime::backend::{Backend, EngineBackend, TractBackend};
 use edge_runtime::engine::Engine;
 use edge_runtime::head::train::TrainOptions;
 use edge_runtime::kernels;
-use edge_runtime::model::{AlignedBytes, DType, Model, Op, WeightsOrigin};
+use edge_runtime::model::{
+    AlignedBytes, Calibration, ConvData, DType, Model, Op, Quant, WeightsOrigin,
+};
 use graft_tests::{INPUT, class_folders, int8, picture, source};
 
 const CLASSES: [&str; 4] = ["east", "north", "south", "west"];
@@ -40,9 +42,13 @@ fn the_small_net_has_every_operator() {
         "concat",
         "conv",
         "depthwise-conv",
+        "local-response-norm",
         "map",
         "max-pool",
+        "mul",
         "pad",
+        "prelu",
+        "shuffle",
         "slice",
     ];
     assert_eq!(names, all);
@@ -73,6 +79,87 @@ fn int8_follows_float() {
         .unwrap()
         .agreement;
     assert_eq!(stated, Some(agreement));
+}
+
+/// A source that is int8 already keeps its scales, zero points, weights and biases, and needs no
+/// calibration; one number that it does not give is measured.
+#[test]
+fn a_quantized_source_is_kept() {
+    let mut source = source(4);
+    let steps = |c: usize| 0.001 * (c + 1) as f32;
+    for (id, node) in source.graph.nodes.iter_mut().enumerate() {
+        node.quant = Some(Quant {
+            scale: 0.02 + 0.001 * id as f32,
+            zero_point: id as i8 - 20,
+        });
+        // Whole multiples of a step, as an importer makes them.
+        if let converter::graph::Op::Conv(conv) = &mut node.op {
+            let per = conv.weights.len() / conv.out_channels;
+            for (i, w) in conv.weights.iter_mut().enumerate() {
+                *w = (i as i64 * 37 % 255 - 127) as f32 * steps(i / per);
+            }
+            conv.weight_scales = Some((0..conv.out_channels).map(steps).collect());
+        }
+    }
+    let converted = convert(&source, Some(&int8()), &Silent).unwrap();
+    let model = Model::parse(&converted.bytes).unwrap();
+    let quantization = model.manifest().quantization.unwrap();
+    assert_eq!(quantization.calibration, Calibration::Source);
+    assert_eq!(model.input().quant, source.graph.nodes[0].quant.unwrap());
+    let of = |name: &str| {
+        let node = source.graph.nodes.iter().find(|n| n.name == name).unwrap();
+        node.quant.unwrap()
+    };
+    let layer = |name: &str| model.layers().find(|l| l.name == name).unwrap();
+    // The activation that was fused into the layer is what the layer's output is after.
+    for (name, last) in [
+        ("stem", "stem.relu6"),
+        ("expand", "expand"),
+        ("residual", "residual"),
+        ("gate", "gate"),
+        ("maxpool", "residual"), // picks, so it keeps its input's
+        ("concat", "concat"),
+        ("norm", "norm"),
+    ] {
+        assert_eq!(layer(name).output.quant, of(last), "{name}");
+    }
+    let Op::Conv {
+        data: ConvData::I8 { weights, bias, .. },
+        ..
+    } = layer("expand").op
+    else {
+        panic!()
+    };
+    let (weights, bias) = (model.i8s(weights), model.i32s(bias));
+    let per = weights.len() / bias.len();
+    for (i, w) in weights.iter().enumerate() {
+        assert_eq!(*w as i64, i as i64 * 37 % 255 - 127, "weight {i}");
+    }
+    let converter::graph::Op::Conv(conv) = &source.graph.nodes[4].op else {
+        panic!()
+    };
+    let input = of("stem.relu6");
+    for (c, b) in bias.iter().enumerate() {
+        let sum: i32 = weights[c * per..][..per].iter().map(|w| *w as i32).sum();
+        let own = (conv.bias[c] as f64 / (input.scale as f64 * steps(c) as f64)).round() as i32;
+        assert_eq!(*b, own - input.zero_point as i32 * sum, "bias {c}");
+    }
+
+    let hole = source
+        .graph
+        .nodes
+        .iter()
+        .position(|n| n.name == "expand.hswish")
+        .unwrap();
+    let (concat, swish) = (of("concat"), of("expand.hswish"));
+    source.graph.nodes[hole].quant = None;
+    let converted = convert(&source, Some(&int8()), &Silent).unwrap();
+    let model = Model::parse(&converted.bytes).unwrap();
+    let calibration = model.manifest().quantization.unwrap().calibration;
+    assert_eq!(calibration, Calibration::DataFree { images: 8 });
+    let layer = |name: &str| model.layers().find(|l| l.name == name).unwrap();
+    assert_eq!(layer("concat").output.quant, concat);
+    assert_ne!(layer("expand.hswish").output.quant, swish);
 }
 
 #[test]

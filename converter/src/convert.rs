@@ -6,15 +6,15 @@ use crate::lower::split::{self, Split};
 use crate::lower::{self, LowerError};
 use crate::passes;
 use crate::progress::Progress;
-use crate::quantize::assign::assign;
+use crate::quantize::assign::{assign, given};
 use crate::quantize::calibrate::{Observed, observe};
 use crate::quantize::range::{Range, RangeRule, predicted};
 use crate::runner::{BackendKind, RunError, RunnerPool};
 use edge_runtime::backend::BackendError;
 use edge_runtime::head::math::argmax;
 use edge_runtime::model::{
-    Agreement, AlignedBytes, Calibration, InputSpec, Manifest, Model, ModelError, Quantization,
-    WeightsOrigin,
+    Agreement, AlignedBytes, Calibration, InputSpec, Manifest, Model, ModelError, Quant,
+    Quantization, WeightsOrigin,
 };
 use rayon::prelude::*;
 use std::collections::HashSet;
@@ -163,15 +163,16 @@ pub fn convert(
     let pictures = Pictures::load(options, &source.input, progress)?;
     let float_model = Model::parse(&float)?;
     let split = split::split(&graph);
-    progress.stage("calibrating", pictures.calibration.len());
+    // A network that was quantized already keeps its ranges; what it does not say is measured.
+    let complete = is_complete(&split, &given(&graph));
+    let count = if complete {
+        0
+    } else {
+        pictures.calibration.len()
+    };
+    progress.stage("calibrating", count);
     let input = |i: usize| preprocess::to_f32(&pictures.calibration[i], &source.input);
-    let observed = observe(
-        &float_model,
-        &split,
-        pictures.calibration.len(),
-        &input,
-        &|| progress.step(),
-    )?;
+    let observed = observe(&float_model, &split, count, &input, &|| progress.step())?;
     let data_free = matches!(options.calibration, CalibrationSource::DataFree { .. });
     let ranges = ranges(&graph, &split, &observed, options.rule, data_free);
     let quants = assign(
@@ -181,10 +182,14 @@ pub fn convert(
         means(&graph, &split, &observed),
     );
 
-    let method = options.rule.to_string();
+    let (method, calibration) = if complete {
+        ("of the source".into(), Calibration::Source)
+    } else {
+        (options.rule.to_string(), options.calibration.record())
+    };
     let mut quantization = Quantization {
         method: &method,
-        calibration: options.calibration.record(),
+        calibration,
         agreement: None,
     };
     let with = |quantization| {
@@ -211,6 +216,13 @@ pub fn convert(
         agreement: Some(agreement),
         agreement_on_unseen: !pictures.unseen.is_empty(),
     })
+}
+
+/// True if the quantization of all that the file holds is known without calibration.
+fn is_complete(split: &Split, given: &[Option<Quant>]) -> bool {
+    let pool = split.head.and_then(|h| h.pool);
+    let needed = split.layers.iter().copied().chain(pool).chain([0]);
+    needed.into_iter().all(|id| given[id].is_some())
 }
 
 /// The range of every node's result.
@@ -248,7 +260,8 @@ fn means(graph: &Graph, split: &Split, observed: &Observed) -> Vec<Vec<f32>> {
     let mean = |id: NodeId| match id {
         _ if Some(id) == pool => observed.feature_means.clone(),
         _ if id == 0 || split.layers.binary_search(&id).is_ok() => {
-            observed.means[split.tensor_of(id)].clone()
+            let of = observed.means.get(split.tensor_of(id));
+            of.cloned().unwrap_or_default()
         }
         _ => vec![],
     };
@@ -349,7 +362,7 @@ fn agreement(
 ) -> Result<Agreement, ConvertError> {
     let (f, q) = (
         RunnerPool::new(float, BackendKind::Tract)?,
-        RunnerPool::new(int8, BackendKind::Engine)?,
+        RunnerPool::new(int8, BackendKind::DEFAULT)?,
     );
     progress.stage("comparing with float", crops.len());
     let compare = |crop: &Vec<u8>| {

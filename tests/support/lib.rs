@@ -2,7 +2,9 @@
 
 use converter::convert::{CalibrationSource, Int8Options, Source};
 use converter::dataset::{Picture, dead_leaves, image_file};
-use converter::graph::{BatchNorm, ConvWeights, Graph, NodeId, Op, Shape, Window};
+use converter::graph::{
+    BatchNorm, ConvWeights, Graph, LocalResponseNorm, NodeId, Op, Shape, Window,
+};
 use converter::quantize::range::RangeRule;
 use edge_runtime::model::{Activation, ChannelOrder, Filter, InputSpec, ResizeRule, WeightsOrigin};
 use std::path::Path;
@@ -90,6 +92,24 @@ impl Net {
         self.push(name, Op::BatchNorm(op), &[from])
     }
 
+    /// Squeeze and excitation: every channel times a number that follows from all channels' means.
+    fn gate(&mut self, name: &str, from: NodeId) -> NodeId {
+        let shape = self.graph.nodes[from].shape;
+        let whole = Window {
+            kernel: [shape.h, shape.w],
+            ..Window::POINT
+        };
+        let mean = Op::AvgPool {
+            window: whole,
+            count_padding: false,
+        };
+        let squeezed = self.push(&format!("{name}.mean"), mean, &[from]);
+        let channels = shape.c as usize;
+        let gate = self.conv(&format!("{name}.fc"), squeezed, channels, Window::POINT, 1);
+        let gate = self.act(&format!("{name}.sigmoid"), gate, Activation::HardSigmoid);
+        self.push(name, Op::Mul, &[from, gate])
+    }
+
     fn act(&mut self, name: &str, from: NodeId, activation: Activation) -> NodeId {
         self.push(name, Op::Activation(activation), &[from])
     }
@@ -120,6 +140,8 @@ pub fn small_net(seed: u64) -> Graph {
     let depth = n.conv("depthwise", expand, 48, window(5, 1, 2, 2), 48);
     let depth = n.norm("depthwise.bn", depth);
     let depth = n.act("depthwise.relu", depth, Activation::Relu);
+    let depth = n.gate("gate", depth);
+    let depth = n.push("shuffle", Op::Shuffle { groups: 4 }, &[depth]);
     let project = n.conv("project", depth, 16, Window::POINT, 1);
     let add = n.push("residual", Op::Add(Activation::None), &[stem, project]);
     let pool = n.push("maxpool", Op::MaxPool(window(3, 2, 1, 1)), &[add]);
@@ -133,6 +155,15 @@ pub fn small_net(seed: u64) -> Graph {
     );
     let grouped = n.conv("grouped", pool, 24, window(3, 1, 1, 1), 2);
     let grouped = n.act("grouped.sigmoid", grouped, Activation::Sigmoid);
+    let norm = LocalResponseNorm {
+        size: 5,
+        alpha: 0.5,
+        beta: 0.75,
+        bias: 1.0,
+    };
+    let average = n.push("norm", Op::LocalResponseNorm(norm), &[average]);
+    let slopes = (0..16).map(|c| 0.05 * c as f32 - 0.1).collect();
+    let average = n.push("prelu", Op::PRelu(slopes), &[average]);
     let concat = n.push("concat", Op::Concat, &[grouped, average]);
     let shape = Shape::new(4, 4, 40);
     let slice = n.push(

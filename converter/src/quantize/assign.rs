@@ -49,24 +49,55 @@ pub fn input_quant(spec: &InputSpec) -> Quant {
     quant(Range::new(min, max))
 }
 
-/// Gives every node its quantization from its range.
+/// True if an operator only picks elements of its input, so that its result has the input's quantization.
+fn picks(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::MaxPool(_) | Op::Slice { .. } | Op::Pad { .. } | Op::Shuffle { .. }
+    )
+}
+
+/// What the source network itself says of every node's quantization, if it was quantized.
 ///
-/// Operators that only pick elements (max pool, slice, pad) keep their input's; the parts of a
+/// Where only the result of a picking operator is known, so is its input, and the reverse.
+pub fn given(graph: &Graph) -> Vec<Option<Quant>> {
+    let mut given: Vec<Option<Quant>> = graph.nodes.iter().map(|n| n.quant).collect();
+    let uses = graph.uses();
+    for (id, node) in graph.nodes.iter().enumerate().rev() {
+        if picks(&node.op) && uses[node.inputs[0]] == 1 && given[node.inputs[0]].is_none() {
+            given[node.inputs[0]] = given[id];
+        }
+    }
+    for (id, node) in graph.nodes.iter().enumerate() {
+        if picks(&node.op) {
+            given[id] = given[node.inputs[0]].or(given[id]);
+        }
+    }
+    given
+}
+
+/// Gives every node its quantization: the source network's own where it has one, else from its range.
+///
+/// Operators that only pick elements (max pool, slice, pad, shuffle) keep their input's; the parts of a
 /// concatenation that nothing else reads take the whole's, so that they are rounded once. `means` are
 /// those of every node's channels.
 pub fn assign(graph: &Graph, input: &InputSpec, ranges: &[Range], means: Vec<Vec<f32>>) -> Quants {
+    let given = given(graph);
     let mut by_node: Vec<Quant> = ranges.iter().map(|r| quant(*r)).collect();
     by_node[0] = input_quant(input);
+    for (quant, given) in by_node.iter_mut().zip(&given) {
+        *quant = given.unwrap_or(*quant);
+    }
     let uses = graph.uses();
     for (id, node) in graph.nodes.iter().enumerate() {
         for &part in node.inputs.iter().filter(|_| node.op == Op::Concat) {
-            if part != 0 && uses[part] == 1 {
+            if part != 0 && uses[part] == 1 && given[part].is_none() {
                 by_node[part] = by_node[id];
             }
         }
     }
     for (id, node) in graph.nodes.iter().enumerate() {
-        if matches!(node.op, Op::MaxPool(_) | Op::Slice { .. } | Op::Pad { .. }) {
+        if picks(&node.op) {
             by_node[id] = by_node[node.inputs[0]];
         }
     }
@@ -76,7 +107,20 @@ pub fn assign(graph: &Graph, input: &InputSpec, ranges: &[Range], means: Vec<Vec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::{Activation, Shape, Window};
     use edge_runtime::model::{ChannelOrder, Filter, ResizeRule};
+
+    fn spec(mean: [f32; 3]) -> InputSpec {
+        InputSpec {
+            height: 1,
+            width: 1,
+            resize: ResizeRule::Squash,
+            filter: Filter::Bicubic,
+            order: ChannelOrder::Rgb,
+            mean,
+            std: [128.0; 3],
+        }
+    }
 
     #[test]
     fn ranges_keep_zero_exact() {
@@ -99,18 +143,38 @@ mod tests {
     }
 
     #[test]
-    fn efficientnets_pixels_are_exact() {
-        let spec = InputSpec {
-            height: 1,
-            width: 1,
-            resize: ResizeRule::Squash,
-            filter: Filter::Bicubic,
-            order: ChannelOrder::Rgb,
-            mean: [127.0; 3],
-            std: [128.0; 3],
+    fn what_the_source_says_goes_both_ways_through_operators_that_pick() {
+        let quant = |scale| Quant {
+            scale,
+            zero_point: 3,
         };
+        let mut g = Graph::new(Shape::new(4, 4, 2));
+        let relu = || Op::Activation(Activation::Relu);
+        let a = g.push("a", relu(), &[0]).unwrap();
+        let pool = g.push("pool", Op::MaxPool(Window::POINT), &[a]).unwrap();
+        let b = g.push("b", relu(), &[pool]).unwrap();
+        let shuffle = g.push("shuffle", Op::Shuffle { groups: 2 }, &[b]).unwrap();
+        let c = g.push("c", relu(), &[shuffle]).unwrap();
+        (g.nodes[pool].quant, g.nodes[b].quant) = (Some(quant(0.5)), Some(quant(0.25)));
+        let known = given(&g);
         assert_eq!(
-            input_quant(&spec),
+            (known[a], known[pool]),
+            (Some(quant(0.5)), Some(quant(0.5)))
+        );
+        assert_eq!(known[shuffle], Some(quant(0.25)));
+        assert_eq!((known[0], known[c]), (None, None));
+        let ranges = vec![Range::new(0.0, 1.0); g.nodes.len()];
+        let all = assign(&g, &spec([127.0; 3]), &ranges, vec![]);
+        assert_eq!(
+            (all.of(shuffle), all.of(c).scale),
+            (quant(0.25), 1.0 / 255.0)
+        );
+    }
+
+    #[test]
+    fn efficientnets_pixels_are_exact() {
+        assert_eq!(
+            input_quant(&spec([127.0; 3])),
             Quant {
                 scale: 1.0 / 128.0,
                 zero_point: -1

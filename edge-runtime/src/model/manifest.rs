@@ -68,6 +68,8 @@ pub enum Calibration<'a> {
         /// How many were generated.
         images: u32,
     },
+    /// Nothing: the source network was quantized already, and its ranges are kept.
+    Source,
 }
 
 /// int8 against float on the same pictures.

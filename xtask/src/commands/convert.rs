@@ -248,6 +248,7 @@ fn text(
             edge_runtime::model::Calibration::Pictures { folder, images } => {
                 format!("{} on {images} pictures of {folder}", q.method)
             }
+            edge_runtime::model::Calibration::Source => "kept from the quantized source".into(),
         };
         rows.push(("int8 ranges", ranges));
     }

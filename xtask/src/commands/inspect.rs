@@ -214,6 +214,7 @@ fn calibration(c: &Calibration<'_>) -> String {
         Calibration::DataFree { images } => {
             format!("{images} generated pictures and batch-norm statistics")
         }
+        Calibration::Source => "nothing: the source was quantized, its ranges are kept".into(),
     }
 }
 
