@@ -18,6 +18,7 @@ use edge_runtime::model::{
 };
 use rayon::prelude::*;
 use std::collections::HashSet;
+use std::time::Instant;
 
 /// A network to convert.
 #[derive(Clone, Debug)]
@@ -78,6 +79,17 @@ pub struct Converted {
     pub agreement: Option<Agreement>,
     /// True if the agreement was measured on pictures that the ranges did not see.
     pub agreement_on_unseen: bool,
+    /// What float inference costs here, for a measure of the conversion's own time.
+    pub float_pass: Option<FloatPass>,
+}
+
+/// One pass of float inference over the calibration pictures, on all threads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FloatPass {
+    /// Number of calibration pictures.
+    pub images: usize,
+    /// Wall time in seconds: the mean of the pictures that were compared on, times `images`.
+    pub seconds: f64,
 }
 
 /// Why there is no file.
@@ -157,6 +169,7 @@ pub fn convert(
             macs,
             agreement: None,
             agreement_on_unseen: false,
+            float_pass: None,
         });
     };
 
@@ -172,9 +185,12 @@ pub fn convert(
     };
     progress.stage("calibrating", count);
     let input = |i: usize| preprocess::to_f32(&pictures.calibration[i], &source.input);
-    let observed = observe(&float_model, &split, count, &input, &|| progress.step())?;
+    let rule = options.rule;
+    let observed = observe(&float_model, &split, rule, count, &input, &|| {
+        progress.step()
+    })?;
     let data_free = matches!(options.calibration, CalibrationSource::DataFree { .. });
-    let ranges = ranges(&graph, &split, &observed, options.rule, data_free);
+    let ranges = ranges(&graph, &split, &observed, rule, data_free);
     let quants = assign(
         &graph,
         &source.input,
@@ -185,7 +201,7 @@ pub fn convert(
     let (method, calibration) = if complete {
         ("of the source".into(), Calibration::Source)
     } else {
-        (options.rule.to_string(), options.calibration.record())
+        (rule.to_string(), options.calibration.record())
     };
     let mut quantization = Quantization {
         method: &method,
@@ -200,7 +216,7 @@ pub fn convert(
         lower::int8::write(&graph, &quants, &manifest, &source.labels)
     };
     let first = with(quantization)?;
-    let agreement = agreement(
+    let (agreement, seconds) = agreement(
         &float_model,
         &Model::parse(&first)?,
         pictures.judging(),
@@ -215,6 +231,10 @@ pub fn convert(
         macs,
         agreement: Some(agreement),
         agreement_on_unseen: !pictures.unseen.is_empty(),
+        float_pass: Some(FloatPass {
+            images: pictures.calibration.len(),
+            seconds: seconds * pictures.calibration.len() as f64,
+        }),
     })
 }
 
@@ -353,23 +373,26 @@ impl CalibrationSource {
     }
 }
 
-/// Compares the logits (of a network that does not classify: the output) of both models.
+/// Compares the logits (of a network that does not classify: the output) of both models. Also gives the
+/// seconds that float inference takes a picture, all threads working.
 fn agreement(
     float: &Model<'_>,
     int8: &Model<'_>,
     crops: &[Vec<u8>],
     progress: &dyn Progress,
-) -> Result<Agreement, ConvertError> {
+) -> Result<(Agreement, f64), ConvertError> {
     let (f, q) = (
         RunnerPool::new(float, BackendKind::Tract)?,
         RunnerPool::new(int8, BackendKind::DEFAULT)?,
     );
     progress.stage("comparing with float", crops.len());
     let compare = |crop: &Vec<u8>| {
+        let start = Instant::now();
         let a = f.with(|runner| runner.logits(crop))?;
+        let seconds = start.elapsed().as_secs_f64();
         let b = q.with(|runner| runner.logits(crop))?;
         progress.step();
-        Ok((argmax(&a) == argmax(&b), cosine(&a, &b)))
+        Ok((argmax(&a) == argmax(&b), cosine(&a, &b), seconds))
     };
     let results = crops
         .par_iter()
@@ -378,11 +401,14 @@ fn agreement(
     let n = results.len().max(1) as f64;
     let same = results.iter().filter(|r| r.0).count() as f64;
     let cosines: f64 = results.iter().map(|r| r.1).sum();
-    Ok(Agreement {
+    let seconds: f64 = results.iter().map(|r| r.2).sum();
+    let threads = rayon::current_num_threads().min(results.len()).max(1) as f64;
+    let agreement = Agreement {
         images: results.len() as u32,
         top1: (same / n) as f32,
         cosine: (cosines / n) as f32,
-    })
+    };
+    Ok((agreement, seconds / n / threads))
 }
 
 fn cosine(a: &[f32], b: &[f32]) -> f64 {

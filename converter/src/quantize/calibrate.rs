@@ -1,6 +1,7 @@
 //! Runs the float network on pictures and records what each tensor does.
 
 use super::observer::Observer;
+use super::range::RangeRule;
 use crate::lower::split::Split;
 use edge_runtime::backend::{Backend, BackendError, TractBackend, Values};
 use edge_runtime::model::Model;
@@ -23,10 +24,14 @@ pub struct Observed {
 type PictureMeans = Vec<Vec<f32>>;
 
 impl Observed {
-    fn new(tensors: usize) -> Self {
+    fn new(tensors: usize, rule: RangeRule) -> Self {
+        let observer = match rule {
+            RangeRule::MinMax => Observer::of_extremes(),
+            RangeRule::Percentile(_) => Observer::default(),
+        };
         Self {
-            tensors: vec![Observer::default(); tensors],
-            features: Observer::default(),
+            tensors: vec![observer.clone(); tensors],
+            features: observer,
             means: vec![],
             feature_means: vec![],
         }
@@ -43,10 +48,12 @@ impl Observed {
 }
 
 /// Runs `float` (the float file of the graph that `split` belongs to) on `count` inputs, which `input`
-/// makes when they are needed, on all cores, and calls `done` after each. The result does not depend on the number of threads.
+/// makes when they are needed, on all cores, and calls `done` after each. What is recorded is what `rule` needs.
+/// The result does not depend on the number of threads.
 pub fn observe(
     float: &Model<'_>,
     split: &Split,
+    rule: RangeRule,
     count: usize,
     input: &(dyn Fn(usize) -> Vec<f32> + Sync),
     done: &(dyn Fn() + Sync),
@@ -55,7 +62,7 @@ pub fn observe(
     let share = count.div_ceil(rayon::current_num_threads()).max(1);
     let run = |indices: &[usize]| {
         let mut backend = TractBackend::new(float)?;
-        let mut seen = Observed::new(split.layers.len() + 1);
+        let mut seen = Observed::new(split.layers.len() + 1, rule);
         let mut means: Vec<PictureMeans> = vec![];
         let channels: Vec<usize> = float.layers().map(|l| l.output.shape.c as usize).collect();
         let mut features = vec![0.0; float.head().map_or(0, |h| h.features())];
@@ -84,7 +91,7 @@ pub fn observe(
         .par_chunks(share)
         .map(run)
         .collect::<Result<Vec<_>, BackendError>>()?;
-    let start = Observed::new(split.layers.len() + 1);
+    let start = Observed::new(split.layers.len() + 1, rule);
     let mut all = parts.iter().fold(start, |all, (seen, _)| all.merge(seen));
     // Floating-point sums depend on their order, so they are made in the pictures' order.
     let mut means = mean_of(parts.iter().flat_map(|(_, means)| means));

@@ -6,7 +6,7 @@
 /// Bins on each side of zero.
 const HALF: usize = 2048;
 
-/// Extremes and histogram of the values seen so far.
+/// Extremes and, unless made by [`Observer::of_extremes`], a histogram of the values seen so far.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observer {
     min: f32,
@@ -30,30 +30,52 @@ impl Default for Observer {
 }
 
 impl Observer {
+    /// Without a histogram: some ten times as fast, and it has no percentiles.
+    pub fn of_extremes() -> Self {
+        Self {
+            bins: vec![],
+            ..Self::default()
+        }
+    }
+
     /// Adds values; those that are not finite are left out.
     pub fn see(&mut self, values: &[f32]) {
+        // `min` and `max` pass over a NaN, and this way without a branch.
+        let finite = |v: &f32| {
+            if v.abs() < f32::INFINITY {
+                *v
+            } else {
+                f32::NAN
+            }
+        };
         let (mut min, mut max) = (self.min, self.max);
-        for v in values.iter().filter(|v| v.is_finite()) {
-            min = min.min(*v);
-            max = max.max(*v);
+        for v in values.iter().map(finite) {
+            min = min.min(v);
+            max = max.max(v);
         }
         if min > max {
             return;
         }
         (self.min, self.max) = (min, max);
+        if self.bins.is_empty() {
+            return;
+        }
         while max.max(-min) >= HALF as f32 * exp2(self.exponent) {
             self.widen();
         }
         let per_bin = 1.0 / exp2(self.exponent);
         for v in values.iter().filter(|v| v.is_finite()) {
-            let bin = (v * per_bin).floor() as i64 + HALF as i64;
-            self.bins[bin.clamp(0, 2 * HALF as i64 - 1) as usize] += 1;
+            // Not below zero, so that cutting off is rounding down.
+            let bin = (v * per_bin + HALF as f32) as usize;
+            self.bins[bin.min(2 * HALF - 1)] += 1;
             self.count += 1;
         }
     }
 
     /// Adds what another observer saw.
     pub fn merge(&mut self, other: &Self) {
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
         if other.count == 0 {
             return;
         }
@@ -64,8 +86,6 @@ impl Observer {
         while other.exponent < self.exponent {
             other.widen();
         }
-        self.min = self.min.min(other.min);
-        self.max = self.max.max(other.max);
         self.count += other.count;
         self.bins
             .iter_mut()
@@ -75,12 +95,13 @@ impl Observer {
 
     /// Smallest and largest value seen, or `None` if there were none.
     pub fn extremes(&self) -> Option<(f32, f32)> {
-        (self.count > 0).then_some((self.min, self.max))
+        (self.min <= self.max).then_some((self.min, self.max))
     }
 
     /// Bounds that leave out the fraction `(1 - keep) / 2` of the values on each side, to a bin's width.
+    /// `None` without values or histogram.
     pub fn percentile(&self, keep: f64) -> Option<(f32, f32)> {
-        let (min, max) = self.extremes()?;
+        let (min, max) = self.extremes().filter(|_| !self.bins.is_empty())?;
         let cut = ((1.0 - keep) / 2.0 * self.count as f64) as u64;
         let width = exp2(self.exponent);
         let edge = |bin: usize| (bin as f32 - HALF as f32) * width;
@@ -130,6 +151,20 @@ mod tests {
             (0.0..0.001).contains(&low) && (0.9..2.0).contains(&high),
             "{low} {high}"
         );
+    }
+
+    #[test]
+    fn extremes_do_not_need_a_histogram() {
+        let (mut with, mut without) = (Observer::default(), Observer::of_extremes());
+        let values = [0.5, f32::NAN, -3.0, f32::NEG_INFINITY, 7.25];
+        with.see(&values);
+        without.see(&values);
+        assert_eq!(without.extremes(), Some((-3.0, 7.25)));
+        assert_eq!(without.extremes(), with.extremes());
+        assert_eq!(without.percentile(0.9), None);
+        let mut merged = Observer::of_extremes();
+        merged.merge(&without);
+        assert_eq!(merged, without);
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
         "agreement_on": converted.agreement.map(|_| judged_on(args, &converted)),
         "agreement_images": converted.agreement.map(|a| a.images),
         "peak_memory_bytes": peak,
+        "float_pass_images": converted.float_pass.map(|p| p.images),
+        "float_pass_seconds": converted.float_pass.map(|p| p.seconds),
         "seconds": start.elapsed().as_secs_f64(),
         "random_weights": matches!(source.weights, WeightsOrigin::Random { .. }),
         "notes": notes,
@@ -270,7 +272,14 @@ fn text(
             format!("{} while converting", units::bytes(peak)),
         ));
     }
-    rows.push(("time", format!("{:.1} s", start.elapsed().as_secs_f64())));
+    let mut time = format!("{:.1} s", start.elapsed().as_secs_f64());
+    if let Some(pass) = converted.float_pass {
+        time += &format!(
+            "; one float pass over the {} pictures takes {:.1} s",
+            pass.images, pass.seconds
+        );
+    }
+    rows.push(("time", time));
     rows.push(("written", out.display().to_string()));
     let mut text = format!(
         "{} ({dtype}{})\n{}",
