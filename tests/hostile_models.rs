@@ -11,7 +11,7 @@ use edge_runtime::model::{
     AlignedBytes, ConvData, DType, Layer, LayerProblem, Model, ModelError, Op, Operand, Shape,
     Trunk, Window,
 };
-use graft_tests::{Random, int8, source};
+use graft_tests::{Random, int8, reseal, source};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
@@ -20,27 +20,6 @@ static INT8: LazyLock<AlignedBytes> =
     LazyLock::new(|| convert(&source(1), Some(&int8()), &Silent).unwrap().bytes);
 static FLOAT: LazyLock<AlignedBytes> =
     LazyLock::new(|| convert(&source(1), None, &Silent).unwrap().bytes);
-
-/// Makes the trunk's and the head's checksums right again, as far as the sections can be found.
-fn reseal(bytes: &mut [u8]) {
-    let Ok(header) = Header::read(bytes) else {
-        return;
-    };
-    if header.sections(bytes).is_err() {
-        return;
-    }
-    let head_at = header.head_offset() as usize;
-    let sha = Sha256::digest(&bytes[header::LEN..head_at]);
-    bytes[32..64].copy_from_slice(&sha);
-    let head = &mut bytes[head_at..];
-    if head.len() >= 96 {
-        head[32..64].copy_from_slice(&sha);
-        let mut own = Sha256::new();
-        own.update(&head[..64]);
-        own.update(&head[96..]);
-        head[64..96].copy_from_slice(&own.finalize());
-    }
-}
 
 /// Whatever the checks let through has to run.
 fn use_it(bytes: &AlignedBytes) {

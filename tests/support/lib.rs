@@ -7,6 +7,8 @@ use converter::graph::{
 };
 use converter::quantize::range::RangeRule;
 use edge_runtime::model::{Activation, ChannelOrder, Filter, InputSpec, ResizeRule, WeightsOrigin};
+use edge_runtime::model::header::{self, Header};
+use sha2::{Digest, Sha256};
 use std::path::Path;
 
 /// Side of the small network's pictures.
@@ -261,5 +263,26 @@ pub fn class_folders(dir: &Path, classes: &[&str], each: usize, seed: u64) {
             let png = image_file::encode_png(&picture(class, seed + i as u64));
             std::fs::write(folder.join(format!("{i:03}.png")), png).expect("a picture");
         }
+    }
+}
+
+/// Makes the trunk's and the head's checksums right again, as far as the sections can be found.
+pub fn reseal(bytes: &mut [u8]) {
+    let Ok(header) = Header::read(bytes) else {
+        return;
+    };
+    if header.sections(bytes).is_err() {
+        return;
+    }
+    let head_at = header.head_offset() as usize;
+    let sha = Sha256::digest(&bytes[header::LEN..head_at]);
+    bytes[32..64].copy_from_slice(&sha);
+    let head = &mut bytes[head_at..];
+    if head.len() >= 96 {
+        head[32..64].copy_from_slice(&sha);
+        let mut own = Sha256::new();
+        own.update(&head[..64]);
+        own.update(&head[96..]);
+        head[64..96].copy_from_slice(&own.finalize());
     }
 }
