@@ -13,7 +13,6 @@ use edge_runtime::model::{
 };
 use graft_tests::{Random, int8, reseal, source};
 use proptest::prelude::*;
-use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
 static INT8: LazyLock<AlignedBytes> =
