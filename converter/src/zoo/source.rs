@@ -237,7 +237,7 @@ mod tests {
             ("0123456789abcdef", "0123456", "sha256"),
             ("0123456789abcdef", "0123456789ABCDEF", "sha256"),
             ("0123456789abcdef", "0123456789abcdeg", "sha256"),
-            ("size = 5", "size = -5", "size"),
+            ("size = 5", "size = -5", "-5"),
             ("size = 5", "length = 5", "length"),
             ("'https'", "'ftp'", "ftp"),
         ] {

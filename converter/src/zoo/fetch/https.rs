@@ -41,7 +41,7 @@ pub(super) fn fetch(
         source,
     };
     let waits = || progress.stage("waiting for another download", 0);
-    let mut partial = Partial::open(goal, waits).map_err(write_error)?;
+    let mut partial = Partial::open(goal, most(file), waits).map_err(write_error)?;
     // The other one may have brought it.
     if let Found::Right(digest) = check(goal, &file.sha256, file.size) {
         partial.keep().map_err(write_error)?;
@@ -85,6 +85,11 @@ fn wait(delay: Duration, progress: &dyn Progress) {
     std::thread::sleep(delay);
 }
 
+/// Most bytes that are taken.
+fn most(file: &Https) -> u64 {
+    file.size.unwrap_or(LARGEST)
+}
+
 struct Download<'a> {
     file: &'a Https,
     target: Target,
@@ -95,7 +100,7 @@ struct Download<'a> {
 impl Download<'_> {
     /// One request, for all of the file or what is missing of it.
     fn attempt(&self, partial: &mut Partial) -> Result<[u8; 32], Failure> {
-        let most = self.file.size.unwrap_or(LARGEST);
+        let most = most(self.file);
         if partial.len() > most {
             partial.restart(None).map_err(|e| self.write(e))?;
         }
@@ -166,7 +171,7 @@ impl Download<'_> {
         partial: &mut Partial,
         total: Option<u64>,
     ) -> Result<(), Failure> {
-        let most = self.file.size.unwrap_or(LARGEST);
+        let most = most(self.file);
         let total = total.or(self.file.size);
         let name = self.goal.file_name().unwrap_or_default().to_string_lossy();
         self.progress.transfer(&name, partial.len(), total);
@@ -238,7 +243,7 @@ impl Download<'_> {
         match total {
             Some(got) if !right(got) => Err(Failure::Final(SourceError::Size {
                 got,
-                expected: self.file.size.unwrap_or(LARGEST),
+                expected: most(self.file),
             })),
             _ => Ok(()),
         }

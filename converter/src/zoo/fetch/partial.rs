@@ -27,10 +27,10 @@ pub(super) struct Partial {
 
 impl Partial {
     /// Opens what an earlier run left of `goal`, or begins anew; makes the folder. Calls `waits` if another
-    /// process has it locked, then waits.
+    /// process has it locked, then waits. What is longer than `most` bytes is not read to its end.
     ///
     /// Whoever waited must look at `goal` again.
-    pub fn open(goal: &Path, waits: impl FnOnce()) -> io::Result<Self> {
+    pub fn open(goal: &Path, most: u64, waits: impl FnOnce()) -> io::Result<Self> {
         if let Some(folder) = goal.parent() {
             fs::create_dir_all(folder)?;
         }
@@ -62,14 +62,14 @@ impl Partial {
             pieces: 0,
             validator: read.ok().map(|_| validator).filter(|v| is_validator(v)),
         };
-        partial.read()?;
+        partial.read(most)?;
         Ok(partial)
     }
 
-    /// Hashes what is there.
-    fn read(&mut self) -> io::Result<()> {
+    /// Hashes what is there, up to `most` bytes and a bit.
+    fn read(&mut self, most: u64) -> io::Result<()> {
         let mut buffer = vec![0; 1 << 16];
-        loop {
+        while self.len <= most {
             match self.file.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(n) => {
@@ -174,7 +174,7 @@ mod tests {
     use std::sync::mpsc;
 
     fn open(goal: &Path) -> Partial {
-        Partial::open(goal, || panic!("locked")).unwrap()
+        Partial::open(goal, 1000, || panic!("locked")).unwrap()
     }
 
     fn names(dir: &Path) -> Vec<String> {
@@ -250,7 +250,7 @@ mod tests {
         let second = std::thread::spawn({
             let goal = goal.clone();
             move || {
-                let partial = Partial::open(&goal, || waits.send(()).unwrap()).unwrap();
+                let partial = Partial::open(&goal, 1000, || waits.send(()).unwrap()).unwrap();
                 (partial.len(), fs::read(&goal).unwrap())
             }
         });

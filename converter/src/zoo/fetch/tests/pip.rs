@@ -212,7 +212,7 @@ fn pips_complaints() {
              ERROR: No matching distribution found for some-package==1.2\n",
     );
     assert!(
-        error.contains("cannot be reached: [Errno -3] Temporary failure in name resolution:"),
+        error.contains("new connection: [Errno -3] Temporary failure in name resolution:"),
         "{error}"
     );
     let error = fails(
