@@ -144,16 +144,19 @@ fn plain(url: &Uri) -> String {
 /// What is wrong, in few words, and whether it may be better the next time.
 pub(super) fn explain(error: &ureq::Error) -> (String, bool) {
     use ureq::Error as E;
+    const TRUST: &str = "check the system's CA certificates, or name others in SSL_CERT_FILE";
     let (text, again) = match error {
-        // What rustls complains of comes as invalid data: a certificate stays as wrong as it is.
-        E::Io(e) => (e.to_string(), e.kind() != std::io::ErrorKind::InvalidData),
+        // What rustls has against a certificate comes as invalid data, and stays as it is.
+        E::Io(e) if e.kind() == std::io::ErrorKind::InvalidData => (format!("{e}: {TRUST}"), false),
+        E::Rustls(e) => (format!("{e}: {TRUST}"), false),
+        E::Io(e) => (e.to_string(), true),
         E::Timeout(what) => (format!("no answer in time ({what})"), true),
         E::HostNotFound => ("no such host".into(), true),
         E::ConnectionFailed | E::BodyStalled | E::Protocol(_) => (error.to_string(), true),
         E::ConnectProxyFailed(why) => (format!("the proxy does not connect: {why}"), true),
-        E::TooManyRedirects => ("redirected in circles".into(), false),
+        E::TooManyRedirects => ("it redirects in circles".into(), false),
         E::RequireHttpsOnly(_) => (
-            "redirected from https to http, which is refused".into(),
+            "it redirects from https to http, which is refused".into(),
             false,
         ),
         other => (other.to_string(), false),

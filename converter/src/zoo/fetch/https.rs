@@ -153,10 +153,15 @@ impl Download<'_> {
         }
         request.call().map_err(|e| {
             let (problem, again) = explain(&e);
-            let error = SourceError::Unreachable {
-                host: self.target.host(),
-                problem,
-            };
+            let redirected = matches!(
+                e,
+                ureq::Error::TooManyRedirects | ureq::Error::RequireHttpsOnly(_)
+            );
+            if redirected {
+                return Failure::Final(self.answer(&problem));
+            }
+            let host = self.target.host();
+            let error = SourceError::Unreachable { host, problem };
             match again {
                 true => Failure::Again(error),
                 false => Failure::Final(error),

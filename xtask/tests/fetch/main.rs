@@ -3,12 +3,16 @@
 
 use prost::Message;
 use sha2::{Digest, Sha256};
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 use tract_onnx::pb;
+
+// Where SSL_CERT_FILE names the system's certificates.
+#[cfg(target_os = "linux")]
+mod tls;
 
 struct Bench {
     dir: tempfile::TempDir,
@@ -107,27 +111,29 @@ fn refusal(out: &Output) -> String {
 
 /// Serves `file` under one path, whole, as often as asked for; gives the server's address.
 fn serve(path: &'static str, file: Vec<u8>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    // Ends with the test program.
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let _ = answer(stream, path, &file);
-        }
-    });
+    let address = listen(move |mut stream| answer(&mut stream, path, &file));
     format!("http://{address}")
 }
 
-fn answer(mut stream: TcpStream, path: &str, file: &[u8]) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let mut lines = BufReader::new(stream.try_clone()?).lines();
-    let first = lines.next().unwrap_or(Ok(String::new()))?;
-    for line in lines {
-        if line?.is_empty() {
-            break;
+/// Accepts connections until the test program ends.
+fn listen(serve: impl Fn(TcpStream) -> std::io::Result<()> + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let patience = Some(Duration::from_secs(10));
+            // A client that goes away is part of the tests.
+            let _ = stream
+                .set_read_timeout(patience)
+                .and_then(|()| serve(stream));
         }
-    }
-    let (status, body) = match first.split(' ').nth(1) == Some(path) {
+    });
+    address
+}
+
+/// Answers one request.
+fn answer(stream: &mut (impl Read + Write), path: &str, file: &[u8]) -> std::io::Result<()> {
+    let (status, body) = match request(stream)? == path {
         true => ("200 OK", file),
         false => ("404 Not Found", &b""[..]),
     };
@@ -137,6 +143,18 @@ fn answer(mut stream: TcpStream, path: &str, file: &[u8]) -> std::io::Result<()>
         body.len()
     )?;
     stream.write_all(body)
+}
+
+/// Reads a request; gives its path.
+fn request(stream: &mut impl Read) -> std::io::Result<String> {
+    let mut lines = BufReader::new(stream).lines();
+    let first = lines.next().unwrap_or(Ok(String::new()))?;
+    for line in lines {
+        if line?.is_empty() {
+            break;
+        }
+    }
+    Ok(first.split(' ').nth(1).unwrap_or_default().into())
 }
 
 /// A network of 8x8 RGB pictures and four classes: one convolution over all of its input.
