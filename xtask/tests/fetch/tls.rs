@@ -2,8 +2,10 @@
 
 use super::{Bench, listen, refusal, request, serve, tiny};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 
 /// A certificate for `localhost`: how a server identifies itself, and the authority, as PEM.
 fn certificate() -> (Arc<rustls::ServerConfig>, String) {
@@ -27,6 +29,28 @@ fn certificate() -> (Arc<rustls::ServerConfig>, String) {
         )
         .unwrap();
     (Arc::new(config), root.pem())
+}
+
+/// A proxy that connects every client to `server`, and tells where they wanted to go.
+fn proxy(server: SocketAddr) -> (SocketAddr, Receiver<String>) {
+    let (tell, told) = channel();
+    let address = listen(move |mut client| {
+        let mut head = vec![];
+        // Byte by byte: what follows the empty line is not ours.
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            client.read_exact(&mut byte)?;
+            head.push(byte[0]);
+        }
+        let _ = tell.send(request(&mut &head[..])?);
+        client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
+        let mut up = TcpStream::connect(server)?;
+        let (mut from, mut to) = (client.try_clone()?, up.try_clone()?);
+        std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+        std::io::copy(&mut up, &mut client)?;
+        client.shutdown(Shutdown::Both)
+    });
+    (address, told)
 }
 
 #[test]
@@ -64,6 +88,18 @@ fn over_tls() {
         command.env("SSL_CERT_FILE", b.path("root.pem"));
         command
     };
+    // By a proxy, which sees nothing but the host.
+    let proxy = proxy(address);
+    let mut by_proxy = convert("localhost", "");
+    by_proxy.args(["-o", "by_proxy.edge"]);
+    by_proxy.env("HTTPS_PROXY", format!("http://{}", proxy.0));
+    assert_eq!(b.json(&mut by_proxy)["name"], "tiny");
+    assert_eq!(
+        proxy.1.recv().unwrap(),
+        format!("localhost:{}", address.port())
+    );
+    std::fs::remove_file(b.path("by_proxy.edge")).unwrap();
+    std::fs::remove_dir_all(b.path("cache")).unwrap();
     // Not trusted, or not the server that was asked for.
     let mut unknown = convert("localhost", "");
     unknown.env_remove("SSL_CERT_FILE");
