@@ -14,12 +14,15 @@ use ureq::{Agent, Proxy};
 use super::error::{SourceError, shortened};
 use super::mirror::Mirror;
 
+/// Gives the value of an environment variable.
+type Variable = Box<dyn Fn(&str) -> Option<String>>;
+
 /// How servers are talked to.
 pub(super) struct Client {
     /// Replaces the host of every source.
     pub mirror: Option<Mirror>,
-    /// Value of an environment variable, for the proxies.
-    pub variable: Box<dyn Fn(&str) -> Option<String>>,
+    /// The environment, for the proxies.
+    pub variable: Variable,
     /// Waits before the second try, the third and so on; as many tries and one.
     pub delays: Vec<Duration>,
     /// Longest wait for the next byte.

