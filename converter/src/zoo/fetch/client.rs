@@ -25,6 +25,8 @@ pub(super) struct Client {
     pub variable: Variable,
     /// Waits before the second try, the third and so on; as many tries and one.
     pub delays: Vec<Duration>,
+    /// Bytes that a try must bring for the tries to be counted anew: who gets on is not given up.
+    pub enough: u64,
     /// Longest wait for the next byte.
     pub patience: Duration,
 }
@@ -44,6 +46,7 @@ impl Client {
             mirror,
             variable: Box::new(|name| std::env::var(name).ok().filter(|v| !v.is_empty())),
             delays: [500, 1000, 2000].map(Duration::from_millis).to_vec(),
+            enough: 1 << 20,
             patience: Duration::from_secs(30),
         }
     }

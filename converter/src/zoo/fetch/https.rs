@@ -54,19 +54,27 @@ pub(super) fn fetch(
         goal,
     };
     let mut delays = client.delays.iter();
+    // How far the tries must come to be counted anew; it only grows, so this ends.
+    let mut enough = partial.len().saturating_add(client.enough);
     loop {
         match download.attempt(&mut partial) {
             Ok(digest) => {
                 partial.finish(goal).map_err(write_error)?;
                 return Ok(digest);
             }
-            Err(Failure::Again(e)) => match delays.next() {
-                Some(delay) => wait(*delay, progress),
-                None => {
-                    partial.keep().map_err(write_error)?;
-                    return Err(e);
+            Err(Failure::Again(e)) => {
+                if partial.len() >= enough {
+                    enough = partial.len().saturating_add(client.enough);
+                    delays = client.delays.iter();
                 }
-            },
+                match delays.next() {
+                    Some(delay) => wait(*delay, progress),
+                    None => {
+                        partial.keep().map_err(write_error)?;
+                        return Err(e);
+                    }
+                }
+            }
             Err(Failure::Final(e)) => {
                 // A full disk can make this fail, too; the first error says more.
                 let _ = partial.keep();

@@ -42,6 +42,7 @@ struct Scene {
     mirror: String,
     variables: Vec<(&'static str, String)>,
     patience: Duration,
+    enough: u64,
 }
 
 impl Scene {
@@ -56,6 +57,7 @@ impl Scene {
             mirror: mirror.into(),
             variables: vec![],
             patience: Duration::from_secs(5),
+            enough: 1 << 20,
         }
     }
 
@@ -80,6 +82,7 @@ impl Scene {
                 variable: Box::new(variable),
                 delays: vec![Duration::from_millis(1); TRIES - 1],
                 patience: self.patience,
+                enough: self.enough,
                 ..Client::new(mirror)
             },
             catalog: catalog::all(),
@@ -219,6 +222,22 @@ fn cut_every_time_then_resumed_by_the_next_run() {
     scene.mirror = better.url();
     scene.good();
     assert_eq!(ranges(&better), [Some(format!("bytes={got}-"))]);
+}
+
+#[test]
+fn tries_that_get_on_do_not_count() {
+    let part = 2 * HALF / 10;
+    let server = Server::new(move |_, request| Reply::file(request, &content(), "").cut(part));
+    let mut scene = Scene::new(&server.url());
+    scene.enough = part as u64;
+    scene.good();
+    assert_eq!(server.requests().len(), 10);
+    // Always the same first part is no getting on.
+    let server = Server::new(move |_, _| Reply::new(200, &content()).cut(part));
+    let mut scene = Scene::new(&server.url());
+    scene.enough = part as u64;
+    scene.failure();
+    assert_eq!(server.requests().len(), TRIES);
 }
 
 #[test]
