@@ -11,7 +11,7 @@ use ureq::http::{HeaderMap, Response, StatusCode, header};
 
 use super::client::{Client, Target, explain};
 use super::error::{SourceError, shortened};
-use super::partial::Partial;
+use super::partial::{Lock, Partial};
 use super::verify::{Found, LARGEST, check, is_right};
 use crate::progress::Progress;
 use crate::zoo::catalog::Https;
@@ -41,12 +41,12 @@ pub(super) fn fetch(
         source,
     };
     let waits = || progress.stage("waiting for another download", 0);
-    let mut partial = Partial::open(goal, most(file), waits).map_err(write_error)?;
+    let lock = Lock::take(goal, waits).map_err(write_error)?;
     // The other one may have brought it.
     if let Found::Right(digest) = check(goal, &file.sha256, file.size) {
-        partial.keep().map_err(write_error)?;
         return Ok(digest);
     }
+    let mut partial = Partial::open(lock, most(file)).map_err(write_error)?;
     let download = Download {
         file,
         target,
@@ -59,7 +59,7 @@ pub(super) fn fetch(
     loop {
         match download.attempt(&mut partial) {
             Ok(digest) => {
-                partial.finish(goal).map_err(write_error)?;
+                partial.finish().map_err(write_error)?;
                 return Ok(digest);
             }
             Err(Failure::Again(e)) => {

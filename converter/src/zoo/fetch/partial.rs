@@ -14,11 +14,47 @@ use sha2::{Digest, Sha256};
 /// Longest validator that is kept, in bytes.
 const LONGEST_VALIDATOR: usize = 1024;
 
-/// The part of a file that is there; locked as long as this lives.
+/// The right to write a file of the cache; other processes wait as long as this lives.
+pub(super) struct Lock {
+    file: File,
+    goal: PathBuf,
+}
+
+impl Lock {
+    /// For the file `goal`, whose folder is made if it is not there. Calls `waits` if another process has
+    /// the lock, then waits; `goal` may be there afterwards.
+    pub fn take(goal: &Path, waits: impl FnOnce()) -> io::Result<Self> {
+        if let Some(folder) = goal.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let file = open(&beside(goal, "lock"))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                waits();
+                file.lock()?;
+            }
+            // Some network file systems have no locks; most have one user.
+            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(e)) => return Err(e),
+        }
+        let goal = goal.into();
+        Ok(Self { file, goal })
+    }
+}
+
+/// Opens a file to read and write, as it is; makes it if it is not there.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    options.open(path)
+}
+
+/// The part of a file that is there.
 pub(super) struct Partial {
     path: PathBuf,
     file: File,
-    lock: File,
+    lock: Lock,
     hash: Sha256,
     len: u64,
     pieces: u32,
@@ -26,33 +62,15 @@ pub(super) struct Partial {
 }
 
 impl Partial {
-    /// Opens what an earlier run left of `goal`, or begins anew; makes the folder. Calls `waits` if another
-    /// process has it locked, then waits. What is longer than `most` bytes is not read to its end.
-    ///
-    /// Whoever waited must look at `goal` again.
-    pub fn open(goal: &Path, most: u64, waits: impl FnOnce()) -> io::Result<Self> {
-        if let Some(folder) = goal.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let mut options = File::options();
-        options.read(true).write(true).create(true).truncate(false);
-        let mut lock = options.open(beside(goal, "lock"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                waits();
-                lock.lock()?;
-            }
-            // Some network file systems have no locks; most have one user.
-            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(e)) => return Err(e),
-        }
-        let path = beside(goal, "part");
-        let file = options.open(&path)?;
+    /// Opens what an earlier run left, or begins anew. What is longer than `most` bytes is not read to its
+    /// end.
+    pub fn open(mut lock: Lock, most: u64) -> io::Result<Self> {
+        let path = beside(&lock.goal, "part");
+        let file = open(&path)?;
         let mut validator = String::new();
         let limit = LONGEST_VALIDATOR as u64;
         // Not text: not ours.
-        let read = (&mut lock).take(limit).read_to_string(&mut validator);
+        let read = (&mut lock.file).take(limit).read_to_string(&mut validator);
         let mut partial = Self {
             path,
             file,
@@ -112,10 +130,11 @@ impl Partial {
         self.file.seek(SeekFrom::Start(0))?;
         (self.hash, self.len, self.pieces) = (Sha256::new(), 0, 0);
         self.validator = validator.filter(|v| is_validator(v)).map(String::from);
-        self.lock.set_len(0)?;
-        self.lock.seek(SeekFrom::Start(0))?;
+        let lock = &mut self.lock.file;
+        lock.set_len(0)?;
+        lock.seek(SeekFrom::Start(0))?;
         let text = self.validator.as_deref().unwrap_or_default();
-        self.lock.write_all(text.as_bytes())
+        lock.write_all(text.as_bytes())
     }
 
     /// An answer begins that goes on after what is there.
@@ -131,11 +150,11 @@ impl Partial {
         Ok(())
     }
 
-    /// Everything is there and right: makes it `goal`.
-    pub fn finish(self, goal: &Path) -> io::Result<()> {
+    /// Everything is there and right: gives it its name.
+    pub fn finish(self) -> io::Result<()> {
         self.file.sync_all()?;
-        fs::rename(&self.path, goal)?;
-        self.lock.set_len(0)
+        fs::rename(&self.path, &self.lock.goal)?;
+        self.lock.file.set_len(0)
     }
 
     /// What is there is of no use: removes it.
@@ -174,7 +193,8 @@ mod tests {
     use std::sync::mpsc;
 
     fn open(goal: &Path) -> Partial {
-        Partial::open(goal, 1000, || panic!("locked")).unwrap()
+        let lock = Lock::take(goal, || panic!("locked")).unwrap();
+        Partial::open(lock, 1000).unwrap()
     }
 
     fn names(dir: &Path) -> Vec<String> {
@@ -201,7 +221,7 @@ mod tests {
         assert!(partial.is_pieced());
         let digest: [u8; 32] = Sha256::digest(b"first second").into();
         assert_eq!(partial.digest(), digest);
-        partial.finish(&goal).unwrap();
+        partial.finish().unwrap();
         assert_eq!(fs::read(&goal).unwrap(), b"first second");
         assert_eq!(names(goal.parent().unwrap()), ["net.pth", "net.pth.lock"]);
         assert_eq!(open(&goal).validator(), None);
@@ -250,13 +270,14 @@ mod tests {
         let second = std::thread::spawn({
             let goal = goal.clone();
             move || {
-                let partial = Partial::open(&goal, 1000, || waits.send(()).unwrap()).unwrap();
-                (partial.len(), fs::read(&goal).unwrap())
+                let lock = Lock::take(&goal, || waits.send(()).unwrap()).unwrap();
+                let there = fs::read(&goal).unwrap();
+                (Partial::open(lock, 1000).unwrap().len(), there)
             }
         });
         told.recv().unwrap();
         first.append(b"all").unwrap();
-        first.finish(&goal).unwrap();
+        first.finish().unwrap();
         // The second begins a file of its own; the first's is left alone.
         assert_eq!(second.join().unwrap(), (0, b"all".to_vec()));
     }
