@@ -4,7 +4,8 @@
 //! the [`Graph`] from an architecture written in Rust and a set of named weights.
 //!
 //! One file an architecture; to add a network, write its layers with [`layers::Builder`], name it in
-//! [`build`], and describe it in `catalog.toml`. Knows nothing of files of weights (that is
+//! [`build`], and describe it in `catalog.toml`. A network whose sources are files with a graph of their own
+//! needs only its entry. Knows nothing of files of weights (that is
 //! [`import`](crate::import)'s business), of passes, or of quantization.
 
 pub mod cache;
@@ -12,6 +13,7 @@ pub mod catalog;
 mod efficientnet;
 pub mod fetch;
 pub mod layers;
+mod source;
 
 pub use catalog::{CatalogEntry, CatalogError, Source};
 pub use fetch::{FetchError, Fetched, fetch};
@@ -23,8 +25,10 @@ use layers::Builder;
 /// Why a network of the catalog cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ZooError {
-    /// The catalog names a network that nothing builds.
-    #[error("no architecture is written for '{0}'; this is an error in the catalog")]
+    /// Nothing builds this network from weights alone.
+    #[error(
+        "no architecture is written for '{0}': give a file with a graph of its own (--weights FILE.onnx)"
+    )]
     NoArchitecture(String),
     /// The layers do not fit each other.
     #[error("'{model}': {source}")]
@@ -74,7 +78,10 @@ mod tests {
     #[test]
     fn catalog_and_architectures_agree() {
         for entry in catalog::all() {
-            let graph = build(entry, Weights::Random { seed: 1 }).unwrap();
+            let graph = match build(entry, Weights::Random { seed: 1 }) {
+                Err(ZooError::NoArchitecture(_)) if !entry.has_architecture() => continue,
+                built => built.unwrap(),
+            };
             assert_eq!(graph.parameters(), entry.parameters, "{}", entry.name);
             assert_eq!(graph.macs(), entry.macs, "{}", entry.name);
             assert_eq!(
