@@ -17,6 +17,8 @@ use std::collections::HashMap;
 const MAX_FILLED: usize = 160 << 20;
 /// Most elements that all other folding may create: it is arithmetic on shapes.
 const MAX_FOLDED: usize = 1 << 24;
+/// Longer names of nodes are cut to so many bytes.
+const MAX_NAME: usize = 200;
 
 /// The state of an import.
 pub struct Context {
@@ -231,6 +233,7 @@ impl Context {
     }
 
     fn unique(&mut self, name: &str) -> String {
+        let name = &name[..name.floor_char_boundary(MAX_NAME)];
         let mut unique = name.to_string();
         while unique.is_empty() || self.names.contains_key(&unique) {
             let n = self.names.entry(name.to_string()).or_insert(0);

@@ -12,6 +12,7 @@ use super::tensor::Tensor;
 use super::value::{Act, Value};
 use crate::graph::{Activation, Graph, NodeId, Op, Quant};
 use crate::import::ImportError;
+use std::collections::HashMap;
 
 /// Codes beyond which weights of the graph do not go.
 const MAX_WEIGHT: f32 = 127.0;
@@ -92,6 +93,8 @@ pub fn other_type(kind: DataType) -> ImportError {
 pub struct Quantized {
     /// For each node of the graph so far: true if its value is known never to be negative.
     nonnegative: Vec<bool>,
+    /// For a node that is read in codes that its own quantization does not give: the last node that does.
+    coded: HashMap<NodeId, NodeId>,
     /// Layers with weights beyond 8 bits, and how many of their channels have them.
     stretched: [usize; 2],
     /// Layers whose weights have steps that are not one per output channel.
@@ -144,14 +147,20 @@ pub fn quantize(context: &mut Context, x: &Act, coding: Coding) -> Result<Act, I
             && node != 0
             && !context.quantized.is_nonnegative(&context.graph, node);
         let requantized = context.graph.nodes[node].quant.is_some_and(|q| q != quant);
-        if clamps || requantized {
+        let coded = context.quantized.coded.get(&node).copied();
+        let again = coded.filter(|&n| context.graph.nodes[n].quant == Some(quant));
+        if let Some(coded) = again {
+            node = coded;
+        } else if clamps || requantized {
             let function = if clamps {
                 Activation::Clip(0.0, 255.0 * quant.scale)
             } else {
                 Activation::None
             };
             let name = format!("{}/quantized", context.graph.nodes[node].name);
-            node = context.push(&name, Op::Activation(function), &[node])?;
+            let coded = context.push(&name, Op::Activation(function), &[node])?;
+            context.quantized.coded.insert(node, coded);
+            node = coded;
         }
         context.graph.nodes[node].quant = Some(quant);
     }

@@ -47,8 +47,14 @@ impl Data {
     }
 }
 
-/// Product of `dims`, if it and every partial product are no larger than memory could hold.
+/// Most dimensions; real ones have 5.
+pub const MAX_RANK: usize = 16;
+
+/// Product of `dims`, if there are not too many, and it and every partial product are no larger than memory could hold.
 pub fn elements(dims: &[usize]) -> Option<usize> {
+    if dims.len() > MAX_RANK {
+        return None;
+    }
     let bound = dims
         .iter()
         .try_fold(1usize, |n, &d| n.checked_mul(d.max(1)))?;

@@ -50,6 +50,7 @@ pub fn hard_sigmoid(context: &mut Context, node: &Node) -> Result<Value, ImportE
 pub fn prelu(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let x = node.act(0)?;
     let slopes = per_channel(x, node.tensor(1)?)?;
+    context.charge(Some(slopes.len()))?;
     context.push_like(node, Op::PRelu(slopes), x)
 }
 

@@ -7,7 +7,7 @@ use super::super::value::{Act, Value};
 use crate::graph::{Activation, Op};
 use crate::import::ImportError;
 
-/// More channels than any network has; bounds what a constant for each of them costs.
+/// More channels than any network has; bounds what a constant for each of them costs for a moment.
 const MAX_CHANNELS: u32 = 1 << 20;
 
 /// Addition.
@@ -130,6 +130,8 @@ pub fn affine(
         return Err(ImportError::new(format!("{} channels", x.shape.c)));
     }
     let channels = x.shape.c as usize;
+    // A batch norm keeps four numbers per channel.
+    context.charge(channels.checked_mul(4))?;
     context.push_affine(
         &node.name,
         (0..channels).map(gamma).collect(),

@@ -7,6 +7,9 @@ use super::normalize_axis;
 use super::part::{Range, slice_act, slice_constant};
 use crate::import::ImportError;
 
+/// Most outputs: more than any network has.
+const MAX_OUTPUTS: usize = 1 << 10;
+
 /// Parts along an axis, one per output: of the sizes given, or equal ones.
 pub fn split(context: &mut Context, node: &Node) -> Result<Vec<Value>, ImportError> {
     let x = node.input(0)?;
@@ -14,6 +17,11 @@ pub fn split(context: &mut Context, node: &Node) -> Result<Vec<Value>, ImportErr
     let axis = normalize_axis(node.attributes.int("axis", 0), dims.len())?;
     let length = dims[axis];
     let outputs = node.attributes.0.output.len();
+    if outputs > MAX_OUTPUTS {
+        return Err(ImportError::new(format!(
+            "{outputs} outputs; up to {MAX_OUTPUTS} are supported"
+        )));
+    }
     let given = match node.optional_tensor(1)? {
         Some(t) => Some(t.ints()?.to_vec()),
         None => node.attributes.ints("split").map(<[i64]>::to_vec),

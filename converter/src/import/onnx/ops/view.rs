@@ -3,7 +3,7 @@
 use super::super::context::Context;
 use super::super::node::Node;
 use super::super::pb::tensor_proto::DataType;
-use super::super::tensor::{Data, Tensor, elements, show};
+use super::super::tensor::{Data, MAX_RANK, Tensor, elements, show};
 use super::super::value::{Act, Value};
 use super::normalize_axis;
 use crate::import::ImportError;
@@ -167,7 +167,6 @@ pub fn squeeze(_: &mut Context, node: &Node) -> Result<Value, ImportError> {
 
 /// With additional dimensions of 1.
 pub fn unsqueeze(_: &mut Context, node: &Node) -> Result<Value, ImportError> {
-    const MAX_RANK: usize = 16;
     let x = node.input(0)?;
     let axes = axes(node)?.ok_or_else(|| {
         ImportError::new("is missing")

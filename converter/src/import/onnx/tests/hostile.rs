@@ -175,6 +175,19 @@ fn huge_numbers_allocate_nothing() {
     }
     let all: Vec<&str> = sum.iter().map(String::as_str).collect();
     again = again.node(node("Max", &all, "y"));
+    // Dimensions without end, outputs without end, numbers per channel without end.
+    let deep = Model::new(13, &[0, 1])
+        .weight(ints("s", &[1; 1000]))
+        .node(node("Reshape", &["x", "s"], "y"));
+    let mut split = node("Split", &["x"], "y").int("axis", 1);
+    split.output.resize(5000, String::new());
+    let many = Model::new(13, &[0, 5000, 1, 1]).node(split);
+    let mut affine = Model::new(13, &[0, 1 << 20, 1, 1]);
+    for i in 0..100 {
+        let from = if i == 0 { "x" } else { &format!("n{i}") };
+        let to = if i == 99 { "y" } else { &format!("n{}", i + 1) };
+        affine = affine.node(node("Neg", &[from], to));
+    }
     let pad =
         node("Pad", &["x"], "y").ints("pads", &[0, 0, 1 << 31, 1 << 31, 0, 0, 1 << 31, 1 << 31]);
     for model in [
@@ -200,6 +213,9 @@ fn huge_numbers_allocate_nothing() {
         window("dilations", 2),
         doubling,
         again,
+        deep,
+        many,
+        affine,
         wide.node(node("Add", &[&last, "c"], "y")),
         Model::new(9, &[0, 1, 4, 4]).node(pad),
         Model::new(13, &[0, 1 << 40, 4, 4]).node(node("Relu", &["x"], "y")),
@@ -214,6 +230,20 @@ fn huge_numbers_allocate_nothing() {
     ] {
         line(&model.bytes());
     }
+}
+
+#[test]
+fn long_names_are_cut() {
+    let name = "long ".repeat(10_000);
+    let mut model = Model::new(13, &[0, 1]);
+    for (from, to) in [("x", "a"), ("a", "b"), ("b", "y")] {
+        model = model.node(node("Tanh", &[from], to).named(&name));
+    }
+    let graph = read_bytes(&model.bytes(), "long").unwrap().graph;
+    let names: std::collections::HashSet<&str> =
+        graph.nodes.iter().map(|n| n.name.as_str()).collect();
+    assert_eq!(names.len(), 4);
+    assert!(names.iter().all(|n| n.len() < 220));
 }
 
 #[test]

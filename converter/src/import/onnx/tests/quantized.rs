@@ -103,6 +103,13 @@ fn a_clamp_at_zero_comes_back() {
         let last = model.graph.nodes.last().unwrap();
         assert_eq!(last.op, Op::Activation(Activation::Relu));
     }
+    // Once for all readers that quantize it alike, as training with fake quantization writes it.
+    let twice = Model::new(13, &[0, 1, 1, 2]).node(node("Neg", &["x"], "n"));
+    let twice = pair(twice, "n", "a", 0.125, Uint8, 0);
+    let twice = pair(twice, "n", "b", 0.125, Uint8, 0);
+    let twice = import(&twice.node(node("Add", &["a", "b"], "y")));
+    assert_eq!(twice.graph.nodes.len(), 4);
+    assert_near(&run(&twice, &[1.0, -2.0]), &[0.0, 4.0]);
     let model = end(Int8, -127, false);
     assert_eq!(model.graph.nodes.len(), 2);
     assert_near(&run(&model, &[1.0, -2.0]), &[-2.0, 4.0]);

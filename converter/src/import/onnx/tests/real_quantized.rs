@@ -28,7 +28,7 @@ fn convolutions(model: &Imported) -> Vec<&ConvWeights> {
 }
 
 /// Compares with what onnxruntime computes without rounding.
-fn compare(folder: &Path, what: &str, model: &Imported, expected: &str) {
+fn compare(folder: &Path, what: &str, model: &Imported, expected: &str, tolerance: f32) {
     let inputs = npy(&folder.join(format!("{expected}_input.npy")));
     let rows = npy(&folder.join(format!("{expected}_float.npy")));
     let shape = model.graph.input_shape();
@@ -45,7 +45,7 @@ fn compare(folder: &Path, what: &str, model: &Imported, expected: &str) {
         "{what}: logits of {} inputs within {worst:.1e} of their standard deviation",
         inputs.len()
     );
-    assert!(worst < 1e-4, "{what}: {worst}");
+    assert!(worst < tolerance, "{what}: {worst}");
 }
 
 /// The numbers of a scalar or vector in the file.
@@ -96,14 +96,16 @@ fn onnxruntimes_quantized_models() {
                 let path = folder.join(format!("{name}_qdq.onnx"));
                 let model = read(&path).unwrap_or_else(|e| panic!("{e}"));
                 check_scales(&name, &model, &std::fs::read(&path).unwrap());
-                compare(&folder, &name, &model, &name);
+                compare(&folder, &name, &model, &name, 1e-4);
                 let path = folder.join(format!("{name}_qoperator.onnx"));
                 let model = read(&path).unwrap_or_else(|e| panic!("{e}"));
                 // In that format onnxruntime quantizes no batch norms, and uint8 weights per channel
                 // otherwise: other models.
                 let same = network != "resnet20-norms" && (steps, kinds) != ("channel", "u8u8");
                 if same {
-                    compare(&folder, &format!("{name} (QOperator)"), &model, &name);
+                    // The classifier's bias is rounded to steps of another input scale.
+                    let what = format!("{name} (QOperator)");
+                    compare(&folder, &what, &model, &name, 1e-3);
                 }
                 assert!(
                     convolutions(&model)
@@ -172,5 +174,6 @@ fn a_tensorflow_export_in_nhwc() {
         model.graph.nodes.len(),
         model.input_name
     );
-    compare(&folder, "open-nsfw", &model, "open-nsfw");
+    assert_eq!(model.graph.parameters(), 5_891_266);
+    compare(&folder, "open-nsfw", &model, "open-nsfw", 1e-4);
 }
