@@ -244,7 +244,7 @@ impl Graph {
     }
 
     /// Number of trained parameters: weights, biases, batch-norm gamma and beta. A bias that is zero
-    /// everywhere stands for none.
+    /// everywhere stands for none, and so does a factor that is one.
     pub fn parameters(&self) -> u64 {
         let bias = |bias: &[f32]| {
             if bias.iter().any(|b| *b != 0.0) {
@@ -255,6 +255,10 @@ impl Graph {
         };
         let count = |op: &Op| match op {
             Op::Conv(c) => c.weights.len() + bias(&c.bias),
+            // Importers' plain factors and offsets.
+            Op::BatchNorm(b) if b.epsilon == 0.0 && b.gamma.iter().all(|g| *g == 1.0) => {
+                bias(&b.beta)
+            }
             Op::BatchNorm(b) => b.gamma.len() + b.beta.len(),
             Op::PRelu(slopes) => slopes.len(),
             _ => 0,

@@ -2,9 +2,11 @@
 
 use super::attributes::Attributes;
 use super::external::External;
+use super::node::Node;
 use super::ops;
 use super::pb::NodeProto;
-use super::tensor::{Tensor, elements};
+use super::quantized::Quantized;
+use super::tensor::elements;
 use super::value::{Act, Value};
 use crate::graph::{BatchNorm, Graph, GraphError, Node as GraphNode, NodeId, Op, Shape};
 use crate::import::ImportError;
@@ -15,6 +17,8 @@ use std::collections::HashMap;
 const MAX_FILLED: usize = 160 << 20;
 /// Most elements that all other folding may create: it is arithmetic on shapes.
 const MAX_FOLDED: usize = 1 << 24;
+/// Longer names of nodes are cut to so many bytes.
+const MAX_NAME: usize = 200;
 
 /// The state of an import.
 pub struct Context {
@@ -26,6 +30,8 @@ pub struct Context {
     pub batch: i64,
     /// Where Constant nodes may keep their data.
     pub external: External,
+    /// What is known of quantization.
+    pub quantized: Quantized,
     values: HashMap<String, Value>,
     uses: HashMap<String, usize>,
     /// Names taken, each with the number that makes the next of its kind unique.
@@ -33,104 +39,6 @@ pub struct Context {
     filled: usize,
     folded: usize,
     warnings: Vec<String>,
-}
-
-/// A node of the file with its inputs looked up.
-pub struct Node<'a> {
-    /// Unique name.
-    pub name: String,
-    /// Attributes.
-    pub attributes: Attributes<'a>,
-    /// Inputs; `None` where an optional one is left out.
-    pub inputs: Vec<Option<Value>>,
-}
-
-impl Node<'_> {
-    /// The operator's name.
-    pub fn op(&self) -> &str {
-        &self.attributes.0.op_type
-    }
-
-    /// Input `i`, if it is given.
-    pub fn optional(&self, i: usize) -> Option<&Value> {
-        self.inputs.get(i).and_then(Option::as_ref)
-    }
-
-    /// Input `i`.
-    pub fn input(&self, i: usize) -> Result<&Value, ImportError> {
-        self.optional(i).ok_or_else(|| {
-            ImportError::new(format!("input {i} is missing")).hint("the file is damaged")
-        })
-    }
-
-    /// Input `i`, an activation.
-    pub fn act(&self, i: usize) -> Result<&Act, ImportError> {
-        match self.input(i)? {
-            Value::Act(act) if act.softmax => {
-                Err(ImportError::new("a Softmax before other operators")
-                    .hint("only a Softmax at the end is supported"))
-            }
-            Value::Act(act) => Ok(act),
-            Value::Const(_) => Err(ImportError::new(format!("input {i} is a constant"))
-                .hint("simplify the model first (onnxsim)")),
-        }
-    }
-
-    /// Input `i`, an activation of dimensions `[1, C, H, W]`.
-    pub fn image(&self, i: usize) -> Result<&Act, ImportError> {
-        let act = self.act(i)?;
-        if act.is_image() {
-            return Ok(act);
-        }
-        Err(ImportError::new(format!(
-            "input {i} is not a feature map of dimensions 1xCxHxW (rows and columns of a {} map)",
-            act.shape
-        ))
-        .hint("only two-dimensional networks in NCHW are supported"))
-    }
-
-    /// Input `i`, a constant, if it is given.
-    pub fn optional_tensor(&self, i: usize) -> Result<Option<&Tensor>, ImportError> {
-        match self.optional(i) {
-            None => Ok(None),
-            Some(Value::Const(t)) => Ok(Some(t)),
-            Some(Value::Act(_)) => Err(ImportError::new(format!(
-                "input {i} is computed from the network's input"
-            ))
-            .hint("only constants are supported there")),
-        }
-    }
-
-    /// Input `i`, a constant.
-    pub fn tensor(&self, i: usize) -> Result<&Tensor, ImportError> {
-        self.input(i)?;
-        self.optional_tensor(i)?
-            .ok_or_else(|| ImportError::new(format!("input {i} is missing")))
-    }
-
-    /// All inputs, if they are constants.
-    pub fn all_constant(&self) -> Option<Vec<&Tensor>> {
-        let tensor = |v: &Option<Value>| match v {
-            Some(Value::Const(_)) | None => true,
-            Some(Value::Act(_)) => false,
-        };
-        if !self.inputs.iter().all(tensor) {
-            return None;
-        }
-        Some(
-            self.inputs
-                .iter()
-                .flatten()
-                .filter_map(|v| {
-                    if let Value::Const(t) = v {
-                        Some(t)
-                    } else {
-                        None
-                    }
-                })
-                .collect(),
-        )
-    }
 }
 
 impl Context {
@@ -150,6 +58,7 @@ impl Context {
             opset,
             batch,
             external,
+            quantized: Quantized::default(),
             values: HashMap::new(),
             uses,
             names,
@@ -188,9 +97,9 @@ impl Context {
             if let Some(a) = proto.attribute.iter().find(|a| !a.ref_attr_name.is_empty()) {
                 return Err(ImportError::new("refers to a function's attribute").attribute(&a.name));
             }
-            ops::handler(&op)(self, &node)
+            ops::run(self, &op, &node)
         });
-        let value = result.map_err(|e| {
+        let values = result.map_err(|e| {
             let shapes: Vec<String> = node
                 .inputs
                 .iter()
@@ -198,7 +107,9 @@ impl Context {
                 .collect();
             e.node(&node.name).op(&op).shapes(shapes.join(", "))
         })?;
-        self.define(first.to_string(), value);
+        for (name, value) in proto.output.iter().zip(values) {
+            self.define(name.clone(), value);
+        }
         Ok(())
     }
 
@@ -224,7 +135,7 @@ impl Context {
                 ImportError::new(format!(
                     "reads '{name}', which no supported node before it computes"
                 ))
-                .hint("second outputs (masks, indices) are not supported; nodes must be sorted")
+                .hint("masks and indices are not supported; nodes must be sorted")
             })?;
             inputs.push(Some(value));
         }
@@ -290,11 +201,11 @@ impl Context {
     /// Appends `gamma * x + beta` per channel.
     pub fn push_affine(
         &mut self,
-        node: &Node,
+        name: &str,
         gamma: Vec<f32>,
         beta: Vec<f32>,
         x: &Act,
-    ) -> Result<Value, ImportError> {
+    ) -> Result<Act, ImportError> {
         let channels = gamma.len();
         let norm = BatchNorm {
             gamma,
@@ -303,7 +214,8 @@ impl Context {
             variance: vec![1.0; channels],
             epsilon: 0.0,
         };
-        self.push_like(node, Op::BatchNorm(norm), x)
+        let node = self.push(name, Op::BatchNorm(norm), &[x.node])?;
+        Ok(Act { node, ..x.clone() })
     }
 
     /// Scale and offset of a node that [`Context::push_affine`] made.
@@ -321,6 +233,7 @@ impl Context {
     }
 
     fn unique(&mut self, name: &str) -> String {
+        let name = &name[..name.floor_char_boundary(MAX_NAME)];
         let mut unique = name.to_string();
         while unique.is_empty() || self.names.contains_key(&unique) {
             let n = self.names.entry(name.to_string()).or_insert(0);
@@ -341,8 +254,10 @@ impl Context {
                 )));
             }
             None => {
-                return Err(ImportError::new(format!("nothing computes the output '{output}'"))
-                    .hint("second outputs (masks, indices) are not supported; otherwise the file is damaged"));
+                return Err(
+                    ImportError::new(format!("nothing computes the output '{output}'"))
+                        .hint("masks and indices are not supported; otherwise the file is damaged"),
+                );
             }
         };
         if !act.is_order(super::value::Order::Hwc) && !act.is_image() {
@@ -351,6 +266,7 @@ impl Context {
                 act.shape
             ));
         }
+        self.warnings.extend(self.quantized.warnings());
         self.graph.output = act.node;
         Ok((sweep(self.graph), act.softmax, self.warnings))
     }

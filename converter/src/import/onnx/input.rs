@@ -2,8 +2,10 @@
 
 use super::live::Live;
 use super::pb::{
-    GraphProto, ValueInfoProto, tensor_proto::DataType, tensor_shape_proto::dimension, type_proto,
+    AttributeProto, GraphProto, ValueInfoProto, tensor_proto::DataType,
+    tensor_shape_proto::dimension, type_proto,
 };
+use super::quantized::Coding;
 use super::value::{Act, Order};
 use crate::graph::Shape;
 use crate::import::ImportError;
@@ -51,6 +53,7 @@ pub fn find(
         }
     };
     let in_input = |e: ImportError| e.node(&info.name).op("input");
+    let kind = kind(info).map_err(in_input)?;
     let (batch, sides) = dims(info).map_err(in_input)?;
     if batch > 1 {
         warnings.push(format!(
@@ -91,6 +94,7 @@ pub fn find(
         order,
         dims,
         softmax: false,
+        coding: Coding::of_input(kind),
     };
     Ok(Input {
         name: info.name.clone(),
@@ -100,25 +104,38 @@ pub fn find(
     })
 }
 
+fn tensor_type(info: &ValueInfoProto) -> Result<&type_proto::Tensor, ImportError> {
+    match info.r#type.as_ref().and_then(|t| t.value.as_ref()) {
+        Some(type_proto::Value::TensorType(tensor)) => Ok(tensor),
+        _ => {
+            Err(ImportError::new("no tensor type").hint("export the model with a fixed input size"))
+        }
+    }
+}
+
+/// Type of the elements: floats, or the 8-bit codes of a quantized model.
+fn kind(info: &ValueInfoProto) -> Result<DataType, ImportError> {
+    let kind = DataType::try_from(tensor_type(info)?.elem_type).unwrap_or(DataType::Undefined);
+    if matches!(
+        kind,
+        DataType::Float
+            | DataType::Float16
+            | DataType::Double
+            | DataType::Bfloat16
+            | DataType::Int8
+            | DataType::Uint8
+    ) {
+        return Ok(kind);
+    }
+    Err(
+        ImportError::new(format!("elements of type {}", kind.as_str_name()))
+            .hint("inputs of floats and of 8-bit integers are supported"),
+    )
+}
+
 /// The batch, and the other dimensions.
 fn dims(info: &ValueInfoProto) -> Result<(i64, Vec<u32>), ImportError> {
-    let Some(type_proto::Value::TensorType(tensor)) =
-        info.r#type.as_ref().and_then(|t| t.value.as_ref())
-    else {
-        return Err(
-            ImportError::new("no tensor type").hint("export the model with a fixed input size")
-        );
-    };
-    let kind = DataType::try_from(tensor.elem_type).unwrap_or(DataType::Undefined);
-    if !matches!(
-        kind,
-        DataType::Float | DataType::Float16 | DataType::Double | DataType::Bfloat16
-    ) {
-        return Err(
-            ImportError::new(format!("elements of type {}", kind.as_str_name()))
-                .hint("export the float model, with float input; graft quantizes it"),
-        );
-    }
+    let tensor = tensor_type(info)?;
     let dims = tensor.shape.as_ref().map_or(&[][..], |s| &s.dim);
     let mut sides = vec![];
     let mut batch = 1;
@@ -148,19 +165,37 @@ fn dims(info: &ValueInfoProto) -> Result<(i64, Vec<u32>), ImportError> {
     Ok((batch, sides))
 }
 
-/// True if everything that reads the input first turns it from NHWC to NCHW, as exports from TensorFlow do.
+/// Operators that work element by element, so that a Transpose may come after them as well as before.
+const ELEMENTWISE: [&str; 10] = [
+    "Identity",
+    "Cast",
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Clip",
+    "Relu",
+];
+
+/// True if whatever reads the input turns it from NHWC to NCHW, as exports from TensorFlow do, perhaps
+/// after normalizing or quantizing it.
 fn is_nhwc(graph: &GraphProto, live: &Live, name: &str) -> bool {
-    let mut readers = live
-        .nodes
-        .iter()
-        .map(|&i| &graph.node[i])
-        .filter(|n| n.input.iter().any(|i| i == name))
-        .peekable();
-    let turns = |n: &super::pb::NodeProto| {
-        n.op_type == "Transpose"
-            && n.attribute
-                .iter()
-                .any(|a| a.name == "perm" && a.ints == [0, 3, 1, 2])
-    };
-    readers.peek().is_some() && readers.all(turns)
+    let mut reached = HashSet::from([name]);
+    let mut turned = false;
+    for node in live.nodes.iter().map(|&i| &graph.node[i]) {
+        if !node.input.iter().any(|i| reached.contains(i.as_str())) {
+            continue;
+        }
+        let to_nchw = |a: &AttributeProto| a.name == "perm" && a.ints == [0, 3, 1, 2];
+        if node.op_type == "Transpose" && node.attribute.iter().any(to_nchw) {
+            turned = true;
+        } else if ELEMENTWISE.contains(&node.op_type.as_str()) {
+            reached.extend(node.output.iter().map(String::as_str));
+        } else {
+            return false;
+        }
+    }
+    turned
 }

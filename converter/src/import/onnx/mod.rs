@@ -2,15 +2,17 @@
 //!
 //! The protobuf is walked node by node; `ops` has one handler per operator. A value is either known at
 //! import (a `tensor::Tensor`, folded on the way) or an activation: a node of the graph under a view
-//! of dimensions (`value::Act`), so that Flatten, Reshape and Transpose cost nothing. Nodes that the
-//! output does not need are never looked at. Knows nothing of passes, quantization or files to write.
+//! of dimensions (`value::Act`), so that Flatten, Reshape and Transpose cost nothing. Models that are
+//! quantized already keep their scales (`quantized`). Nodes that the output does not need are never looked at. Knows nothing of passes, quantization or files to write.
 
 mod attributes;
 mod context;
 mod external;
 mod input;
 mod live;
+mod node;
 mod ops;
+mod quantized;
 mod tensor;
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ const NEWEST_OPSET: i64 = 21;
 #[derive(Clone, Debug)]
 pub struct Imported {
     /// The network; its output is what enters the final softmax, if there is one. ONNX's NCHW became NHWC.
+    /// Values and weights that are quantized in the file have its scales.
     pub graph: Graph,
     /// The model's name for its input.
     pub input_name: String,

@@ -13,6 +13,19 @@ pub struct Tensor {
     pub dims: Vec<usize>,
     /// Elements; shared, because reshaping keeps them.
     pub data: Data,
+    /// Type that the file gives it.
+    pub kind: DataType,
+    /// Whole numbers that the elements are multiples of, if it was dequantized.
+    pub steps: Option<Rc<Steps>>,
+}
+
+/// What an element of a dequantized constant is a whole multiple of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Steps {
+    /// The dimension that `scales` runs along.
+    pub axis: usize,
+    /// One per index of that dimension, or one for all; finite and positive.
+    pub scales: Vec<f32>,
 }
 
 /// Elements of a constant: every ONNX type becomes one of two.
@@ -34,8 +47,14 @@ impl Data {
     }
 }
 
-/// Product of `dims`, if it and every partial product are no larger than memory could hold.
+/// Most dimensions; real ones have 5.
+pub const MAX_RANK: usize = 16;
+
+/// Product of `dims`, if there are not too many, and it and every partial product are no larger than memory could hold.
 pub fn elements(dims: &[usize]) -> Option<usize> {
+    if dims.len() > MAX_RANK {
+        return None;
+    }
     let bound = dims
         .iter()
         .try_fold(1usize, |n, &d| n.checked_mul(d.max(1)))?;
@@ -53,6 +72,27 @@ pub fn show(dims: &[usize]) -> String {
         .join("x")
 }
 
+impl Steps {
+    /// The same for the elements under other dimensions, if one of them is still what `scales` runs along.
+    fn moved(self: &Rc<Self>, old: &[usize], new: &[usize]) -> Option<Rc<Self>> {
+        if self.scales.len() == 1 {
+            return Some(self.clone());
+        }
+        let outer: usize = old[..self.axis].iter().product();
+        let mut before = 1;
+        for (axis, &d) in new.iter().enumerate() {
+            if before == outer && d == self.scales.len() {
+                return Some(Rc::new(Self {
+                    axis,
+                    scales: self.scales.clone(),
+                }));
+            }
+            before *= d;
+        }
+        None
+    }
+}
+
 impl Tensor {
     /// A tensor of floats; the caller has matched `dims` and `data`.
     pub fn float(dims: Vec<usize>, data: Vec<f32>) -> Self {
@@ -60,6 +100,8 @@ impl Tensor {
         Self {
             dims,
             data: Data::Float(Rc::new(data)),
+            kind: DataType::Float,
+            steps: None,
         }
     }
 
@@ -69,14 +111,18 @@ impl Tensor {
         Self {
             dims,
             data: Data::Int(Rc::new(data)),
+            kind: DataType::Int64,
+            steps: None,
         }
     }
 
     /// The same elements with other dimensions, if their number fits.
     pub fn reshaped(&self, dims: Vec<usize>) -> Option<Self> {
         (elements(&dims) == Some(self.data.len())).then(|| Self {
+            steps: self.steps.as_ref().and_then(|s| s.moved(&self.dims, &dims)),
             dims,
             data: self.data.clone(),
+            kind: self.kind,
         })
     }
 
@@ -186,7 +232,12 @@ fn decode(mut proto: TensorProto, external: &External) -> Result<Tensor, ImportE
         ))
         .hint("the file is damaged"));
     }
-    Ok(Tensor { dims, data })
+    Ok(Tensor {
+        dims,
+        data,
+        kind,
+        steps: None,
+    })
 }
 
 fn whole(raw: &[u8], size: usize) -> Result<&[u8], ImportError> {

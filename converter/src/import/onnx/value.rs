@@ -1,5 +1,6 @@
 //! What stands for an ONNX value during the import: a constant, or a node of the graph under a view.
 
+use super::quantized::Coding;
 use super::tensor::{Tensor, show};
 use crate::graph::{NodeId, Shape};
 
@@ -49,6 +50,8 @@ pub struct Act {
     pub dims: Vec<usize>,
     /// True behind a Softmax that is left out.
     pub softmax: bool,
+    /// How the ONNX tensor codes the numbers, between a QuantizeLinear and its DequantizeLinear.
+    pub coding: Option<Coding>,
 }
 
 impl Act {
@@ -61,6 +64,7 @@ impl Act {
             order: Order::Chw,
             dims,
             softmax: false,
+            coding: None,
         }
     }
 

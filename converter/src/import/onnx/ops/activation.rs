@@ -1,20 +1,16 @@
 //! Functions of one number, and the final softmax.
 
-use super::super::context::{Context, Node};
-use super::super::tensor::Tensor;
+use super::super::context::Context;
+use super::super::node::Node;
 use super::super::value::{Act, Order, Value};
-use super::normalize_axis;
+use super::arithmetic::{affine, per_channel};
+use super::{clip, normalize_axis};
 use crate::graph::{Activation, Op};
 use crate::import::ImportError;
 
 fn apply(context: &mut Context, node: &Node, function: Activation) -> Result<Value, ImportError> {
     let x = node.act(0)?;
     context.push_like(node, Op::Activation(function), x)
-}
-
-/// `max(x, 0)`
-pub fn relu(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
-    apply(context, node, Activation::Relu)
 }
 
 /// `1 / (1 + exp(-x))`
@@ -38,46 +34,24 @@ pub fn leaky_relu(context: &mut Context, node: &Node) -> Result<Value, ImportErr
     apply(context, node, Activation::LeakyRelu(slope))
 }
 
-/// `max(0, min(1, alpha * x + beta))`, with the constants of PyTorch and MobileNetV3 only.
+/// `max(0, min(1, alpha * x + beta))`
 pub fn hard_sigmoid(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let alpha = node.attributes.float("alpha", 0.2)?;
     let beta = node.attributes.float("beta", 0.5)?;
-    if (alpha - 1.0 / 6.0).abs() > 1e-5 || beta != 0.5 {
-        return Err(ImportError::new(format!(
-            "alpha {alpha} and beta {beta}, only 1/6 and 0.5 are supported"
-        ))
-        .hint("use torch.nn.Hardsigmoid and export again"));
+    if (alpha - 1.0 / 6.0).abs() < 1e-5 && beta == 0.5 {
+        return apply(context, node, Activation::HardSigmoid);
     }
-    apply(context, node, Activation::HardSigmoid)
+    // Not PyTorch's and MobileNetV3's constants: a factor and an offset, which fold into a convolution.
+    let line = affine(context, node, node.act(0)?, |_| alpha, |_| beta)?;
+    clip::clamp(context, node, &line, 0.0, 1.0)
 }
 
-/// Clip to `[0, inf)` and `[0, 6]`.
-pub fn clip(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
-    let bound = |i: usize, name: &str, none: f32| -> Result<f32, ImportError> {
-        let given = if context.opset < 11 {
-            node.attributes.get(name).map(|a| a.f)
-        } else {
-            let scalar = |t: &Tensor| {
-                t.scalar().ok_or_else(|| {
-                    ImportError::new(format!("the bound '{name}' is no single number"))
-                })
-            };
-            node.optional_tensor(i)?.map(scalar).transpose()?
-        };
-        // Exporters write the largest float for "no bound".
-        Ok(given.filter(|v| v.abs() < f32::MAX).unwrap_or(none))
-    };
-    let low = bound(1, "min", f32::NEG_INFINITY)?;
-    let high = bound(2, "max", f32::INFINITY)?;
-    match (low, high) {
-        (0.0, 6.0) => apply(context, node, Activation::Relu6),
-        (0.0, f32::INFINITY) => apply(context, node, Activation::Relu),
-        (f32::NEG_INFINITY, f32::INFINITY) => Ok(Value::Act(node.act(0)?.clone())),
-        _ => Err(ImportError::new(format!(
-            "clips to {low} to {high}; only 0 to 6 and 0 up are supported"
-        ))
-        .hint("retrain with ReLU or ReLU6")),
-    }
+/// `x` if positive, else the slope times `x`; one slope or one per channel.
+pub fn prelu(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
+    let x = node.act(0)?;
+    let slopes = per_channel(x, node.tensor(1)?)?;
+    context.charge(Some(slopes.len()))?;
+    context.push_like(node, Op::PRelu(slopes), x)
 }
 
 /// The softmax at the end of a classifier: left out, the output is what enters it.

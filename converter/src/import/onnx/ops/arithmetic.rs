@@ -1,12 +1,13 @@
-//! Add, Sum, Sub, Mul, Div: between activations, with a constant per channel, or folded.
+//! Add, Sum, Sub, Neg: between activations, with a constant per channel, or folded. And what products share.
 
-use super::super::context::{Context, Node};
+use super::super::context::Context;
+use super::super::node::Node;
 use super::super::tensor::{Data, Tensor};
 use super::super::value::{Act, Value};
-use crate::graph::{Activation, NodeId, Op};
+use crate::graph::{Activation, Op};
 use crate::import::ImportError;
 
-/// More channels than any network has; bounds what a constant for each of them costs.
+/// More channels than any network has; bounds what a constant for each of them costs for a moment.
 const MAX_CHANNELS: u32 = 1 << 20;
 
 /// Addition.
@@ -14,7 +15,7 @@ pub fn add(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     binary(context, node, |context, node, operands| match operands {
         Operands::Acts(a, b) => add_acts(context, node, a, b),
         Operands::ActConst(x, c) | Operands::ConstAct(c, x) => {
-            affine(context, node, x, |_| 1.0, |i| c[i])
+            affine(context, node, x, |_| 1.0, |i| c[i]).map(Value::Act)
         }
     })
 }
@@ -39,52 +40,32 @@ pub fn sum(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
 /// Subtraction.
 pub fn sub(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     binary(context, node, |context, node, operands| match operands {
-        Operands::ActConst(x, c) => affine(context, node, x, |_| 1.0, |i| -c[i]),
-        Operands::ConstAct(c, x) => affine(context, node, x, |_| -1.0, |i| c[i]),
-        Operands::Acts(..) => Err(no_product("a difference")),
-    })
-}
-
-/// Multiplication; `x * sigmoid(x)` and its kin are activations.
-pub fn mul(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
-    binary(context, node, |context, node, operands| match operands {
-        Operands::ActConst(x, c) | Operands::ConstAct(c, x) => scale(context, node, x, c),
-        Operands::Acts(a, b) => match gate(context, node, a, b)? {
-            Some(value) => Ok(value),
-            None => gate(context, node, b, a)?.ok_or_else(|| no_product("a product")),
-        },
-    })
-}
-
-/// Division by a constant.
-pub fn div(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
-    binary(context, node, |context, node, operands| match operands {
-        Operands::ActConst(x, c) => {
-            if c.contains(&0.0) {
-                return Err(ImportError::new("a division by zero"));
-            }
-            let inverse: Vec<f32> = c.iter().map(|v| 1.0 / v).collect();
-            scale(context, node, x, &inverse)
+        Operands::ActConst(x, c) => affine(context, node, x, |_| 1.0, |i| -c[i]).map(Value::Act),
+        Operands::ConstAct(c, x) => affine(context, node, x, |_| -1.0, |i| c[i]).map(Value::Act),
+        Operands::Acts(a, b) => {
+            let negative = affine(context, node, b, |_| -1.0, |_| 0.0)?;
+            add_acts(context, node, a, &negative)
         }
-        _ => Err(no_product("a division by an activation")),
     })
 }
 
-fn no_product(what: &str) -> ImportError {
-    ImportError::new(format!("{what} of two activations is not supported")).hint(
-        "squeeze-and-excite and attention are not supported; x*sigmoid(x) and x*hardsigmoid(x) are",
-    )
+/// `-x`
+pub fn neg(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
+    affine(context, node, node.act(0)?, |_| -1.0, |_| 0.0).map(Value::Act)
 }
 
-enum Operands<'a> {
+/// The inputs of an operator of two, at least one of them an activation.
+pub enum Operands<'a> {
+    /// Two activations.
     Acts(&'a Act, &'a Act),
-    /// The constant has one number per channel.
+    /// An activation and a constant: one number per channel.
     ActConst(&'a Act, &'a [f32]),
+    /// The same the other way round.
     ConstAct(&'a [f32], &'a Act),
 }
 
 /// Sorts the operands, or folds if both are constants.
-fn binary(
+pub fn binary(
     context: &mut Context,
     node: &Node,
     act: impl Fn(&mut Context, &Node, Operands) -> Result<Value, ImportError>,
@@ -113,7 +94,7 @@ fn binary(
 }
 
 /// One number per channel of `x` from a constant that broadcasts to it.
-fn per_channel(x: &Act, constant: &Tensor) -> Result<Vec<f32>, ImportError> {
+pub fn per_channel(x: &Act, constant: &Tensor) -> Result<Vec<f32>, ImportError> {
     let values = constant.floats()?;
     let channels = x.shape.c.min(MAX_CHANNELS) as usize;
     let lead = x.dims.len().checked_sub(constant.dims.len());
@@ -137,24 +118,36 @@ fn per_channel(x: &Act, constant: &Tensor) -> Result<Vec<f32>, ImportError> {
     )
 }
 
-fn affine(
+/// `gamma(c) * x + beta(c)` for each channel `c`.
+pub fn affine(
     context: &mut Context,
     node: &Node,
     x: &Act,
     gamma: impl Fn(usize) -> f32,
     beta: impl Fn(usize) -> f32,
-) -> Result<Value, ImportError> {
+) -> Result<Act, ImportError> {
+    if x.shape.c > MAX_CHANNELS {
+        return Err(ImportError::new(format!("{} channels", x.shape.c)));
+    }
     let channels = x.shape.c as usize;
+    // A batch norm keeps four numbers per channel.
+    context.charge(channels.checked_mul(4))?;
     context.push_affine(
-        node,
+        &node.name,
         (0..channels).map(gamma).collect(),
         (0..channels).map(beta).collect(),
         x,
     )
 }
 
+/// True if both have the same dimensions, and elements in the same order.
+pub fn alike(a: &Act, b: &Act) -> bool {
+    let order = a.order == b.order || a.shape.h * a.shape.w == 1;
+    a.dims == b.dims && a.shape == b.shape && order
+}
+
 fn add_acts(context: &mut Context, node: &Node, a: &Act, b: &Act) -> Result<Value, ImportError> {
-    if a.dims != b.dims || a.shape != b.shape || (a.order != b.order && a.shape.h * a.shape.w > 1) {
+    if !alike(a, b) {
         return Err(ImportError::new("a sum of activations of different shapes")
             .hint("broadcasting of activations is not supported"));
     }
@@ -163,90 +156,6 @@ fn add_acts(context: &mut Context, node: &Node, a: &Act, b: &Act) -> Result<Valu
         node: id,
         ..a.clone()
     }))
-}
-
-/// True if all of `values` are within a rounding of `wanted`.
-fn all_near(values: &[f32], wanted: f32) -> bool {
-    values
-        .iter()
-        .all(|v| (v - wanted).abs() <= 1e-5 * wanted.abs())
-}
-
-/// `x` if the node is `relu6(x + 3)`.
-fn inside_hard_gate(context: &Context, id: NodeId) -> Option<NodeId> {
-    let node = &context.graph.nodes[id];
-    let (Op::Activation(Activation::Relu6), &[inner]) = (&node.op, &node.inputs[..]) else {
-        return None;
-    };
-    let (gamma, beta) = context.affine(inner)?;
-    let plain = all_near(gamma, 1.0) && all_near(beta, 3.0);
-    context.graph.nodes[inner]
-        .inputs
-        .first()
-        .copied()
-        .filter(|_| plain)
-}
-
-/// `c * x`; recognises `relu6(x + 3) / 6`, and takes back a scale that it undoes.
-fn scale(context: &mut Context, node: &Node, x: &Act, c: &[f32]) -> Result<Value, ImportError> {
-    if all_near(c, 1.0 / 6.0)
-        && let Some(inner) = inside_hard_gate(context, x.node)
-    {
-        let of = Act {
-            node: inner,
-            ..x.clone()
-        };
-        return context.push_like(node, Op::Activation(Activation::HardSigmoid), &of);
-    }
-    if let Some((gamma, beta)) = context.affine(x.node)
-        && beta.iter().all(|&b| b == 0.0)
-        && gamma.iter().zip(c).all(|(g, c)| (g * c - 1.0).abs() < 1e-6)
-        && let &[inner] = &context.graph.nodes[x.node].inputs[..]
-    {
-        return Ok(Value::Act(Act {
-            node: inner,
-            ..x.clone()
-        }));
-    }
-    affine(context, node, x, |i| c[i], |_| 0.0)
-}
-
-/// `x * g` if `g` is a gate of the same `x`.
-fn gate(
-    context: &mut Context,
-    node: &Node,
-    x: &Act,
-    g: &Act,
-) -> Result<Option<Value>, ImportError> {
-    if x.dims != g.dims || x.order != g.order {
-        return Ok(None);
-    }
-    let gate = &context.graph.nodes[g.node];
-    let function = match &gate.op {
-        _ if inside_hard_gate(context, g.node) == Some(x.node) => {
-            // Six times the function; the division by 6 that follows takes the factor back.
-            let name = format!("{}/hardswish", node.name);
-            let id = context.push(&name, Op::Activation(Activation::HardSwish), &[x.node])?;
-            return affine(
-                context,
-                node,
-                &Act {
-                    node: id,
-                    ..x.clone()
-                },
-                |_| 6.0,
-                |_| 0.0,
-            )
-            .map(Some);
-        }
-        _ if gate.inputs != [x.node] => return Ok(None),
-        Op::Activation(Activation::Sigmoid) => Activation::Silu,
-        Op::Activation(Activation::HardSigmoid) => Activation::HardSwish,
-        _ => return Ok(None),
-    };
-    context
-        .push_like(node, Op::Activation(function), x)
-        .map(Some)
 }
 
 /// Both constant: element by element, broadcasting as numpy does.

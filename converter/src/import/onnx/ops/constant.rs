@@ -1,6 +1,7 @@
 //! Constants, and the arithmetic on shapes that exporters leave in a model.
 
-use super::super::context::{Context, Node};
+use super::super::context::Context;
+use super::super::node::Node;
 use super::super::tensor::{Data, Tensor, elements};
 use super::super::value::Value;
 use super::normalize_axis;
@@ -47,7 +48,11 @@ pub fn constant_of_shape(context: &mut Context, node: &Node) -> Result<Value, Im
         Data::Int(v) if v.len() == 1 => Data::Int(Rc::new(vec![v[0]; n])),
         _ => return Err(ImportError::new("is no single number").attribute("value")),
     };
-    Ok(Value::Const(Tensor { dims, data }))
+    Ok(Value::Const(Tensor {
+        dims,
+        data,
+        ..value
+    }))
 }
 
 /// The dimensions of any value, with a batch of 1.

@@ -1,6 +1,8 @@
 //! Conv.
 
-use super::super::context::{Context, Node};
+use super::super::context::Context;
+use super::super::node::Node;
+use super::super::quantized;
 use super::super::value::Value;
 use super::super::window;
 use crate::graph::{Activation, ConvWeights, Op};
@@ -45,6 +47,7 @@ pub fn conv(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
         None => vec![0.0; context.charge(Some(outputs))?],
     };
     let weights = to_ohwi(&tensor.floats()?, per_group, rows * columns);
+    let weight_scales = quantized::weight_scales(context, tensor, 0, 1.0, &weights);
     let weights = ConvWeights {
         window,
         groups,
@@ -53,7 +56,7 @@ pub fn conv(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
         bias,
         activation: Activation::None,
         statistics: None,
-        weight_scales: None,
+        weight_scales,
     };
     context.push_image(node, Op::Conv(weights), x)
 }

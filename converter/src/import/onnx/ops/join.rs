@@ -1,6 +1,8 @@
 //! Concat.
 
-use super::super::context::{Context, Node};
+use super::super::context::Context;
+use super::super::node::Node;
+use super::super::quantized::keep_coding;
 use super::super::tensor::{Data, Tensor, elements};
 use super::super::value::{Act, Value};
 use super::normalize_axis;
@@ -14,12 +16,13 @@ pub fn concat(context: &mut Context, node: &Node) -> Result<Value, ImportError> 
         return fold(context, node, &tensors).map(Value::Const);
     }
     let acts: Vec<&Act> = (0..node.inputs.len())
-        .map(|i| node.act(i))
+        .map(|i| node.stored(i))
         .collect::<Result<_, _>>()?;
-    let first = node.act(0)?;
+    let first = node.stored(0)?;
     let axis = normalize_axis(node.attributes.int("axis", 1), first.dims.len())?;
     let alike = |a: &Act| {
         a.channel_axis() == Some(axis)
+            && a.coding == first.coding
             && a.dims.len() == first.dims.len()
             && (a.order == first.order || a.shape.h * a.shape.w == 1)
             && (0..a.dims.len()).all(|i| i == axis || a.dims[i] == first.dims[i])
@@ -29,7 +32,7 @@ pub fn concat(context: &mut Context, node: &Node) -> Result<Value, ImportError> 
             "a concatenation along axis {axis}, which is not the channels of all inputs"
         ))
         .attribute("axis")
-        .hint("only channels can be concatenated, of maps of one size"));
+        .hint("only channels can be concatenated, of maps of one size and one quantization"));
     }
     let mut ids: Vec<NodeId> = acts.iter().map(|a| a.node).collect();
     while ids.len() > MAX_INPUTS {
@@ -45,12 +48,13 @@ pub fn concat(context: &mut Context, node: &Node) -> Result<Value, ImportError> 
     let id = context.push(&node.name, Op::Concat, &ids)?;
     let mut dims = first.dims.clone();
     dims[axis] = acts.iter().map(|a| a.dims[axis]).sum();
-    Ok(Value::Act(Act {
+    let value = Value::Act(Act {
         node: id,
         shape: context.graph.nodes[id].shape,
         dims,
         ..first.clone()
-    }))
+    });
+    Ok(keep_coding(context, value, first))
 }
 
 fn fold(context: &mut Context, node: &Node, tensors: &[&Tensor]) -> Result<Tensor, ImportError> {

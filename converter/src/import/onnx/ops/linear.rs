@@ -1,6 +1,8 @@
 //! Gemm and MatMul: fully connected layers, which the graph has as convolutions over the whole map.
 
-use super::super::context::{Context, Node};
+use super::super::context::Context;
+use super::super::node::Node;
+use super::super::quantized;
 use super::super::tensor::Tensor;
 use super::super::value::{Act, Order, Value};
 use crate::graph::{Activation, ConvWeights, Op, Window};
@@ -132,6 +134,9 @@ fn dense(
         kernel: [x.shape.h, x.shape.w],
         ..Window::POINT
     };
+    let axis = usize::from(!matrix.transposed);
+    let weight_scales =
+        quantized::weight_scales(context, matrix.tensor, axis, matrix.alpha, &weights);
     let conv = ConvWeights {
         window,
         groups: 1,
@@ -140,7 +145,7 @@ fn dense(
         bias,
         activation: Activation::None,
         statistics: None,
-        weight_scales: None,
+        weight_scales,
     };
     let id = context.push(&node.name, Op::Conv(conv), &[x.node])?;
     Ok(Value::Act(Act {
@@ -149,5 +154,6 @@ fn dense(
         order: Order::Chw,
         dims,
         softmax: false,
+        coding: None,
     }))
 }

@@ -2,6 +2,7 @@
 
 mod activation;
 mod arithmetic;
+mod clip;
 mod constant;
 mod conv;
 mod join;
@@ -9,24 +10,42 @@ mod linear;
 mod norm;
 mod part;
 mod pool;
+mod product;
+mod qlinear;
+mod quantize;
+mod split;
+mod transpose;
 mod view;
 
-use super::context::{Context, Node};
+use super::context::Context;
+use super::node::Node;
 use super::value::Value;
 use crate::import::ImportError;
 
-/// Gives a node's first output.
+/// Gives a node's first output, the only one that is supported.
 pub type Handler = fn(&mut Context, &Node) -> Result<Value, ImportError>;
 
-/// The handler of an operator of the standard domain.
-pub fn handler(op: &str) -> Handler {
+/// The values of a node's outputs, in their order; those that are not supported are left out at the end.
+pub fn run(context: &mut Context, op: &str, node: &Node) -> Result<Vec<Value>, ImportError> {
+    match op {
+        "Split" => split::split(context, node),
+        _ => handler(op)(context, node).map(|value| vec![value]),
+    }
+}
+
+/// The handler of an operator with one output; its domain is part of its name if it is not the standard one.
+fn handler(op: &str) -> Handler {
     match op {
         "Conv" => conv::conv,
         "Gemm" => linear::gemm,
         "MatMul" => linear::matmul,
         "BatchNormalization" => norm::batch_norm,
-        "Relu" => activation::relu,
-        "Clip" => activation::clip,
+        "LRN" => norm::local_response_norm,
+        "Relu" => clip::relu,
+        "Clip" => clip::clip,
+        "Min" => clip::min,
+        "Max" => clip::max,
+        "PRelu" => activation::prelu,
         "LeakyRelu" => activation::leaky_relu,
         "Sigmoid" => activation::sigmoid,
         "HardSigmoid" => activation::hard_sigmoid,
@@ -38,11 +57,13 @@ pub fn handler(op: &str) -> Handler {
         "GlobalMaxPool" => pool::global_max,
         "GlobalAveragePool" => pool::global_average,
         "ReduceMean" => pool::reduce_mean,
+        "ReduceMax" => pool::reduce_max,
         "Add" => arithmetic::add,
         "Sum" => arithmetic::sum,
         "Sub" => arithmetic::sub,
-        "Mul" => arithmetic::mul,
-        "Div" => arithmetic::div,
+        "Neg" => arithmetic::neg,
+        "Mul" => product::mul,
+        "Div" => product::div,
         "Concat" => join::concat,
         "Slice" => part::slice,
         "Pad" => part::pad,
@@ -50,27 +71,39 @@ pub fn handler(op: &str) -> Handler {
         "Reshape" => view::reshape,
         "Squeeze" => view::squeeze,
         "Unsqueeze" => view::unsqueeze,
-        "Transpose" => view::transpose,
+        "Transpose" => transpose::transpose,
         "Identity" | "Dropout" => view::identity,
         "Cast" => view::cast,
         "Constant" => constant::constant,
         "ConstantOfShape" => constant::constant_of_shape,
         "Shape" => constant::shape,
         "Gather" => constant::gather,
+        "QuantizeLinear" | "com.microsoft.QuantizeLinear" => quantize::quantize,
+        "DequantizeLinear" | "com.microsoft.DequantizeLinear" => quantize::dequantize,
+        "QLinearConv" => qlinear::conv,
+        "QLinearMatMul" => qlinear::matmul,
+        "com.microsoft.QGemm" => qlinear::gemm,
+        "com.microsoft.QLinearAdd" => qlinear::add,
+        "com.microsoft.QLinearMul" => qlinear::mul,
+        "com.microsoft.QLinearConcat" => qlinear::concat,
+        "com.microsoft.QLinearAveragePool" => qlinear::average,
+        "com.microsoft.QLinearGlobalAveragePool" => qlinear::global_average,
+        "com.microsoft.QLinearReduceMean" => qlinear::reduce_mean,
+        "com.microsoft.QLinearSigmoid" => qlinear::sigmoid,
+        "com.microsoft.QLinearLeakyRelu" => qlinear::leaky_relu,
+        "com.microsoft.QLinearSoftmax" => qlinear::softmax,
         _ => unsupported,
     }
 }
 
 fn unsupported(_: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let hint = match node.op() {
-        "LRN" => {
-            "retrain with batch normalization, or use a model without local response normalization"
+        "ConvInteger" | "MatMulInteger" | "DynamicQuantizeLinear" => {
+            "quantize statically (onnxruntime's quantize_static), or import the float model"
         }
-        "QuantizeLinear"
-        | "DequantizeLinear"
-        | "QLinearConv"
-        | "ConvInteger"
-        | "DynamicQuantizeLinear" => "import the float model; graft quantizes it itself",
+        "Elu" | "Selu" | "Celu" | "Gelu" | "Mish" | "Softplus" | "Exp" | "Erf" => {
+            "retrain with ReLU, LeakyReLU, PReLU, SiLU or hard-swish"
+        }
         "If" | "Loop" | "Scan" => {
             "export the model for fixed input sizes, or simplify it first (onnxsim)"
         }

@@ -1,8 +1,9 @@
-//! BatchNormalization.
+//! BatchNormalization, and LRN.
 
-use super::super::context::{Context, Node};
+use super::super::context::Context;
+use super::super::node::Node;
 use super::super::value::Value;
-use crate::graph::{BatchNorm, Op};
+use crate::graph::{BatchNorm, LocalResponseNorm, Op};
 use crate::import::ImportError;
 
 /// Batch normalization in inference: with the statistics that training gathered.
@@ -40,4 +41,22 @@ pub fn batch_norm(context: &mut Context, node: &Node) -> Result<Value, ImportErr
         return Err(ImportError::new("a variance that is not positive").hint("the file is damaged"));
     }
     context.push_like(node, Op::BatchNorm(norm), x)
+}
+
+/// Local response normalization across channels.
+pub fn local_response_norm(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
+    let x = node.act(0)?;
+    if x.channel_axis() != Some(1) {
+        return Err(ImportError::new("axis 1 of the input is not its channels")
+            .hint("normalize before flattening"));
+    }
+    let size = node.attributes.int("size", 0);
+    let norm = LocalResponseNorm {
+        size: u32::try_from(size)
+            .map_err(|_| ImportError::new(format!("is {size}")).attribute("size"))?,
+        alpha: node.attributes.float("alpha", 1e-4)?,
+        beta: node.attributes.float("beta", 0.75)?,
+        bias: node.attributes.float("bias", 1.0)?,
+    };
+    context.push_like(node, Op::LocalResponseNorm(norm), x)
 }

@@ -1,6 +1,8 @@
 //! Slice and Pad.
 
-use super::super::context::{Context, Node};
+use super::super::context::Context;
+use super::super::node::Node;
+use super::super::quantized::{Coding, keep_coding};
 use super::super::tensor::{Data, Tensor};
 use super::super::value::{Act, Order, Value};
 use super::normalize_axis;
@@ -30,10 +32,13 @@ fn ints(node: &Node, input: usize, attribute: &str) -> Result<Option<Vec<i64>>, 
 
 /// Elements `start, start + step, ...`, `count` of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Range {
-    start: usize,
-    step: i64,
-    count: usize,
+pub struct Range {
+    /// The first.
+    pub start: usize,
+    /// The distance; negative if the elements come in reverse.
+    pub step: i64,
+    /// How many.
+    pub count: usize,
 }
 
 /// What `start:end:step` means for a dimension of `len`, as in Python.
@@ -94,11 +99,12 @@ pub fn slice(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     }
     match node.input(0)? {
         Value::Const(t) => slice_constant(context, t, &ranges).map(Value::Const),
-        Value::Act(_) => slice_act(context, node, node.act(0)?, &ranges),
+        Value::Act(_) => slice_act(context, node, node.stored(0)?, &ranges),
     }
 }
 
-fn slice_constant(
+/// Of a constant.
+pub fn slice_constant(
     context: &mut Context,
     t: &Tensor,
     ranges: &[Range],
@@ -121,7 +127,8 @@ fn slice_constant(
     })
 }
 
-fn slice_act(
+/// Of an activation.
+pub fn slice_act(
     context: &mut Context,
     node: &Node,
     x: &Act,
@@ -174,17 +181,18 @@ fn slice_act(
         },
         &[x.node],
     )?;
-    Ok(Value::Act(Act {
+    let value = Value::Act(Act {
         node: id,
         shape,
         dims,
         ..x.clone()
-    }))
+    });
+    Ok(keep_coding(context, value, x))
 }
 
 /// Zeros around a feature map.
 pub fn pad(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
-    let x = node.act(0)?;
+    let x = node.stored(0)?;
     let mode = node.attributes.text("mode");
     if !matches!(mode, "" | "constant") {
         return Err(ImportError::new(format!("is '{mode}'"))
@@ -195,7 +203,7 @@ pub fn pad(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
         Some(t) => t.scalar().unwrap_or(f32::NAN),
         None => node.attributes.get("value").map_or(0.0, |a| a.f),
     };
-    if value != 0.0 {
+    if value != x.coding.map_or(0.0, Coding::zero) {
         return Err(ImportError::new(format!("pads with {value}"))
             .hint("only padding with zeros is supported"));
     }
@@ -234,12 +242,13 @@ pub fn pad(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
         return Ok(Value::Act(x.clone()));
     }
     let id = context.push(&node.name, Op::Pad { before, after }, &[x.node])?;
-    Ok(Value::Act(Act {
+    let value = Value::Act(Act {
         node: id,
         shape: context.graph.nodes[id].shape,
         dims,
         ..x.clone()
-    }))
+    });
+    Ok(keep_coding(context, value, x))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
-//! Poolings, global ones, and ReduceMean.
+//! Poolings, global ones, ReduceMean and ReduceMax.
 
-use super::super::context::{Context, Node};
+use super::super::context::Context;
+use super::super::node::Node;
+use super::super::quantized::keep_coding;
 use super::super::value::{Act, Order, Value};
 use super::super::window;
 use super::normalize_axis;
@@ -41,10 +43,11 @@ fn grow(window: &mut Window, extra: [u32; 2]) -> Result<(), ImportError> {
 
 /// MaxPool.
 pub fn max(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
-    let x = node.image(0)?;
+    let x = node.stored_image(0)?;
     let (mut window, extra) = pooling(node, x)?;
     grow(&mut window, extra)?;
-    context.push_image(node, Op::MaxPool(window), x)
+    let pooled = context.push_image(node, Op::MaxPool(window), x)?;
+    Ok(keep_coding(context, pooled, x))
 }
 
 /// AveragePool. What `ceil_mode` adds never counts in the divisor; if the padding does, it becomes a node.
@@ -94,8 +97,9 @@ fn whole(x: &Act) -> Window {
 
 /// GlobalMaxPool.
 pub fn global_max(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
-    let x = node.image(0)?;
-    context.push_image(node, Op::MaxPool(whole(x)), x)
+    let x = node.stored_image(0)?;
+    let pooled = context.push_image(node, Op::MaxPool(whole(x)), x)?;
+    Ok(keep_coding(context, pooled, x))
 }
 
 /// GlobalAveragePool.
@@ -113,6 +117,24 @@ pub fn global_average(context: &mut Context, node: &Node) -> Result<Value, Impor
 
 /// ReduceMean over rows and columns.
 pub fn reduce_mean(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
+    let pool = |x: &Act| Op::AvgPool {
+        window: whole(x),
+        count_padding: false,
+    };
+    reduce(context, node, "mean", pool)
+}
+
+/// ReduceMax over rows and columns.
+pub fn reduce_max(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
+    reduce(context, node, "maximum", |x| Op::MaxPool(whole(x)))
+}
+
+fn reduce(
+    context: &mut Context,
+    node: &Node,
+    what: &str,
+    pool: impl Fn(&Act) -> Op,
+) -> Result<Value, ImportError> {
     let x = node.act(0)?;
     let axes = match node.optional_tensor(1)? {
         Some(t) => Some(t.ints()?.to_vec()),
@@ -127,18 +149,12 @@ pub fn reduce_mean(context: &mut Context, node: &Node) -> Result<Value, ImportEr
     let fits = |axis: usize| x.dims[axis] == 1 || reduced[axis] != (Some(axis) == channel);
     if channel.is_none() || !(0..rank).all(fits) || channel.is_some_and(|c| reduced[c]) {
         return Err(
-            ImportError::new("a mean over other axes than rows and columns")
-                .hint("only the mean of each channel over the whole map is supported"),
+            ImportError::new(format!("a {what} over other axes than rows and columns")).hint(
+                format!("only the {what} of each channel over the whole map is supported"),
+            ),
         );
     }
-    let id = context.push(
-        &node.name,
-        Op::AvgPool {
-            window: whole(x),
-            count_padding: false,
-        },
-        &[x.node],
-    )?;
+    let id = context.push(&node.name, pool(x), &[x.node])?;
     let keep = node.attributes.int("keepdims", 1) != 0;
     let kept = (0..rank).filter(|&a| keep || !reduced[a]);
     let dims = kept
@@ -151,5 +167,6 @@ pub fn reduce_mean(context: &mut Context, node: &Node) -> Result<Value, ImportEr
         order: Order::Chw,
         dims,
         softmax: false,
+        coding: None,
     }))
 }

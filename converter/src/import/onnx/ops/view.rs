@@ -1,8 +1,10 @@
 //! Operators that move no data here: they change the view of an activation, or fold.
 
-use super::super::context::{Context, Node};
-use super::super::tensor::{Data, Tensor, elements, show};
-use super::super::value::{Act, Order, Value};
+use super::super::context::Context;
+use super::super::node::Node;
+use super::super::pb::tensor_proto::DataType;
+use super::super::tensor::{Data, MAX_RANK, Tensor, elements, show};
+use super::super::value::{Act, Value};
 use super::normalize_axis;
 use crate::import::ImportError;
 use std::rc::Rc;
@@ -27,7 +29,13 @@ pub fn cast(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let to_float = matches!(to, 1 | 10 | 11 | 16);
     let to_int = matches!(to, 2..=7 | 9 | 12 | 13);
     match node.input(0)? {
-        Value::Act(_) if to_float => node.input(0).cloned(),
+        Value::Act(a) if to_float && a.coding.is_none_or(|c| c.quant.is_none()) => {
+            // Codes that are the network's input stand for themselves.
+            Ok(Value::Act(Act {
+                coding: None,
+                ..a.clone()
+            }))
+        }
         Value::Const(t) if to_float || to_int => {
             let data = match &t.data {
                 Data::Int(v) if to_float => {
@@ -40,9 +48,14 @@ pub fn cast(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
                 }
                 same => same.clone(),
             };
+            let kind = i32::try_from(to)
+                .ok()
+                .and_then(|k| DataType::try_from(k).ok());
             Ok(Value::Const(Tensor {
                 dims: t.dims.clone(),
                 data,
+                kind: kind.unwrap_or(t.kind),
+                steps: None,
             }))
         }
         _ => Err(ImportError::new(format!("is type {to}"))
@@ -154,7 +167,6 @@ pub fn squeeze(_: &mut Context, node: &Node) -> Result<Value, ImportError> {
 
 /// With additional dimensions of 1.
 pub fn unsqueeze(_: &mut Context, node: &Node) -> Result<Value, ImportError> {
-    const MAX_RANK: usize = 16;
     let x = node.input(0)?;
     let axes = axes(node)?.ok_or_else(|| {
         ImportError::new("is missing")
@@ -181,66 +193,4 @@ pub fn unsqueeze(_: &mut Context, node: &Node) -> Result<Value, ImportError> {
         })
         .collect();
     with_dims(x, dims)
-}
-
-/// Of constants any; of activations between NCHW and NHWC, or where nothing but ones changes place.
-pub fn transpose(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
-    let x = node.input(0)?;
-    let rank = x.dims().len();
-    let mut perm = vec![];
-    match node.attributes.ints("perm") {
-        None => perm = (0..rank).rev().collect(),
-        Some(given) => {
-            for &axis in given {
-                perm.push(normalize_axis(axis, rank)?);
-            }
-        }
-    }
-    if (0..rank).any(|i| !perm.contains(&i)) || perm.len() != rank {
-        return Err(ImportError::new("is no permutation of the axes")
-            .attribute("perm")
-            .hint("the file is damaged"));
-    }
-    let dims: Vec<usize> = perm.iter().map(|&p| x.dims()[p]).collect();
-    match x {
-        Value::Const(t) => {
-            let mut stride = vec![1usize; rank];
-            for i in (1..rank).rev() {
-                stride[i - 1] = stride[i] * t.dims[i];
-            }
-            let at = |index: &[usize]| {
-                index
-                    .iter()
-                    .zip(&perm)
-                    .map(|(&i, &p)| i * stride[p])
-                    .sum::<usize>()
-            };
-            Ok(Value::Const(match &t.data {
-                Data::Int(v) => Tensor::int(dims.clone(), context.rearrange(&dims, |i| v[at(i)])?),
-                Data::Float(v) => {
-                    Tensor::float(dims.clone(), context.rearrange(&dims, |i| v[at(i)])?)
-                }
-            }))
-        }
-        Value::Act(a) => {
-            let real: Vec<usize> = perm.iter().copied().filter(|&p| a.dims[p] > 1).collect();
-            let (h, w, c) = (a.shape.h as usize, a.shape.w as usize, a.shape.c as usize);
-            let order = if real.is_sorted() {
-                a.order
-            } else if perm == [0, 2, 3, 1] && a.order == Order::Chw && a.dims == [1, c, h, w] {
-                Order::Hwc
-            } else if perm == [0, 3, 1, 2] && a.order == Order::Hwc && a.dims == [1, h, w, c] {
-                Order::Chw
-            } else {
-                return Err(ImportError::new(format!("{perm:?} reorders elements"))
-                    .attribute("perm")
-                    .hint("only changes between NCHW and NHWC are supported; channel shuffles are not, yet"));
-            };
-            Ok(Value::Act(Act {
-                order,
-                dims,
-                ..a.clone()
-            }))
-        }
-    }
 }

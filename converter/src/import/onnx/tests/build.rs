@@ -1,6 +1,9 @@
-//! Makes small ONNX models.
+//! Makes small ONNX models, and runs them.
 
 use super::super::pb::{self, tensor_proto::DataType, tensor_shape_proto::dimension, type_proto};
+use super::super::{Imported, read_bytes};
+use crate::graph::Shape;
+use crate::graph::reference::evaluate;
 use prost::Message;
 
 /// A model in the making: input `x`, output `y`.
@@ -117,6 +120,17 @@ pub fn ints(name: &str, v: &[i64]) -> pb::TensorProto {
     }
 }
 
+/// A tensor of integers of another type.
+pub fn codes(name: &str, kind: DataType, dims: &[i64], v: &[i32]) -> pb::TensorProto {
+    pb::TensorProto {
+        name: name.into(),
+        dims: dims.to_vec(),
+        data_type: kind as i32,
+        int32_data: v.to_vec(),
+        ..Default::default()
+    }
+}
+
 /// Description of a value; a dimension of 0 is symbolic.
 pub fn info(name: &str, dims: &[i64]) -> pb::ValueInfoProto {
     let dim = |&d: &i64| pb::tensor_shape_proto::Dimension {
@@ -181,5 +195,58 @@ impl Model {
 
     pub fn bytes(&self) -> Vec<u8> {
         self.proto.encode_to_vec()
+    }
+}
+
+/// The model, which must be good.
+pub fn import(model: &Model) -> Imported {
+    read_bytes(&model.bytes(), "test").unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// The error of a bad model, one line.
+pub fn fails(model: &Model) -> String {
+    let line = read_bytes(&model.bytes(), "test").unwrap_err().to_string();
+    assert!(!line.contains('\n'), "{line}");
+    line
+}
+
+/// Position in HWC of element `i` in CHW.
+fn hwc(i: usize, s: Shape) -> usize {
+    let area = (s.h * s.w) as usize;
+    i % area * s.c as usize + i / area
+}
+
+/// The output in CHW for an input in CHW.
+pub fn run(model: &Imported, x: &[f32]) -> Vec<f32> {
+    let graph = &model.graph;
+    let mut input = vec![0.0; x.len()];
+    x.iter()
+        .enumerate()
+        .for_each(|(i, v)| input[hwc(i, graph.input_shape())] = *v);
+    let y = evaluate(graph, &input);
+    let shape = graph.nodes[graph.output].shape;
+    (0..y.len()).map(|i| y[hwc(i, shape)]).collect()
+}
+
+/// Numbers without a pattern, in -1..1.
+pub fn noise(n: usize) -> Vec<f32> {
+    (0..n as u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 23) as f32 - 1.0)
+        .collect()
+}
+
+/// 0, 1, 2, ...
+pub fn ramp(n: usize) -> Vec<f32> {
+    (0..n).map(|i| i as f32).collect()
+}
+
+/// Fails unless all elements are within 1e-5, relative if large.
+pub fn assert_near(found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len());
+    for (i, (a, b)) in found.iter().zip(expected).enumerate() {
+        assert!(
+            (a - b).abs() <= 1e-5 * b.abs().max(1.0),
+            "element {i}: {a}, not {b}"
+        );
     }
 }

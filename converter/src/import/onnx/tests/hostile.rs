@@ -1,8 +1,8 @@
 //! Files that are damaged or made to hurt: one line each, no panic, no huge allocation.
 
-use super::super::pb::StringStringEntryProto;
+use super::super::pb::{StringStringEntryProto, tensor_proto::DataType};
 use super::super::{read, read_bytes};
-use super::build::{Model, With, floats, info, ints, node};
+use super::build::{Model, With, codes, floats, info, ints, node};
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -19,7 +19,7 @@ fn line(bytes: &[u8]) -> String {
 
 /// A small network with many kinds of operators.
 fn sample() -> Model {
-    let model = Model::new(13, &[0, 2, 6, 6]).weight(floats("w", &[4, 2, 3, 3], &[0.25; 72]));
+    let model = Model::new(13, &[0, 2, 6, 6]);
     let model =
         model
             .weight(floats("g", &[4], &[1.0; 4]))
@@ -29,15 +29,40 @@ fn sample() -> Model {
         .weight(ints("rest", &[-1]))
         .weight(ints("two", &[2]));
     let model = model.weight(ints("pads", &[0, 1, 0, 0, 0, 1, 0, 0]));
+    let model = model
+        .weight(floats("s", &[], &[0.5]))
+        .weight(codes("z", DataType::Uint8, &[], &[3]))
+        .weight(codes("kq", DataType::Int8, &[4, 2, 3, 3], &[5; 72]))
+        .weight(floats("ks", &[4], &[0.05; 4]))
+        .weight(codes("kz", DataType::Int8, &[4], &[0; 4]))
+        .weight(floats("slopes", &[2, 1, 1], &[0.5, 0.25]))
+        .node(node("DequantizeLinear", &["kq", "ks", "kz"], "w").int("axis", 0))
+        .node(node("QuantizeLinear", &["x", "s", "z"], "xq"))
+        .node(node("DequantizeLinear", &["xq", "s", "z"], "xd"))
+        .node(node("PRelu", &["xd", "slopes"], "xp"))
+        .node(node("LRN", &["xp"], "xn").int("size", 3));
     let model = model.node(
-        node("Conv", &["x", "w"], "c")
+        node("Conv", &["xn", "w"], "c")
             .ints("strides", &[2, 2])
             .ints("pads", &[1, 1, 1, 1]),
     );
     let model = model.node(node("BatchNormalization", &["c", "g", "g", "g", "g"], "n"));
     let model = model
-        .node(node("Sigmoid", &["n"], "s"))
-        .node(node("Mul", &["n", "s"], "m"));
+        .node(node("Sigmoid", &["n"], "sg"))
+        .node(node("Mul", &["n", "sg"], "m0"))
+        .node(node("Mul", &["m0", "n"], "m1"));
+    let mut split = node("Split", &["m1"], "h0").int("axis", 1);
+    split.output.push("h1".into());
+    let model = model
+        .node(split)
+        .node(node("Concat", &["h1", "h0"], "h").int("axis", 1))
+        .weight(ints("groups", &[1, 2, 2, 3, 3]))
+        .weight(ints("back", &[1, 4, 3, 3]))
+        .node(node("Reshape", &["h", "groups"], "hr"))
+        .node(node("Transpose", &["hr"], "ht").ints("perm", &[0, 2, 1, 3, 4]))
+        .node(node("Reshape", &["ht", "back"], "hs"))
+        .node(node("Clip", &["hs", "", "six"], "m"))
+        .weight(floats("six", &[], &[6.0]));
     let model = model.node(node("Pad", &["m", "pads"], "p")).node(node(
         "Slice",
         &["p", "i", "two", "two"],
@@ -138,6 +163,31 @@ fn huge_numbers_allocate_nothing() {
         wide = wide.node(node("Concat", &[last.as_str(); 8], &to).int("axis", 1));
         last = to;
     }
+    // One constant dequantized again and again, all of it read at the end.
+    let large = codes("q", DataType::Int8, &[1 << 20], &vec![1; 1 << 20]);
+    let mut again = Model::new(13, &[0, 1])
+        .weight(large)
+        .weight(floats("one", &[], &[1.0]));
+    let mut sum = vec!["x".to_string()];
+    for i in 0..200 {
+        sum.push(format!("d{i}"));
+        again = again.node(node("DequantizeLinear", &["q", "one"], &sum[i + 1]));
+    }
+    let all: Vec<&str> = sum.iter().map(String::as_str).collect();
+    again = again.node(node("Max", &all, "y"));
+    // Dimensions without end, outputs without end, numbers per channel without end.
+    let deep = Model::new(13, &[0, 1])
+        .weight(ints("s", &[1; 1000]))
+        .node(node("Reshape", &["x", "s"], "y"));
+    let mut split = node("Split", &["x"], "y").int("axis", 1);
+    split.output.resize(5000, String::new());
+    let many = Model::new(13, &[0, 5000, 1, 1]).node(split);
+    let mut affine = Model::new(13, &[0, 1 << 20, 1, 1]);
+    for i in 0..100 {
+        let from = if i == 0 { "x" } else { &format!("n{i}") };
+        let to = if i == 99 { "y" } else { &format!("n{}", i + 1) };
+        affine = affine.node(node("Neg", &[from], to));
+    }
     let pad =
         node("Pad", &["x"], "y").ints("pads", &[0, 0, 1 << 31, 1 << 31, 0, 0, 1 << 31, 1 << 31]);
     for model in [
@@ -162,6 +212,10 @@ fn huge_numbers_allocate_nothing() {
         window("pads", 7),
         window("dilations", 2),
         doubling,
+        again,
+        deep,
+        many,
+        affine,
         wide.node(node("Add", &[&last, "c"], "y")),
         Model::new(9, &[0, 1, 4, 4]).node(pad),
         Model::new(13, &[0, 1 << 40, 4, 4]).node(node("Relu", &["x"], "y")),
@@ -176,6 +230,20 @@ fn huge_numbers_allocate_nothing() {
     ] {
         line(&model.bytes());
     }
+}
+
+#[test]
+fn long_names_are_cut() {
+    let name = "long ".repeat(10_000);
+    let mut model = Model::new(13, &[0, 1]);
+    for (from, to) in [("x", "a"), ("a", "b"), ("b", "y")] {
+        model = model.node(node("Tanh", &[from], to).named(&name));
+    }
+    let graph = read_bytes(&model.bytes(), "long").unwrap().graph;
+    let names: std::collections::HashSet<&str> =
+        graph.nodes.iter().map(|n| n.name.as_str()).collect();
+    assert_eq!(names.len(), 4);
+    assert!(names.iter().all(|n| n.len() < 220));
 }
 
 #[test]
@@ -325,20 +393,34 @@ proptest! {
         op in prop::sample::select(vec![
             "Conv", "Gemm", "MatMul", "BatchNormalization", "Clip", "MaxPool", "AveragePool", "ReduceMean", "Add", "Sub",
             "Mul", "Div", "Concat", "Slice", "Pad", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Cast",
-            "ConstantOfShape", "Shape", "Gather", "Softmax", "Sum", "Dropout",
+            "ConstantOfShape", "Shape", "Gather", "Softmax", "Sum", "Dropout", "LRN", "PRelu", "Min", "Max", "Neg",
+            "ReduceMax", "HardSigmoid", "Split", "QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul",
+            "QLinearAdd", "QLinearMul", "QLinearConcat", "QGemm", "QLinearAveragePool", "QLinearSoftmax",
         ]),
-        inputs in prop::collection::vec(prop::sample::select(vec!["x", "a", "b", "w", "e", "f", ""]), 0..6),
+        microsoft in any::<bool>(),
+        outputs in 1usize..4,
+        inputs in prop::collection::vec(prop::sample::select(vec!["x", "a", "b", "w", "e", "f", "k", "s", "z", "q", "d", ""]), 0..9),
         a in prop::collection::vec(prop_oneof![-3i64..6, any::<i64>()], 0..5),
         b in prop::collection::vec(prop_oneof![-3i64..6, any::<i64>()], 0..5),
         rows in 1i64..5,
         opset in prop::sample::select(vec![7i64, 9, 11, 13, 18, 21]),
-        name in prop::sample::select(vec!["axes", "axis", "pads", "perm", "kernel_shape", "strides", "dilations", "starts", "group", "to"]),
+        name in prop::sample::select(vec!["axes", "axis", "pads", "perm", "kernel_shape", "strides", "dilations", "starts", "group", "to", "split",
+            "size", "output_dtype", "block_size", "transB"]),
     ) {
         let n = node(op, &inputs, "v").ints(name, &a).ints("ends", &b).int(name, b.first().copied().unwrap_or(1));
+        let mut n = n;
+        n.output.extend((1..outputs).map(|i| format!("v{i}")));
+        if microsoft {
+            n.domain = "com.microsoft".into();
+        }
         let n = n.int("ceil_mode", 1).int("count_include_pad", 1).ints("kernel_shape", &[2, 2]);
         let mut model = Model::new(opset, &[0, 2, rows, 3]).weight(ints("a", &a)).weight(ints("b", &b));
         model = model.weight(floats("w", &[2, 2, 1, 1], &[1.0; 4])).weight(floats("e", &[0, 3], &[]));
         model = model.weight(floats("f", &[2], &[1.0; 2]));
+        model = model.weight(codes("k", DataType::Int8, &[2, 2, 1, 1], &[1, -128, 127, 5]));
+        model = model.weight(floats("s", &[], &[0.5])).weight(codes("z", DataType::Uint8, &[], &[128]));
+        model = model.node(node("QuantizeLinear", &["x", "s", "z"], "q"));
+        model = model.node(node("DequantizeLinear", &["k", "s"], "d"));
         model.graph().input.truncate(1);
         model.graph().output[0] = info("y", &[]);
         // Once alone, once with a reader behind it.

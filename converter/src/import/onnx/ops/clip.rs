@@ -1,0 +1,108 @@
+//! Clamps: Relu, Clip, and Min and Max with a constant.
+
+use super::super::context::Context;
+use super::super::node::Node;
+use super::super::tensor::Tensor;
+use super::super::value::{Act, Value};
+use crate::graph::{Activation, Op};
+use crate::import::ImportError;
+
+/// `max(x, 0)`
+pub fn relu(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
+    clamp(context, node, node.act(0)?, 0.0, f32::INFINITY)
+}
+
+/// `min(max(x, low), high)`; either bound may be left out.
+pub fn clip(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
+    let bound = |i: usize, name: &str, none: f32| -> Result<f32, ImportError> {
+        let given = if context.opset < 11 {
+            node.attributes.get(name).map(|a| a.f)
+        } else {
+            let number = |t: &Tensor| single(t, &format!("the bound '{name}'"));
+            node.optional_tensor(i)?.map(number).transpose()?
+        };
+        // Exporters write the largest float for "no bound".
+        match given.unwrap_or(none) {
+            v if v.is_nan() => Err(ImportError::new(format!("the bound '{name}' is NaN"))),
+            v if v.abs() >= f32::MAX => Ok(none),
+            v => Ok(v),
+        }
+    };
+    let low = bound(1, "min", f32::NEG_INFINITY)?;
+    let high = bound(2, "max", f32::INFINITY)?;
+    clamp(context, node, node.act(0)?, low, high)
+}
+
+/// The least of an activation and constants.
+pub fn min(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
+    let (x, bounds) = operands(node)?;
+    let high = bounds.into_iter().fold(f32::INFINITY, f32::min);
+    clamp(context, node, x, f32::NEG_INFINITY, high)
+}
+
+/// The greatest of an activation and constants.
+pub fn max(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
+    let (x, bounds) = operands(node)?;
+    let low = bounds.into_iter().fold(f32::NEG_INFINITY, f32::max);
+    clamp(context, node, x, low, f32::INFINITY)
+}
+
+/// The one activation among the inputs, and the other inputs, constants of one number.
+fn operands<'a>(node: &'a Node) -> Result<(&'a Act, Vec<f32>), ImportError> {
+    let mut acts = vec![];
+    let mut bounds = vec![];
+    for i in 0..node.inputs.len() {
+        match node.input(i)? {
+            Value::Act(_) => acts.push(node.act(i)?),
+            Value::Const(t) => bounds.push(single(t, "a bound")?),
+        }
+    }
+    match acts[..] {
+        [x] if bounds.iter().all(|b| b.is_finite()) => Ok((x, bounds)),
+        _ => Err(
+            ImportError::new(format!("{} activations and {bounds:?}", acts.len()))
+                .hint("one activation and finite constants are supported"),
+        ),
+    }
+}
+
+fn single(t: &Tensor, what: &str) -> Result<f32, ImportError> {
+    t.scalar()
+        .ok_or_else(|| ImportError::new(format!("{what} is no single number")))
+}
+
+/// `x` between the bounds, which are finite or infinite outwards. A clamp of a clamp becomes one.
+pub fn clamp(
+    context: &mut Context,
+    node: &Node,
+    x: &Act,
+    low: f32,
+    high: f32,
+) -> Result<Value, ImportError> {
+    if low > high {
+        return Err(
+            ImportError::new(format!("clips to {low} to {high}")).hint("the file is damaged")
+        );
+    }
+    let before = &context.graph.nodes[x.node];
+    let inner = match (&before.op, &before.inputs[..]) {
+        (Op::Activation(inner), &[source]) => inner.clamp_bounds().map(|b| (b, source)),
+        _ => None,
+    };
+    let unbounded = ((f32::NEG_INFINITY, f32::INFINITY), x.node);
+    let (bounds, source) = inner.unwrap_or(unbounded);
+    let both = (bounds.0.max(low).min(high), bounds.1.max(low).min(high));
+    if both == bounds {
+        return Ok(Value::Act(x.clone()));
+    }
+    let function = match both {
+        (0.0, f32::INFINITY) => Activation::Relu,
+        (0.0, 6.0) => Activation::Relu6,
+        (low, high) => Activation::Clip(low, high),
+    };
+    let of = Act {
+        node: source,
+        ..x.clone()
+    };
+    context.push_like(node, Op::Activation(function), &of)
+}

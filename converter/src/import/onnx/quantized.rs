@@ -1,0 +1,257 @@
+//! What the import keeps of a model that is quantized already: scales and zero points of activations, and
+//! the steps of weights.
+//!
+//! ONNX has 8-bit codes between a QuantizeLinear and its DequantizeLinear; the graph has one float value
+//! whose [`crate::graph::Node::quant`] says what its int8 codes stand for. Codes of type uint8 become int8
+//! ones, 128 less. Knows no operator but those two.
+
+use super::context::Context;
+use super::node::Node;
+use super::pb::tensor_proto::DataType;
+use super::tensor::Tensor;
+use super::value::{Act, Value};
+use crate::graph::{Activation, Graph, NodeId, Op, Quant};
+use crate::import::ImportError;
+use std::collections::HashMap;
+
+/// Codes beyond which weights of the graph do not go.
+const MAX_WEIGHT: f32 = 127.0;
+
+/// How an activation's numbers are coded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Coding {
+    /// The ONNX type is uint8; else int8.
+    pub unsigned: bool,
+    /// What the codes stand for, as int8; not known yet for codes that are the network's input.
+    pub quant: Option<Quant>,
+}
+
+impl Coding {
+    /// Of a network's input of this type.
+    pub fn of_input(kind: DataType) -> Option<Self> {
+        let unsigned = kind == DataType::Uint8;
+        (unsigned || kind == DataType::Int8).then_some(Self {
+            unsigned,
+            quant: None,
+        })
+    }
+
+    /// The code of the file's type that stands for zero.
+    pub fn zero(self) -> f32 {
+        let zero = self.quant.map_or(0, |q| i32::from(q.zero_point));
+        (zero + if self.unsigned { 128 } else { 0 }) as f32
+    }
+}
+
+/// The scale in input `scale` and the zero point in input `zero` of an activation; without a zero point it
+/// is 0, of type uint8 if `unsigned`.
+pub fn coding(
+    node: &Node,
+    scale: usize,
+    zero: usize,
+    unsigned: bool,
+) -> Result<Coding, ImportError> {
+    let step = match &node.tensor(scale)?.floats()?[..] {
+        [step] => *step,
+        many => {
+            return Err(
+                ImportError::new(format!("{} scales of an activation", many.len()))
+                    .hint("quantize activations per tensor; only weights can be per channel"),
+            );
+        }
+    };
+    if step <= 0.0 {
+        return Err(ImportError::new(format!("a scale of {step}")).hint("the file is damaged"));
+    }
+    let (unsigned, point) = match node.optional_tensor(zero)? {
+        None => (unsigned, 0),
+        Some(t) => match (t.kind, t.ints()?) {
+            (DataType::Uint8, [p]) => (true, *p),
+            (DataType::Int8, [p]) => (false, *p),
+            (kind, _) => return Err(other_type(kind)),
+        },
+    };
+    let zero_point = i8::try_from(point - if unsigned { 128 } else { 0 })
+        .map_err(|_| ImportError::new(format!("a zero point of {point}")))?;
+    Ok(Coding {
+        unsigned,
+        quant: Some(Quant {
+            scale: step,
+            zero_point,
+        }),
+    })
+}
+
+/// The error for codes of another type than 8 bits, or a zero point that is no single number.
+pub fn other_type(kind: DataType) -> ImportError {
+    ImportError::new(format!("activations quantized to {}", kind.as_str_name()))
+        .hint("int8 and uint8 with one zero point per activation are supported")
+}
+
+/// What an import knows of quantization while it goes on.
+#[derive(Default)]
+pub struct Quantized {
+    /// For each node of the graph so far: true if its value is known never to be negative.
+    nonnegative: Vec<bool>,
+    /// For a node that is read in codes that its own quantization does not give: the last node that does.
+    coded: HashMap<NodeId, NodeId>,
+    /// Layers with weights beyond 8 bits, and how many of their channels have them.
+    stretched: [usize; 2],
+    /// Layers whose weights have steps that are not one per output channel.
+    other_axis: usize,
+}
+
+impl Quantized {
+    /// What a user should know, one line each.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = vec![];
+        let [layers, channels] = self.stretched;
+        if layers > 0 {
+            warnings.push(format!(
+                "{channels} channels of {layers} layers have weights further than 127 steps from zero \
+                 (an asymmetric quantization); int8 rounds those to larger steps"
+            ));
+        }
+        if self.other_axis > 0 {
+            warnings.push(format!(
+                "the weights of {} layers have other scales than one per output channel; int8 chooses its own",
+                self.other_axis
+            ));
+        }
+        warnings
+    }
+
+    fn is_nonnegative(&mut self, graph: &Graph, id: NodeId) -> bool {
+        for node in &graph.nodes[self.nonnegative.len()..] {
+            let inputs = node.inputs.iter().all(|&i| self.nonnegative[i]);
+            self.nonnegative.push(match &node.op {
+                Op::Input | Op::Conv(_) | Op::BatchNorm(_) => false,
+                Op::Activation(Activation::Relu | Activation::Relu6)
+                | Op::Activation(Activation::Sigmoid | Activation::HardSigmoid) => true,
+                Op::Activation(Activation::Clip(low, _)) => *low >= 0.0 || inputs,
+                _ => inputs,
+            });
+        }
+        self.nonnegative[id]
+    }
+}
+
+/// `x` as codes: gives its node the quantization of `coding`.
+///
+/// Codes also clamp. Where the least code stands for zero, that is how exporters spell a ReLU or ReLU6
+/// that they have removed, so the graph gets the clamp.
+pub fn quantize(context: &mut Context, x: &Act, coding: Coding) -> Result<Act, ImportError> {
+    let mut node = x.node;
+    if let Some(quant) = coding.quant {
+        let clamps = quant.zero_point == i8::MIN
+            && node != 0
+            && !context.quantized.is_nonnegative(&context.graph, node);
+        let requantized = context.graph.nodes[node].quant.is_some_and(|q| q != quant);
+        let coded = context.quantized.coded.get(&node).copied();
+        let again = coded.filter(|&n| context.graph.nodes[n].quant == Some(quant));
+        if let Some(coded) = again {
+            node = coded;
+        } else if clamps || requantized {
+            let function = if clamps {
+                Activation::Clip(0.0, 255.0 * quant.scale)
+            } else {
+                Activation::None
+            };
+            let name = format!("{}/quantized", context.graph.nodes[node].name);
+            let coded = context.push(&name, Op::Activation(function), &[node])?;
+            context.quantized.coded.insert(node, coded);
+            node = coded;
+        }
+        context.graph.nodes[node].quant = Some(quant);
+    }
+    Ok(Act {
+        node,
+        coding: Some(coding),
+        ..x.clone()
+    })
+}
+
+/// The numbers that the codes `x` stand for, which `said` repeats.
+pub fn dequantize(context: &mut Context, x: &Act, said: Coding) -> Result<Act, ImportError> {
+    let Some(coding) = x.coding else {
+        return Err(
+            ImportError::new("dequantizes what is not quantized").hint("the file is damaged")
+        );
+    };
+    let plain = Act {
+        coding: None,
+        ..x.clone()
+    };
+    match (coding.quant, said.quant) {
+        (Some(is), Some(said)) if is == said => Ok(plain),
+        (None, Some(_)) if coding.unsigned == said.unsigned => {
+            let coded = quantize(context, &plain, said)?;
+            Ok(Act {
+                coding: None,
+                ..coded
+            })
+        }
+        _ => Err(ImportError::new(
+            "another scale, zero point or type than the codes were made with",
+        )
+        .hint("the file is damaged; quantize the float model again")),
+    }
+}
+
+/// `value`, elements of `x` and nothing else, coded as `x` is.
+pub fn keep_coding(context: &mut Context, value: Value, x: &Act) -> Value {
+    match value {
+        Value::Act(act) if x.coding.is_some() => {
+            context.graph.nodes[act.node].quant = x.coding.and_then(|c| c.quant);
+            Value::Act(Act {
+                coding: x.coding,
+                ..act
+            })
+        }
+        other => other,
+    }
+}
+
+/// For each of the output channels that dimension `axis` of `tensor` is, the step that its weights are
+/// multiples of, if the file has them in steps. `weights` are those of the graph, channel by channel:
+/// the file's times `factor`.
+pub fn weight_scales(
+    context: &mut Context,
+    tensor: &Tensor,
+    axis: usize,
+    factor: f32,
+    weights: &[f32],
+) -> Option<Vec<f32>> {
+    let steps = tensor.steps.as_ref()?;
+    let outputs = *tensor.dims.get(axis)?;
+    let scales: Vec<f32> = match &steps.scales[..] {
+        [one] => vec![*one; outputs],
+        many if steps.axis == axis && many.len() == outputs => many.to_vec(),
+        _ => {
+            context.quantized.other_axis += 1;
+            return None;
+        }
+    };
+    let per_channel = weights.len().checked_div(outputs).filter(|&n| n > 0)?;
+    let mut stretched = 0;
+    let mut scale = |(filter, scale): (&[f32], f32)| {
+        let largest = filter.iter().fold(0f32, |m, w| m.max(w.abs()));
+        let scale = scale * factor.abs();
+        if (largest / scale).round() <= MAX_WEIGHT {
+            return scale;
+        }
+        stretched += 1;
+        largest / MAX_WEIGHT
+    };
+    let scales: Vec<f32> = weights
+        .chunks_exact(per_channel)
+        .zip(scales)
+        .map(&mut scale)
+        .collect();
+    if stretched > 0 {
+        context.quantized.stretched[0] += 1;
+        context.quantized.stretched[1] += stretched;
+    }
+    let usable = |s: &f32| s.is_normal() && *s > 0.0;
+    scales.iter().all(usable).then_some(scales)
+}
