@@ -6,6 +6,7 @@ use super::super::value::{Act, Order, Value};
 use super::normalize_axis;
 use crate::graph::{Op, Shape};
 use crate::import::ImportError;
+use crate::import::dims::{Range, range};
 
 /// Which dimension of the graph's HWC a dimension of the view is: 0 rows, 1 columns, 2 channels.
 fn place(x: &Act, axis: usize) -> Option<usize> {
@@ -26,37 +27,6 @@ fn ints(node: &Node, input: usize, attribute: &str) -> Result<Option<Vec<i64>>, 
         Some(t) => t.ints().map(|v| Some(v.to_vec())),
         None => Ok(node.attributes.ints(attribute).map(<[i64]>::to_vec)),
     }
-}
-
-/// Elements `start, start + step, ...`, `count` of them.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Range {
-    start: usize,
-    step: i64,
-    count: usize,
-}
-
-/// What `start:end:step` means for a dimension of `len`, as in Python.
-fn range(start: i64, end: i64, step: i64, len: usize) -> Option<Range> {
-    let len = i64::try_from(len).ok()?;
-    let from_end = |v: i64| if v < 0 { v.saturating_add(len) } else { v };
-    let (low, high) = if step > 0 { (0, len) } else { (-1, len - 1) };
-    let (start, end) = (
-        from_end(start).clamp(low, high),
-        from_end(end).clamp(low, high),
-    );
-    let distance = if step > 0 { end - start } else { start - end };
-    let steps = step.checked_abs().filter(|&s| s > 0)?;
-    let count = if distance <= 0 {
-        0
-    } else {
-        (distance - 1) / steps + 1
-    };
-    Some(Range {
-        start: usize::try_from(start).unwrap_or(0),
-        step,
-        count: usize::try_from(count).ok()?,
-    })
 }
 
 /// Part of a tensor.
@@ -240,22 +210,4 @@ pub fn pad(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
         dims,
         ..x.clone()
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Range, range};
-
-    #[test]
-    fn ranges_are_pythons() {
-        let r = |start, step, count| Some(Range { start, step, count });
-        assert_eq!(range(0, i64::MAX, 2, 5), r(0, 2, 3));
-        assert_eq!(range(1, -1, 1, 5), r(1, 1, 3));
-        assert_eq!(range(-3, 100, 1, 5), r(2, 1, 3));
-        assert_eq!(range(-1, i64::MIN, -1, 4), r(3, -1, 4));
-        assert_eq!(range(5, 2, 1, 9), r(5, 1, 0));
-        assert_eq!(range(0, 5, 0, 9), None);
-        assert_eq!(range(0, 5, i64::MIN, 9), None);
-        assert_eq!(range(0, 0, 1, 0), r(0, 1, 0));
-    }
 }
