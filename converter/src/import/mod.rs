@@ -12,6 +12,8 @@ mod names;
 pub mod onnx;
 pub mod pth;
 pub mod safetensors;
+#[cfg(test)]
+mod shared_data;
 mod sniff;
 mod state_dict;
 mod sweep;

@@ -230,7 +230,8 @@ impl<'a> Context<'a> {
         })?;
         for (tensor, value) in outputs.into_iter().zip(values) {
             let info = self.file.tensor(tensor)?;
-            let operand = Operand::new(value, info.kind, info.steps.as_deref())?;
+            let operand = Operand::new(value, info.kind, info.steps.as_deref())
+                .map_err(|e| e.node(&info.name).op("tensor"))?;
             self.values.insert(tensor, operand);
         }
         Ok(())
