@@ -64,10 +64,10 @@ fn grouped_strided_dilated_convolution_with_its_activation() {
     model.op(Code::CONV_2D, &[0, weights, bias], conv);
     // 7 rows by 2: 4 outputs reach 9, one row each side. 6 columns: 2 taps by 2 reach 8, one each side.
     let mut expected = vec![];
-    for (oy, ox, o) in (0..4 * 6 * 6).map(|i| (i / 36, i / 6 % 6, i % 6)) {
+    for (oy, ox, o) in (0..4 * 6 * 6).map(|i| (i / 36, i / 6 % 6, i as usize % 6)) {
         let mut sum = b[o];
-        for (ky, kx, i) in (0..12).map(|k| (k / 4, k / 2 % 2, k % 2)) {
-            let (y, xx) = (oy * 2 + ky - 1, ox + kx * 2 - 1);
+        for (ky, kx, i) in (0..12).map(|k| (k / 4, k / 2 % 2, k as usize % 2)) {
+            let (y, xx): (i32, i32) = (oy * 2 + ky - 1, ox + kx * 2 - 1);
             if (0..7).contains(&y) && (0..6).contains(&xx) {
                 let at = (y * 6 + xx) as usize * 4 + o / 3 * 2 + i;
                 sum += w[((o * 3 + ky as usize) * 2 + kx as usize) * 2 + i] * x[at];

@@ -291,8 +291,11 @@ fn quantized_networks_agree_with_the_reference_kernels() {
     let graph = load(&folder, "mlperf-tiny/pretrainedResnet_quant.tflite").graph;
     let outputs = unsigned("resnet8_int8_out.npy");
     let (differ, distance) = compare(&graph, &cifar(&folder, 200), &outputs[..2000]);
+    // LiteRT's XNNPACK, which rounds once as this does, differs from its reference kernels on 7 of these
+    // 200 by 1.68 steps in the mean, and on 1 of the 20 below by 1.2: layer by layer a thousandth of the
+    // numbers is rounded the other way, and a step of a logit is up to 11 of the softmax.
     assert!(
-        differ <= 4 && distance < 1.0,
+        differ <= 8 && distance < 2.0,
         "ResNet-8: {differ} of 200, {distance} steps"
     );
     let graph = load(&folder, "mlperf-tiny/vww_96_int8.tflite").graph;
@@ -302,7 +305,7 @@ fn quantized_networks_agree_with_the_reference_kernels() {
         .collect();
     let (differ, distance) = compare(&graph, &pictures, &unsigned("vww_int8_out.npy"));
     assert!(
-        differ == 0 && distance < 1.0,
+        differ <= 1 && distance < 1.5,
         "VWW: {differ} of 20, {distance} steps"
     );
 }
