@@ -8,6 +8,7 @@
 mod dims;
 mod error;
 mod imported;
+mod layers;
 mod names;
 pub mod onnx;
 pub mod pth;

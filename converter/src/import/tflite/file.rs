@@ -5,6 +5,7 @@ use super::steps::Steps;
 use super::stored::Stored;
 use crate::import::ImportError;
 use crate::import::dims::elements;
+use crate::import::error::{MAX_NAME, one_line};
 use flatbuffers::{ForwardsUOffset, Vector};
 use std::rc::Rc;
 
@@ -22,7 +23,7 @@ pub struct File<'a> {
 
 /// A tensor as the file declares it.
 pub struct TensorInfo<'a> {
-    /// Its name, shortened to what stands before the first `;`: fused operators have many names.
+    /// Its name in one line, without what follows the first `;`: fused operators have many names.
     pub name: String,
     /// Type of its elements.
     pub kind: TensorType,
@@ -72,7 +73,7 @@ impl<'a> File<'a> {
 
     /// What the file says of itself, e.g. `MLIR Converted.`.
     pub fn description(&self) -> String {
-        self.model.description().unwrap_or("").trim().to_string()
+        one_line(self.model.description().unwrap_or("").trim(), MAX_NAME)
     }
 
     /// Number of operators.
@@ -113,7 +114,7 @@ impl<'a> File<'a> {
     pub fn tensor(&self, index: usize) -> Result<TensorInfo<'a>, ImportError> {
         let tensor: Tensor = get(self.graph.tensors(), index, "tensor")?;
         let name = tensor.name().unwrap_or("");
-        let name = name.split(';').next().unwrap_or("").to_string();
+        let name = one_line(name.split(';').next().unwrap_or(""), MAX_NAME);
         let dims: Vec<i32> = tensor.shape().map_or(vec![], |s| s.iter().collect());
         let in_tensor = |e: ImportError| e.node(&name).op("tensor");
         if dims.len() > MAX_RANK {

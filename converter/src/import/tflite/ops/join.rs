@@ -2,10 +2,10 @@
 
 use super::super::context::{Context, Node, Operand, required};
 use super::super::value::{Act, List, Value};
-use crate::graph::{NodeId, Op};
+use crate::graph::Op;
 use crate::import::ImportError;
 use crate::import::dims::normalize_axis;
-use edge_runtime::model::MAX_INPUTS;
+use crate::import::layers::few_inputs;
 
 /// Concatenation of channels, or of lists of integers.
 pub fn concatenation<'a>(
@@ -42,17 +42,9 @@ pub fn concatenation<'a>(
         .attribute("axis")
         .hint("only channels can be concatenated, of maps of one size"));
     }
-    let mut ids: Vec<NodeId> = acts.iter().map(|a| a.node).collect();
-    while ids.len() > MAX_INPUTS {
-        let mut joined = vec![];
-        for (i, part) in ids.chunks(MAX_INPUTS).enumerate() {
-            joined.push(match part {
-                [one] => *one,
-                _ => context.push_as(&format!("{}/{i}", node.name), node, Op::Concat, part)?,
-            });
-        }
-        ids = joined;
-    }
+    let ids = few_inputs(acts.iter().map(|a| a.node).collect(), |i, group| {
+        context.push_as(&format!("{}/{i}", node.name), node, Op::Concat, group)
+    })?;
     let fused = options.fused_activation_function();
     let mut like = first.clone();
     like.dims[axis] = acts.iter().map(|a| a.dims[axis]).sum();

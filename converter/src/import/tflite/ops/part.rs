@@ -1,12 +1,11 @@
 //! SLICE, STRIDED_SLICE, SPLIT and PAD.
 
 use super::super::context::{Context, Node, required};
-use super::super::schema::ActivationFunctionType;
 use super::super::schema::BuiltinOperator as Code;
 use super::super::value::{Act, List, Value};
-use crate::graph::{Op, Shape};
 use crate::import::ImportError;
 use crate::import::dims::{Range, normalize_axis, range};
+use crate::import::layers;
 
 /// Which dimension of the graph's HWC a dimension of the view is: 0 rows, 1 columns, 2 channels.
 fn place(x: &Act, axis: usize) -> Option<usize> {
@@ -245,48 +244,13 @@ fn take_act<'a>(
     x: &Act,
     ranges: &[Range],
 ) -> Result<Act, ImportError> {
-    let mut start = [0u32; 3];
-    let mut step = [1u32; 3];
-    let mut size = [x.shape.h, x.shape.w, x.shape.c];
-    let mut dims = x.dims.clone();
-    for (axis, (r, full)) in ranges.iter().zip(whole(x)).enumerate() {
-        if *r == full || (r.count == 1 && full.count == 1) {
-            continue;
-        }
-        let unsupported = || {
-            ImportError::new(format!(
-                "slices axis {axis} from {} by {} ({} elements)",
-                r.start, r.step, r.count
-            ))
-            .hint("slices of rows and columns with steps from 1 on, and of adjacent channels, are supported")
-        };
-        let at = place(x, axis).ok_or_else(unsupported)?;
-        let narrow = |v: usize| u32::try_from(v).map_err(|_| unsupported());
-        if r.step < 1 || r.count == 0 || (at == 2 && r.step != 1 && r.count > 1) {
-            return Err(unsupported());
-        }
-        start[at] = narrow(r.start)?;
-        // A step that is never taken may be any.
-        step[at] = match r.count {
-            1 => 1,
-            _ => u32::try_from(r.step).map_err(|_| unsupported())?,
-        };
-        size[at] = narrow(r.count)?;
-        dims[axis] = r.count;
-    }
-    if dims == x.dims {
+    let Some((op, dims)) = layers::slice(x.shape, &x.dims, ranges, |axis| place(x, axis))? else {
         return Ok(x.clone());
-    }
-    let shape = Shape::new(size[0], size[1], size[2]);
-    let op = Op::Slice {
-        start,
-        step: [step[0], step[1]],
-        shape,
     };
     let id = context.push(node, op, &[x.node])?;
     Ok(Act {
         node: id,
-        shape,
+        shape: context.graph.nodes[id].shape,
         dims,
         softmax: false,
     })
@@ -315,33 +279,16 @@ pub fn pad<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, 
                 .hint("the file is damaged"),
         );
     }
-    let (mut before, mut after) = ([0u32; 3], [0u32; 3]);
-    let mut dims = x.dims.clone();
-    for (axis, pair) in pads.as_chunks::<2>().0.iter().enumerate() {
-        if *pair == [0, 0] {
-            continue;
-        }
-        let bad = || {
-            let [low, high] = pair;
-            ImportError::new(format!("pads axis {axis} by {low} and {high}"))
-                .hint("zeros around rows, columns and channels are supported")
-        };
-        let at = place(x, axis).ok_or_else(bad)?;
-        before[at] = u32::try_from(pair[0]).map_err(|_| bad())?;
-        after[at] = u32::try_from(pair[1]).map_err(|_| bad())?;
-        dims[axis] += before[at] as usize + after[at] as usize;
-    }
-    if dims == x.dims {
+    let pairs = pads.as_chunks::<2>().0.iter().enumerate();
+    let around = pairs.map(|(axis, &[low, high])| (axis, low, high));
+    let Some((op, dims)) = layers::pad(&x.dims, around, |axis| place(x, axis))? else {
         return Ok(Value::Act(x.clone()));
-    }
-    let like = Act { dims, ..x.clone() };
-    let op = Op::Pad { before, after };
-    let result = context.push_like(node, op, &[x.node], &like, ActivationFunctionType::NONE)?;
-    Ok(match result {
-        Value::Act(act) => Value::Act(Act {
-            shape: context.graph.nodes[act.node].shape,
-            ..act
-        }),
-        other => other,
-    })
+    };
+    let id = context.push(node, op, &[x.node])?;
+    Ok(Value::Act(Act {
+        node: id,
+        shape: context.graph.nodes[id].shape,
+        dims,
+        softmax: false,
+    }))
 }

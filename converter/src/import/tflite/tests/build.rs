@@ -57,6 +57,8 @@ pub struct Model {
     pub ops: Vec<Op>,
     pub inputs: Vec<i32>,
     pub outputs: Vec<i32>,
+    /// What stands before the number in the names of tensors.
+    pub names: &'static str,
 }
 
 impl Model {
@@ -67,6 +69,7 @@ impl Model {
             ops: vec![],
             inputs: vec![0],
             outputs: vec![0],
+            names: "t",
         };
         model.tensor(shape, TensorType::FLOAT32, vec![]);
         model
@@ -175,7 +178,7 @@ impl Model {
                 };
                 QuantizationParameters::create(&mut f, &args)
             });
-            let name = Some(f.create_string(&format!("t{i};second name")));
+            let name = Some(f.create_string(&format!("{}{i};second name", self.names)));
             let shape = Some(f.create_vector(&t.shape));
             let args = TensorArgs {
                 shape,

@@ -558,6 +558,10 @@ fn what_the_file_says_of_itself() {
     );
     assert_eq!(imported.graph.input_shape(), Shape::new(2, 2, 3));
     assert_eq!((imported.pixels, imported.softmax), (None, false));
+    model.names = "wide\n";
+    let imported = import(&model);
+    assert_eq!(imported.input_name, "wide\u{fffd}0");
+    assert!(imported.warnings.iter().all(|w| !w.contains('\n')));
 }
 
 #[test]
