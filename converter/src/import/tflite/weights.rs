@@ -46,7 +46,7 @@ impl Filters {
             Outputs::Last => k % per_channel * outputs + k / per_channel,
         };
         let (Some(integers), Some(steps)) = (stored.bytes_as_integers(), &stored.steps) else {
-            if stored.bytes_as_integers().is_some() || stored.words().is_some() {
+            if stored.bytes_as_integers().is_some() || stored.kind == TensorType::INT32 {
                 return Err(
                     ImportError::new("integer weights without a scale").hint("the file is damaged")
                 );

@@ -1,13 +1,15 @@
 //! Each family of operators, in float, against loops or numbers worked out by hand.
 
 use super::super::schema::{
-    ActivationFunctionType as Fused, BuiltinOperator as Code, FullyConnectedOptionsWeightsFormat,
-    Padding, TensorType,
+    ActivationFunctionType as Fused, BuiltinOperator as Code, BuiltinOptions,
+    FullyConnectedOptionsWeightsFormat, Padding, ReshapeOptions, ReshapeOptionsArgs,
+    SqueezeOptions, SqueezeOptionsArgs, TensorType,
 };
 use super::super::{Imported, read_bytes};
-use super::build::{Model, options};
+use super::build::{Model, Options, options};
 use crate::graph::Shape;
 use crate::graph::reference::evaluate;
+use std::rc::Rc;
 
 fn import(model: &Model) -> Imported {
     read_bytes(&model.file(), "test").unwrap_or_else(|e| panic!("{e}"))
@@ -488,8 +490,25 @@ fn views_and_the_shapes_that_keras_computes() {
             stride_w: 1
         }
     );
-    model.op(Code::MAX_POOL_2D, &[y], pool);
+    model.op(Code::MAX_POOL_2D, &[y], pool.clone());
     let max = |c: usize| (0..3).map(|w| x[w * 4 + c]).fold(f32::MIN, f32::max);
+    assert_near(&run(&model, &x[..12]), &(0..4).map(max).collect::<Vec<_>>());
+
+    // Dimensions in the options, as old files have them.
+    let mut model = Model::new(&[1, 1, 3, 4]);
+    let squeeze: Options = Rc::new(|f| {
+        let squeeze_dims = Some(f.create_vector(&[-3]));
+        let options = SqueezeOptions::create(f, &SqueezeOptionsArgs { squeeze_dims });
+        (BuiltinOptions::SqueezeOptions, options.as_union_value())
+    });
+    let y = model.op(Code::SQUEEZE, &[0], Some(squeeze));
+    let reshape: Options = Rc::new(|f| {
+        let new_shape = Some(f.create_vector(&[1, 1, -1, 4]));
+        let options = ReshapeOptions::create(f, &ReshapeOptionsArgs { new_shape });
+        (BuiltinOptions::ReshapeOptions, options.as_union_value())
+    });
+    let y = model.op(Code::RESHAPE, &[y], Some(reshape));
+    model.op(Code::MAX_POOL_2D, &[y], pool);
     assert_near(&run(&model, &x[..12]), &(0..4).map(max).collect::<Vec<_>>());
 
     let mut model = Model::new(&[1, 2, 3, 4]);

@@ -6,6 +6,7 @@ use crate::graph::reference::evaluate;
 use crate::graph::{Activation, ConvWeights, Graph, Node, Op, Quant, Shape};
 use crate::import::shared_data::{npy, npy_bytes, shared};
 use crate::import::{PixelRule, onnx};
+use crate::passes::simplify;
 use std::path::Path;
 
 fn load(folder: &Path, name: &str) -> Imported {
@@ -159,7 +160,7 @@ fn convs(graph: &Graph) -> Vec<&ConvWeights> {
 #[test]
 fn quantized_files_keep_their_weights_and_scales() {
     let Some(folder) = shared() else { return };
-    // Name, convolutions, channels whose weights take 9 bits.
+    // Name, convolutions and fully connected layers.
     for (name, count) in [
         ("mlperf-tiny/pretrainedResnet_quant.tflite", 10),
         ("mlperf-tiny/vww_96_int8.tflite", 28),
@@ -235,6 +236,30 @@ fn mobilenet_clamps_where_only_the_range_says_so() {
         "{}",
         graph.macs()
     );
+}
+
+#[test]
+fn passes_keep_the_quantization() {
+    let Some(folder) = shared() else { return };
+    for name in [
+        "mlperf-tiny/pretrainedResnet_quant.tflite",
+        "mlperf-tiny/vww_96_int8.tflite",
+        "mobilenet_v2_1.0_224_quant.tflite",
+    ] {
+        let before = load(&folder, name).graph;
+        let after = simplify(before.clone());
+        let clamp = |n: &&Node| matches!(n.op, Op::Activation(_));
+        assert!(before.nodes.iter().any(|n| clamp(&n)), "{name}");
+        assert!(!after.nodes.iter().any(|n| clamp(&n)), "{name}");
+        assert!(after.nodes.iter().all(|n| n.quant.is_some()), "{name}");
+        let scales = |g: &Graph| -> Vec<Option<Vec<f32>>> {
+            convs(g)
+                .into_iter()
+                .map(|c| c.weight_scales.clone())
+                .collect()
+        };
+        assert_eq!(scales(&before), scales(&after), "{name}");
+    }
 }
 
 /// Evaluates node by node, each result rounded to its steps: int8 inference, but for the rounding rules.
