@@ -6,8 +6,8 @@ use converter::graph::{
     BatchNorm, ConvWeights, Graph, LocalResponseNorm, NodeId, Op, Shape, Window,
 };
 use converter::quantize::range::RangeRule;
-use edge_runtime::model::{Activation, ChannelOrder, Filter, InputSpec, ResizeRule, WeightsOrigin};
 use edge_runtime::model::header::{self, Header};
+use edge_runtime::model::{Activation, ChannelOrder, Filter, InputSpec, ResizeRule, WeightsOrigin};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 
 /// Names from a file are cut after this many characters in a message.
-const MAX_NAME: usize = 120;
+pub(super) const MAX_NAME: usize = 120;
 
 /// Why a file could not be imported. Displays as one line.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -122,7 +122,7 @@ impl fmt::Display for ErrorDetails {
 }
 
 /// `text` without control characters and not longer than `max` characters.
-fn one_line(text: &str, max: usize) -> String {
+pub(super) fn one_line(text: &str, max: usize) -> String {
     let clean = |c: char| {
         if c.is_control() {
             char::REPLACEMENT_CHARACTER

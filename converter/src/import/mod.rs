@@ -1,14 +1,26 @@
-//! Reading what others trained: ONNX models, and PyTorch checkpoints.
+//! Reading what others trained: ONNX and TensorFlow Lite models, PyTorch and safetensors checkpoints.
 //!
-//! [`onnx::read`] gives a float [`crate::graph::Graph`]; [`pth::read`] gives a [`StateDict`], named tensors
-//! that an architecture of the zoo picks its weights from. Files are never trusted: whatever is in them,
-//! an importer gives a result or an [`ImportError`] of one line. Knows no passes and no `.edge` format.
+//! [`onnx::read`] and [`tflite::read`] give a float [`crate::graph::Graph`]; [`pth::read`] and
+//! [`safetensors::read`] give a [`StateDict`], named tensors that an architecture of the zoo picks its
+//! weights from. Files are never trusted: whatever is in them, an importer gives a result or an
+//! [`ImportError`] of one line. Knows no passes and no `.edge` format.
 
+mod dims;
 mod error;
+mod imported;
+mod layers;
+mod names;
 pub mod onnx;
 pub mod pth;
+pub mod safetensors;
+#[cfg(test)]
+mod shared_data;
+mod sniff;
 mod state_dict;
+mod sweep;
+pub mod tflite;
 mod values;
 
 pub use error::{ErrorDetails, ImportError};
+pub use imported::{Imported, PixelRule};
 pub use state_dict::{NamedTensor, StateDict};

@@ -8,8 +8,10 @@ use super::pb::NodeProto;
 use super::quantized::Quantized;
 use super::tensor::elements;
 use super::value::{Act, Value};
-use crate::graph::{BatchNorm, Graph, GraphError, Node as GraphNode, NodeId, Op, Shape};
+use crate::graph::{BatchNorm, Graph, GraphError, NodeId, Op, Shape};
 use crate::import::ImportError;
+use crate::import::names::Names;
+use crate::import::sweep::sweep;
 use std::collections::HashMap;
 
 /// Most elements that ConstantOfShape and folding that keeps sizes may create in one import. The weights
@@ -17,8 +19,6 @@ use std::collections::HashMap;
 const MAX_FILLED: usize = 160 << 20;
 /// Most elements that all other folding may create: it is arithmetic on shapes.
 const MAX_FOLDED: usize = 1 << 24;
-/// Longer names of nodes are cut to so many bytes.
-const MAX_NAME: usize = 200;
 
 /// The state of an import.
 pub struct Context {
@@ -34,8 +34,7 @@ pub struct Context {
     pub quantized: Quantized,
     values: HashMap<String, Value>,
     uses: HashMap<String, usize>,
-    /// Names taken, each with the number that makes the next of its kind unique.
-    names: HashMap<String, usize>,
+    names: Names,
     filled: usize,
     folded: usize,
     warnings: Vec<String>,
@@ -52,7 +51,7 @@ impl Context {
         warnings: Vec<String>,
     ) -> Self {
         let graph = Graph::new(input);
-        let names = HashMap::from([(graph.nodes[0].name.clone(), 1)]);
+        let names = Names::new(&graph.nodes[0].name);
         Self {
             graph,
             opset,
@@ -174,7 +173,7 @@ impl Context {
 
     /// Appends a node that computes `op`.
     pub fn push(&mut self, name: &str, op: Op, inputs: &[NodeId]) -> Result<NodeId, ImportError> {
-        let unique = self.unique(name);
+        let unique = self.names.unique(name);
         self.graph
             .push(unique, op, inputs)
             .map_err(|e: GraphError| {
@@ -232,18 +231,6 @@ impl Context {
         }
     }
 
-    fn unique(&mut self, name: &str) -> String {
-        let name = &name[..name.floor_char_boundary(MAX_NAME)];
-        let mut unique = name.to_string();
-        while unique.is_empty() || self.names.contains_key(&unique) {
-            let n = self.names.entry(name.to_string()).or_insert(0);
-            unique = format!("{name}_{n}");
-            *n += 1;
-        }
-        self.names.insert(unique.clone(), 1);
-        unique
-    }
-
     /// The graph that computes `output`, whether a softmax was left out, and the warnings.
     pub fn finish(mut self, output: &str) -> Result<(Graph, bool, Vec<String>), ImportError> {
         let act = match self.values.remove(output) {
@@ -297,32 +284,4 @@ fn each_index<T>(dims: &[usize], n: usize, mut f: impl FnMut(&[usize]) -> T) -> 
         }
     }
     out
-}
-
-/// The graph without nodes that its output does not need (halves of recognised patterns).
-fn sweep(graph: Graph) -> Graph {
-    let mut needed = vec![false; graph.nodes.len()];
-    needed[0] = true;
-    needed[graph.output] = true;
-    for (i, node) in graph.nodes.iter().enumerate().rev() {
-        if needed[i] {
-            node.inputs.iter().for_each(|&j| needed[j] = true);
-        }
-    }
-    let mut new = vec![0; needed.len()];
-    let mut nodes: Vec<GraphNode> = vec![];
-    for (i, mut node) in graph
-        .nodes
-        .into_iter()
-        .enumerate()
-        .filter(|(i, _)| needed[*i])
-    {
-        node.inputs.iter_mut().for_each(|j| *j = new[*j]);
-        new[i] = nodes.len();
-        nodes.push(node);
-    }
-    Graph {
-        output: new[graph.output],
-        nodes,
-    }
 }

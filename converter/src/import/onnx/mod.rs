@@ -19,8 +19,8 @@ mod tests;
 mod value;
 mod window;
 
-use super::ImportError;
-use crate::graph::Graph;
+use super::sniff::refuse_placeholders;
+use super::{ImportError, Imported};
 use context::Context;
 use external::External;
 use prost::Message;
@@ -32,26 +32,6 @@ use value::Value;
 
 const OLDEST_OPSET: i64 = 7;
 const NEWEST_OPSET: i64 = 21;
-
-/// An ONNX model as a graph.
-#[derive(Clone, Debug)]
-pub struct Imported {
-    /// The network; its output is what enters the final softmax, if there is one. ONNX's NCHW became NHWC.
-    /// Values and weights that are quantized in the file have its scales.
-    pub graph: Graph,
-    /// The model's name for its input.
-    pub input_name: String,
-    /// The model's name for its output.
-    pub output_name: String,
-    /// True if the model ended in a Softmax or LogSoftmax, which was left out.
-    pub softmax: bool,
-    /// Version of the operator set.
-    pub opset: i64,
-    /// What wrote the file, as it says.
-    pub producer: String,
-    /// What a user should know, one line each.
-    pub warnings: Vec<String>,
-}
 
 /// Imports the model at `path`; weights in files beside it are found.
 pub fn read(path: &Path) -> Result<Imported, ImportError> {
@@ -68,14 +48,7 @@ pub fn read_bytes(bytes: &[u8], name: &str) -> Result<Imported, ImportError> {
 }
 
 fn decode(bytes: &[u8]) -> Result<pb::ModelProto, ImportError> {
-    if bytes.is_empty() {
-        return Err(ImportError::new("the file is empty").hint("export or fetch the model again"));
-    }
-    if bytes.starts_with(b"version https://git-lfs") {
-        return Err(
-            ImportError::new("a Git LFS pointer, not the model itself").hint("run git lfs pull")
-        );
-    }
+    refuse_placeholders(bytes)?;
     let head = &bytes[..bytes.len().min(256)];
     if head
         .iter()
@@ -164,10 +137,11 @@ fn import(
         input_name: input.name,
         output_name: output,
         softmax,
-        opset,
+        version: opset,
         producer: format!("{} {}", model.producer_name, model.producer_version)
             .trim()
             .to_string(),
+        pixels: None,
         warnings,
     })
 }

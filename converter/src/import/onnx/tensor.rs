@@ -3,6 +3,7 @@
 use super::external::External;
 use super::pb::{TensorProto, tensor_proto::DataType};
 use crate::import::ImportError;
+pub use crate::import::dims::{elements, show};
 use crate::import::values::{bf16_to_f32, chunks, f16_to_f32};
 use std::rc::Rc;
 
@@ -45,31 +46,6 @@ impl Data {
             Data::Int(v) => v.len(),
         }
     }
-}
-
-/// Most dimensions; real ones have 5.
-pub const MAX_RANK: usize = 16;
-
-/// Product of `dims`, if there are not too many, and it and every partial product are no larger than memory could hold.
-pub fn elements(dims: &[usize]) -> Option<usize> {
-    if dims.len() > MAX_RANK {
-        return None;
-    }
-    let bound = dims
-        .iter()
-        .try_fold(1usize, |n, &d| n.checked_mul(d.max(1)))?;
-    (bound <= isize::MAX as usize / 8).then(|| if dims.contains(&0) { 0 } else { bound })
-}
-
-/// Dimensions as `1x16x32x32`.
-pub fn show(dims: &[usize]) -> String {
-    if dims.is_empty() {
-        return "scalar".into();
-    }
-    dims.iter()
-        .map(usize::to_string)
-        .collect::<Vec<_>>()
-        .join("x")
 }
 
 impl Steps {

@@ -11,6 +11,7 @@ mod tensors;
 mod tests;
 mod value;
 
+use super::sniff::refuse_placeholders;
 use super::{ImportError, StateDict};
 use std::path::Path;
 
@@ -27,17 +28,13 @@ pub fn read(path: &Path) -> Result<StateDict, ImportError> {
 
 /// The tensors of a checkpoint in memory; `name` is for messages.
 pub fn read_bytes(bytes: &[u8], name: &str) -> Result<StateDict, ImportError> {
-    let result = match bytes {
-        [] => Err(ImportError::new("the file is empty").hint("fetch it again")),
+    let result = refuse_placeholders(bytes).and_then(|()| match bytes {
         [b'P', b'K', ..] => archive::read(bytes),
         [0x80, ..] => legacy::read(bytes),
-        _ if bytes.starts_with(b"version https://git-lfs") => {
-            Err(ImportError::new("a Git LFS pointer, not the file itself").hint("run git lfs pull"))
-        }
         _ => Err(
             ImportError::new("not a PyTorch checkpoint (neither zip nor pickle)")
                 .hint("expected a file written by torch.save"),
         ),
-    };
+    });
     result.map_err(|e| e.file(name))
 }

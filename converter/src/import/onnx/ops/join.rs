@@ -6,9 +6,9 @@ use super::super::quantized::keep_coding;
 use super::super::tensor::{Data, Tensor, elements};
 use super::super::value::{Act, Value};
 use super::normalize_axis;
-use crate::graph::{NodeId, Op};
+use crate::graph::Op;
 use crate::import::ImportError;
-use edge_runtime::model::MAX_INPUTS;
+use crate::import::layers::few_inputs;
 
 /// Concatenation of channels, or of constants along any axis.
 pub fn concat(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
@@ -34,17 +34,9 @@ pub fn concat(context: &mut Context, node: &Node) -> Result<Value, ImportError> 
         .attribute("axis")
         .hint("only channels can be concatenated, of maps of one size and one quantization"));
     }
-    let mut ids: Vec<NodeId> = acts.iter().map(|a| a.node).collect();
-    while ids.len() > MAX_INPUTS {
-        let mut joined = vec![];
-        for (i, part) in ids.chunks(MAX_INPUTS).enumerate() {
-            joined.push(match part {
-                [one] => *one,
-                _ => context.push(&format!("{}/{i}", node.name), Op::Concat, part)?,
-            });
-        }
-        ids = joined;
-    }
+    let ids = few_inputs(acts.iter().map(|a| a.node).collect(), |i, group| {
+        context.push(&format!("{}/{i}", node.name), Op::Concat, group)
+    })?;
     let id = context.push(&node.name, Op::Concat, &ids)?;
     let mut dims = first.dims.clone();
     dims[axis] = acts.iter().map(|a| a.dims[axis]).sum();

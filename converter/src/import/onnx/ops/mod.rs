@@ -21,6 +21,7 @@ use super::context::Context;
 use super::node::Node;
 use super::value::Value;
 use crate::import::ImportError;
+use crate::import::dims::normalize_axis;
 
 /// Gives a node's first output, the only one that is supported.
 pub type Handler = fn(&mut Context, &Node) -> Result<Value, ImportError>;
@@ -113,19 +114,4 @@ fn unsupported(_: &mut Context, node: &Node) -> Result<Value, ImportError> {
         _ => "simplify the model first (onnxsim), or replace the operator and export again",
     };
     Err(ImportError::new("the operator is not supported").hint(hint))
-}
-
-/// The axis that `axis` means among `rank`, counting from the end if negative.
-fn normalize_axis(axis: i64, rank: usize) -> Result<usize, ImportError> {
-    let from_end = if axis < 0 {
-        axis.checked_add(rank as i64)
-    } else {
-        Some(axis)
-    };
-    let axis_in = from_end
-        .and_then(|a| usize::try_from(a).ok())
-        .filter(|&a| a < rank);
-    axis_in.ok_or_else(|| {
-        ImportError::new(format!("axis {axis} of {rank} dimensions")).hint("the file is damaged")
-    })
 }

@@ -6,8 +6,10 @@ use super::super::quantized::{Coding, keep_coding};
 use super::super::tensor::{Data, Tensor};
 use super::super::value::{Act, Order, Value};
 use super::normalize_axis;
-use crate::graph::{Op, Shape};
+use crate::graph::Shape;
 use crate::import::ImportError;
+use crate::import::dims::{Range, range};
+use crate::import::layers;
 
 /// Which dimension of the graph's HWC a dimension of the view is: 0 rows, 1 columns, 2 channels.
 fn place(x: &Act, axis: usize) -> Option<usize> {
@@ -28,40 +30,6 @@ fn ints(node: &Node, input: usize, attribute: &str) -> Result<Option<Vec<i64>>, 
         Some(t) => t.ints().map(|v| Some(v.to_vec())),
         None => Ok(node.attributes.ints(attribute).map(<[i64]>::to_vec)),
     }
-}
-
-/// Elements `start, start + step, ...`, `count` of them.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Range {
-    /// The first.
-    pub start: usize,
-    /// The distance; negative if the elements come in reverse.
-    pub step: i64,
-    /// How many.
-    pub count: usize,
-}
-
-/// What `start:end:step` means for a dimension of `len`, as in Python.
-fn range(start: i64, end: i64, step: i64, len: usize) -> Option<Range> {
-    let len = i64::try_from(len).ok()?;
-    let from_end = |v: i64| if v < 0 { v.saturating_add(len) } else { v };
-    let (low, high) = if step > 0 { (0, len) } else { (-1, len - 1) };
-    let (start, end) = (
-        from_end(start).clamp(low, high),
-        from_end(end).clamp(low, high),
-    );
-    let distance = if step > 0 { end - start } else { start - end };
-    let steps = step.checked_abs().filter(|&s| s > 0)?;
-    let count = if distance <= 0 {
-        0
-    } else {
-        (distance - 1) / steps + 1
-    };
-    Some(Range {
-        start: usize::try_from(start).unwrap_or(0),
-        step,
-        count: usize::try_from(count).ok()?,
-    })
 }
 
 /// Part of a tensor.
@@ -134,56 +102,13 @@ pub fn slice_act(
     x: &Act,
     ranges: &[Range],
 ) -> Result<Value, ImportError> {
-    let mut start = [0u32; 3];
-    let mut step = [1u32; 3];
-    let mut size = [x.shape.h, x.shape.w, x.shape.c];
-    let mut dims = x.dims.clone();
-    for (axis, r) in ranges.iter().enumerate() {
-        if (*r
-            == Range {
-                start: 0,
-                step: 1,
-                count: x.dims[axis],
-            })
-            || (r.count == 1 && x.dims[axis] == 1)
-        {
-            continue;
-        }
-        let unsupported = || {
-            ImportError::new(format!("slices axis {axis} from {} by {} ({} elements)", r.start, r.step, r.count))
-                .hint("slices of rows and columns with steps from 1 on, and of adjacent channels, are supported")
-        };
-        let at = place(x, axis).ok_or_else(unsupported)?;
-        let narrow = |v: usize| u32::try_from(v).map_err(|_| unsupported());
-        if r.step < 1 || r.count == 0 || (at == 2 && r.step != 1 && r.count > 1) {
-            return Err(unsupported());
-        }
-        start[at] = narrow(r.start)?;
-        // A step that is never taken may be any.
-        step[at] = if r.count == 1 {
-            1
-        } else {
-            u32::try_from(r.step).map_err(|_| unsupported())?
-        };
-        size[at] = narrow(r.count)?;
-        dims[axis] = r.count;
-    }
-    if dims == x.dims {
+    let Some((op, dims)) = layers::slice(x.shape, &x.dims, ranges, |axis| place(x, axis))? else {
         return Ok(Value::Act(x.clone()));
-    }
-    let shape = Shape::new(size[0], size[1], size[2]);
-    let id = context.push(
-        &node.name,
-        Op::Slice {
-            start,
-            step: [step[0], step[1]],
-            shape,
-        },
-        &[x.node],
-    )?;
+    };
+    let id = context.push(&node.name, op, &[x.node])?;
     let value = Value::Act(Act {
         node: id,
-        shape,
+        shape: context.graph.nodes[id].shape,
         dims,
         ..x.clone()
     });
@@ -220,28 +145,14 @@ pub fn pad(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
                 .attribute("pads"),
         );
     }
-    let (mut before, mut after) = ([0u32; 3], [0u32; 3]);
-    let mut dims = x.dims.clone();
+    let mut around = vec![];
     for (i, &axis) in axes.iter().enumerate() {
-        let axis = normalize_axis(axis, rank)?;
-        let (low, high) = (pads[i], pads[i + axes.len()]);
-        if (low, high) == (0, 0) {
-            continue;
-        }
-        let bad = || {
-            ImportError::new(format!("{low} and {high} around axis {axis}"))
-                .attribute("pads")
-                .hint("zeros around rows, columns and channels are supported; a negative pad is a slice")
-        };
-        let at = place(x, axis).ok_or_else(bad)?;
-        before[at] = u32::try_from(low).map_err(|_| bad())?;
-        after[at] = u32::try_from(high).map_err(|_| bad())?;
-        dims[axis] += before[at] as usize + after[at] as usize;
+        around.push((normalize_axis(axis, rank)?, pads[i], pads[i + axes.len()]));
     }
-    if dims == x.dims {
+    let Some((op, dims)) = layers::pad(&x.dims, around, |axis| place(x, axis))? else {
         return Ok(Value::Act(x.clone()));
-    }
-    let id = context.push(&node.name, Op::Pad { before, after }, &[x.node])?;
+    };
+    let id = context.push(&node.name, op, &[x.node])?;
     let value = Value::Act(Act {
         node: id,
         shape: context.graph.nodes[id].shape,
@@ -249,22 +160,4 @@ pub fn pad(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
         ..x.clone()
     });
     Ok(keep_coding(context, value, x))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Range, range};
-
-    #[test]
-    fn ranges_are_pythons() {
-        let r = |start, step, count| Some(Range { start, step, count });
-        assert_eq!(range(0, i64::MAX, 2, 5), r(0, 2, 3));
-        assert_eq!(range(1, -1, 1, 5), r(1, 1, 3));
-        assert_eq!(range(-3, 100, 1, 5), r(2, 1, 3));
-        assert_eq!(range(-1, i64::MIN, -1, 4), r(3, -1, 4));
-        assert_eq!(range(5, 2, 1, 9), r(5, 1, 0));
-        assert_eq!(range(0, 5, 0, 9), None);
-        assert_eq!(range(0, 5, i64::MIN, 9), None);
-        assert_eq!(range(0, 0, 1, 0), r(0, 1, 0));
-    }
 }

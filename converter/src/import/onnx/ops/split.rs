@@ -4,8 +4,9 @@ use super::super::context::Context;
 use super::super::node::Node;
 use super::super::value::Value;
 use super::normalize_axis;
-use super::part::{Range, slice_act, slice_constant};
+use super::part::{slice_act, slice_constant};
 use crate::import::ImportError;
+use crate::import::dims::Range;
 
 /// Most outputs: more than any network has.
 const MAX_OUTPUTS: usize = 1 << 10;

@@ -3,10 +3,11 @@
 use super::super::context::Context;
 use super::super::node::Node;
 use super::super::pb::tensor_proto::DataType;
-use super::super::tensor::{Data, MAX_RANK, Tensor, elements, show};
+use super::super::tensor::{Data, Tensor, elements, show};
 use super::super::value::{Act, Value};
 use super::normalize_axis;
 use crate::import::ImportError;
+use crate::import::dims::MAX_RANK;
 use std::rc::Rc;
 
 /// The first input, unchanged. Dropout does nothing in inference.

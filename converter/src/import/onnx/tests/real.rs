@@ -4,24 +4,9 @@ use super::super::{External, Imported, decode, import, pb, read};
 use super::lowered::{self, error, to_hwc};
 use crate::graph::reference::evaluate;
 use crate::graph::{Op, Shape};
+use crate::import::shared_data::{npy, shared};
 use crate::import::values::chunks;
-use std::path::{Path, PathBuf};
-
-fn shared() -> Option<PathBuf> {
-    let folder = std::env::var_os("GRAFT_SHARED").map(|f| Path::new(&f).join("data"));
-    if folder.is_none() {
-        eprintln!("skipped: GRAFT_SHARED does not name the shared folder");
-    }
-    folder
-}
-
-/// The f32 numbers of a `.npy` file.
-pub fn npy(path: &Path) -> Vec<f32> {
-    let bytes = std::fs::read(path).unwrap();
-    let header = u16::from_le_bytes([bytes[8], bytes[9]]) as usize;
-    assert!(String::from_utf8_lossy(&bytes[..header]).contains("'<f4'"));
-    chunks(&bytes[10 + header..], f32::from_le_bytes)
-}
+use std::path::Path;
 
 fn load(folder: &Path, name: &str) -> Imported {
     read(&folder.join("models").join(name)).unwrap_or_else(|e| panic!("{e}"))

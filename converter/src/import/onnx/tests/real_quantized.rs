@@ -3,8 +3,8 @@
 
 use super::super::{Imported, decode, pb, read};
 use super::lowered::{self, error, to_hwc};
-use super::real::npy;
 use crate::graph::{ConvWeights, Op, Quant};
+use crate::import::shared_data::npy;
 use crate::import::values::chunks;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

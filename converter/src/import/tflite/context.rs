@@ -1,0 +1,465 @@
+//! The state of an import: the graph so far, the values by tensor, and what handlers need of both.
+
+use super::file::File;
+use super::input::Input;
+use super::ops;
+use super::schema::{ActivationFunctionType, BuiltinOperator, Operator, TensorType};
+use super::steps::{Steps, of_activation, same};
+use super::stored::Stored;
+use super::value::{Act, List, Value};
+use crate::graph::{Activation, BatchNorm, Graph, NodeId, Op, Quant};
+use crate::import::ImportError;
+use crate::import::names::Names;
+use crate::import::sweep::sweep;
+use std::collections::HashMap;
+
+/// Most numbers that constants may become in one import; a file may use one constant many times. The
+/// weights of VGG-19, the largest network one meets, are 144 million.
+const MAX_NUMBERS: usize = 160 << 20;
+
+/// The state of an import.
+pub struct Context<'a> {
+    /// The graph so far.
+    pub graph: Graph,
+    /// Batch that the file fixes.
+    pub batch: usize,
+    file: &'a File<'a>,
+    /// What tensors are: computed ones, and constants that were read before.
+    values: HashMap<usize, Operand<'a>>,
+    names: Names,
+    numbers: usize,
+    channels: usize,
+    wide_channels: usize,
+    warnings: Vec<String>,
+}
+
+/// Most inputs of an operator; the widest concatenations have some dozens.
+const MAX_OPERANDS: usize = 1024;
+
+/// A tensor as an operator sees it.
+#[derive(Clone)]
+pub struct Operand<'a> {
+    /// What it is.
+    pub value: Value<'a>,
+    /// The type that the file declares.
+    pub kind: TensorType,
+    /// Quantization if it is an activation of 8 bits.
+    pub quant: Option<Quant>,
+}
+
+impl<'a> Operand<'a> {
+    /// `value` as a tensor of type `kind`.
+    fn new(value: Value<'a>, kind: TensorType, steps: Option<&Steps>) -> Result<Self, ImportError> {
+        let quant = match value {
+            Value::Act(_) => of_activation(kind, steps)?,
+            _ => None,
+        };
+        Ok(Self { value, kind, quant })
+    }
+}
+
+/// An operator of the file with its inputs looked up.
+pub struct Node<'a> {
+    /// Name of its first result.
+    pub name: String,
+    /// Which operator it is.
+    pub code: BuiltinOperator,
+    /// Its table.
+    pub table: Operator<'a>,
+    /// Inputs; `None` where an optional one is left out.
+    pub inputs: Vec<Option<Operand<'a>>>,
+    /// Number of results.
+    pub outputs: usize,
+    /// Quantization of the first result, if it is of 8 bits.
+    pub quant: Option<Quant>,
+}
+
+impl<'a> Node<'a> {
+    /// Input `i`, if it is given.
+    pub fn optional(&self, i: usize) -> Option<&Operand<'a>> {
+        self.inputs.get(i).and_then(Option::as_ref)
+    }
+
+    /// Input `i`.
+    pub fn input(&self, i: usize) -> Result<&Operand<'a>, ImportError> {
+        self.optional(i).ok_or_else(|| {
+            ImportError::new(format!("input {i} is missing")).hint("the file is damaged")
+        })
+    }
+
+    /// Input `i`, an activation.
+    pub fn act(&self, i: usize) -> Result<&Act, ImportError> {
+        match &self.input(i)?.value {
+            Value::Act(act) if act.softmax => {
+                Err(ImportError::new("a softmax before other operators")
+                    .hint("only a softmax at the end is supported"))
+            }
+            Value::Act(act) => Ok(act),
+            _ => Err(ImportError::new(format!("input {i} is a constant"))
+                .hint("the converter that wrote the file should have folded this operator")),
+        }
+    }
+
+    /// Input `i`, an activation of dimensions `[1, H, W, C]`.
+    pub fn image(&self, i: usize) -> Result<&Act, ImportError> {
+        let act = self.act(i)?;
+        if act.is_image() {
+            return Ok(act);
+        }
+        Err(ImportError::new(format!(
+            "input {i} is not a feature map of dimensions 1xHxWxC (it is a {} map)",
+            act.shape
+        ))
+        .hint("only two-dimensional networks are supported"))
+    }
+
+    /// Input `i`, a constant of the file, if it is given.
+    pub fn optional_stored(&self, i: usize) -> Result<Option<&Stored<'a>>, ImportError> {
+        match self.optional(i).map(|o| &o.value) {
+            None => Ok(None),
+            Some(Value::Stored(stored)) => Ok(Some(stored)),
+            Some(_) => Err(ImportError::new(format!("input {i} is computed"))
+                .hint("only constants are supported there")),
+        }
+    }
+
+    /// Input `i`, a constant of the file.
+    pub fn stored(&self, i: usize) -> Result<&Stored<'a>, ImportError> {
+        self.input(i)?;
+        self.optional_stored(i)?
+            .ok_or_else(|| ImportError::new(format!("input {i} is missing")))
+    }
+
+    /// Input `i`, a few integers that are constant or worked out.
+    pub fn list(&self, i: usize) -> Result<Vec<i64>, ImportError> {
+        match &self.input(i)?.value {
+            Value::Stored(stored) => stored.list(),
+            Value::List(List { values, .. }) => Ok(values.clone()),
+            Value::Act(_) => Err(ImportError::new(format!(
+                "input {i} is computed from the network's input"
+            ))
+            .hint("only constants are supported there")),
+        }
+    }
+}
+
+/// The options of an operator, which has to have some.
+pub fn required<T>(options: Option<T>) -> Result<T, ImportError> {
+    options
+        .ok_or_else(|| ImportError::new("has no options of its kind").hint("the file is damaged"))
+}
+
+impl<'a> Context<'a> {
+    /// A graph with nothing but its input.
+    pub fn new(file: &'a File<'a>, input: &Input, warnings: Vec<String>) -> Self {
+        let mut graph = Graph::new(input.shape);
+        graph.nodes[0].quant = input.quant;
+        let names = Names::new(&graph.nodes[0].name);
+        Self {
+            graph,
+            batch: input.batch,
+            file,
+            values: HashMap::from([(
+                input.tensor,
+                Operand {
+                    value: Value::Act(input.act.clone()),
+                    kind: input.kind,
+                    quant: input.quant,
+                },
+            )]),
+            names,
+            numbers: 0,
+            channels: 0,
+            wide_channels: 0,
+            warnings,
+        }
+    }
+
+    /// Imports operator `index` of the file.
+    pub fn run(&mut self, index: usize) -> Result<(), ImportError> {
+        let info = self.file.operator_info(index)?;
+        let in_operator = |e: ImportError| e.node(format!("operator {index}")).op(&info.name);
+        let outputs = self
+            .file
+            .optional_indices(info.table.outputs())
+            .map_err(in_operator)?;
+        let outputs: Vec<usize> = outputs.into_iter().flatten().collect();
+        let Some(&first) = outputs.first() else {
+            return Err(in_operator(
+                ImportError::new("has no result").hint("the file is damaged"),
+            ));
+        };
+        let result = self.file.tensor(first)?;
+        let mut node = Node {
+            name: result.name,
+            code: info.code,
+            table: info.table,
+            inputs: vec![],
+            outputs: outputs.len(),
+            quant: None,
+        };
+        let values = (|| {
+            let operands = self.file.optional_indices(info.table.inputs())?;
+            if operands.len() > MAX_OPERANDS {
+                return Err(ImportError::new(format!("{} inputs", operands.len()))
+                    .hint("the file is damaged"));
+            }
+            for index in operands {
+                node.inputs
+                    .push(index.map(|i| self.operand(i)).transpose()?);
+            }
+            if let Some(first) = node.inputs.iter().flatten().find(|o| is_act(&o.value))
+                && info.code != BuiltinOperator::SHAPE
+            {
+                node.quant = of_activation(result.kind, result.steps.as_deref())?;
+                check_types(&node, first)?;
+            }
+            let mut values = ops::run(self, &node)?;
+            self.settle(&node, &mut values)?;
+            Ok(values)
+        })();
+        let values = values.map_err(|e: ImportError| {
+            let show = |o: &Option<Operand>| o.as_ref().map_or("-".into(), |o| o.value.show());
+            let shapes: Vec<String> = node.inputs.iter().take(16).map(show).collect();
+            let name = if node.name.is_empty() {
+                format!("operator {index}")
+            } else {
+                node.name
+            };
+            e.node(name).op(&info.name).shapes(shapes.join(", "))
+        })?;
+        for (tensor, value) in outputs.into_iter().zip(values) {
+            let info = self.file.tensor(tensor)?;
+            let operand = Operand::new(value, info.kind, info.steps.as_deref())
+                .map_err(|e| e.node(&info.name).op("tensor"))?;
+            self.values.insert(tensor, operand);
+        }
+        Ok(())
+    }
+
+    /// Tensor `index` as an input.
+    fn operand(&mut self, index: usize) -> Result<Operand<'a>, ImportError> {
+        if let Some(known) = self.values.get(&index) {
+            return Ok(known.clone());
+        }
+        let info = self.file.tensor(index)?;
+        if !self.file.is_stored(index) {
+            return Err(ImportError::new(format!(
+                "reads '{}', which no operator before it computes",
+                info.name
+            ))
+            .hint("the file is damaged, or keeps a state between runs, which is not supported"));
+        }
+        let kind = info.kind;
+        let operand = Operand::new(Value::Stored(self.file.stored(info)?), kind, None)?;
+        self.values.insert(index, operand.clone());
+        Ok(operand)
+    }
+
+    /// Sees that what an operator gives is quantized as the file says, also where no node was added.
+    fn settle(&mut self, node: &Node, values: &mut [Value]) -> Result<(), ImportError> {
+        let Some(quant) = node.quant else {
+            return Ok(());
+        };
+        for value in values {
+            let Value::Act(act) = value else { continue };
+            if act.softmax {
+                continue;
+            }
+            match self.graph.nodes[act.node].quant {
+                Some(has) if same(has, quant) => {}
+                None if node.code == BuiltinOperator::QUANTIZE => {
+                    self.graph.nodes[act.node].quant = Some(quant);
+                }
+                _ if node.code == BuiltinOperator::QUANTIZE => {
+                    act.node = self.push(node, Op::Activation(Activation::None), &[act.node])?;
+                }
+                _ => {
+                    return Err(ImportError::new(
+                        "the operator copies integers, but its result has another quantization",
+                    )
+                    .hint("the file is damaged"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts `n` numbers against what all constants together may become.
+    pub fn charge(&mut self, n: usize) -> Result<usize, ImportError> {
+        if n > MAX_NUMBERS - self.numbers {
+            return Err(
+                ImportError::new("constants too large for any network for a device")
+                    .hint("the file is damaged"),
+            );
+        }
+        self.numbers += n;
+        Ok(n)
+    }
+
+    /// Counts channels of quantized weights, and those of them that 8 bits cannot hold exactly.
+    pub fn count_channels(&mut self, all: usize, wide: usize) {
+        self.channels += all;
+        self.wide_channels += wide;
+    }
+
+    /// Appends a node that computes `op`, quantized as the result of `node`.
+    pub fn push(&mut self, node: &Node, op: Op, inputs: &[NodeId]) -> Result<NodeId, ImportError> {
+        self.push_as(&node.name, node, op, inputs)
+    }
+
+    /// The same under a name of its own.
+    pub fn push_as(
+        &mut self,
+        name: &str,
+        node: &Node,
+        op: Op,
+        inputs: &[NodeId],
+    ) -> Result<NodeId, ImportError> {
+        let unique = self.names.unique(name);
+        let id = self.graph.push(unique, op, inputs).map_err(|e| {
+            ImportError::new(e.problem)
+                .hint("the file is damaged, or the input size does not fit the network")
+        })?;
+        self.graph.nodes[id].quant = node.quant;
+        Ok(id)
+    }
+
+    /// Appends `op` and its fused activation; the result is viewed as `[1, H, W, C]`.
+    pub fn push_image(
+        &mut self,
+        node: &Node,
+        op: Op,
+        input: &Act,
+        fused: ActivationFunctionType,
+    ) -> Result<Value<'a>, ImportError> {
+        let id = self.push(node, op, &[input.node])?;
+        let id = self.activate(node, id, fused)?;
+        Ok(Value::Act(Act::image(id, self.graph.nodes[id].shape)))
+    }
+
+    /// Appends `op` and its fused activation, which keep the shape of `like` and the view of it.
+    pub fn push_like(
+        &mut self,
+        node: &Node,
+        op: Op,
+        inputs: &[NodeId],
+        like: &Act,
+        fused: ActivationFunctionType,
+    ) -> Result<Value<'a>, ImportError> {
+        let id = self.push(node, op, inputs)?;
+        let node = self.activate(node, id, fused)?;
+        Ok(Value::Act(Act {
+            node,
+            ..like.clone()
+        }))
+    }
+
+    /// Appends `gamma * x + beta` per channel, and the fused activation.
+    pub fn push_affine(
+        &mut self,
+        node: &Node,
+        gamma: Vec<f32>,
+        beta: Vec<f32>,
+        x: &Act,
+        fused: ActivationFunctionType,
+    ) -> Result<Value<'a>, ImportError> {
+        let channels = gamma.len();
+        let norm = BatchNorm {
+            gamma,
+            beta,
+            mean: vec![0.0; channels],
+            variance: vec![1.0; channels],
+            epsilon: 0.0,
+        };
+        self.push_like(node, Op::BatchNorm(norm), &[x.node], x, fused)
+    }
+
+    /// Appends the activation that is fused into an operator, or that its quantization implies: a result
+    /// whose range starts at zero is clamped there by rounding into it.
+    fn activate(
+        &mut self,
+        node: &Node,
+        id: NodeId,
+        fused: ActivationFunctionType,
+    ) -> Result<NodeId, ImportError> {
+        let function = match fused {
+            ActivationFunctionType::NONE => match implied(&self.graph.nodes[id].op, node.quant) {
+                Some(function) => function,
+                None => return Ok(id),
+            },
+            ActivationFunctionType::RELU => Activation::Relu,
+            ActivationFunctionType::RELU6 => Activation::Relu6,
+            ActivationFunctionType::RELU_N1_TO_1 => Activation::Clip(-1.0, 1.0),
+            // The range before a tanh is not in the file.
+            ActivationFunctionType::TANH if node.quant.is_none() => Activation::Tanh,
+            other => {
+                let name = other.variant_name().unwrap_or("unknown");
+                return Err(
+                    ImportError::new(format!("is {name}, which is not supported"))
+                        .attribute("fused_activation_function")
+                        .hint("NONE, RELU, RELU6, RELU_N1_TO_1 and, in float, TANH are"),
+                );
+            }
+        };
+        let name = format!("{}/activation", node.name);
+        self.push_as(&name, node, Op::Activation(function), &[id])
+    }
+
+    /// The graph that computes tensor `output`, whether a softmax was left out, and the warnings.
+    pub fn finish(mut self, output: usize) -> Result<(Graph, bool, Vec<String>), ImportError> {
+        let name = self.file.tensor(output)?.name;
+        let act = match self.values.remove(&output).map(|o| o.value) {
+            Some(Value::Act(act)) => act,
+            _ => {
+                return Err(ImportError::new(format!(
+                    "the output '{name}' is not computed from the input"
+                ))
+                .hint("the file is damaged"));
+            }
+        };
+        if self.wide_channels > 0 {
+            self.warnings.push(format!(
+                "{} of {} output channels have weights beyond -127 to 127 and were rounded to 8 bits",
+                self.wide_channels, self.channels
+            ));
+        }
+        self.graph.output = act.node;
+        Ok((sweep(self.graph), act.softmax, self.warnings))
+    }
+}
+
+/// ReLU or ReLU6 of a convolution or addition into a range that starts at real zero.
+fn implied(op: &Op, quant: Option<Quant>) -> Option<Activation> {
+    let quant = quant.filter(|q| q.zero_point == i8::MIN)?;
+    if !matches!(op, Op::Conv(_) | Op::Add(_)) {
+        return None;
+    }
+    let top = quant.scale * 255.0;
+    Some(if (top - 6.0).abs() <= 0.06 {
+        Activation::Relu6
+    } else {
+        Activation::Relu
+    })
+}
+
+fn is_act(value: &Value) -> bool {
+    matches!(value, Value::Act(_))
+}
+
+/// An operator reads and writes integers or floats, unless it is there to change that.
+fn check_types(node: &Node, first: &Operand) -> Result<(), ImportError> {
+    let converts = matches!(
+        node.code,
+        BuiltinOperator::QUANTIZE | BuiltinOperator::DEQUANTIZE
+    );
+    let alike = |o: &Operand| !is_act(&o.value) || o.quant.is_some() == first.quant.is_some();
+    let all = node.inputs.iter().flatten().all(alike);
+    if all && (converts || first.quant.is_some() == node.quant.is_some()) {
+        return Ok(());
+    }
+    Err(
+        ImportError::new("reads and writes activations of float and of 8 bits at once")
+            .hint("the file is damaged"),
+    )
+}

@@ -1,0 +1,93 @@
+//! TensorFlow Lite models, float and quantized, into a float graph.
+//!
+//! The FlatBuffer is verified as a whole, then `file` gives checked access to its tables, and `ops` has
+//! one handler per operator. A value is a constant of the file, a list of numbers worked out on the way
+//! (a shape), or an activation: a node of the graph under dimensions, so that reshaping costs nothing.
+//! Of a quantized model every node gets its quantization ([`crate::graph::Node::quant`]), and weights
+//! keep their steps; `weights` and `steps` say how. Operators that the output does not need are never
+//! looked at. Knows nothing of passes, the quantizer or files to write.
+
+mod context;
+mod file;
+mod input;
+mod live;
+mod ops;
+mod steps;
+mod stored;
+#[cfg(test)]
+mod tests;
+mod value;
+mod weights;
+mod window;
+
+use super::sniff::refuse_placeholders;
+use super::{ImportError, Imported};
+use context::Context;
+use file::File;
+use std::path::Path;
+use tract_tflite::tflite as schema;
+
+/// Imports the model at `path`.
+pub fn read(path: &Path) -> Result<Imported, ImportError> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path)
+        .map_err(|e| ImportError::new(format!("cannot be read: {e}")).file(&name))?;
+    read_bytes(&bytes, &name)
+}
+
+/// Imports a model in memory; `name` is for messages.
+pub fn read_bytes(bytes: &[u8], name: &str) -> Result<Imported, ImportError> {
+    import(bytes).map_err(|e| e.file(name))
+}
+
+fn import(bytes: &[u8]) -> Result<Imported, ImportError> {
+    let file = decode(bytes)?;
+    let mut warnings = vec![];
+    let output = file.output(&mut warnings)?;
+    let live = live::find(&file, output)?;
+    let input = input::find(&file, &live, &mut warnings)?;
+    let output_name = file.tensor(output)?.name;
+    let mut context = Context::new(&file, &input, warnings);
+    for op in live.ops {
+        context.run(op)?;
+    }
+    let (graph, softmax, warnings) = context.finish(output)?;
+    Ok(Imported {
+        graph,
+        input_name: input.name,
+        output_name,
+        softmax,
+        version: file.version(),
+        producer: file.description(),
+        pixels: input.pixels,
+        warnings,
+    })
+}
+
+/// The verified file.
+fn decode(bytes: &[u8]) -> Result<File<'_>, ImportError> {
+    refuse_placeholders(bytes)?;
+    if bytes.len() < 8 || !schema::model_buffer_has_identifier(bytes) {
+        return Err(
+            ImportError::new("not a TensorFlow Lite model (its mark 'TFL3' is missing)")
+                .hint("expected the .tflite file that the TFLite converter writes"),
+        );
+    }
+    // A FlatBuffer may hold a table once and point to it from everywhere. Honest files are about as large
+    // as what they spell out.
+    let options = flatbuffers::VerifierOptions {
+        max_apparent_size: bytes.len().saturating_mul(4).saturating_add(1 << 20),
+        ..Default::default()
+    };
+    let model = schema::root_as_model_with_opts(&options, bytes).map_err(|e| {
+        let text = e.to_string();
+        let what = text
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches('.');
+        ImportError::new(format!("truncated or damaged: {what}"))
+            .hint("export or fetch the model again")
+    })?;
+    File::new(model)
+}

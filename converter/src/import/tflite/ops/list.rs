@@ -1,0 +1,38 @@
+//! SHAPE, PACK and CAST: the arithmetic on shapes that Keras' Flatten and Reshape leave in a model.
+
+use super::super::context::{Context, Node};
+use super::super::schema::TensorType;
+use super::super::value::{List, Value};
+use crate::import::ImportError;
+
+/// The dimensions of any value, with a batch of 1.
+pub fn shape<'a>(_: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
+    let dims = node.input(0)?.value.dims();
+    List::new(dims.into_iter().map(|d| d as i64).collect(), false).map(Value::List)
+}
+
+/// Single integers to a list.
+pub fn pack<'a>(_: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
+    let mut values = vec![];
+    for i in 0..node.inputs.len() {
+        match node.list(i)?[..] {
+            [one] => values.push(one),
+            _ => {
+                return Err(ImportError::new(format!("input {i} is no single number"))
+                    .hint("only the numbers of a shape can be packed"));
+            }
+        }
+    }
+    List::new(values, false).map(Value::List)
+}
+
+/// Between types of integers.
+pub fn cast<'a>(_: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
+    let input = node.input(0)?;
+    match &input.value {
+        Value::List(list) => Ok(Value::List(list.clone())),
+        Value::Act(_) if input.kind == TensorType::FLOAT32 => Ok(input.value.clone()),
+        _ => Err(ImportError::new("a cast of other than shapes")
+            .hint("convert the model with float32 or 8-bit input and output")),
+    }
+}

@@ -1,0 +1,7 @@
+//! Models made in code, checked against numbers worked out here; and the shared real ones.
+
+mod build;
+mod hostile;
+mod numbers;
+mod quantized;
+mod real;
