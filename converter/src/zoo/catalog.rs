@@ -15,6 +15,9 @@ pub struct CatalogEntry {
     pub name: String,
     /// What it does, for people.
     pub task: String,
+    /// Whose definition of the layers this is, where publications differ; may be empty.
+    #[serde(default)]
+    pub definition: String,
     /// What it wants to see.
     pub input: InputSpec,
     /// Name of the list of its classes, see [`CatalogEntry::labels`].
@@ -135,6 +138,10 @@ fn find_in<'a>(entries: &'a [CatalogEntry], name: &str) -> Result<&'a CatalogEnt
         })
         .collect();
     close.sort();
+    // One sign wrong, and no other name is as close: that one was meant.
+    if let Some(&(1, _)) = close.first() {
+        close.retain(|(distance, _)| *distance == 1);
+    }
     let close = close
         .into_iter()
         .take(3)
@@ -156,6 +163,8 @@ impl CatalogEntry {
 fn label_list(name: &str) -> Option<&'static str> {
     match name {
         "imagenet-1k" => Some(include_str!("../../assets/imagenet-1k-labels.txt")),
+        "cifar-10" => Some(include_str!("../../assets/cifar-10-labels.txt")),
+        "visual-wake-words" => Some(include_str!("../../assets/visual-wake-words-labels.txt")),
         _ => None,
     }
 }
