@@ -10,14 +10,12 @@ use sha2::{Digest, Sha256};
 /// - torchvision: `num_params` and `_ops` of its weights' metadata, without auxiliary heads (Inception-v3:
 ///   27161264 with its head of 3326696).
 /// - mobilenet-v1: Howard et al. 2017, table 8.
-/// - inception-v4: the table of results in timm 0.4.
-/// - efficientnet-lite: README of tensorflow/tpu. Its operations are TensorFlow's count, which has batch
-///   norms and activations in it: see [`LITE_MADDS`].
+/// - inception-v4: timm's model card of `inception_v4.tf_in1k`.
 /// - resnetN-cifar10: README of akamaster/pytorch_resnet_cifar10.
-/// - mlperf-tiny: Keras' summary says 78666 and 221794, with 480 and 5472 moments of batch norms that are
-///   not trained; the operations are those of Banbury et al. 2021's reference submissions.
+/// - mlperf-tiny: Keras' summaries say 78666 and 221794, of which 480 and 5472 are moments of batch norms,
+///   which are not trained; 12.5 M and 7.5 M operations are what publications on MLPerf Tiny quote.
 #[rustfmt::skip]
-const PUBLISHED: [(&str, &str, &str); 31] = [
+const PUBLISHED: [(&str, &str, &str); 30] = [
     ("alexnet",             "61100840",  "0.714 G"),
     ("vgg11",               "132863336", "7.609 G"),
     ("vgg11-bn",            "132868840", "7.609 G"),
@@ -34,14 +32,13 @@ const PUBLISHED: [(&str, &str, &str); 31] = [
     ("resnet101",           "44549160",  "7.801 G"),
     ("resnet152",           "60192808",  "11.514 G"),
     ("inception-v3",        "23834568",  "5.713 G"),
-    ("inception-v4",        "42.68 M",   "12 G"),
+    ("inception-v4",        "42.7 M",    "12.3 G"),
     ("squeezenet1.0",       "1248424",   "0.819 G"),
     ("squeezenet1.1",       "1235496",   "0.349 G"),
     ("mobilenet-v1",        "4.2 M",     "569 M"),
     ("mobilenet-v2",        "3504872",   "0.301 G"),
     ("mobilenet-v3-large",  "5483032",   "0.217 G"),
     ("mobilenet-v3-small",  "2542856",   "0.057 G"),
-    ("efficientnet-lite0",  "4.7 M",     ""),
     ("resnet20-cifar10",    "0.27 M",    ""),
     ("resnet32-cifar10",    "0.46 M",    ""),
     ("resnet44-cifar10",    "0.66 M",    ""),
@@ -51,8 +48,8 @@ const PUBLISHED: [(&str, &str, &str); 31] = [
     ("mlperf-tiny-vww",     "216322",    "7.5 M"),
 ];
 
-/// EfficientNet-Lite1 to 4 (and 0): millions of parameters and of MAdds in the README of tensorflow/tpu.
-/// TensorFlow's count of MAdds has a few percent more than convolutions.
+/// EfficientNet-Lite in the README of tensorflow/tpu: parameters, and millions of MAdds by TensorFlow's
+/// count, which has a few percent more than convolutions in it.
 const LITE_MADDS: [(&str, &str, f64); 5] = [
     ("efficientnet-lite0", "4.7 M", 407.0),
     ("efficientnet-lite1", "5.4 M", 631.0),
@@ -143,13 +140,8 @@ fn published_parameters_and_operations() {
             || COUNTED.iter().any(|p| p.0 == name)
     };
     for e in catalog::all() {
-        let ours = architecture_exists(e);
-        assert!(!ours || known(&e.name), "{} is in no table", e.name);
+        assert!(known(&e.name), "{} is in no table", e.name);
     }
-}
-
-fn architecture_exists(entry: &CatalogEntry) -> bool {
-    assemble(entry, Weights::Shapes).is_ok()
 }
 
 /// Names and shapes of all parameters are those of torchvision, timm, akamaster's ResNets, and of the
@@ -174,7 +166,7 @@ fn parameters_are_named_as_elsewhere() {
         assert_eq!(&ours[..16], digest, "{name}: {lines:?}");
         checked += 1;
     }
-    assert_eq!(checked, 33);
+    assert_eq!(checked, 38);
 }
 
 /// A checkpoint of this network with the numbers 0, 1, 2, ... in every tensor.
