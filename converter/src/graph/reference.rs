@@ -135,7 +135,7 @@ fn compute(node: &Node, inputs: &[(&[f32], Shape)]) -> Vec<f32> {
             x.iter().enumerate().map(slope).collect()
         }
         Op::LocalResponseNorm(n) => each(to, |h, w, c| {
-            let first = (c + 1).saturating_sub((n.size + 1) / 2);
+            let first = (c + 1).saturating_sub(n.size.div_ceil(2));
             let around = first..(c + n.size / 2 + 1).min(from.c);
             let sum: f32 = around.map(|i| at(x, from, h, w, i).powi(2)).sum();
             at(x, from, h, w, c) / (n.bias + n.alpha / n.size as f32 * sum).powf(n.beta)

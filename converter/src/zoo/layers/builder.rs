@@ -296,6 +296,50 @@ mod tests {
     }
 
     #[test]
+    fn a_background_class_is_left_out() {
+        let input = Shape::new(1, 1, 2);
+        let logits = |classes: usize| {
+            let dict = dict(&[
+                ("f.weight", &[classes, 2], counting(2 * classes)),
+                ("f.bias", &[classes], counting(classes)),
+            ]);
+            let mut net = Builder::new(input, Spread::UNIT, Weights::StateDict(&dict));
+            net.linear_without_background("f", 0, 3).unwrap();
+            net.finish().map(|graph| {
+                let f = conv_of(&graph, 1);
+                (f.weights.clone(), f.bias.clone())
+            })
+        };
+        assert_eq!(logits(3).unwrap(), (counting(6), counting(3)));
+        let (weights, bias) = logits(4).unwrap();
+        assert_eq!((weights[0], bias[0], bias.len()), (2.0, 1.0, 3));
+        let error = logits(5).unwrap_err().to_string();
+        assert!(error.contains("f.bias: 5, expected 3"), "{error}");
+    }
+
+    #[test]
+    fn windows_of_every_padding() {
+        let mut net = Builder::new(Shape::new(8, 9, 4), Spread::UNIT, Weights::Shapes);
+        let mut shape = |conv: Conv| {
+            let node = net.conv("c", 0, conv).unwrap();
+            let s = net.shape(node);
+            let window = conv_of(&net.graph, node).window;
+            ((s.h, s.w, s.c), window.pad_before, window.pad_after)
+        };
+        assert_eq!(shape(Conv::new(2, 3)), ((8, 9, 2), [1, 1], [1, 1]));
+        assert_eq!(shape(Conv::rect(2, [1, 7])), ((8, 9, 2), [0, 3], [0, 3]));
+        assert_eq!(shape(Conv::new(2, 3).valid()), ((6, 7, 2), [0, 0], [0, 0]));
+        assert_eq!(
+            shape(Conv::new(2, 3).dilation(4)),
+            ((8, 9, 2), [4, 4], [4, 4])
+        );
+        let strided = Conv::new(4, 3).stride(2).groups(4);
+        assert_eq!(shape(strided), ((4, 5, 4), [1, 1], [1, 1]));
+        assert_eq!(shape(strided.same()), ((4, 5, 4), [0, 1], [1, 1]));
+        assert_eq!(shape(strided.pad(2)), ((5, 6, 4), [2, 2], [2, 2]));
+    }
+
+    #[test]
     fn all_kinds_of_mismatch_in_one_error() {
         let dict = dict(&[
             ("a.weight", &[1, 3, 1, 1], vec![0.0, f32::NAN, 0.0]),
