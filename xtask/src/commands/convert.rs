@@ -40,7 +40,7 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
         .and_then(|e| e.to_str())
     {
         Some("onnx") => from_onnx(args, &mut notes)?,
-        Some(other @ ("pth" | "pt" | "safetensors" | "tflite" | "edge")) => bail!(
+        Some(other @ ("pth" | "pt" | "th" | "safetensors" | "tflite" | "edge")) => bail!(
             "{}: a .{other} file cannot be converted by itself; give a network of the catalog (`cargo xtask models`) with `--weights FILE.pth`, or an .onnx file",
             args.network
         ),
@@ -209,7 +209,7 @@ fn from_catalog(args: &Convert, bars: &Bars, notes: &mut Vec<String>) -> Result<
 fn from_weights(entry: &CatalogEntry, path: &Path, notes: &mut Vec<String>) -> Result<Graph> {
     let file = || path.display().to_string();
     match path.extension().and_then(|e| e.to_str()) {
-        Some("pth" | "pt") => {
+        Some("pth" | "pt" | "th") => {
             let tensors = pth::read(path)?;
             zoo::build(entry, Weights::StateDict(&tensors)).with_context(file)
         }
@@ -220,7 +220,7 @@ fn from_weights(entry: &CatalogEntry, path: &Path, notes: &mut Vec<String>) -> R
             Ok(imported.graph)
         }
         _ => bail!(
-            "{}: weights for '{}' are read from .pth, .pt and .onnx files",
+            "{}: weights for '{}' are read from .pth, .pt, .th and .onnx files",
             file(),
             entry.name
         ),

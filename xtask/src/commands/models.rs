@@ -43,7 +43,7 @@ pub fn run(json: bool) -> Result<()> {
             if cached { "yes" } else { "no" }.into(),
         ]);
         values.push(json!({
-            "name": entry.name, "task": entry.task,
+            "name": entry.name, "task": entry.task, "definition": entry.definition,
             "input": [entry.input.height, entry.input.width, entry.input.channels()],
             "parameters": entry.parameters, "macs": entry.macs,
             "published_top1": entry.published.as_ref().map(|p| p.top1),

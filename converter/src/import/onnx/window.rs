@@ -1,10 +1,10 @@
-//! The sliding window of convolutions and poolings: strides, padding, `auto_pad`, `ceil_mode`.
+//! The sliding window of convolutions and poolings: strides, padding, `auto_pad`.
 
 use super::attributes::Attributes;
 use crate::graph::{Shape, Window};
 use crate::import::ImportError;
 
-/// The window that the attributes describe over `input`, without `ceil_mode`.
+/// The window that the attributes describe over `input`, without `ceil_mode` (that is [`ceil_extra`](crate::graph::window::ceil_extra)'s).
 pub fn read(attributes: Attributes, kernel: [u32; 2], input: Shape) -> Result<Window, ImportError> {
     let stride = attributes.sizes("strides", [1, 1])?;
     let dilation = attributes.sizes("dilations", [1, 1])?;
@@ -57,24 +57,4 @@ pub fn read(attributes: Attributes, kernel: [u32; 2], input: Shape) -> Result<Wi
         }
     }
     Ok(window)
-}
-
-/// Rows and columns to add behind the padding so that, as `ceil_mode` wants, a last partial window
-/// counts; one that would start in the padding does not.
-pub fn ceil_extra(window: &Window, input: Shape) -> [u32; 2] {
-    [0, 1].map(|axis| {
-        let size = u64::from([input.h, input.w][axis]) + u64::from(window.pad_before[axis]);
-        let stride = u64::from(window.stride[axis]);
-        let padded = size + u64::from(window.pad_after[axis]);
-        let Some(room) = padded.checked_sub(window.span(axis)) else {
-            return 0;
-        };
-        let start = room.div_ceil(stride) * stride;
-        let extra = (start + window.span(axis)).saturating_sub(padded);
-        if start >= size {
-            0
-        } else {
-            u32::try_from(extra).unwrap_or(0)
-        }
-    })
 }

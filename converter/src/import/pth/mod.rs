@@ -1,4 +1,4 @@
-//! PyTorch checkpoints (`.pth`, `.pt`, `.bin`): the zip form and the legacy stream.
+//! PyTorch checkpoints (`.pth`, `.pt`, `.th`, `.bin`): the zip form and the legacy stream.
 //!
 //! A checkpoint is a Python pickle, a little program. It is read here by `pickle`, which can build
 //! plain data and execute nothing. Knows no architecture: it gives names and tensors.

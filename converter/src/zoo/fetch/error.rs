@@ -69,7 +69,7 @@ impl WaysOn {
     pub(super) fn of(entry: &CatalogEntry, entries: &[CatalogEntry]) -> Self {
         let others = in_registries(entries).filter(|name| *name != entry.name);
         Self {
-            random: entry.has_architecture(),
+            random: crate::zoo::has_architecture(entry),
             others: others.map(String::from).collect(),
         }
     }

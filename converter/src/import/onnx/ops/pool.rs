@@ -6,6 +6,7 @@ use super::super::quantized::keep_coding;
 use super::super::value::{Act, Order, Value};
 use super::super::window;
 use super::normalize_axis;
+use crate::graph::window::ceil_extra;
 use crate::graph::{Op, Window};
 use crate::import::ImportError;
 
@@ -25,7 +26,7 @@ fn pooling(node: &Node, x: &Act) -> Result<(Window, [u32; 2]), ImportError> {
     }
     let ceil = node.attributes.flag("ceil_mode");
     let extra = if ceil {
-        window::ceil_extra(&window, x.shape)
+        ceil_extra(&window, x.shape)
     } else {
         [0, 0]
     };
