@@ -38,7 +38,7 @@ pub enum Command {
     /// List the networks of the catalog
     #[command(after_long_help = ENVIRONMENT)]
     Models,
-    /// Convert a network of the catalog or an .onnx file to a .edge model
+    /// Convert a network of the catalog, or of an .onnx or .tflite file, to a .edge model
     #[command(after_long_help = ENVIRONMENT)]
     Convert(Convert),
     /// Show what is in a .edge model: manifest, layers, memory over time
@@ -55,7 +55,7 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct Convert {
-    /// A name of the catalog (`cargo xtask models`) or an .onnx file
+    /// A name of the catalog (`cargo xtask models`), or an .onnx or .tflite file
     #[arg(value_name = "NAME|FILE")]
     pub network: String,
     /// Quantize to int8; without it the model stays float
@@ -70,8 +70,8 @@ pub struct Convert {
     /// How ranges follow from what calibration sees: `min-max` or `percentile:P`
     #[arg(long, value_name = "RULE", default_value_t = RangeRule::MinMax)]
     pub range: RangeRule,
-    /// Weights for a network of the catalog: a .pth file, an .onnx file of the same network, or `random` (for
-    /// latency and memory work)
+    /// Weights for a network of the catalog: a .pth or .safetensors file, an .onnx or .tflite file of the
+    /// same network, or `random` (for latency and memory work)
     #[arg(long, value_name = "FILE|random")]
     pub weights: Option<String>,
     /// Fetch weights from URL (http or https, a host and maybe a folder) in place of the host that the
@@ -85,12 +85,12 @@ pub struct Convert {
     pub input: InputArgs,
 }
 
-/// What pictures an .onnx file wants; the catalog knows it for its networks.
+/// What pictures a network from a file wants; the catalog knows it for its networks.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Input of an .onnx file")]
+#[command(next_help_heading = "Input of a network from a file")]
 pub struct InputArgs {
     /// Pixel values that the network was trained on: `torchvision` (mean 0.485,0.456,0.406, std
-    /// 0.229,0.224,0.225), `unit` (0 to 1), `tf` (-1 to 1) or `raw` (0 to 255) [default: torchvision]
+    /// 0.229,0.224,0.225), `unit` (0 to 1), `tf` (-1 to 1) or `raw` (0 to 255) [default: what a quantized .tflite file implies, else torchvision]
     #[arg(long, value_name = "PRESET")]
     pub normalize: Option<crate::input::Preset>,
     /// Mean of each channel for pixel values from 0 to 1, e.g. 0.485,0.456,0.406

@@ -1,7 +1,8 @@
-//! The input rule of an `.onnx` file, from the arguments: the file itself does not say.
+//! The input rule of a network from a file, from the arguments: most files do not say.
 
 use crate::cli::InputArgs;
 use anyhow::{Result, bail};
+use converter::import::PixelRule;
 use edge_runtime::model::{ChannelOrder, Filter, InputSpec, ResizeRule, Shape};
 
 /// Pixel values that networks are commonly trained on.
@@ -46,8 +47,8 @@ impl Preset {
     }
 }
 
-/// The rule for a network that takes `shape`.
-pub fn spec(args: &InputArgs, shape: Shape) -> Result<InputSpec> {
+/// The rule for a network that takes `shape`; `pixels` is what its file implies.
+pub fn spec(args: &InputArgs, shape: Shape, pixels: Option<PixelRule>) -> Result<InputSpec> {
     let order = match (shape.c, args.bgr) {
         (3, false) => ChannelOrder::Rgb,
         (3, true) => ChannelOrder::Bgr,
@@ -57,7 +58,10 @@ pub fn spec(args: &InputArgs, shape: Shape) -> Result<InputSpec> {
     };
     let (mean, std) = match (&args.mean, &args.std) {
         (Some(mean), Some(std)) => (channels("--mean", mean)?, channels("--std", std)?),
-        _ => args.normalize.unwrap_or(Preset::Torchvision).values(),
+        _ => match (args.normalize, pixels) {
+            (None, Some(rule)) => ([rule.mean; 3], [rule.std; 3]),
+            (preset, _) => preset.unwrap_or(Preset::Torchvision).values(),
+        },
     };
     if std.contains(&0.0) {
         bail!("--std must not be zero");

@@ -2,11 +2,12 @@
 //!
 //! [`onnx::read`] and [`tflite::read`] give a float [`crate::graph::Graph`]; [`pth::read`] and
 //! [`safetensors::read`] give a [`StateDict`], named tensors that an architecture of the zoo picks its
-//! weights from. Files are never trusted: whatever is in them, an importer gives a result or an
+//! weights from; [`read`] chooses by a file's name. Files are never trusted: whatever is in them, an importer gives a result or an
 //! [`ImportError`] of one line. Knows no passes and no `.edge` format.
 
 mod dims;
 mod error;
+mod file;
 mod imported;
 mod layers;
 mod names;
@@ -22,5 +23,6 @@ pub mod tflite;
 mod values;
 
 pub use error::{ErrorDetails, ImportError};
+pub use file::{Content, is_readable, read};
 pub use imported::{Imported, PixelRule};
 pub use state_dict::{NamedTensor, StateDict};

@@ -244,7 +244,7 @@ impl CatalogEntry {
 }
 
 /// Lists of class names that entries can ask for: one class a line.
-const LABEL_LISTS: [(&str, &str); 3] = [
+const LABEL_LISTS: [(&str, &str); 4] = [
     (
         "imagenet-1k",
         include_str!("../../assets/imagenet-1k-labels.txt"),
@@ -254,6 +254,7 @@ const LABEL_LISTS: [(&str, &str); 3] = [
         "visual-wake-words",
         include_str!("../../assets/visual-wake-words-labels.txt"),
     ),
+    ("nsfw", include_str!("../../assets/nsfw-labels.txt")),
 ];
 
 fn label_list(name: &str) -> Option<&'static str> {

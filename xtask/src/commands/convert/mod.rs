@@ -1,16 +1,14 @@
-//! `convert`: a network of the catalog or an `.onnx` file to a `.edge` model.
+//! `convert`: a network of the catalog or of a file to a `.edge` model.
 
-use crate::{cli::Convert, input, output, peak, progress::Bars, units};
-use anyhow::{Context, Result, bail};
+mod source;
+
+use crate::{cli::Convert, output, peak, progress::Bars, units};
+use anyhow::{Context, Result};
 use converter::convert::{CalibrationSource, Converted, Int8Options, Source, convert};
 use converter::dataset::Dataset;
-use converter::graph::{Graph, Shape};
-use converter::import::{onnx, pth};
-use converter::zoo::fetch::{How, Mirror};
-use converter::zoo::{self, CatalogEntry, Weights, catalog};
+use converter::graph::Graph;
 use edge_runtime::model::{Model, WeightsOrigin};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -19,9 +17,6 @@ const PICTURES: usize = 200;
 
 /// Generated pictures, if there is no folder.
 const GENERATED: usize = 64;
-
-/// Seed of random weights.
-const SEED: u64 = 0;
 
 pub fn run(args: &Convert, json: bool) -> Result<()> {
     let start = Instant::now();
@@ -35,17 +30,15 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     }
     let bars = Bars::new();
     let mut notes = vec![];
-    let source = match Path::new(&args.network)
-        .extension()
-        .and_then(|e| e.to_str())
-    {
-        Some("onnx") => from_onnx(args, &mut notes)?,
-        Some(other @ ("pth" | "pt" | "th" | "safetensors" | "tflite" | "edge")) => bail!(
-            "{}: a .{other} file cannot be converted by itself; give a network of the catalog (`cargo xtask models`) with `--weights FILE.pth`, or an .onnx file",
-            args.network
-        ),
-        _ => from_catalog(args, &bars, &mut notes)?,
-    };
+    let source = source::find(args, &bars, &mut notes)?;
+    if args.int8 && is_quantized(&source.graph) && args.calib.is_some() {
+        notes.push(
+            "the source is quantized already: --calib only gives the ranges that it lacks".into(),
+        );
+    }
+    if !args.int8 && is_quantized(&source.graph) {
+        notes.push("the source is quantized: this float model computes with its weights unrounded; --int8 keeps its int8 numbers".into());
+    }
     let converted = convert(&source, int8.as_ref(), &bars).with_context(|| args.network.clone())?;
     let suffix = if args.int8 { "int8" } else { "f32" };
     let out = args
@@ -103,148 +96,9 @@ fn int8_options(args: &Convert) -> Result<Int8Options> {
     })
 }
 
-fn from_onnx(args: &Convert, notes: &mut Vec<String>) -> Result<Source> {
-    let path = Path::new(&args.network);
-    if args.weights.is_some() {
-        bail!("--weights is for networks of the catalog; an .onnx file carries its own");
-    }
-    if args.mirror.is_some() {
-        bail!("--mirror is for networks of the catalog; an .onnx file is not fetched");
-    }
-    let imported = onnx::read(path)?;
-    notes.extend(imported.warnings);
-    let bytes = std::fs::read(path).with_context(|| args.network.clone())?;
-    let labels = match &args.input.labels {
-        None => String::new(),
-        Some(file) => std::fs::read_to_string(file)
-            .with_context(|| format!("{}: cannot read the labels", file.display()))?,
-    };
-    let given = args.input.normalize.is_some() || args.input.mean.is_some();
-    if !given {
-        notes.push("an .onnx file does not say what pixel values it wants: torchvision's mean and std are assumed; --normalize changes that".into());
-    }
-    Ok(Source {
-        name: path
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
-        input: input::spec(&args.input, imported.graph.input_shape())?,
-        graph: imported.graph,
-        origin: path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
-        license: String::new(),
-        weights: WeightsOrigin::Pretrained {
-            sha256: Sha256::digest(&bytes).into(),
-        },
-        labels,
-    })
-}
-
-fn from_catalog(args: &Convert, bars: &Bars, notes: &mut Vec<String>) -> Result<Source> {
-    let i = &args.input;
-    if i.normalize.is_some()
-        || i.mean.is_some()
-        || i.bgr
-        || i.squash
-        || i.short_side.is_some()
-        || i.labels.is_some()
-    {
-        bail!(
-            "the catalog knows what {} wants to see; the input options are for .onnx files",
-            args.network
-        );
-    }
-    let entry = catalog::find(&args.network)?;
-    let (graph, weights, origin) = match args.weights.as_deref() {
-        Some("random") => {
-            let weights = WeightsOrigin::Random { seed: SEED };
-            (
-                zoo::build(entry, Weights::Random { seed: SEED })?,
-                weights,
-                "random weights".into(),
-            )
-        }
-        Some(file) => {
-            let path = Path::new(file);
-            let graph = from_weights(entry, path, notes)?;
-            let bytes = std::fs::read(path).with_context(|| file.to_string())?;
-            let weights = WeightsOrigin::Pretrained {
-                sha256: Sha256::digest(&bytes).into(),
-            };
-            let name = path.file_name().unwrap_or_default();
-            (graph, weights, name.to_string_lossy().into_owned())
-        }
-        None => {
-            let mirror = match &args.mirror {
-                Some(mirror) => Some(mirror.clone()),
-                None => Mirror::from_env()?,
-            };
-            let fetched = zoo::fetch(entry, mirror, bars)?;
-            if fetched.how == How::Replaced {
-                notes.push("the cached weights were damaged and have been fetched again".into());
-            }
-            let graph = from_weights(entry, &fetched.path, notes)?;
-            let weights = WeightsOrigin::Pretrained {
-                sha256: fetched.sha256,
-            };
-            (graph, weights, fetched.source)
-        }
-    };
-    Ok(Source {
-        name: entry.name.clone(),
-        graph,
-        origin,
-        license: entry.license.clone(),
-        weights,
-        input: entry.input,
-        labels: entry.labels().join("\n"),
-    })
-}
-
-/// A network of the catalog from a file of weights, by its extension. New formats come in here.
-fn from_weights(entry: &CatalogEntry, path: &Path, notes: &mut Vec<String>) -> Result<Graph> {
-    let file = || path.display().to_string();
-    match path.extension().and_then(|e| e.to_str()) {
-        Some("pth" | "pt" | "th") => {
-            let tensors = pth::read(path)?;
-            zoo::build(entry, Weights::StateDict(&tensors)).with_context(file)
-        }
-        Some("onnx") => {
-            let imported = onnx::read(path)?;
-            notes.extend(imported.warnings);
-            fits(entry, &imported.graph).with_context(file)?;
-            Ok(imported.graph)
-        }
-        _ => bail!(
-            "{}: weights for '{}' are read from .pth, .pt, .th and .onnx files",
-            file(),
-            entry.name
-        ),
-    }
-}
-
-/// Whether a network that brings its own graph is the one that the catalog describes.
-fn fits(entry: &CatalogEntry, graph: &Graph) -> Result<()> {
-    let (input, spec) = (graph.input_shape(), &entry.input);
-    let wanted = Shape::new(spec.height, spec.width, spec.channels());
-    if input != wanted {
-        bail!(
-            "its input is {input}, that of '{}' in the catalog is {wanted}",
-            entry.name
-        );
-    }
-    let (classes, labels) = (graph.nodes[graph.output].shape.c, entry.labels().len());
-    if labels > 0 && classes as usize != labels {
-        bail!(
-            "it has {classes} classes, '{}' in the catalog has {labels}",
-            entry.name
-        );
-    }
-    Ok(())
+/// True if the source network was quantized before it came here.
+fn is_quantized(graph: &Graph) -> bool {
+    graph.nodes.iter().skip(1).any(|n| n.quant.is_some())
 }
 
 /// What int8 was compared with float on.
