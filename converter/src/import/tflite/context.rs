@@ -1,13 +1,14 @@
 //! The state of an import: the graph so far, the values by tensor, and what handlers need of both.
 
-use super::file::File;
+use super::clamp;
+use super::file::{File, OperatorInfo, TensorInfo};
 use super::input::Input;
+use super::node::{Node, Operand, check_types};
 use super::ops;
-use super::schema::{ActivationFunctionType, BuiltinOperator, Operator, TensorType};
-use super::steps::{Steps, of_activation, same};
-use super::stored::Stored;
-use super::value::{Act, List, Value};
-use crate::graph::{Activation, BatchNorm, Graph, NodeId, Op, Quant};
+use super::schema::{ActivationFunctionType, BuiltinOperator};
+use super::steps::{of_activation, same};
+use super::value::{Act, Value};
+use crate::graph::{Activation, BatchNorm, Graph, NodeId, Op};
 use crate::import::ImportError;
 use crate::import::names::Names;
 use crate::import::sweep::sweep;
@@ -35,119 +36,6 @@ pub struct Context<'a> {
 
 /// Most inputs of an operator; the widest concatenations have some dozens.
 const MAX_OPERANDS: usize = 1024;
-
-/// A tensor as an operator sees it.
-#[derive(Clone)]
-pub struct Operand<'a> {
-    /// What it is.
-    pub value: Value<'a>,
-    /// The type that the file declares.
-    pub kind: TensorType,
-    /// Quantization if it is an activation of 8 bits.
-    pub quant: Option<Quant>,
-}
-
-impl<'a> Operand<'a> {
-    /// `value` as a tensor of type `kind`.
-    fn new(value: Value<'a>, kind: TensorType, steps: Option<&Steps>) -> Result<Self, ImportError> {
-        let quant = match value {
-            Value::Act(_) => of_activation(kind, steps)?,
-            _ => None,
-        };
-        Ok(Self { value, kind, quant })
-    }
-}
-
-/// An operator of the file with its inputs looked up.
-pub struct Node<'a> {
-    /// Name of its first result.
-    pub name: String,
-    /// Which operator it is.
-    pub code: BuiltinOperator,
-    /// Its table.
-    pub table: Operator<'a>,
-    /// Inputs; `None` where an optional one is left out.
-    pub inputs: Vec<Option<Operand<'a>>>,
-    /// Number of results.
-    pub outputs: usize,
-    /// Quantization of the first result, if it is of 8 bits.
-    pub quant: Option<Quant>,
-}
-
-impl<'a> Node<'a> {
-    /// Input `i`, if it is given.
-    pub fn optional(&self, i: usize) -> Option<&Operand<'a>> {
-        self.inputs.get(i).and_then(Option::as_ref)
-    }
-
-    /// Input `i`.
-    pub fn input(&self, i: usize) -> Result<&Operand<'a>, ImportError> {
-        self.optional(i).ok_or_else(|| {
-            ImportError::new(format!("input {i} is missing")).hint("the file is damaged")
-        })
-    }
-
-    /// Input `i`, an activation.
-    pub fn act(&self, i: usize) -> Result<&Act, ImportError> {
-        match &self.input(i)?.value {
-            Value::Act(act) if act.softmax => {
-                Err(ImportError::new("a softmax before other operators")
-                    .hint("only a softmax at the end is supported"))
-            }
-            Value::Act(act) => Ok(act),
-            _ => Err(ImportError::new(format!("input {i} is a constant"))
-                .hint("the converter that wrote the file should have folded this operator")),
-        }
-    }
-
-    /// Input `i`, an activation of dimensions `[1, H, W, C]`.
-    pub fn image(&self, i: usize) -> Result<&Act, ImportError> {
-        let act = self.act(i)?;
-        if act.is_image() {
-            return Ok(act);
-        }
-        Err(ImportError::new(format!(
-            "input {i} is not a feature map of dimensions 1xHxWxC (it is a {} map)",
-            act.shape
-        ))
-        .hint("only two-dimensional networks are supported"))
-    }
-
-    /// Input `i`, a constant of the file, if it is given.
-    pub fn optional_stored(&self, i: usize) -> Result<Option<&Stored<'a>>, ImportError> {
-        match self.optional(i).map(|o| &o.value) {
-            None => Ok(None),
-            Some(Value::Stored(stored)) => Ok(Some(stored)),
-            Some(_) => Err(ImportError::new(format!("input {i} is computed"))
-                .hint("only constants are supported there")),
-        }
-    }
-
-    /// Input `i`, a constant of the file.
-    pub fn stored(&self, i: usize) -> Result<&Stored<'a>, ImportError> {
-        self.input(i)?;
-        self.optional_stored(i)?
-            .ok_or_else(|| ImportError::new(format!("input {i} is missing")))
-    }
-
-    /// Input `i`, a few integers that are constant or worked out.
-    pub fn list(&self, i: usize) -> Result<Vec<i64>, ImportError> {
-        match &self.input(i)?.value {
-            Value::Stored(stored) => stored.list(),
-            Value::List(List { values, .. }) => Ok(values.clone()),
-            Value::Act(_) => Err(ImportError::new(format!(
-                "input {i} is computed from the network's input"
-            ))
-            .hint("only constants are supported there")),
-        }
-    }
-}
-
-/// The options of an operator, which has to have some.
-pub fn required<T>(options: Option<T>) -> Result<T, ImportError> {
-    options
-        .ok_or_else(|| ImportError::new("has no options of its kind").hint("the file is damaged"))
-}
 
 impl<'a> Context<'a> {
     /// A graph with nothing but its input.
@@ -191,42 +79,24 @@ impl<'a> Context<'a> {
         };
         let result = self.file.tensor(first)?;
         let mut node = Node {
-            name: result.name,
+            name: result.name.clone(),
             code: info.code,
             table: info.table,
             inputs: vec![],
             outputs: outputs.len(),
             quant: None,
         };
-        let values = (|| {
-            let operands = self.file.optional_indices(info.table.inputs())?;
-            if operands.len() > MAX_OPERANDS {
-                return Err(ImportError::new(format!("{} inputs", operands.len()))
-                    .hint("the file is damaged"));
+        let values = self.apply(&info, &result, &mut node).map_err(|e| {
+            if e.node.is_some() {
+                return e;
             }
-            for index in operands {
-                node.inputs
-                    .push(index.map(|i| self.operand(i)).transpose()?);
-            }
-            if let Some(first) = node.inputs.iter().flatten().find(|o| is_act(&o.value))
-                && info.code != BuiltinOperator::SHAPE
-            {
-                node.quant = of_activation(result.kind, result.steps.as_deref())?;
-                check_types(&node, first)?;
-            }
-            let mut values = ops::run(self, &node)?;
-            self.settle(&node, &mut values)?;
-            Ok(values)
-        })();
-        let values = values.map_err(|e: ImportError| {
             let show = |o: &Option<Operand>| o.as_ref().map_or("-".into(), |o| o.value.show());
             let shapes: Vec<String> = node.inputs.iter().take(16).map(show).collect();
-            let name = if node.name.is_empty() {
-                format!("operator {index}")
-            } else {
-                node.name
+            let e = match &*node.name {
+                "" => e.node(format!("operator {index}")),
+                name => e.node(name),
             };
-            e.node(name).op(&info.name).shapes(shapes.join(", "))
+            e.op(&info.name).shapes(shapes.join(", "))
         })?;
         for (tensor, value) in outputs.into_iter().zip(values) {
             let info = self.file.tensor(tensor)?;
@@ -235,6 +105,35 @@ impl<'a> Context<'a> {
             self.values.insert(tensor, operand);
         }
         Ok(())
+    }
+
+    /// Looks up the inputs of `node`, whose first result is the tensor `result`, and works out its results.
+    fn apply(
+        &mut self,
+        info: &OperatorInfo<'a>,
+        result: &TensorInfo,
+        node: &mut Node<'a>,
+    ) -> Result<Vec<Value<'a>>, ImportError> {
+        let operands = self.file.optional_indices(info.table.inputs())?;
+        if operands.len() > MAX_OPERANDS {
+            return Err(
+                ImportError::new(format!("{} inputs", operands.len())).hint("the file is damaged")
+            );
+        }
+        for index in operands {
+            node.inputs
+                .push(index.map(|i| self.operand(i)).transpose()?);
+        }
+        ops::check(node.code)?;
+        if let Some(first) = node.inputs.iter().flatten().find(|o| o.is_act())
+            && node.code != BuiltinOperator::SHAPE
+        {
+            node.quant = of_activation(result.kind, result.steps.as_deref())?;
+            check_types(node, first)?;
+        }
+        let mut values = ops::run(self, node)?;
+        self.settle(node, &mut values)?;
+        Ok(values)
     }
 
     /// Tensor `index` as an input.
@@ -375,32 +274,16 @@ impl<'a> Context<'a> {
         self.push_like(node, Op::BatchNorm(norm), &[x.node], x, fused)
     }
 
-    /// Appends the activation that is fused into an operator, or that its quantization implies: a result
-    /// whose range starts at zero is clamped there by rounding into it.
+    /// Appends the activation that belongs to an operator, if there is one.
     fn activate(
         &mut self,
         node: &Node,
         id: NodeId,
         fused: ActivationFunctionType,
     ) -> Result<NodeId, ImportError> {
-        let function = match fused {
-            ActivationFunctionType::NONE => match implied(&self.graph.nodes[id].op, node.quant) {
-                Some(function) => function,
-                None => return Ok(id),
-            },
-            ActivationFunctionType::RELU => Activation::Relu,
-            ActivationFunctionType::RELU6 => Activation::Relu6,
-            ActivationFunctionType::RELU_N1_TO_1 => Activation::Clip(-1.0, 1.0),
-            // The range before a tanh is not in the file.
-            ActivationFunctionType::TANH if node.quant.is_none() => Activation::Tanh,
-            other => {
-                let name = other.variant_name().unwrap_or("unknown");
-                return Err(
-                    ImportError::new(format!("is {name}, which is not supported"))
-                        .attribute("fused_activation_function")
-                        .hint("NONE, RELU, RELU6, RELU_N1_TO_1 and, in float, TANH are"),
-                );
-            }
+        let op = &self.graph.nodes[id].op;
+        let Some(function) = clamp::after(op, fused, node.quant)? else {
+            return Ok(id);
         };
         let name = format!("{}/activation", node.name);
         self.push_as(&name, node, Op::Activation(function), &[id])
@@ -427,39 +310,4 @@ impl<'a> Context<'a> {
         self.graph.output = act.node;
         Ok((sweep(self.graph), act.softmax, self.warnings))
     }
-}
-
-/// ReLU or ReLU6 of a convolution or addition into a range that starts at real zero.
-fn implied(op: &Op, quant: Option<Quant>) -> Option<Activation> {
-    let quant = quant.filter(|q| q.zero_point == i8::MIN)?;
-    if !matches!(op, Op::Conv(_) | Op::Add(_)) {
-        return None;
-    }
-    let top = quant.scale * 255.0;
-    Some(if (top - 6.0).abs() <= 0.06 {
-        Activation::Relu6
-    } else {
-        Activation::Relu
-    })
-}
-
-fn is_act(value: &Value) -> bool {
-    matches!(value, Value::Act(_))
-}
-
-/// An operator reads and writes integers or floats, unless it is there to change that.
-fn check_types(node: &Node, first: &Operand) -> Result<(), ImportError> {
-    let converts = matches!(
-        node.code,
-        BuiltinOperator::QUANTIZE | BuiltinOperator::DEQUANTIZE
-    );
-    let alike = |o: &Operand| !is_act(&o.value) || o.quant.is_some() == first.quant.is_some();
-    let all = node.inputs.iter().flatten().all(alike);
-    if all && (converts || first.quant.is_some() == node.quant.is_some()) {
-        return Ok(());
-    }
-    Err(
-        ImportError::new("reads and writes activations of float and of 8 bits at once")
-            .hint("the file is damaged"),
-    )
 }

@@ -7,10 +7,12 @@
 //! keep their steps; `weights` and `steps` say how. Operators that the output does not need are never
 //! looked at. Knows nothing of passes, the quantizer or files to write.
 
+mod clamp;
 mod context;
 mod file;
 mod input;
 mod live;
+mod node;
 mod ops;
 mod steps;
 mod stored;

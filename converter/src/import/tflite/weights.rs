@@ -1,6 +1,7 @@
 //! Filters and biases of convolutions, quantized ones with their steps.
 
-use super::context::{Context, Node};
+use super::context::Context;
+use super::node::Node;
 use super::schema::TensorType;
 use super::stored::Stored;
 use crate::import::ImportError;

@@ -1,6 +1,7 @@
 //! Functions of one number, and the final softmax.
 
-use super::super::context::{Context, Node, required};
+use super::super::context::Context;
+use super::super::node::{Node, required};
 use super::super::schema::{ActivationFunctionType, BuiltinOperator as Code};
 use super::super::value::{Act, Value};
 use super::arithmetic::per_channel;

@@ -1,6 +1,7 @@
 //! ADD, SUB, MUL, DIV: between activations, or with a constant per channel.
 
-use super::super::context::{Context, Node};
+use super::super::context::Context;
+use super::super::node::Node;
 use super::super::schema::ActivationFunctionType;
 use super::super::stored::Stored;
 use super::super::value::{Act, Value};

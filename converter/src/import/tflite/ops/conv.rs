@@ -1,6 +1,7 @@
 //! CONV_2D and DEPTHWISE_CONV_2D.
 
-use super::super::context::{Context, Node, required};
+use super::super::context::Context;
+use super::super::node::{Node, required};
 use super::super::value::Value;
 use super::super::weights::{Filters, Outputs};
 use super::super::window::window;

@@ -1,6 +1,7 @@
 //! QUANTIZE and DEQUANTIZE. `Context::run` sees to the quantization of what they give.
 
-use super::super::context::{Context, Node};
+use super::super::context::Context;
+use super::super::node::Node;
 use super::super::value::Value;
 use crate::import::ImportError;
 

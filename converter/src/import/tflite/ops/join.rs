@@ -1,6 +1,7 @@
 //! CONCATENATION.
 
-use super::super::context::{Context, Node, Operand, required};
+use super::super::context::Context;
+use super::super::node::{Node, Operand, required};
 use super::super::value::{Act, List, Value};
 use crate::graph::Op;
 use crate::import::ImportError;

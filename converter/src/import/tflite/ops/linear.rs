@@ -1,6 +1,7 @@
 //! FULLY_CONNECTED, which the graph has as a convolution over the whole map.
 
-use super::super::context::{Context, Node, required};
+use super::super::context::Context;
+use super::super::node::{Node, required};
 use super::super::schema::FullyConnectedOptionsWeightsFormat as Format;
 use super::super::value::{Act, Value};
 use super::super::weights::{Filters, Outputs};

@@ -1,6 +1,7 @@
 //! SHAPE, PACK and CAST: the arithmetic on shapes that Keras' Flatten and Reshape leave in a model.
 
-use super::super::context::{Context, Node};
+use super::super::context::Context;
+use super::super::node::Node;
 use super::super::schema::TensorType;
 use super::super::value::{List, Value};
 use crate::import::ImportError;

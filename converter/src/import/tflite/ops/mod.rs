@@ -12,34 +12,45 @@ mod part;
 mod pool;
 mod view;
 
-use super::context::{Context, Node};
+use super::context::Context;
+use super::node::Node;
 use super::schema::BuiltinOperator as Code;
 use super::value::Value;
 use crate::import::ImportError;
+
+/// Gives an operator's first result.
+type Handler = for<'a> fn(&mut Context<'a>, &Node<'a>) -> Result<Value<'a>, ImportError>;
+
+/// Fails if the operator is not supported.
+pub fn check(code: Code) -> Result<(), ImportError> {
+    match code {
+        Code::SPLIT | Code::SPLIT_V => Ok(()),
+        _ => handler(code).map(|_| ()),
+    }
+}
 
 /// The results of an operator.
 pub fn run<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Vec<Value<'a>>, ImportError> {
     match node.code {
         Code::SPLIT => part::split(context, node),
         Code::SPLIT_V => part::split_v(context, node),
-        _ => Ok(vec![first(context, node)?]),
+        _ => Ok(vec![handler(node.code)?(context, node)?]),
     }
 }
 
-/// The first result.
-fn first<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
-    match node.code {
-        Code::CONV_2D => conv::conv_2d(context, node),
-        Code::DEPTHWISE_CONV_2D => conv::depthwise_conv_2d(context, node),
-        Code::FULLY_CONNECTED => linear::fully_connected(context, node),
-        Code::AVERAGE_POOL_2D => pool::average_pool_2d(context, node),
-        Code::MAX_POOL_2D => pool::max_pool_2d(context, node),
-        Code::MEAN => pool::mean(context, node),
-        Code::REDUCE_MAX => pool::reduce_max(context, node),
-        Code::ADD => arithmetic::add(context, node),
-        Code::SUB => arithmetic::sub(context, node),
-        Code::MUL => arithmetic::mul(context, node),
-        Code::DIV => arithmetic::div(context, node),
+fn handler(code: Code) -> Result<Handler, ImportError> {
+    Ok(match code {
+        Code::CONV_2D => conv::conv_2d,
+        Code::DEPTHWISE_CONV_2D => conv::depthwise_conv_2d,
+        Code::FULLY_CONNECTED => linear::fully_connected,
+        Code::AVERAGE_POOL_2D => pool::average_pool_2d,
+        Code::MAX_POOL_2D => pool::max_pool_2d,
+        Code::MEAN => pool::mean,
+        Code::REDUCE_MAX => pool::reduce_max,
+        Code::ADD => arithmetic::add,
+        Code::SUB => arithmetic::sub,
+        Code::MUL => arithmetic::mul,
+        Code::DIV => arithmetic::div,
         Code::RELU
         | Code::RELU6
         | Code::RELU_N1_TO_1
@@ -47,26 +58,26 @@ fn first<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, Im
         | Code::LEAKY_RELU
         | Code::LOGISTIC
         | Code::TANH
-        | Code::HARD_SWISH => activation::function(context, node),
-        Code::MINIMUM | Code::MAXIMUM => activation::bound(context, node),
-        Code::PRELU => activation::prelu(context, node),
-        Code::SOFTMAX | Code::LOG_SOFTMAX => activation::softmax(context, node),
-        Code::LOCAL_RESPONSE_NORMALIZATION => norm::local_response(context, node),
-        Code::CONCATENATION => join::concatenation(context, node),
-        Code::PAD | Code::PADV2 => part::pad(context, node),
-        Code::SLICE => part::slice(context, node),
-        Code::STRIDED_SLICE => part::strided_slice(context, node),
-        Code::RESHAPE => view::reshape(context, node),
-        Code::SQUEEZE => view::squeeze(context, node),
-        Code::EXPAND_DIMS => view::expand_dims(context, node),
-        Code::TRANSPOSE => view::transpose(context, node),
-        Code::SHAPE => list::shape(context, node),
-        Code::PACK => list::pack(context, node),
-        Code::CAST => list::cast(context, node),
-        Code::QUANTIZE => convert::quantize(context, node),
-        Code::DEQUANTIZE => convert::dequantize(context, node),
-        _ => Err(unsupported(node.code)),
-    }
+        | Code::HARD_SWISH => activation::function,
+        Code::MINIMUM | Code::MAXIMUM => activation::bound,
+        Code::PRELU => activation::prelu,
+        Code::SOFTMAX | Code::LOG_SOFTMAX => activation::softmax,
+        Code::LOCAL_RESPONSE_NORMALIZATION => norm::local_response,
+        Code::CONCATENATION => join::concatenation,
+        Code::PAD | Code::PADV2 => part::pad,
+        Code::SLICE => part::slice,
+        Code::STRIDED_SLICE => part::strided_slice,
+        Code::RESHAPE => view::reshape,
+        Code::SQUEEZE => view::squeeze,
+        Code::EXPAND_DIMS => view::expand_dims,
+        Code::TRANSPOSE => view::transpose,
+        Code::SHAPE => list::shape,
+        Code::PACK => list::pack,
+        Code::CAST => list::cast,
+        Code::QUANTIZE => convert::quantize,
+        Code::DEQUANTIZE => convert::dequantize,
+        _ => return Err(unsupported(code)),
+    })
 }
 
 fn unsupported(code: Code) -> ImportError {

@@ -1,6 +1,7 @@
 //! LOCAL_RESPONSE_NORMALIZATION.
 
-use super::super::context::{Context, Node, required};
+use super::super::context::Context;
+use super::super::node::{Node, required};
 use super::super::schema::ActivationFunctionType;
 use super::super::value::Value;
 use crate::graph::{LocalResponseNorm, Op};

@@ -1,6 +1,7 @@
 //! SLICE, STRIDED_SLICE, SPLIT and PAD.
 
-use super::super::context::{Context, Node, required};
+use super::super::context::Context;
+use super::super::node::{Node, required};
 use super::super::schema::BuiltinOperator as Code;
 use super::super::value::{Act, List, Value};
 use crate::import::ImportError;

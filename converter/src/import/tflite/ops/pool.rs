@@ -1,6 +1,7 @@
 //! Poolings, and reductions of whole maps.
 
-use super::super::context::{Context, Node, required};
+use super::super::context::Context;
+use super::super::node::{Node, required};
 use super::super::schema::ActivationFunctionType;
 use super::super::value::{Act, Value};
 use super::super::window::window;

@@ -1,7 +1,8 @@
 //! Operators that move no data: they change the dimensions under which elements are seen.
 
-use super::super::context::{Context, Node};
+use super::super::context::Context;
 use super::super::file::MAX_RANK;
+use super::super::node::Node;
 use super::super::value::{Act, List, Value};
 use crate::import::ImportError;
 use crate::import::dims::{elements, normalize_axis, show};

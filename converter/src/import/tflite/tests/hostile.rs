@@ -196,7 +196,7 @@ fn sizes_that_do_not_fit_their_data() {
         fails(&m)
     };
     let max = i32::MAX;
-    assert!(change(1, &[4, 3, 3, 3]).contains("72 bytes for 4x3x3x3 elements of 1"));
+    assert!(change(1, &[4, 3, 3, 3]).contains("'t1' (tensor): 72 bytes for 4x3x3x3"));
     assert!(change(1, &[-4, 3, 3, 2]).contains("impossible dimensions"));
     assert!(change(1, &[max, max, max, max]).contains("impossible dimensions"));
     assert!(change(1, &[0, 3, 3, 2]).contains("bytes for"));

@@ -601,6 +601,11 @@ fn what_is_not_supported_is_named() {
     assert!(line.contains("(TFLite_Detection_PostProcess)"), "{line}");
     assert!(line.contains("custom operator"), "{line}");
     assert!(fails(&one(Code(9999))).contains("(operator 9999)"));
+    let mut model = one(Code::ARG_MAX);
+    model.tensors[1].kind = TensorType::INT64;
+    assert!(fails(&model).contains("(ARG_MAX) of 1x2x2x3: the operator is not supported"));
+    model.ops[0].code = Code::RELU;
+    assert!(fails(&model).contains("(RELU) of 1x2x2x3: activations of INT64"));
     let mut model = one(Code::RELU);
     model.ops[0].options = options!(
         AddOptions,
