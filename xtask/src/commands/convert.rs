@@ -1,7 +1,9 @@
 //! `convert`: a network of the catalog or an `.onnx` file to a `.edge` model.
 
+use super::fit;
 use crate::{cli::Convert, input, output, peak, progress::Bars, units};
 use anyhow::{Context, Result, bail};
+use converter::board::{self, Needs, Request};
 use converter::convert::{CalibrationSource, Converted, Int8Options, Source, convert};
 use converter::dataset::Dataset;
 use converter::import::{onnx, pth};
@@ -31,6 +33,7 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
         inputs.extend(args.input.labels.as_deref());
         converter::output::check(out, &inputs)?;
     }
+    let board = args.board.as_deref().map(board::find).transpose()?;
     let bars = Bars::new();
     let mut notes = vec![];
     let source = match Path::new(&args.network)
@@ -54,6 +57,10 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     drop(bars);
 
     let model = Model::parse(&converted.bytes)?;
+    let fit = board.map(|board| {
+        let needs = Needs::of(&model, converted.bytes.len());
+        board::fit(&needs, &board, &Request::default())
+    });
     let peak = peak::memory();
     let value = json!({
         "out": out.display().to_string(),
@@ -72,11 +79,16 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
         "seconds": start.elapsed().as_secs_f64(),
         "random_weights": matches!(source.weights, WeightsOrigin::Random { .. }),
         "notes": notes,
+        "fit": fit.as_ref().map(fit::value),
     });
     output::print(json, value, || {
-        text(args, &source, &converted, &model, &out, peak, &notes, start)
+        let text = text(args, &source, &converted, &model, &out, peak, &notes, start);
+        match &fit {
+            None => text,
+            Some(fit) => format!("{text}\nOn {}:\n{}", fit.board, fit::text(fit)),
+        }
     });
-    Ok(())
+    fit.as_ref().map_or(Ok(()), fit::verdict)
 }
 
 fn int8_options(args: &Convert) -> Result<Int8Options> {
