@@ -3,7 +3,7 @@
 //! A network's needs are computed from its layers: the arena is the one that converting it to int8 gives,
 //! the length of the file is an upper estimate. Weights play no part, so they are random.
 
-use super::fit::{HeadNeeds, Needs, Request, judge};
+use super::fit::{Needs, OwnHead, Request, judge};
 use super::schema::{Board, Use};
 use super::sizes;
 use crate::graph::{Graph, Op};
@@ -98,28 +98,23 @@ fn needs_of(graph: Graph, label_bytes: usize) -> Option<Needs> {
         bytes += len;
         operators.insert(name);
     }
-    let head = split.head.and_then(|h| match &graph.nodes[h.dense].op {
-        Op::Conv(conv) => {
-            let (features, classes) = (
-                conv.weights.len() / conv.out_channels.max(1),
-                conv.out_channels,
-            );
-            Some(HeadNeeds {
-                features,
-                classes,
-                bytes: sizes::head_len(features, classes),
-            })
-        }
-        _ => None,
-    });
-    if let Some(head) = head {
-        bytes += numbers(&graph.nodes[split.head?.dense].op) + label_bytes;
-        debug_assert!(head.features > 0);
+    let dense = split.head.map(|h| &graph.nodes[h.dense].op);
+    let mut features = graph.nodes[split.output()].shape.c as usize;
+    let mut head = None;
+    if let Some(op @ Op::Conv(conv)) = dense {
+        let classes = conv.out_channels;
+        features = conv.weights.len() / classes.max(1);
+        head = Some(OwnHead {
+            classes,
+            bytes: sizes::head_len(features, classes),
+        });
+        bytes += numbers(op) + label_bytes;
     }
     Some(Needs {
         int8: true,
         model_bytes: bytes as u64,
         arena_bytes: plan::plan(&graph, &split, 1).arena_bytes as u64,
+        features,
         head,
         operators,
     })
@@ -170,8 +165,7 @@ mod tests {
         assert_eq!(needs.arena_bytes, 1_505_280);
         let mib = needs.model_bytes as f64 / f64::from(1 << 20);
         assert!((4.60..4.70).contains(&mib), "{mib}");
-        let head = needs.head.unwrap();
-        assert_eq!((head.features, head.classes), (1280, 1000));
+        assert_eq!((needs.features, needs.head.unwrap().classes), (1280, 1000));
         assert_eq!(
             needs.operators.into_iter().collect::<Vec<_>>(),
             ["add", "conv", "depthwise-conv"]

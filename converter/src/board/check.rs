@@ -142,6 +142,9 @@ pub enum RegionProblem {
     /// Not aligned.
     #[error("base and size must be multiples of {ALIGNMENT}")]
     Misaligned,
+    /// The stores are in two memories.
+    #[error("it must be in memory '{0}', where 'heads' is: one flash driver serves both stores")]
+    Apart(String),
     /// The head slots cannot be parted.
     #[error("it has two slots of whole erase blocks, so it takes an even number of them")]
     Slots,
@@ -339,7 +342,6 @@ fn regions(board: &Board) -> Result<(), Problem> {
             .filter(|r| r.purpose == purpose)
             .count()
         {
-            0 if purpose == Use::Training => {}
             0 => return Err(fail(RegionProblem::Missing)),
             1 => region_alone(board, purpose).map_err(fail)?,
             _ => return Err(fail(RegionProblem::Repeated)),
@@ -382,6 +384,11 @@ fn region_alone(board: &Board, purpose: Use) -> Result<(), RegionProblem> {
     let aligned = |unit: u64| region.base.is_multiple_of(unit) && region.size.is_multiple_of(unit);
     if !aligned(ALIGNMENT) {
         return Err(RegionProblem::Misaligned);
+    }
+    if let (Use::Samples, Some(heads)) = (purpose, board.region(Use::Heads))
+        && heads.memory != region.memory
+    {
+        return Err(RegionProblem::Apart(heads.memory.clone()));
     }
     match memory.erase {
         None if purpose.is_programmed() => Err(RegionProblem::NotFlash(name())),
@@ -503,13 +510,28 @@ mod tests {
                 ),
                 (
                     |b| {
-                        let ram = region(b, Use::Training).clone();
                         let heads = region(b, Use::Heads);
-                        (heads.memory, heads.base, heads.size) = (ram.memory, ram.base, ram.size);
+                        (heads.memory, heads.base) = ("sram123".into(), 0x3000_0000);
                     },
                     &["'heads'", "`erase`"],
                 ),
             ],
+        );
+    }
+
+    #[test]
+    fn the_stores_share_a_flash() {
+        refused(
+            "qemu-m4",
+            &[(
+                |b| {
+                    region(b, Use::Model).size -= 0x10_0000;
+                    let samples = region(b, Use::Samples);
+                    (samples.memory, samples.base) = ("psram".into(), 0x21f0_0000);
+                    samples.size = 0x10_0000;
+                },
+                &["'samples'", "'ssram1'", "driver"],
+            )],
         );
     }
 

@@ -3,7 +3,7 @@
 //! - [`schema`]: what `board.toml` says, see `docs/boards.md`;
 //! - [`load`]: the boards that come with Graft, and files of the user's own;
 //! - [`check`](mod@check): what makes a description consistent;
-//! - [`sizes`]: what the device's stores take, from sizes alone;
+//! - [`sizes`]: what the device application takes of flash and RAM, from sizes alone;
 //! - [`mod@fit`]: needs of a model against what a board has, line by line;
 //! - [`advice`]: what would fit instead.
 //!

@@ -265,23 +265,21 @@ pub enum Use {
     Heads,
     /// The sample store.
     Samples,
-    /// Activations; what the model leaves of it serves training, if there is no region for that.
+    /// The memory block of the device application: its buffers, and the activations or, in their place,
+    /// the workspace of training.
     Arena,
-    /// Workspace of training, the new layer, and the index of the sample store.
-    Training,
     /// Stack and static variables of the program.
     Stack,
 }
 
 impl Use {
     /// All of them, in the order in which tables show them.
-    pub const ALL: [Use; 7] = [
+    pub const ALL: [Use; 6] = [
         Use::Firmware,
         Use::Model,
         Use::Heads,
         Use::Samples,
         Use::Arena,
-        Use::Training,
         Use::Stack,
     ];
 
@@ -293,7 +291,6 @@ impl Use {
             Use::Heads => "heads",
             Use::Samples => "samples",
             Use::Arena => "arena",
-            Use::Training => "training",
             Use::Stack => "stack",
         }
     }
@@ -305,7 +302,7 @@ impl Use {
 
     /// True if it holds variables.
     pub const fn is_ram(self) -> bool {
-        matches!(self, Use::Arena | Use::Training | Use::Stack)
+        matches!(self, Use::Arena | Use::Stack)
     }
 }
 

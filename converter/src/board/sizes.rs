@@ -1,10 +1,12 @@
-//! What the device's stores take, from sizes alone.
+//! What the device application takes of flash and RAM, from sizes alone.
 //!
-//! These are the sizes of the device application's stores (`edge-runtime`, head store and sample store):
-//! one place here, so that a change there is a change of these constants.
+//! These are the sizes of the application's head store, sample store and memory block in `edge-runtime`:
+//! one place here, so that a change there is a change of this file.
 
 use super::schema::Store;
 use edge_runtime::head::file::encoded_len_bound;
+use edge_runtime::head::train::workspace_len;
+use edge_runtime::model::{ALIGNMENT, align};
 
 /// Bytes of a head slot before its head file.
 pub const SLOT_OVERHEAD: u64 = 256;
@@ -21,6 +23,12 @@ pub const SAMPLE_HEADER: u64 = 64;
 /// Bytes of RAM in the sample store's index for each place for a sample.
 pub const INDEX_ENTRY: u64 = 12;
 
+/// Most classes of the sample store.
+pub const MAX_CLASSES: usize = 100;
+
+/// Longest reply, of which the application keeps the last.
+pub const REPLY: usize = 1100;
+
 /// Largest unit of programming that the stores work with.
 pub const MAX_WRITE: u64 = 32;
 
@@ -35,9 +43,35 @@ pub fn head_capacity(store: &Store) -> u64 {
     (store.len / 2).saturating_sub(SLOT_OVERHEAD)
 }
 
-/// Length of the file of an int8 head, at most.
+/// Length of the file of a head that is trained on a device, at most.
 pub fn head_len(features: usize, classes: usize) -> u64 {
-    encoded_len_bound(features, classes, classes * (CLASS_NAME + 1)) as u64
+    encoded_len_bound(features, classes, labels_len(classes)) as u64
+}
+
+fn labels_len(classes: usize) -> usize {
+    classes * (CLASS_NAME + 1)
+}
+
+/// Bytes of RAM that training takes in the arena's place: workspace, the new layer and its labels.
+pub fn training_bytes(features: usize, classes: usize) -> u64 {
+    let parts = [
+        4 * workspace_len(features, classes),
+        features * classes,
+        4 * classes,
+        4 * classes,
+        labels_len(classes),
+    ];
+    parts.iter().map(|len| align(*len) as u64).sum()
+}
+
+/// Bytes of the application's memory block besides arena or training: a head that waits for its commit, a
+/// feature, logits (`own` classes has the model's head), the index of the sample store, and the last reply.
+pub fn buffer_bytes(features: usize, classes: usize, own: usize, room: &SampleRoom) -> u64 {
+    let candidate = head_len(features, classes).next_multiple_of(ALIGNMENT as u64);
+    let parts = [features, 4 * own.max(classes), REPLY].map(|len| align(len) as u64);
+    let index = room.index_bytes().next_multiple_of(ALIGNMENT as u64);
+    // Aligning the block itself takes what is added last.
+    candidate + parts.iter().sum::<u64>() + index + ALIGNMENT as u64 - 1
 }
 
 /// How many samples a store takes.
@@ -113,6 +147,22 @@ mod tests {
         ] {
             assert_eq!(nothing, SampleRoom::default());
         }
+    }
+
+    /// As the application's own plan has it: 1280 features, 5 classes, 160 places.
+    #[test]
+    fn memory_block() {
+        let workspace = 4 * (2 * 1280 * 5 + 2 * 1280 + 3 * 5);
+        assert_eq!(
+            training_bytes(1280, 5),
+            workspace + 4 + 6400 + 32 + 32 + 176
+        );
+        let room = SampleRoom {
+            capacity: 152,
+            places: 160,
+        };
+        let buffers = 6992 + 1280 + 4000 + 1920 + 1104 + 15;
+        assert_eq!(buffer_bytes(1280, 5, 1000, &room), buffers);
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub fn text(fit: &Fit) -> String {
     for line in &fit.lines {
         let amount = |n: Option<u64>| match n {
             None => String::new(),
-            Some(n) if line.item.unit() == "bytes" => units::bytes(n),
+            Some(n) if line.item.unit() == Some("bytes") => units::bytes(n),
             Some(n) => n.to_string(),
         };
         let margin = match (line.needs, line.has) {
@@ -93,7 +93,7 @@ pub fn text(fit: &Fit) -> String {
     if !fit.fits() {
         out += &alternatives(fit);
     }
-    if fit.most_classes > 0 {
+    if fit.fits() && fit.most_classes > 0 {
         out += &format!(
             "  up to {} classes can be trained; head slot and training RAM are for {}\n",
             fit.most_classes, fit.request.classes
@@ -128,6 +128,7 @@ fn alternatives(fit: &Fit) -> String {
 }
 
 /// What is left; if negative, what is missing.
-fn margin(line: &Line) -> Option<i128> {
-    Some(i128::from(line.has?) - i128::from(line.needs?))
+fn margin(line: &Line) -> Option<i64> {
+    let margin = i128::from(line.has?) - i128::from(line.needs?);
+    Some(margin.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
 }
