@@ -657,4 +657,16 @@ fn converting_for_a_board() {
     ]);
     assert_eq!(int8["fit"]["fits"], true);
     assert!(b.json(&["convert", "n.onnx"])["fit"].is_null());
+    b.write("mine.toml", board_toml("rp2350").as_bytes());
+    b.refused(
+        &[
+            "convert",
+            "n.onnx",
+            "--board",
+            "mine.toml",
+            "-o",
+            "./mine.toml",
+        ],
+        &["mine.toml", "reads"],
+    );
 }

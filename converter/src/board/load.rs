@@ -98,14 +98,20 @@ pub fn all() -> &'static [Board] {
     &BOARDS
 }
 
-/// The board of this name (case does not matter), or of this file: whatever ends in `.toml` or names a
-/// folder with a separator in it, whose `board.toml` is meant.
-pub fn find(name: &str) -> Result<Board, BoardError> {
+/// The file that a name means, if it does not mean a board that comes with Graft: whatever ends in `.toml`,
+/// or the `board.toml` of a folder whose name has a separator in it.
+pub fn file(name: &str) -> Option<PathBuf> {
     if name.ends_with(".toml") {
-        return open(Path::new(name));
+        return Some(name.into());
     }
-    if name.contains(['/', std::path::MAIN_SEPARATOR]) {
-        return open(&Path::new(name).join("board.toml"));
+    let folder = name.contains(['/', std::path::MAIN_SEPARATOR]);
+    folder.then(|| Path::new(name).join("board.toml"))
+}
+
+/// The board of this name (case does not matter), or of the [`file`](file()) that it means.
+pub fn find(name: &str) -> Result<Board, BoardError> {
+    if let Some(path) = file(name) {
+        return open(&path);
     }
     let wanted = name.to_ascii_lowercase();
     if let Some(board) = all().iter().find(|b| b.name == wanted) {
@@ -166,6 +172,7 @@ pub fn parse(text: &str, file: &str) -> Result<Board, BoardError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::board::fit::{Needs, Request, judge};
     use crate::board::schema::{Deploy, FactsFrom, Kind, Use};
 
     #[test]
@@ -248,6 +255,36 @@ mod tests {
         assert!(matches!(open(&path), Err(BoardError::TooLong { .. })));
         std::fs::write(&path, [0xff, 0xfe]).unwrap();
         assert!(matches!(open(&path), Err(BoardError::Unreadable { .. })));
+    }
+
+    proptest::proptest! {
+        /// Any change of a few bytes gives a board that can be judged, or one line.
+        #[test]
+        fn damaged_files(
+            board in 0..FILES.len(),
+            changes in proptest::collection::vec((0..4000usize, " |#|=|-|[0-9a-fx]|\n|\"|é"), 1..6),
+            features in 1..70_000usize,
+        ) {
+            let mut text: Vec<char> = FILES[board].1.chars().collect();
+            for (at, to) in changes {
+                let at = at % text.len();
+                text[at] = to.chars().next().unwrap();
+            }
+            match parse(&text.into_iter().collect::<String>(), "b.toml") {
+                Ok(board) => {
+                    let needs = Needs {
+                        int8: true,
+                        model_bytes: u64::MAX,
+                        arena_bytes: u64::MAX >> 1,
+                        features,
+                        head: None,
+                        operators: Default::default(),
+                    };
+                    judge(&needs, &board, &Request::default());
+                }
+                Err(e) => assert_eq!(e.to_string().lines().count(), 1, "{e}"),
+            }
+        }
     }
 
     #[test]

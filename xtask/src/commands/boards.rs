@@ -24,8 +24,10 @@ fn table() -> String {
     for board in all() {
         let region = |purpose| match (board.region(purpose), &board.linux) {
             (Some(region), _) => units::bytes(region.size),
-            (None, Some(linux)) => linux.ram.map_or("-".into(), |r| units::bytes(r) + " RAM"),
-            (None, None) => "-".into(),
+            (None, Some(linux)) if purpose == Use::Arena => {
+                linux.ram.map_or("-".into(), |r| units::bytes(r) + " RAM")
+            }
+            (None, _) => "-".into(),
         };
         let stores = [Use::Heads, Use::Samples].map(|u| {
             let store = board.store(u);

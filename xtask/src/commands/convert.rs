@@ -30,6 +30,8 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     if let Some(out) = &args.output {
         let weights = args.weights.as_deref().unwrap_or_default();
         let mut inputs = vec![Path::new(&args.network), Path::new(weights)];
+        let board = args.board.as_deref().and_then(board::load::file);
+        inputs.extend(board.as_deref());
         inputs.extend(args.input.labels.as_deref());
         converter::output::check(out, &inputs)?;
     }
