@@ -2,8 +2,9 @@
 //!
 //! The way of a model: [`import`] and [`zoo`] give a float [`graph`]; [`passes`] simplify it;
 //! `quantize` turns it into int8 with ranges measured on pictures from [`dataset`]; the writer plans
-//! the arena and writes the file. Knows no transport and no board.
+//! the arena and writes the file. Boards are data ([`board`]). Knows no transport.
 
+pub mod board;
 pub mod convert;
 pub mod dataset;
 pub mod evaluate;

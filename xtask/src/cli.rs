@@ -51,6 +51,10 @@ pub enum Command {
     Verify(Verify),
     /// Train a new head on class folders; the trunk stays as it is
     RetrainHead(RetrainHead),
+    /// List the boards, or show one
+    Boards(Boards),
+    /// Say whether a model fits a board, line by line, and what to change if not
+    Fit(Fit),
 }
 
 #[derive(Debug, Args)]
@@ -81,6 +85,9 @@ pub struct Convert {
     /// Where to write the model [default: NAME-int8.edge or NAME-f32.edge]
     #[arg(short, long, value_name = "FILE.edge")]
     pub output: Option<PathBuf>,
+    /// Say whether the model fits a board, as `fit` does; the file is written in any case
+    #[arg(long, value_name = "NAME|board.toml")]
+    pub board: Option<String>,
     #[command(flatten)]
     pub input: InputArgs,
 }
@@ -220,4 +227,27 @@ pub struct RetrainHead {
     /// L2 penalty on the weights
     #[arg(long, value_name = "DECAY")]
     pub weight_decay: Option<f32>,
+}
+
+#[derive(Debug, Args)]
+pub struct Boards {
+    /// A board that comes with Graft, or a board.toml of your own
+    #[arg(value_name = "NAME|board.toml")]
+    pub board: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Fit {
+    /// The model
+    #[arg(value_name = "FILE.edge")]
+    pub model: PathBuf,
+    /// A board (`cargo xtask boards`), or a board.toml of your own
+    #[arg(long, value_name = "NAME|board.toml")]
+    pub board: String,
+    /// Classes of the head that will be trained on the board
+    #[arg(long, value_name = "N", default_value_t = converter::board::fit::CLASSES as u32, value_parser = clap::value_parser!(u32).range(2..=65536))]
+    pub classes: u32,
+    /// Samples that the board must be able to keep [default: 20 of each class]
+    #[arg(long, value_name = "N")]
+    pub samples: Option<u64>,
 }

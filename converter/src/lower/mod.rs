@@ -112,7 +112,7 @@ impl<'g> Lowering<'g> {
 }
 
 /// True if a convolution has one filter per channel.
-fn is_depthwise(op: &Op, input_channels: u32) -> bool {
+pub(crate) fn is_depthwise(op: &Op, input_channels: u32) -> bool {
     matches!(op, Op::Conv(c) if c.groups == c.out_channels && c.groups as u32 == input_channels && c.groups > 1)
 }
 

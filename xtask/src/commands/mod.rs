@@ -1,7 +1,9 @@
 //! One file per command.
 
+mod boards;
 mod convert;
 mod eval;
+mod fit;
 mod inspect;
 mod models;
 mod retrain_head;
@@ -27,6 +29,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Eval(args) => eval::run(&args, json),
         Command::Verify(args) => verify::run(&args, json),
         Command::RetrainHead(args) => retrain_head::run(&args, json),
+        Command::Boards(args) => boards::run(&args, json),
+        Command::Fit(args) => fit::run(&args, json),
     }
 }
 

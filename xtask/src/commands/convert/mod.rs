@@ -2,8 +2,10 @@
 
 mod source;
 
+use super::fit;
 use crate::{cli::Convert, output, peak, progress::Bars, units};
 use anyhow::{Context, Result};
+use converter::board::{self, Needs, Request};
 use converter::convert::{CalibrationSource, Converted, Int8Options, Source, convert};
 use converter::dataset::Dataset;
 use converter::graph::Graph;
@@ -25,9 +27,12 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     if let Some(out) = &args.output {
         let weights = args.weights.as_deref().unwrap_or_default();
         let mut inputs = vec![Path::new(&args.network), Path::new(weights)];
+        let board = args.board.as_deref().and_then(board::load::file);
+        inputs.extend(board.as_deref());
         inputs.extend(args.input.labels.as_deref());
         converter::output::check(out, &inputs)?;
     }
+    let board = args.board.as_deref().map(board::find).transpose()?;
     let bars = Bars::new();
     let mut notes = vec![];
     let source = source::find(args, &bars, &mut notes)?;
@@ -49,6 +54,10 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     drop(bars);
 
     let model = Model::parse(&converted.bytes)?;
+    let fit = board.map(|board| {
+        let needs = Needs::of(&model, converted.bytes.len());
+        board::fit(&needs, &board, &Request::default())
+    });
     let peak = peak::memory();
     let value = json!({
         "out": out.display().to_string(),
@@ -67,11 +76,16 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
         "seconds": start.elapsed().as_secs_f64(),
         "random_weights": matches!(source.weights, WeightsOrigin::Random { .. }),
         "notes": notes,
+        "fit": fit.as_ref().map(fit::value),
     });
     output::print(json, value, || {
-        text(args, &source, &converted, &model, &out, peak, &notes, start)
+        let text = text(args, &source, &converted, &model, &out, peak, &notes, start);
+        match &fit {
+            None => text,
+            Some(fit) => format!("{text}\nOn {}:\n{}", fit.board, fit::text(fit)),
+        }
     });
-    Ok(())
+    fit.as_ref().map_or(Ok(()), fit::verdict)
 }
 
 fn int8_options(args: &Convert) -> Result<Int8Options> {
