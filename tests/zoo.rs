@@ -38,7 +38,7 @@ fn small_networks_convert_and_agree_on_every_backend() {
         ("enet", 0.97),
     ];
     let options = Int8Options {
-        calibration: CalibrationSource::DataFree { images: 2 },
+        calibration: CalibrationSource::DataFree { images: 4 },
         rule: RangeRule::MinMax,
     };
     for (name, cosine) in networks {
