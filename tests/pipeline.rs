@@ -2,7 +2,7 @@
 
 use converter::convert::{CalibrationSource, Int8Options, convert};
 use converter::dataset::{Dataset, preprocess};
-use converter::evaluate::{EvaluateError, evaluate};
+use converter::evaluate::{EvaluateError, EvaluateOptions, evaluate};
 use converter::progress::Silent;
 use converter::quantize::range::RangeRule;
 use converter::retrain::retrain;
@@ -266,10 +266,24 @@ fn a_retrained_head_learns_and_is_the_same_on_every_backend() {
     );
     let labels: Vec<&str> = retrained.head().unwrap().record().labels.lines().collect();
     assert_eq!(labels, ["blue", "green", "red"]);
-    let accuracy = |kind| evaluate(&retrained, kind, &val, None, &Silent).unwrap();
+    let accuracy =
+        |kind| evaluate(&retrained, kind, &val, EvaluateOptions::default(), &Silent).unwrap();
     let measured = accuracy(BackendKind::Engine);
     assert!(measured.images == 24 && measured.top1 > 0.9, "{measured:?}");
     assert_eq!(measured, accuracy(BackendKind::Tract));
+    // Off by one class, hardly a picture is right; off by all, none has a class.
+    let moved = |n| {
+        let options = EvaluateOptions {
+            class_offset: Some(n),
+            ..EvaluateOptions::default()
+        };
+        let mut two = val.clone();
+        two.items.retain(|i| i.class != Some(2));
+        evaluate(&retrained, BackendKind::Engine, &two, options, &Silent)
+    };
+    let off = moved(1).unwrap();
+    assert!(off.top1 < 0.2 && off.class_offset == 1, "{off:?}");
+    assert!(matches!(moved(3), Err(EvaluateError::Dataset(_))));
 }
 
 #[test]
@@ -290,7 +304,13 @@ fn random_weights_have_no_accuracy() {
     let bytes = convert(&source, Some(&int8()), &Silent).unwrap().bytes;
     let model = Model::parse(&bytes).unwrap();
     let dataset = Dataset::open(dir.path()).unwrap();
-    let refused = evaluate(&model, BackendKind::Engine, &dataset, None, &Silent);
+    let refused = evaluate(
+        &model,
+        BackendKind::Engine,
+        &dataset,
+        EvaluateOptions::default(),
+        &Silent,
+    );
     assert!(matches!(
         refused,
         Err(EvaluateError::RandomWeights { seed: 4 })
@@ -304,9 +324,15 @@ fn folders_are_matched_to_labels_by_name() {
     let bytes = int8_model(11);
     let model = Model::parse(&bytes).unwrap();
     let dataset = Dataset::open(dir.path()).unwrap();
-    let error = evaluate(&model, BackendKind::Engine, &dataset, None, &Silent)
-        .unwrap_err()
-        .to_string();
+    let error = evaluate(
+        &model,
+        BackendKind::Engine,
+        &dataset,
+        EvaluateOptions::default(),
+        &Silent,
+    )
+    .unwrap_err()
+    .to_string();
     assert!(
         error.contains("nowhere") && error.lines().count() == 1,
         "{error}"

@@ -14,6 +14,18 @@ pub struct Evaluation {
     pub top1: f64,
     /// Fraction whose class is among the five largest.
     pub top5: f64,
+    /// Class `i` of the pictures was taken as class `i + class_offset` of the model.
+    pub class_offset: usize,
+}
+
+/// What of a data set to look at, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EvaluateOptions {
+    /// At most so many pictures, spread over the classes.
+    pub limit: Option<usize>,
+    /// Class `i` of the pictures is class `i + class_offset` of the model; if `None`, 1 for TensorFlow's
+    /// ImageNet networks of 1001 classes, the first of which is the background, else 0.
+    pub class_offset: Option<usize>,
 }
 
 /// Why there is no accuracy.
@@ -51,20 +63,27 @@ pub enum EvaluateError {
     Unlabelled(String),
 }
 
-/// Runs every picture of `dataset` (at most `limit`, spread over the classes).
+/// Runs the pictures of `dataset`.
 pub fn evaluate(
     model: &Model<'_>,
     kind: BackendKind,
     dataset: &Dataset,
-    limit: Option<usize>,
+    options: EvaluateOptions,
     progress: &dyn Progress,
 ) -> Result<Evaluation, EvaluateError> {
     if let WeightsOrigin::Random { seed } = model.manifest().weights {
         return Err(EvaluateError::RandomWeights { seed });
     }
-    let mut dataset = dataset.subset(limit.unwrap_or(usize::MAX));
+    let mut dataset = dataset.subset(options.limit.unwrap_or(usize::MAX));
     match_classes(model, &mut dataset)?;
-    dataset.check_classes(classes(model)?)?;
+    let count = classes(model)?;
+    let offset = options
+        .class_offset
+        .unwrap_or_else(|| background(model, count, &dataset));
+    for class in dataset.items.iter_mut().filter_map(|i| i.class.as_mut()) {
+        *class += offset;
+    }
+    dataset.check_classes(count)?;
     let pool = RunnerPool::new(model, kind)?;
     progress.stage("evaluating", dataset.items.len());
     let ranks = map_all(
@@ -90,7 +109,18 @@ pub fn evaluate(
         images,
         top1: fraction(top1),
         top5: fraction(top5),
+        class_offset: offset,
     })
+}
+
+/// 1 if the model has a background class before those of the pictures: TensorFlow's networks for ImageNet
+/// have 1001 classes. Only where nothing has a name that says otherwise.
+fn background(model: &Model<'_>, classes: usize, dataset: &Dataset) -> usize {
+    const IMAGENET: usize = 1000;
+    let named =
+        !dataset.classes.is_empty() || model.head().is_some_and(|h| !h.record().labels.is_empty());
+    let fits = |class: Option<usize>| class.is_some_and(|c| c < IMAGENET);
+    usize::from(classes == IMAGENET + 1 && !named && dataset.items.iter().all(|i| fits(i.class)))
 }
 
 /// How many classes come before `class`; of equal logits the first comes first.

@@ -175,6 +175,10 @@ pub struct Eval {
     /// Look at no more than N pictures, spread over the classes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
+    /// Class i of the pictures is class i + N of the model [default: 1 for a model of 1001 classes without
+    /// names, TensorFlow's ImageNet with a background class first, else 0]
+    #[arg(long, value_name = "N")]
+    pub class_offset: Option<u32>,
 }
 
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@ use super::{parse, read};
 use crate::{cli::Eval, output, progress::Bars, units};
 use anyhow::Result;
 use converter::dataset::Dataset;
-use converter::evaluate::evaluate;
+use converter::evaluate::{EvaluateOptions, evaluate};
 use serde_json::json;
 
 pub fn run(args: &Eval, json: bool) -> Result<()> {
@@ -16,19 +16,29 @@ pub fn run(args: &Eval, json: bool) -> Result<()> {
         &model,
         kind,
         &dataset,
-        args.limit.map(|n| n as usize),
+        EvaluateOptions {
+            limit: args.limit.map(|n| n as usize),
+            class_offset: args.class_offset.map(|n| n as usize),
+        },
         &Bars::new(),
     )?;
     let value = json!({
         "images": result.images,
         "top1": result.top1,
         "top5": result.top5,
+        "class_offset": result.class_offset,
         "backend": kind.name(),
     });
     output::print(json, value, || {
         let (top1, top5) = (units::percent(result.top1), units::percent(result.top5));
+        let offset = match result.class_offset {
+            0 => String::new(),
+            n => format!(
+                "\n  note: class i of the pictures is taken as class i + {n} of the model (--class-offset)"
+            ),
+        };
         format!(
-            "{} pictures on {}: top-1 {top1}, top-5 {top5}",
+            "{} pictures on {}: top-1 {top1}, top-5 {top5}{offset}",
             result.images,
             kind.name()
         )

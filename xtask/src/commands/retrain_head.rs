@@ -4,7 +4,7 @@ use super::{beside, parse, read};
 use crate::{cli::RetrainHead, output, progress::Bars, units};
 use anyhow::{Result, bail};
 use converter::dataset::Dataset;
-use converter::evaluate::evaluate;
+use converter::evaluate::{EvaluateOptions, evaluate};
 use converter::retrain::retrain;
 use edge_runtime::head::train::TrainOptions;
 use serde_json::json;
@@ -43,7 +43,15 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
     let seconds = start.elapsed().as_secs_f64();
     let new_model = parse(&out, &new.bytes)?;
     let measured = val
-        .map(|v| evaluate(&new_model, args.backend, &v, None, &bars))
+        .map(|v| {
+            evaluate(
+                &new_model,
+                args.backend,
+                &v,
+                EvaluateOptions::default(),
+                &bars,
+            )
+        })
         .transpose()?;
     drop(bars);
 
