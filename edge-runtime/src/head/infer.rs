@@ -4,6 +4,21 @@ use super::file::{Head, HeadData, Pool};
 use crate::kernels::{AvgPoolParams, Geometry, avg_pool, max_pool};
 use crate::model::{Blob, Shape, Window};
 
+/// `logits[c] = scale[c] * (bias[c] + weights[c] . feature)`, the sum in i32.
+pub(super) fn int8_logits(
+    weights: &[i8],
+    bias: &[i32],
+    scale: &[f32],
+    feature: &[i8],
+    logits: &mut [f32],
+) {
+    for (c, row) in weights.chunks_exact(feature.len()).enumerate() {
+        let products = feature.iter().zip(row).map(|(q, w)| *q as i32 * *w as i32);
+        let acc = products.fold(bias[c], i32::wrapping_add);
+        logits[c] = acc as f32 * scale[c];
+    }
+}
+
 impl Head<'_> {
     /// Pools an int8 feature map into `feature` ([`Head::features`] long).
     ///
@@ -45,11 +60,7 @@ impl Head<'_> {
         assert_eq!(logits.len(), self.classes());
         let weights: &[i8] = self.blob(weights);
         let (bias, scale): (&[i32], &[f32]) = (self.blob(bias), self.blob(scale));
-        for (c, row) in weights.chunks_exact(feature.len()).enumerate() {
-            let products = feature.iter().zip(row).map(|(q, w)| *q as i32 * *w as i32);
-            let acc = products.fold(bias[c], i32::wrapping_add);
-            logits[c] = acc as f32 * scale[c];
-        }
+        int8_logits(weights, bias, scale, feature, logits);
     }
 
     /// As [`Head::feature`], of a float model.

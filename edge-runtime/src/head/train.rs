@@ -2,8 +2,9 @@
 //!
 //! The start is imprinted: every class begins as the mean of its features, which makes a nearest-mean
 //! classifier. Stochastic gradient descent with momentum and weight decay goes on from there; after
-//! every epoch the head is judged on the held-out samples, and the best one is requantized and kept. All numbers are f32 in a fixed order of operations (see [`super::math`]), so the
-//! same samples, options and seed give the same bits on every machine.
+//! every epoch the head is judged on the held-out samples, and the best one is requantized and kept, its
+//! scales at last calibrated ([`super::calibrate`]). All numbers are f32 in a fixed order of operations (see
+//! [`super::math`]), so the same samples, options and seed give the same bits on every machine.
 //!
 //! Memory is the caller's: [`workspace_len`] f32 values and an int8 buffer of `classes * features`.
 
@@ -173,6 +174,7 @@ pub fn train(
             break;
         }
     }
+    super::calibrate::calibrate(samples, layer, trainer.logits);
     Ok(best)
 }
 

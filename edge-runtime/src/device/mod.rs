@@ -1,0 +1,29 @@
+//! The device application: requests in, replies out, the same on every device.
+//!
+//! - [`mod@samples`]: labelled features in flash, to train on.
+//!
+//! Firmware, the Linux program and the simulation differ in what they plug in: a [`crate::flash::Flash`], a
+//! [`Clock`], a [`crate::power::PowerMeter`], and the pipe. Knows no board and no transport.
+
+pub mod samples;
+
+/// A clock that counts from some moment on.
+pub trait Clock {
+    /// Microseconds; never goes back.
+    fn micros(&self) -> u64;
+}
+
+impl<C: Clock + ?Sized> Clock for &C {
+    fn micros(&self) -> u64 {
+        (**self).micros()
+    }
+}
+
+/// CRC-32 (ISO-HDLC, as in Ethernet and zip) of parts, one after another.
+pub fn crc32(parts: &[&[u8]]) -> u32 {
+    let mut digest = CRC.digest();
+    parts.iter().for_each(|part| digest.update(part));
+    digest.finalize()
+}
+
+const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
