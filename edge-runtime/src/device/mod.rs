@@ -1,11 +1,30 @@
 //! The device application: requests in, replies out, the same on every device.
 //!
-//! - [`mod@samples`]: labelled features in flash, to train on.
+//! - [`mod@frame`]: bytes of a noisy line to checked payloads and back;
+//! - [`mod@protocol`]: what is asked and answered (`docs/protocol.md` is the specification);
+//! - [`mod@samples`]: labelled features in flash, to train on;
+//! - [`mod@memory`]: how much RAM that takes, known beforehand;
+//! - [`mod@app`]: the application, which owns memory and stores;
+//! - [`mod@server`]: the application behind a byte pipe;
+//! - `client`: the other side, for hosts (feature `std`).
 //!
 //! Firmware, the Linux program and the simulation differ in what they plug in: a [`crate::flash::Flash`], a
 //! [`Clock`], a [`crate::power::PowerMeter`], and the pipe. Knows no board and no transport.
 
+pub mod app;
+#[cfg(feature = "std")]
+pub mod client;
+mod error;
+mod events;
+pub mod frame;
+pub mod memory;
+pub mod protocol;
+mod retrain;
 pub mod samples;
+pub mod server;
+
+pub use error::DeviceError;
+pub use events::{Event, EventKind};
 
 /// A clock that counts from some moment on.
 pub trait Clock {

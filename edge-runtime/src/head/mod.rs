@@ -2,7 +2,8 @@
 //! that can be trained, stored, exported and imported while the trunk stays in read-only memory.
 //!
 //! - [`mod@file`]: the head file, which is also what a device's slot holds and what a `.edge` file carries;
-//! - `infer`, on [`Head`]: from feature map to feature to logits;
+//! - [`mod@feature`]: from feature map to feature;
+//! - `infer`, on [`Head`]: from feature to logits;
 //! - [`train`]: softmax regression on int8 features, the same bits on every machine;
 //! - [`mod@calibrate`]: temperature calibration, the last step of training;
 //! - [`math`]: our own `exp` and `ln`;
@@ -12,6 +13,7 @@
 //! Knows no backend: it starts where the trunk ends.
 
 pub mod calibrate;
+pub mod feature;
 pub mod file;
 mod infer;
 pub mod math;
@@ -19,4 +21,5 @@ pub mod signature;
 pub mod store;
 pub mod train;
 
+pub use feature::{FeatureRule, PoolKind};
 pub use file::{Head, HeadData, HeadOrigin, HeadRecord, Pool};

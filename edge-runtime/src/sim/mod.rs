@@ -1,17 +1,18 @@
 //! A simulated device's parts, which misbehave on purpose: flash that wears and loses power, a link that
 //! drops and damages bytes, a clock, a power sensor behind I2C.
 //!
-//! Deterministic: every fault comes from a seed or a count. Knows the traits that it implements and nothing
-//! of what uses them.
+//! Deterministic: every fault comes from a seed or a count.
 
 mod clock;
 mod flash;
 mod link;
+mod pipe;
 mod sensor;
 
 pub use clock::SimClock;
 pub use flash::{PowerCut, SimFlash, Torn};
 pub use link::{Faults, NoisyLine};
+pub use pipe::SimPipe;
 pub use sensor::{SensorBus, SensorError};
 
 /// Sebastiano Vigna's splitmix64 as a stream of random numbers.

@@ -26,9 +26,10 @@ pub mod layout;
 mod record;
 
 pub use layout::Layout;
-pub use record::{MAX_CLASS_NAME, PoolKind};
+pub use record::MAX_CLASS_NAME;
 
 use crate::flash::{Area, Flash, FlashError, is_erased, write};
+use crate::head::PoolKind;
 use crate::head::train::Samples;
 use record::{Record, Segment};
 

@@ -2,6 +2,7 @@
 
 use super::layout::{RECORD_HEADER, SEGMENT_HEADER};
 use crate::device::crc32;
+use crate::head::PoolKind;
 
 /// Longest class name in bytes of UTF-8.
 pub const MAX_CLASS_NAME: usize = 32;
@@ -9,42 +10,7 @@ pub const MAX_CLASS_NAME: usize = 32;
 const MAGIC: [u8; 4] = *b"GSMP";
 const VERSION: u16 = 1;
 
-/// How a feature map was pooled into the stored feature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub enum PoolKind {
-    /// Mean of every channel.
-    Avg,
-    /// Maximum of every channel.
-    Max,
-    /// Not pooled.
-    Flatten,
-}
-
-impl PoolKind {
-    fn code(self) -> u8 {
-        match self {
-            Self::Avg => 0,
-            Self::Max => 1,
-            Self::Flatten => 2,
-        }
-    }
-
-    fn from_code(code: u8) -> Option<Self> {
-        [Self::Avg, Self::Max, Self::Flatten]
-            .get(code as usize)
-            .copied()
-    }
-}
-
-impl core::fmt::Display for PoolKind {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Avg => "avg",
-            Self::Max => "max",
-            Self::Flatten => "flatten",
-        })
-    }
-}
+const KINDS: [PoolKind; 3] = [PoolKind::Avg, PoolKind::Max, PoolKind::Flatten];
 
 /// What a segment says of the features in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +30,7 @@ impl Segment {
         let mut out = [0; SEGMENT_HEADER];
         out[..4].copy_from_slice(&MAGIC);
         out[4..6].copy_from_slice(&VERSION.to_le_bytes());
-        out[6] = self.pool.code();
+        out[6] = KINDS.iter().position(|k| *k == self.pool).unwrap_or(0) as u8;
         out[8..12].copy_from_slice(&self.sequence.to_le_bytes());
         out[12..16].copy_from_slice(&self.features.to_le_bytes());
         out[16..48].copy_from_slice(&self.trunk);
@@ -77,7 +43,7 @@ impl Segment {
         let bytes: &[u8; SEGMENT_HEADER] = bytes.first_chunk()?;
         let segment = Self {
             sequence: word(bytes, 8)?,
-            pool: PoolKind::from_code(bytes[6])?,
+            pool: *KINDS.get(bytes[6] as usize)?,
             features: word(bytes, 12)?,
             trunk: *bytes[16..].first_chunk()?,
         };
