@@ -264,7 +264,7 @@ impl HeadStore {
         let slot = usize::from(used(0) > used(1));
         let start = self.slot_start(slot);
 
-        self.complete_marks(flash, slot)?;
+        self.complete_marks(flash, slot);
         self.valid[slot] = None;
         // The block with the header goes first: what it leaves is no slot.
         let (block, len) = (flash.geometry().erase_size, self.area.len / 2);
@@ -306,16 +306,16 @@ impl HeadStore {
     }
 
     /// A rollback that lost power between its marks gets the other one before the slot is erased.
-    fn complete_marks(&self, flash: &mut impl Flash, slot: usize) -> Result<(), FlashError> {
+    fn complete_marks(&self, flash: &mut impl Flash, slot: usize) {
         let Some(overhead) = self.overhead(flash, slot) else {
-            return Ok(());
+            return;
         };
         let missing = MARK.map(|at| is_erased(&overhead[at..][..MARK_LEN]));
-        if missing[0] != missing[1] {
+        if missing[0] != missing[1] && Header::decode(&overhead[HEADER_AT..]).is_some() {
             let at = self.slot_start(slot) + MARK[usize::from(missing[1])] as u32;
-            write(flash, at, &[0; crate::flash::MAX_WRITE_SIZE])?;
+            // A block that was erased in part may not take it, and is erased next anyway.
+            let _ = write(flash, at, &[0; crate::flash::MAX_WRITE_SIZE]);
         }
-        Ok(())
     }
 
     fn check_room(&self, need: usize) -> Result<(), StoreError> {

@@ -170,7 +170,7 @@ impl<'a> SampleStore<'a> {
         if store.is_interrupted(flash) {
             store.finish_reclaiming(flash)?;
         }
-        store.complete_marks(flash)?;
+        store.complete_marks(flash);
         store.free = store.find_free(flash);
         while store.len > layout.capacity() {
             store.evict(flash)?;
@@ -413,7 +413,7 @@ impl<'a> SampleStore<'a> {
     }
 
     /// Sets the second mark where power failed between the two.
-    fn complete_marks(&self, flash: &mut impl Flash) -> Result<(), SampleError> {
+    fn complete_marks(&self, flash: &mut impl Flash) {
         for segment in 0..self.layout.segments {
             if self.segment(flash, segment).is_none() {
                 continue;
@@ -421,11 +421,11 @@ impl<'a> SampleStore<'a> {
             for cell in self.cells_of(segment) {
                 let marks = self.marks(flash, cell);
                 if marks[0] != marks[1] && self.record(flash, cell).is_some() {
-                    self.mark(flash, cell, usize::from(marks[0]))?;
+                    // Where that fails, the sample is still deleted: one mark is enough.
+                    let _ = self.mark(flash, cell, usize::from(marks[0]));
                 }
             }
         }
-        Ok(())
     }
 
     fn mark(&self, flash: &mut impl Flash, cell: u32, which: usize) -> Result<(), SampleError> {
