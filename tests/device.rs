@@ -6,17 +6,22 @@ use converter::retrain::retrain;
 use converter::runner::BackendKind;
 use ed25519_dalek::{Signer, SigningKey};
 use edge_runtime::device::DeviceError;
+use edge_runtime::device::app::{App, AppError};
 use edge_runtime::device::client::{Client, ClientError, Pipe};
+use edge_runtime::device::memory::{Areas, MemoryPlan, PlanError};
 use edge_runtime::device::protocol::{
     self as p, ClassMode, Header, Message, Progress, Reply, Request, RetrainOptions,
 };
-use edge_runtime::head::PoolKind;
 use edge_runtime::head::signature::{PublicKey, Trust};
 use edge_runtime::head::store::Active;
+use edge_runtime::head::{Head, Pool, PoolKind};
 use edge_runtime::model::{AlignedBytes, Model};
-use edge_runtime::sim::{Faults, SimFlash};
+use edge_runtime::power::NoMeter;
+use edge_runtime::sim::{Faults, SimClock, SimFlash};
 use graft_tests::class_folders;
-use graft_tests::device::{TestApp, flash, input, int8_model, memory, start, with_client};
+use graft_tests::device::{
+    AREAS, CONFIG, GEOMETRY, TestApp, flash, input, int8_model, memory, start, with_client,
+};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
@@ -136,7 +141,7 @@ fn the_host_trains_the_same_head() {
 }
 
 #[test]
-fn a_worse_head_is_not_committed() {
+fn what_a_training_refuses() {
     let model = Model::parse(&MODEL).unwrap();
     with_client(&model, &mut flash(), Faults::NONE, 1, |client| {
         client.connect(None).unwrap();
@@ -155,17 +160,6 @@ fn a_worse_head_is_not_committed() {
             (again.committed, again.present_top1),
             (Some(2), good.held_out_top1)
         );
-        // The samples of green are now called red and the other way round: what the present head says of
-        // them is wrong, and what a new one learns is right. So a head that learned nothing is not enough.
-        let nothing = RetrainOptions {
-            epochs: 1,
-            learning_rate: 1000.0,
-            ..RetrainOptions::default()
-        };
-        let bad = client.retrain(nothing, &mut |_| ()).unwrap();
-        if bad.held_out_top1 < bad.present_top1 {
-            assert_eq!(bad.committed, None);
-        }
         let unsupported = RetrainOptions {
             hidden: 16,
             ..RetrainOptions::default()
@@ -196,6 +190,54 @@ fn a_worse_head_is_not_committed() {
             classes: 3,
         };
         assert_refused(client.retrain(add, &mut |_| ()), missing);
+    });
+}
+
+#[test]
+fn a_worse_head_is_not_committed() {
+    let model = Model::parse(&MODEL).unwrap();
+    with_client(&model, &mut flash(), Faults::NONE, 1, |client| {
+        client.connect(None).unwrap();
+        let options = RetrainOptions::default();
+        // At first everything is right. Then only the held-out samples are: every eighth of a class.
+        for right in [true, false] {
+            client.clear_samples(None).unwrap();
+            for i in 0..48 {
+                let (class, ordinal) = (i % CLASSES.len(), i / CLASSES.len() + 1);
+                let wrong = !right && ordinal % 8 != 0;
+                let shown = if wrong {
+                    (class + 1) % CLASSES.len()
+                } else {
+                    class
+                };
+                client.send_input(&input(&model, shown, i as u64)).unwrap();
+                client.add_sample(CLASSES[class], None).unwrap();
+            }
+            let retrained = client.retrain(options, &mut |_| ()).unwrap();
+            assert_eq!(retrained.held_out, 6);
+            if right {
+                assert_eq!(retrained.committed, Some(1));
+                assert!(retrained.held_out_top1 > Some(0.8));
+            } else {
+                assert!(retrained.held_out_top1 < retrained.present_top1);
+                assert_eq!(retrained.committed, None);
+            }
+        }
+        let state = client.state().unwrap();
+        assert!(state.candidate && state.active.sequence() == 1);
+        // Who wants it all the same, says so: by force, or by a commit.
+        let force = RetrainOptions {
+            force: true,
+            ..options
+        };
+        let forced = client.retrain(force, &mut |_| ()).unwrap();
+        assert_eq!(forced.committed, Some(2));
+        client.rollback().unwrap();
+        assert_eq!(
+            client.retrain(options, &mut |_| ()).unwrap().committed,
+            None
+        );
+        assert_eq!(client.commit().unwrap(), 3);
     });
 }
 
@@ -242,6 +284,79 @@ fn rollback_export_import_and_the_rest() {
         // Another pooling, once the store is empty.
         client.send_input(&input(&model, 0, 1)).unwrap();
         client.add_sample("x", Some(PoolKind::Max)).unwrap();
+    });
+}
+
+#[test]
+fn memory_is_known_beforehand_and_enforced() {
+    let model = Model::parse(&MODEL).unwrap();
+    let plan = |areas, classes| MemoryPlan::new(&model, &GEOMETRY, &areas, classes);
+    assert_eq!(plan(AREAS, 1), Err(PlanError::Classes));
+    let overlapping = Areas {
+        samples: AREAS.heads,
+        ..AREAS
+    };
+    assert_eq!(plan(overlapping, 6), Err(PlanError::Areas));
+    assert!(matches!(plan(AREAS, 100), Err(PlanError::Slot { .. })));
+    let need = plan(AREAS, CONFIG.classes).unwrap().total();
+    let mut short = vec![0; need - 16];
+    let mut flash = flash();
+    let clock = SimClock::new(1);
+    let started = App::new(&model, &mut flash, clock, NoMeter, &mut short, &CONFIG).err();
+    assert!(matches!(started, Some(AppError::Memory { need: n, .. }) if n == need));
+    with_client(&model, &mut flash, Faults::NONE, 1, |client| {
+        client.connect(None).unwrap();
+        assert_eq!(client.state().unwrap().ram as usize, need);
+        for i in 0..14u64 {
+            client
+                .send_input(&input(&model, i as usize % 4, i))
+                .unwrap();
+            client
+                .add_sample(&format!("class {}", i % 7), None)
+                .unwrap();
+        }
+        let refused = client.retrain(RetrainOptions::default(), &mut |_| ());
+        assert!(matches!(
+            refused,
+            Err(ClientError::Device(DeviceError::Ram { .. }))
+        ));
+        client.clear_samples(Some("class 6")).unwrap();
+        let six = client
+            .retrain(RetrainOptions::default(), &mut |_| ())
+            .unwrap();
+        assert_eq!((six.classes, six.held_out_top1), (6, None));
+        assert!(six.committed.is_some());
+    });
+}
+
+#[test]
+fn a_head_on_another_pooling() {
+    let model = Model::parse(&MODEL).unwrap();
+    with_client(&model, &mut flash(), Faults::NONE, 1, |client| {
+        client.connect(None).unwrap();
+        for i in 0..48 {
+            let class = i % CLASSES.len();
+            client.send_input(&input(&model, class, i as u64)).unwrap();
+            let added = client.add_sample(CLASSES[class], Some(PoolKind::Max));
+            assert!(added.is_ok());
+        }
+        let options = RetrainOptions {
+            pool: Some(PoolKind::Max),
+            ..RetrainOptions::default()
+        };
+        let retrained = client.retrain(options, &mut |_| ()).unwrap();
+        assert_eq!(retrained.present_top1, None);
+        let right = (0..24).filter(|i| {
+            let class = i % CLASSES.len();
+            client
+                .send_input(&input(&model, class, 500 + *i as u64))
+                .unwrap();
+            client.infer(1).unwrap().1[0].label == CLASSES[class]
+        });
+        assert!(right.count() >= 20);
+        let exported = AlignedBytes::copy_of(&client.export_head().unwrap());
+        let head = Head::parse(&exported, &model).unwrap();
+        assert_eq!(head.record().pool, Pool::Max);
     });
 }
 

@@ -112,8 +112,8 @@ fn old_or_new_at_every_cut() {
     assert_eq!(states, [0, 1, 2, 3, 2, 4, 2, 0, 5, 0, 6, 7, 8]);
 
     let mut torn = vec![Torn::Nothing, Torn::All];
-    torn.extend((0..1000).step_by(67).map(Torn::Front));
-    torn.extend((0..1000).step_by(67).map(Torn::Back));
+    torn.extend((0..1000).step_by(50).map(Torn::Front));
+    torn.extend((0..1000).step_by(50).map(Torn::Back));
     let mut cuts = 0;
     for operation in 0..clean.operations() {
         for torn in torn.iter().copied() {
