@@ -11,7 +11,7 @@ use super::train::{Layer, Samples};
 /// Steps of the search: 2 to the power of 1, 1/2, 1/4, ... 1/32.
 const STEPS: [f32; 6] = [
     2.0,
-    1.414_213_5,
+    core::f32::consts::SQRT_2,
     1.189_207_1,
     1.090_507_7,
     1.044_273_8,
@@ -88,7 +88,11 @@ mod tests {
         }
         fn feature(&self, i: usize) -> &[i8] {
             let wrong = i % 8 >= 6;
-            if (i % 2 == 0) != wrong { &[10] } else { &[-10] }
+            if i.is_multiple_of(2) != wrong {
+                &[10]
+            } else {
+                &[-10]
+            }
         }
     }
 
