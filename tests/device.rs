@@ -674,8 +674,6 @@ fn any_request() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
     /// Requests of all kinds in any order, some damaged, and plain noise: one reply each, and no panic.
     #[test]
     fn whatever_comes_is_answered(
