@@ -620,15 +620,17 @@ fn heads_from_outside_are_judged() {
 fn any_request() -> impl Strategy<Value = Vec<u8>> {
     let number = prop_oneof![0u32..4000, any::<u32>()];
     let bytes = proptest::collection::vec(any::<u8>(), 0..200);
-    (0u8..20, number.clone(), number, bytes, any::<bool>()).prop_map(|(kind, a, b, bytes, flag)| {
+    (0u8..24, number.clone(), number, bytes, any::<bool>()).prop_map(|(kind, a, b, bytes, flag)| {
         let data = &bytes[..];
         let text = String::from_utf8_lossy(data);
-        let class: String = text.chars().take(12).collect();
+        let names = ["a", "b", "c"].map(String::from);
+        let noise = || text.chars().take(12).collect();
+        let class = names.get(b as usize % 4).cloned().unwrap_or_else(noise);
         let options = RetrainOptions {
             epochs: a % 3,
             batch: b,
-            learning_rate: f32::from_bits(a),
-            hidden: (b % 2) as u16,
+            learning_rate: if flag { 0.5 } else { f32::from_bits(a) },
+            hidden: (b % 5 == 4) as u16,
             force: flag,
             seed: b as u64,
             ..RetrainOptions::default()
@@ -641,7 +643,7 @@ fn any_request() -> impl Strategy<Value = Vec<u8>> {
             4 | 5 => Request::InputChunk { offset: a, data },
             6 => Request::Infer { top: b as u8 },
             7 => Request::Logits { first: a },
-            8 => Request::AddSample {
+            8 | 20..24 => Request::AddSample {
                 class: &class,
                 pool: None,
                 token: b as u64,
@@ -684,8 +686,20 @@ proptest! {
         let (mut flash, mut memory) = (flash(), memory(&model));
         let mut app = start(&model, &mut flash, &mut memory, Trust::Anyone);
         prop_assert_eq!(ask(&mut app, 1, &Request::Hello { expect: None }), None);
+        let mut id = 1;
         for (i, (mut payload, damage)) in requests.into_iter().enumerate() {
-            payload[5..9].copy_from_slice(&(i as u32 + 2).to_le_bytes());
+            // Now and then there is an input to run on.
+            if i % 4 == 0 {
+                let data = &[i as u8; 1024][..];
+                let crc = edge_runtime::device::crc32(&[data, data, data]);
+                let parts = [0, 1024, 2048].map(|offset| Request::InputChunk { offset, data });
+                for request in [Request::BeginInput { len: 3072, crc }].into_iter().chain(parts) {
+                    id += 1;
+                    prop_assert_eq!(ask(&mut app, id, &request), None);
+                }
+            }
+            id += 1;
+            payload[5..9].copy_from_slice(&u32::to_le_bytes(id));
             if let Some((at, value)) = damage {
                 let at = 9 + at % (payload.len() - 8);
                 if let Some(byte) = payload.get_mut(at) {
