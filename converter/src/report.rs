@@ -1,6 +1,6 @@
 //! What can be said of a model file without running it: layers, memory over time, totals.
 
-use edge_runtime::head::train::workspace_len;
+use edge_runtime::device::memory;
 use edge_runtime::model::{Layer, Model, Op, Shape};
 
 /// One layer, as `inspect` shows it.
@@ -101,7 +101,7 @@ fn weight_bytes(op: &Op) -> u64 {
     blobs.iter().map(|b| b.len as u64).sum()
 }
 
-/// Bytes that training a head of so many classes takes on a device: workspace and the new layer.
+/// Bytes that training a head of so many classes takes on a device: workspace, the new layer, its labels.
 pub fn training_bytes(features: usize, classes: usize) -> usize {
-    4 * workspace_len(features, classes) + features * classes + 8 * classes
+    memory::training_bytes(features, classes)
 }

@@ -10,8 +10,8 @@ use edge_runtime::head::train::{self, Epoch, Samples, TrainError, TrainOptions};
 use edge_runtime::model::write::{WriteError, encode_head, with_head};
 use edge_runtime::model::{AlignedBytes, Model, ModelError, WeightsOrigin};
 
-/// One of so many samples of a class is held out to judge the training.
-const HELD_OUT_EVERY: usize = 8;
+/// One of so many samples of a class is held out to judge the training, as on the device.
+const HELD_OUT_EVERY: usize = edge_runtime::device::samples::HELD_OUT_EVERY as usize;
 
 /// A model with its new head.
 pub struct Retrained {

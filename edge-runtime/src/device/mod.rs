@@ -1,0 +1,48 @@
+//! The device application: requests in, replies out, the same on every device.
+//!
+//! - [`mod@frame`]: bytes of a noisy line to checked payloads and back;
+//! - [`mod@protocol`]: what is asked and answered (`docs/protocol.md` is the specification);
+//! - [`mod@samples`]: labelled features in flash, to train on;
+//! - [`mod@memory`]: how much RAM that takes, known beforehand;
+//! - [`mod@app`]: the application, which owns memory and stores;
+//! - [`mod@server`]: the application behind a byte pipe;
+//! - `client`: the other side, for hosts (feature `std`).
+//!
+//! Firmware, the Linux program and the simulation differ in what they plug in: a [`crate::flash::Flash`], a
+//! [`Clock`], a [`crate::power::PowerMeter`], and the pipe. Knows no board and no transport.
+
+pub mod app;
+#[cfg(feature = "std")]
+pub mod client;
+mod error;
+mod events;
+pub mod frame;
+pub mod memory;
+pub mod protocol;
+mod retrain;
+pub mod samples;
+pub mod server;
+
+pub use error::DeviceError;
+pub use events::{Event, EventKind};
+
+/// A clock that counts from some moment on.
+pub trait Clock {
+    /// Microseconds; never goes back.
+    fn micros(&self) -> u64;
+}
+
+impl<C: Clock + ?Sized> Clock for &C {
+    fn micros(&self) -> u64 {
+        (**self).micros()
+    }
+}
+
+/// CRC-32 (ISO-HDLC, as in Ethernet and zip) of parts, one after another.
+pub fn crc32(parts: &[&[u8]]) -> u32 {
+    let mut digest = CRC.digest();
+    parts.iter().for_each(|part| digest.update(part));
+    digest.finalize()
+}
+
+const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);

@@ -1,0 +1,236 @@
+//! `retrain-head` on the device: from the sample store to a head that is not worse than the present one.
+
+use super::Clock;
+use super::app::{Candidate, Core, logits_of, tell};
+use super::error::{DeviceError, Feature};
+use super::events::EventKind;
+use super::memory::{self, MemoryPlan};
+use super::protocol::{ClassMode, Header, Progress, RetrainOptions, Retrained};
+use super::samples::{Class, MAX_CLASSES};
+use crate::flash::Flash;
+use crate::head::file::{HeadOrigin, HeadRecord, NewData, NewHead, encode};
+use crate::head::train::{self, Layer, Samples};
+use crate::head::{FeatureRule, Head, HeadData, math};
+use crate::model::{ALIGNMENT, Blob};
+use crate::power::PowerMeter;
+
+/// Where a head keeps its SHA-256.
+const SHA_AT: usize = 64;
+
+impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
+    /// Trains on the stored samples. The new head is committed, or waits as candidate.
+    ///
+    /// The host's `retrain` on the same features gives the same file, bit for bit.
+    pub fn retrain(
+        &mut self,
+        options: &RetrainOptions,
+        header: Header,
+        send: &mut dyn FnMut(&[u8]),
+    ) -> Result<Retrained, DeviceError> {
+        if options.hidden != 0 {
+            return Err(DeviceError::Unsupported(Feature::HiddenLayer));
+        }
+        let classes = self.samples.classes();
+        let count = classes.len();
+        let stored = self.samples.pool().filter(|_| count >= 2);
+        let stored = stored.ok_or(DeviceError::TooFewClasses { have: count as u32 })?;
+        if options.pool.is_some_and(|pool| pool != stored) {
+            return Err(DeviceError::Pool { stored });
+        }
+        self.check_ram(count)?;
+        let rule = FeatureRule::new(self.model, stored);
+        let rule = rule.ok_or(DeviceError::Unsupported(Feature::Pooling))?;
+        let present = self.heads.head(&self.flash, self.model)?;
+        if options.classes == ClassMode::Add {
+            keeps_all(present.as_ref(), classes)?;
+        }
+
+        let features = self.plan.features;
+        let mut work = &mut *self.work;
+        let mut take = |len| memory::take(&mut work, len).ok_or(DeviceError::Area);
+        let workspace_len = train::workspace_len(features, count);
+        let workspace = &mut bytemuck::cast_slice_mut(take(4 * workspace_len)?)[..workspace_len];
+        let mut layer = Layer {
+            weights: &mut bytemuck::cast_slice_mut(take(features * count)?)[..features * count],
+            bias: &mut bytemuck::cast_slice_mut(take(4 * count)?)[..count],
+            scale: &mut bytemuck::cast_slice_mut(take(4 * count)?)[..count],
+        };
+        let labels = write_labels(classes, take(memory::labels_len(count))?);
+
+        let view = self.samples.view(&self.flash);
+        let best = train::train(
+            &view,
+            rule.quant,
+            &options.train_options(),
+            &mut layer,
+            workspace,
+            &mut |epoch| {
+                let progress = Progress::Epoch {
+                    number: epoch.number,
+                    of: options.epochs,
+                    loss: epoch.loss,
+                    top1: epoch.top1,
+                };
+                tell(header, progress, send);
+            },
+        )?;
+
+        let held_out = (0..view.len()).filter(|&i| view.held_out(i)).count();
+        let samples = view.len() - held_out;
+        // Without held-out samples all of them judge, as in training.
+        let judges = || (0..view.len()).filter(|&i| held_out == 0 || view.held_out(i));
+        let judged = judges().count() as f32;
+        let logits = logits_of(self.logits, count)?;
+        let mut right = 0u32;
+        for i in judges() {
+            layer.logits(view.feature(i), logits);
+            right += u32::from(math::argmax(logits) == view.label(i));
+        }
+        let mut present_right = None;
+        if let Some(head) = &present
+            && FeatureRule::of(head) == rule
+            && let Some(places) = places(head, classes)
+        {
+            let logits = logits_of(self.logits, head.classes())?;
+            let mut right = 0u32;
+            for i in judges() {
+                head.logits(view.feature(i), logits);
+                right += u32::from(restricted_argmax(logits, &places) == view.label(i));
+            }
+            present_right = Some(right);
+        }
+
+        let held_out_top1 = (held_out > 0).then_some(right as f32 / judged);
+        let none = Blob { offset: 0, len: 0 };
+        let record = HeadRecord {
+            map: rule.map,
+            map_quant: rule.map_quant,
+            pool: rule.pool,
+            feature_quant: rule.quant,
+            features: features as u32,
+            classes: count as u32,
+            // `encode` fills it in.
+            data: HeadData::F32 {
+                weights: none,
+                bias: none,
+            },
+            labels,
+            origin: HeadOrigin::Retrained {
+                images: samples as u32,
+                held_out: held_out as u32,
+                held_out_top1,
+                seed: options.seed,
+            },
+        };
+        let head = NewHead {
+            trunk_sha256: *self.model.trunk_sha256(),
+            record,
+            data: NewData::I8 {
+                weights: layer.weights,
+                bias: layer.bias,
+                scale: layer.scale,
+            },
+        };
+        let len = encode(&head, self.candidate_area).ok_or(DeviceError::Area)?;
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(&self.candidate_area[SHA_AT..SHA_AT + 32]);
+        self.candidate = Candidate::Trained(len);
+        let total = (samples + held_out) as u32;
+        self.log(EventKind::Trained { samples: total });
+
+        let not_worse = present_right.is_none_or(|present| right >= present);
+        let mut committed = None;
+        if options.commit && (not_worse || options.force) {
+            let head = &self.candidate_area[..len];
+            let sequence = self.heads.commit(&mut self.flash, head, None, self.model)?;
+            self.candidate = Candidate::None;
+            self.log(EventKind::Committed { sequence });
+            committed = Some(sequence);
+        }
+        Ok(Retrained {
+            classes: count as u32,
+            samples: samples as u32,
+            held_out: held_out as u32,
+            held_out_top1,
+            present_top1: present_right.map(|right| right as f32 / judged),
+            epoch: best.number,
+            committed,
+            sha256,
+            training_bytes: memory::training_bytes(features, count) as u32,
+        })
+    }
+
+    /// Refuses before anything is written what would not fit the work or candidate area.
+    fn check_ram(&self, classes: usize) -> Result<(), DeviceError> {
+        let MemoryPlan { features, .. } = self.plan;
+        let areas = [
+            (self.work.len(), memory::training_bytes(features, classes)),
+            (
+                self.candidate_area.len(),
+                memory::head_len(features, classes),
+            ),
+        ];
+        for (have, need) in areas {
+            if need.next_multiple_of(ALIGNMENT) > have {
+                let (have, need) = (have as u32, need as u32);
+                return Err(DeviceError::Ram { have, need });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses if a class of the present head has no samples.
+///
+/// Rows of the old head cannot simply be kept: without a single picture of the old classes nothing tells the
+/// new rows when to stay silent, and the old classes would be forgotten unnoticed, since no held-out sample
+/// could show it.
+fn keeps_all(present: Option<&Head<'_>>, classes: &[Class]) -> Result<(), DeviceError> {
+    let Some(head) = present else {
+        return Ok(());
+    };
+    let names = head.record().labels.lines();
+    let named = names.clone().count();
+    let found = names
+        .filter(|n| classes.iter().any(|c| c.name == *n))
+        .count();
+    let all = head.classes();
+    // A head without names cannot be matched.
+    let missing = if named == 0 { all } else { named - found };
+    if missing > 0 {
+        return Err(DeviceError::MissingClasses {
+            missing: missing as u32,
+            classes: all as u32,
+        });
+    }
+    Ok(())
+}
+
+/// Where a head has the classes, if it has all of them.
+fn places(head: &Head<'_>, classes: &[Class]) -> Option<heapless::Vec<u32, MAX_CLASSES>> {
+    let place = |c: &Class| head.record().labels.lines().position(|name| c.name == name);
+    let mut places = heapless::Vec::new();
+    for class in classes {
+        places.push(place(class)? as u32).ok()?;
+    }
+    Some(places)
+}
+
+/// Index into `places` of the largest of those logits, the first of equal ones.
+fn restricted_argmax(logits: &[f32], places: &[u32]) -> usize {
+    let at = |i: usize| logits[places[i] as usize];
+    (1..places.len()).fold(0, |best, i| if at(i) > at(best) { i } else { best })
+}
+
+/// The class names, one a line.
+fn write_labels<'b>(classes: &[Class], out: &'b mut [u8]) -> &'b str {
+    let mut len = 0;
+    for (i, class) in classes.iter().enumerate() {
+        let parts = [if i > 0 { "\n" } else { "" }, class.name.as_str()];
+        for part in parts {
+            out[len..len + part.len()].copy_from_slice(part.as_bytes());
+            len += part.len();
+        }
+    }
+    core::str::from_utf8(&out[..len]).unwrap_or_default()
+}

@@ -1,0 +1,386 @@
+//! Where heads survive: two slots in flash, and the factory head in the model behind them.
+//!
+//! A slot is half of the store's area, whole erase blocks:
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 0..64 | first revocation mark; erased as long as the head is not rolled back |
+//! | 64..192 | slot header: see the code of `Header` |
+//! | 192..256 | second revocation mark |
+//! | 256.. | the head file |
+//!
+//! The active head is the valid, not revoked one with the higher sequence number, else the factory's. A
+//! commit erases the slot that is not active, writes the head file, and the header last: before its last
+//! bit the old head is active, after it the new one, so power may fail anywhere. A rollback programs the
+//! marks of the active slot.
+//!
+//! The marks stand on both sides of the header because an erase that loses power may leave any part of the
+//! block: whether it worked from the front or from the back, the header is gone before both marks are, and
+//! a revoked head cannot come back.
+//!
+//! A head that another trunk made, that has no right checksum, or that is imported and does not satisfy
+//! [`Trust`], is not valid, here as everywhere. Knows no transport and no training.
+
+use super::file::Head;
+use super::signature::{SIGNATURE_LEN, Trust, TrustError};
+use crate::flash::{Area, Flash, FlashError, is_erased, write};
+use crate::model::{Model, ModelError};
+
+const MAGIC: [u8; 4] = *b"GSLT";
+const VERSION: u16 = 1;
+const MARK: [usize; 2] = [0, 192];
+const MARK_LEN: usize = 64;
+const HEADER_AT: usize = 64;
+const HEADER_LEN: usize = 128;
+
+/// Bytes of a slot before its head file.
+pub const SLOT_OVERHEAD: usize = 256;
+
+/// Why the store refuses.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The flash fails.
+    #[error(transparent)]
+    Flash(#[from] FlashError),
+    /// The area does not hold two slots.
+    #[error(
+        "the area of the head store is no even number of erase blocks of a flash that can be used"
+    )]
+    Area,
+    /// The head is too large.
+    #[error("the head has {need} bytes and a slot takes {have}; use fewer classes or larger slots")]
+    Room {
+        /// What a slot takes.
+        have: usize,
+        /// Length of the head file.
+        need: usize,
+    },
+    /// It is no head for this model.
+    #[error(transparent)]
+    Head(#[from] ModelError),
+    /// Its signature is missing or wrong.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The factory head is active.
+    #[error("the factory head is active; there is nothing to roll back to")]
+    NothingToRollBack,
+    /// Four thousand million commits.
+    #[error("the sequence numbers of the head store are used up; erase it")]
+    Sequence,
+}
+
+/// Which head is active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Active {
+    /// The model's own.
+    Factory,
+    /// A committed one.
+    Slot {
+        /// Its slot, 0 or 1.
+        slot: u8,
+        /// Its sequence number, from 1.
+        sequence: u32,
+    },
+}
+
+impl Active {
+    /// The sequence number, 0 for the factory head.
+    pub const fn sequence(&self) -> u32 {
+        match self {
+            Self::Factory => 0,
+            Self::Slot { sequence, .. } => *sequence,
+        }
+    }
+}
+
+/// The fixed part of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Header {
+    sequence: u32,
+    len: u32,
+    imported: bool,
+    signature: Option<[u8; SIGNATURE_LEN]>,
+}
+
+impl Header {
+    /// Magic, version, two flags, sequence, length, signature, zeros, CRC-32.
+    fn encode(&self) -> [u8; HEADER_LEN] {
+        let mut out = [0; HEADER_LEN];
+        out[..4].copy_from_slice(&MAGIC);
+        out[4..6].copy_from_slice(&VERSION.to_le_bytes());
+        out[6] = self.imported as u8;
+        out[7] = self.signature.is_some() as u8;
+        out[8..12].copy_from_slice(&self.sequence.to_le_bytes());
+        out[12..16].copy_from_slice(&self.len.to_le_bytes());
+        if let Some(signature) = &self.signature {
+            out[16..80].copy_from_slice(signature);
+        }
+        let crc = crate::device::crc32(&[&out[..HEADER_LEN - 4]]);
+        out[HEADER_LEN - 4..].copy_from_slice(&crc.to_le_bytes());
+        out
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; HEADER_LEN] = bytes.first_chunk()?;
+        let word = |at: usize| Some(u32::from_le_bytes(*bytes[at..].first_chunk()?));
+        let signature = *bytes[16..].first_chunk()?;
+        let header = Self {
+            sequence: word(8)?,
+            len: word(12)?,
+            imported: bytes[6] == 1,
+            signature: (bytes[7] == 1).then_some(signature),
+        };
+        // Whatever does not encode to the same bytes is another version or damaged.
+        (header.encode() == *bytes && header.sequence > 0).then_some(header)
+    }
+}
+
+/// The two slots.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadStore {
+    area: Area,
+    trust: Trust,
+    valid: [Option<Header>; 2],
+    /// Highest sequence number seen, revoked heads included: no number is given twice.
+    newest: u32,
+}
+
+impl HeadStore {
+    /// Looks at the slots. Writes nothing.
+    pub fn open(
+        flash: &impl Flash,
+        area: Area,
+        model: &Model<'_>,
+        trust: Trust,
+    ) -> Result<Self, StoreError> {
+        let geometry = flash.geometry();
+        let blocks = area.len / geometry.erase_size.max(1);
+        let fits = geometry.is_usable() && area.fits(&geometry);
+        if !fits || blocks < 2 || !blocks.is_multiple_of(2) {
+            return Err(StoreError::Area);
+        }
+        let mut store = Self {
+            area,
+            trust,
+            valid: [None; 2],
+            newest: 0,
+        };
+        for slot in 0..2 {
+            store.valid[slot] = store.judge(flash, slot, model);
+            let header = store
+                .overhead(flash, slot)
+                .and_then(|o| Header::decode(&o[HEADER_AT..]));
+            store.newest = store.newest.max(header.map_or(0, |h| h.sequence));
+        }
+        Ok(store)
+    }
+
+    /// Longest head file that fits a slot.
+    pub const fn capacity(&self) -> usize {
+        Self::slot_capacity(self.area.len as usize)
+    }
+
+    /// Longest head file of a store whose area has so many bytes.
+    pub const fn slot_capacity(area_len: usize) -> usize {
+        (area_len / 2).saturating_sub(SLOT_OVERHEAD)
+    }
+
+    /// Which head is in use.
+    pub fn active(&self) -> Active {
+        let slots = (0..2).filter_map(|slot| Some((slot, self.valid[slot]?.sequence)));
+        match slots.max_by_key(|(_, sequence)| *sequence) {
+            Some((slot, sequence)) => Active::Slot {
+                slot: slot as u8,
+                sequence,
+            },
+            None => Active::Factory,
+        }
+    }
+
+    /// What [`Self::rollback`] would go back to, if there is anything to roll back.
+    pub fn previous(&self) -> Option<Active> {
+        let Active::Slot { slot, .. } = self.active() else {
+            return None;
+        };
+        let mut without = *self;
+        without.valid[slot as usize] = None;
+        Some(without.active())
+    }
+
+    /// The active head; `None` if that is the factory's and the model has none.
+    pub fn head<'f>(
+        &self,
+        flash: &'f impl Flash,
+        model: &Model<'f>,
+    ) -> Result<Option<Head<'f>>, StoreError> {
+        match self.active() {
+            Active::Factory => Ok(model.head().copied()),
+            Active::Slot { slot, .. } => {
+                let len = self.valid[slot as usize].map_or(0, |h| h.len);
+                let bytes = self.body(flash, slot as usize, len);
+                Ok(Some(Head::parse(bytes.unwrap_or_default(), model)?))
+            }
+        }
+    }
+
+    /// The signature that came with the active head.
+    pub fn signature(&self) -> Option<[u8; SIGNATURE_LEN]> {
+        match self.active() {
+            Active::Factory => None,
+            Active::Slot { slot, .. } => self.valid[slot as usize]?.signature,
+        }
+    }
+
+    /// Judges a head from outside by trunk, checksum and signature, and says whether it would fit.
+    pub fn check_import(
+        &self,
+        head: &[u8],
+        signature: Option<&[u8; SIGNATURE_LEN]>,
+        model: &Model<'_>,
+    ) -> Result<(), StoreError> {
+        self.check_room(head.len())?;
+        Head::parse(head, model)?;
+        Ok(self.trust.check(head, signature)?)
+    }
+
+    /// Makes `head` the active one and returns its sequence number. `import` is the signature of a head from
+    /// outside, if it has one; `None` is a head that this device trained.
+    ///
+    /// When an error is returned or power fails, the head that was active still is.
+    pub fn commit(
+        &mut self,
+        flash: &mut impl Flash,
+        head: &[u8],
+        import: Option<Option<[u8; SIGNATURE_LEN]>>,
+        model: &Model<'_>,
+    ) -> Result<u32, StoreError> {
+        self.check_room(head.len())?;
+        Head::parse(head, model)?;
+        if let Some(signature) = import {
+            self.trust.check(head, signature.as_ref())?;
+        }
+        let used = |slot: usize| self.valid[slot].map_or(0, |h| h.sequence);
+        let sequence = self.newest.checked_add(1).ok_or(StoreError::Sequence)?;
+        let slot = usize::from(used(0) > used(1));
+        let start = self.slot_start(slot);
+
+        self.complete_marks(flash, slot);
+        self.valid[slot] = None;
+        // The block with the header goes first: what it leaves is no slot.
+        let (block, len) = (flash.geometry().erase_size, self.area.len / 2);
+        for at in (start..start + len).step_by(block as usize) {
+            flash.erase(at)?;
+        }
+        write(flash, start + SLOT_OVERHEAD as u32, head)?;
+        let header = Header {
+            sequence,
+            len: head.len() as u32,
+            imported: import.is_some(),
+            signature: import.flatten(),
+        };
+        write(flash, start + HEADER_AT as u32, &header.encode())?;
+        self.valid[slot] = self.judge(flash, slot, model);
+        if self.valid[slot] == Some(header) {
+            self.newest = sequence;
+            Ok(sequence)
+        } else {
+            Err(FlashError::Verify { at: start }.into())
+        }
+    }
+
+    /// Goes back one: from the newest head to the older one, from the last one to the factory's.
+    ///
+    /// When an error is returned or power fails, either the head that was active still is, or the one before.
+    pub fn rollback(&mut self, flash: &mut impl Flash) -> Result<Active, StoreError> {
+        let Active::Slot { slot, .. } = self.active() else {
+            return Err(StoreError::NothingToRollBack);
+        };
+        let start = self.slot_start(slot as usize);
+        let mark = [0; crate::flash::MAX_WRITE_SIZE];
+        for at in MARK {
+            write(flash, start + at as u32, &mark)?;
+            // One mark is enough to revoke.
+            self.valid[slot as usize] = None;
+        }
+        Ok(self.active())
+    }
+
+    /// A rollback that lost power between its marks gets the other one before the slot is erased.
+    fn complete_marks(&self, flash: &mut impl Flash, slot: usize) {
+        let Some(overhead) = self.overhead(flash, slot) else {
+            return;
+        };
+        let missing = MARK.map(|at| is_erased(&overhead[at..][..MARK_LEN]));
+        if missing[0] != missing[1] && Header::decode(&overhead[HEADER_AT..]).is_some() {
+            let at = self.slot_start(slot) + MARK[usize::from(missing[1])] as u32;
+            // A block that was erased in part may not take it, and is erased next anyway.
+            let _ = write(flash, at, &[0; crate::flash::MAX_WRITE_SIZE]);
+        }
+    }
+
+    fn check_room(&self, need: usize) -> Result<(), StoreError> {
+        let have = self.capacity();
+        if need > have {
+            return Err(StoreError::Room { have, need });
+        }
+        Ok(())
+    }
+
+    fn slot_start(&self, slot: usize) -> u32 {
+        self.area.start + slot as u32 * (self.area.len / 2)
+    }
+
+    fn overhead<'f>(&self, flash: &'f impl Flash, slot: usize) -> Option<&'f [u8]> {
+        let start = self.slot_start(slot) as usize;
+        flash.bytes().get(start..start + SLOT_OVERHEAD)
+    }
+
+    fn body<'f>(&self, flash: &'f impl Flash, slot: usize, len: u32) -> Option<&'f [u8]> {
+        let start = self.slot_start(slot) as usize + SLOT_OVERHEAD;
+        (len as usize <= self.capacity())
+            .then(|| flash.bytes().get(start..start + len as usize))
+            .flatten()
+    }
+
+    /// The slot's header, if everything about the slot is right.
+    fn judge(&self, flash: &impl Flash, slot: usize, model: &Model<'_>) -> Option<Header> {
+        let overhead = self.overhead(flash, slot)?;
+        if MARK
+            .iter()
+            .any(|at| !is_erased(&overhead[*at..][..MARK_LEN]))
+        {
+            return None;
+        }
+        let header = Header::decode(&overhead[HEADER_AT..])?;
+        let head = self.body(flash, slot, header.len)?;
+        Head::parse(head, model).ok()?;
+        if header.imported {
+            self.trust.check(head, header.signature.as_ref()).ok()?;
+        }
+        Some(header)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_reads_as_it_was_written() {
+        let header = Header {
+            sequence: 7,
+            len: 1234,
+            imported: true,
+            signature: Some([9; 64]),
+        };
+        let bytes = header.encode();
+        assert_eq!(Header::decode(&bytes), Some(header));
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes;
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Header::decode(&damaged), None, "bit {bit}");
+        }
+        assert_eq!(Header::decode(&bytes[1..]), None);
+        assert_eq!(Header::decode(&[0; 128]), None);
+    }
+}

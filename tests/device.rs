@@ -1,0 +1,717 @@
+//! The device application in the simulation: whole sessions over good and bad lines, and hostile peers.
+
+use converter::dataset::Dataset;
+use converter::progress::Silent;
+use converter::retrain::retrain;
+use converter::runner::BackendKind;
+use ed25519_dalek::{Signer, SigningKey};
+use edge_runtime::device::DeviceError;
+use edge_runtime::device::app::{App, AppError};
+use edge_runtime::device::client::{Client, ClientError, Pipe};
+use edge_runtime::device::memory::{Areas, MemoryPlan, PlanError};
+use edge_runtime::device::protocol::{
+    self as p, ClassMode, Header, Message, Progress, Reply, Request, RetrainOptions,
+};
+use edge_runtime::head::signature::{PublicKey, Trust};
+use edge_runtime::head::store::Active;
+use edge_runtime::head::{Head, Pool, PoolKind};
+use edge_runtime::model::{AlignedBytes, Model};
+use edge_runtime::power::NoMeter;
+use edge_runtime::sim::{Faults, SimClock, SimFlash};
+use graft_tests::class_folders;
+use graft_tests::device::{
+    AREAS, CONFIG, GEOMETRY, TestApp, flash, input, int8_model, memory, start, with_client,
+};
+use proptest::prelude::*;
+use std::sync::LazyLock;
+
+static MODEL: LazyLock<AlignedBytes> = LazyLock::new(|| int8_model(7));
+
+const CLASSES: [&str; 3] = ["red", "green", "blue"];
+
+fn add_samples<P: Pipe>(client: &mut Client<P>, model: &Model<'_>, count: usize) {
+    for i in 0..count {
+        let class = i % CLASSES.len();
+        client.send_input(&input(model, class, i as u64)).unwrap();
+        client.add_sample(CLASSES[class], None).unwrap();
+    }
+}
+
+/// info, 40 samples, retrain, commit, infer, export; the head's file and the likeliest class.
+fn session(faults: Faults, number: u32) -> (Vec<u8>, String, u64) {
+    let model = Model::parse(&MODEL).unwrap();
+    with_client(&model, &mut flash(), faults, number, |client| {
+        let identity = client.connect(Some(*model.trunk_sha256())).unwrap();
+        assert_eq!(&identity.trunk, model.trunk_sha256());
+        let (name, side) = client.model(|m| (m.name.to_string(), m.input.h)).unwrap();
+        assert_eq!((name.as_str(), side), ("small", 32));
+        add_samples(client, &model, 40);
+        let counted = client.samples().unwrap();
+        let counts: Vec<_> = counted
+            .iter()
+            .map(|c| (c.name.as_str(), c.samples, c.held_out))
+            .collect();
+        assert_eq!(counts, [("blue", 13, 1), ("green", 13, 1), ("red", 14, 1)]);
+        let state = client.state().unwrap();
+        assert_eq!(
+            (state.samples, state.classes, state.active),
+            (40, 3, Active::Factory)
+        );
+        let mut epochs = 0;
+        let options = RetrainOptions {
+            commit: false,
+            ..RetrainOptions::default()
+        };
+        let retrained = client
+            .retrain(options, &mut |p| {
+                epochs += u32::from(matches!(p, Progress::Epoch { .. }))
+            })
+            .unwrap();
+        assert!(faults != Faults::NONE || epochs > retrained.epoch);
+        assert_eq!(
+            (retrained.classes, retrained.samples, retrained.held_out),
+            (3, 37, 3)
+        );
+        assert_eq!((retrained.committed, retrained.present_top1), (None, None));
+        assert!(client.state().unwrap().candidate);
+        assert_eq!(client.commit().unwrap(), 1);
+        client.send_input(&input(&model, 2, 999)).unwrap();
+        let (micros, top) = client.infer(2).unwrap();
+        assert!(micros > 0 && top.len() == 2 && top[0].logit >= top[1].logit);
+        let logits = client.logits().unwrap();
+        assert_eq!(logits[top[0].class as usize], top[0].logit);
+        let head = client.export_head().unwrap();
+        assert_eq!(head[64..96], retrained.sha256);
+        (head, top[0].label.clone(), client.repetitions())
+    })
+}
+
+#[test]
+fn a_bad_line_gives_the_same_head() {
+    let (clean, label, repetitions) = session(Faults::NONE, 1);
+    assert_eq!((label.as_str(), repetitions), ("blue", 0));
+    let faults = Faults {
+        dropped: 10_000,
+        damaged: 10_000,
+        doubled: 1000,
+    };
+    for number in [2, 3] {
+        let (noisy, label, repetitions) = session(faults, number);
+        assert!(repetitions > 1000, "{repetitions}");
+        assert!(noisy == clean && label == "blue");
+    }
+}
+
+#[test]
+fn the_host_trains_the_same_head() {
+    let dir = tempfile::tempdir().unwrap();
+    class_folders(dir.path(), &CLASSES, 16, 50);
+    let dataset = Dataset::open(dir.path()).unwrap();
+    let model = Model::parse(&MODEL).unwrap();
+    let options = RetrainOptions {
+        seed: 3,
+        ..RetrainOptions::default()
+    };
+    let host = retrain(
+        &model,
+        &MODEL,
+        BackendKind::Tract,
+        &dataset,
+        &options.train_options(),
+        &Silent,
+    )
+    .unwrap();
+    let device = with_client(&model, &mut flash(), Faults::NONE, 1, |client| {
+        client.connect(None).unwrap();
+        for class in ["blue", "green", "red"] {
+            let i = CLASSES.iter().position(|c| *c == class).unwrap();
+            for k in 0..16 {
+                client.send_input(&input(&model, i, 50 + k)).unwrap();
+                client.add_sample(class, None).unwrap();
+            }
+        }
+        let retrained = client.retrain(options, &mut |_| ()).unwrap();
+        assert_eq!(retrained.committed, Some(1));
+        assert_eq!(retrained.held_out_top1, host.held_out_top1);
+        assert_eq!(retrained.training_bytes as usize, host.training_bytes);
+        client.export_head().unwrap()
+    });
+    let host = Model::parse(&host.bytes).unwrap();
+    assert!(device == host.head().unwrap().bytes(), "not the same bits");
+}
+
+#[test]
+fn what_a_training_refuses() {
+    let model = Model::parse(&MODEL).unwrap();
+    with_client(&model, &mut flash(), Faults::NONE, 1, |client| {
+        client.connect(None).unwrap();
+        let untrained = client.retrain(RetrainOptions::default(), &mut |_| ());
+        assert_refused(untrained, DeviceError::TooFewClasses { have: 0 });
+        add_samples(client, &model, 60);
+        let good = client
+            .retrain(RetrainOptions::default(), &mut |_| ())
+            .unwrap();
+        assert_eq!((good.committed, good.present_top1), (Some(1), None));
+        let again = client
+            .retrain(RetrainOptions::default(), &mut |_| ())
+            .unwrap();
+        assert_eq!(again.sha256, good.sha256);
+        assert_eq!(
+            (again.committed, again.present_top1),
+            (Some(2), good.held_out_top1)
+        );
+        let unsupported = RetrainOptions {
+            hidden: 16,
+            ..RetrainOptions::default()
+        };
+        let refused = client.retrain(unsupported, &mut |_| ());
+        assert!(matches!(
+            refused,
+            Err(ClientError::Device(DeviceError::Unsupported(_)))
+        ));
+        let pool = RetrainOptions {
+            pool: Some(PoolKind::Max),
+            ..RetrainOptions::default()
+        };
+        let stored = PoolKind::Avg;
+        assert_refused(
+            client.retrain(pool, &mut |_| ()),
+            DeviceError::Pool { stored },
+        );
+        let add = RetrainOptions {
+            classes: ClassMode::Add,
+            ..RetrainOptions::default()
+        };
+        assert!(client.retrain(add, &mut |_| ()).is_ok());
+        client.rollback().unwrap();
+        assert_eq!(client.clear_samples(Some("green")).unwrap(), 20);
+        let missing = DeviceError::MissingClasses {
+            missing: 1,
+            classes: 3,
+        };
+        assert_refused(client.retrain(add, &mut |_| ()), missing);
+    });
+}
+
+#[test]
+fn a_worse_head_is_not_committed() {
+    let model = Model::parse(&MODEL).unwrap();
+    with_client(&model, &mut flash(), Faults::NONE, 1, |client| {
+        client.connect(None).unwrap();
+        let options = RetrainOptions::default();
+        // At first everything is right. Then only the held-out samples are: every eighth of a class.
+        for right in [true, false] {
+            client.clear_samples(None).unwrap();
+            for i in 0..48 {
+                let (class, ordinal) = (i % CLASSES.len(), i / CLASSES.len() + 1);
+                let wrong = !right && ordinal % 8 != 0;
+                let shown = if wrong {
+                    (class + 1) % CLASSES.len()
+                } else {
+                    class
+                };
+                client.send_input(&input(&model, shown, i as u64)).unwrap();
+                client.add_sample(CLASSES[class], None).unwrap();
+            }
+            let retrained = client.retrain(options, &mut |_| ()).unwrap();
+            assert_eq!(retrained.held_out, 6);
+            if right {
+                assert_eq!(retrained.committed, Some(1));
+                assert!(retrained.held_out_top1 > Some(0.8));
+            } else {
+                assert!(retrained.held_out_top1 < retrained.present_top1);
+                assert_eq!(retrained.committed, None);
+            }
+        }
+        let state = client.state().unwrap();
+        assert!(state.candidate && state.active.sequence() == 1);
+        // Who wants it all the same, says so: by force, or by a commit.
+        let force = RetrainOptions {
+            force: true,
+            ..options
+        };
+        let forced = client.retrain(force, &mut |_| ()).unwrap();
+        assert_eq!(forced.committed, Some(2));
+        client.rollback().unwrap();
+        assert_eq!(
+            client.retrain(options, &mut |_| ()).unwrap().committed,
+            None
+        );
+        assert_eq!(client.commit().unwrap(), 3);
+    });
+}
+
+#[test]
+fn rollback_export_import_and_the_rest() {
+    let model = Model::parse(&MODEL).unwrap();
+    let mut flash = flash();
+    let head = with_client(&model, &mut flash, Faults::NONE, 1, |client| {
+        client.connect(None).unwrap();
+        let factory = client.export_head().unwrap();
+        assert!(factory == model.head().unwrap().bytes());
+        add_samples(client, &model, 24);
+        client
+            .retrain(RetrainOptions::default(), &mut |_| ())
+            .unwrap();
+        let trained = client.export_head().unwrap();
+        assert_eq!(client.rollback().unwrap(), Active::Factory);
+        assert!(client.export_head().unwrap() == factory);
+        assert_refused(client.rollback(), DeviceError::NothingToRollBack);
+        assert_refused(client.commit(), DeviceError::NothingToCommit);
+        client.import_head(&trained, None).unwrap();
+        assert_eq!(client.commit().unwrap(), 2);
+        let bench = client.bench(5, &mut |_| ()).unwrap();
+        assert!(bench.runs == 5 && bench.min <= bench.median && bench.median <= bench.max);
+        assert_eq!(bench.microwatts, None);
+        assert!(matches!(
+            client.power(),
+            Err(ClientError::Device(DeviceError::Power(_)))
+        ));
+        let (events, lost) = client.log().unwrap();
+        assert!(events.len() >= 5 && lost == 0, "{events:?}");
+        client.reset().unwrap();
+        assert!(client.pipe().server().app().reset_requested());
+        trained
+    });
+    // After the restart the session is gone, samples and head are there.
+    with_client(&model, &mut flash, Faults::NONE, 2, |client| {
+        assert_refused(client.state(), DeviceError::NoSession);
+        client.connect(None).unwrap();
+        let state = client.state().unwrap();
+        assert_eq!((state.samples, state.active.sequence()), (24, 2));
+        assert!(client.export_head().unwrap() == head);
+        assert_eq!(client.clear_samples(None).unwrap(), 24);
+        // Another pooling, once the store is empty.
+        client.send_input(&input(&model, 0, 1)).unwrap();
+        client.add_sample("x", Some(PoolKind::Max)).unwrap();
+    });
+}
+
+#[test]
+fn memory_is_known_beforehand_and_enforced() {
+    let model = Model::parse(&MODEL).unwrap();
+    let plan = |areas, classes| MemoryPlan::new(&model, &GEOMETRY, &areas, classes);
+    assert_eq!(plan(AREAS, 1), Err(PlanError::Classes));
+    let overlapping = Areas {
+        samples: AREAS.heads,
+        ..AREAS
+    };
+    assert_eq!(plan(overlapping, 6), Err(PlanError::Areas));
+    assert!(matches!(plan(AREAS, 100), Err(PlanError::Slot { .. })));
+    let need = plan(AREAS, CONFIG.classes).unwrap().total();
+    let mut short = vec![0; need - 16];
+    let mut flash = flash();
+    let clock = SimClock::new(1);
+    let started = App::new(&model, &mut flash, clock, NoMeter, &mut short, &CONFIG).err();
+    assert!(matches!(started, Some(AppError::Memory { need: n, .. }) if n == need));
+    with_client(&model, &mut flash, Faults::NONE, 1, |client| {
+        client.connect(None).unwrap();
+        assert_eq!(client.state().unwrap().ram as usize, need);
+        for i in 0..14u64 {
+            client
+                .send_input(&input(&model, i as usize % 4, i))
+                .unwrap();
+            client
+                .add_sample(&format!("class {}", i % 7), None)
+                .unwrap();
+        }
+        let refused = client.retrain(RetrainOptions::default(), &mut |_| ());
+        assert!(matches!(
+            refused,
+            Err(ClientError::Device(DeviceError::Ram { .. }))
+        ));
+        client.clear_samples(Some("class 6")).unwrap();
+        let six = client
+            .retrain(RetrainOptions::default(), &mut |_| ())
+            .unwrap();
+        assert_eq!((six.classes, six.held_out_top1), (6, None));
+        assert!(six.committed.is_some());
+    });
+}
+
+#[test]
+fn a_head_on_another_pooling() {
+    let model = Model::parse(&MODEL).unwrap();
+    with_client(&model, &mut flash(), Faults::NONE, 1, |client| {
+        client.connect(None).unwrap();
+        for i in 0..48 {
+            let class = i % CLASSES.len();
+            client.send_input(&input(&model, class, i as u64)).unwrap();
+            let added = client.add_sample(CLASSES[class], Some(PoolKind::Max));
+            assert!(added.is_ok());
+        }
+        let options = RetrainOptions {
+            pool: Some(PoolKind::Max),
+            ..RetrainOptions::default()
+        };
+        let retrained = client.retrain(options, &mut |_| ()).unwrap();
+        assert_eq!(retrained.present_top1, None);
+        let right = (0..24).filter(|i| {
+            let class = i % CLASSES.len();
+            client
+                .send_input(&input(&model, class, 500 + *i as u64))
+                .unwrap();
+            client.infer(1).unwrap().1[0].label == CLASSES[class]
+        });
+        assert!(right.count() >= 20);
+        let exported = AlignedBytes::copy_of(&client.export_head().unwrap());
+        let head = Head::parse(&exported, &model).unwrap();
+        assert_eq!(head.record().pool, Pool::Max);
+    });
+}
+
+fn assert_refused<T: std::fmt::Debug>(result: Result<T, ClientError>, expected: DeviceError) {
+    match result {
+        Err(ClientError::Device(error)) => assert_eq!(error, expected),
+        other => panic!("expected {expected:?}, got {other:?}"),
+    }
+}
+
+/// Sends one payload and returns the replies.
+fn send(app: &mut TestApp<'_>, payload: &[u8]) -> Vec<Vec<u8>> {
+    let mut replies = vec![];
+    app.handle(payload, &mut |reply| replies.push(reply.to_vec()));
+    replies
+}
+
+/// Sends a request and returns the error of its reply, or `None` if it succeeded.
+fn ask(app: &mut TestApp<'_>, id: u32, request: &Request<'_>) -> Option<DeviceError> {
+    let mut payload = [0; p::MAX_PAYLOAD];
+    let len = p::encode(Header::new(9, id), request, &mut payload).unwrap();
+    let replies = send(app, &payload[..len]);
+    let (header, body) = Header::decode(replies.last().expect("a reply")).unwrap();
+    assert_eq!(header, Header::new(9, id));
+    match p::decode(body).expect("a message") {
+        Message::Reply(Ok(_)) => None,
+        Message::Reply(Err(error)) => Some(error),
+        Message::Progress(_) => panic!("the reply comes last"),
+    }
+}
+
+#[test]
+fn a_repeated_request_is_answered_and_not_executed() {
+    let model = Model::parse(&MODEL).unwrap();
+    let (mut flash, mut memory) = (flash(), memory(&model));
+    let mut app = start(&model, &mut flash, &mut memory, Trust::Anyone);
+    assert_eq!(
+        ask(&mut app, 1, &Request::State),
+        Some(DeviceError::NoSession)
+    );
+    assert_eq!(ask(&mut app, 5, &Request::Hello { expect: None }), None);
+    let begin = Request::BeginImport {
+        len: 10,
+        crc: 0,
+        signature: None,
+    };
+    assert_eq!(ask(&mut app, 6, &begin), None);
+    let chunk = Request::ImportChunk {
+        offset: 0,
+        data: &[1; 4],
+    };
+    let mut payload = [0; 64];
+    let len = p::encode(Header::new(9, 7), &chunk, &mut payload).unwrap();
+    let first = send(&mut app, &payload[..len]);
+    assert_eq!(
+        send(&mut app, &payload[..len]),
+        first,
+        "executed again, it would be out of order"
+    );
+    // Late ones are ignored.
+    let len = p::encode(Header::new(9, 6), &begin, &mut payload).unwrap();
+    assert!(send(&mut app, &payload[..len]).is_empty());
+    let next = Request::ImportChunk {
+        offset: 4,
+        data: &[1; 4],
+    };
+    assert_eq!(ask(&mut app, 8, &next), None);
+    // Numbers wrap around.
+    assert_eq!(ask(&mut app, 8 + (1 << 31) - 1, &Request::State), None);
+    assert_eq!(ask(&mut app, 3, &Request::State), None);
+}
+
+#[test]
+fn hostile_peers() {
+    let model = Model::parse(&MODEL).unwrap();
+    let (mut flash, mut memory) = (flash(), memory(&model));
+    let untouched = flash.operations();
+    let mut app = start(&model, &mut flash, &mut memory, Trust::Anyone);
+    // Another version, whatever follows.
+    let mut payload = [0xee; 40];
+    payload[..9].copy_from_slice(&[9, 1, 0, 0, 0, 2, 0, 0, 0]);
+    let reply = send(&mut app, &payload);
+    assert_eq!(reply, [[1, 1, 0, 0, 0, 2, 0, 0, 0, 0, 1, 0, 1]]);
+    // Another model.
+    let other = Request::Hello {
+        expect: Some([1; 32]),
+    };
+    assert_eq!(ask(&mut app, 1, &other), Some(DeviceError::WrongModel));
+    assert_eq!(
+        ask(&mut app, 2, &Request::State),
+        Some(DeviceError::NoSession)
+    );
+    assert_eq!(ask(&mut app, 1, &Request::Hello { expect: None }), None);
+    // Too short to have a header, and not decodable.
+    assert!(send(&mut app, &[1, 2, 3]).is_empty());
+    let mut garbage = Header::new(9, 2).encode().to_vec();
+    garbage.extend([200, 200]);
+    let reply = send(&mut app, &garbage);
+    assert_eq!(reply[0][9..], [0, 1, 3], "bad request");
+
+    let mut id = 10;
+    let mut refused = |app: &mut TestApp<'_>, request: Request<'_>| {
+        id += 1;
+        ask(app, id, &request)
+    };
+    let data = &[0; 100][..];
+    let chunk = Request::InputChunk { offset: 0, data };
+    let nothing = DeviceError::Incomplete { have: 0, need: 0 };
+    assert_eq!(refused(&mut app, chunk), Some(nothing));
+    assert_eq!(
+        refused(&mut app, Request::Infer { top: 255 }),
+        Some(nothing)
+    );
+    let (len, crc) = (u32::MAX, 0);
+    let need = 3072;
+    let long = Request::BeginInput { len, crc };
+    assert_eq!(
+        refused(&mut app, long),
+        Some(DeviceError::InputLength { need })
+    );
+    assert_eq!(
+        refused(&mut app, Request::BeginInput { len: need, crc }),
+        None
+    );
+    for offset in [1, 3072, u32::MAX] {
+        let far = Request::InputChunk { offset, data };
+        let expected = DeviceError::ChunkOffset { expected: 0 };
+        assert_eq!(refused(&mut app, far), Some(expected));
+    }
+    for i in 0..30 {
+        let offset = i * 100;
+        assert_eq!(
+            refused(&mut app, Request::InputChunk { offset, data }),
+            None
+        );
+    }
+    let beyond = Request::InputChunk { offset: 3000, data };
+    assert_eq!(
+        refused(&mut app, beyond),
+        Some(DeviceError::TooLong { limit: need })
+    );
+    let part = DeviceError::Incomplete { have: 3000, need };
+    assert_eq!(refused(&mut app, Request::Infer { top: 1 }), Some(part));
+    let rest = Request::InputChunk {
+        offset: 3000,
+        data: &[0; 72],
+    };
+    assert_eq!(refused(&mut app, rest), None);
+    assert_eq!(
+        refused(&mut app, Request::Infer { top: 1 }),
+        Some(DeviceError::Checksum)
+    );
+    let signature = None;
+    let huge = Request::BeginImport {
+        len,
+        crc,
+        signature,
+    };
+    assert!(matches!(
+        refused(&mut app, huge),
+        Some(DeviceError::TooLong { .. })
+    ));
+    let outside = Request::ExportHead {
+        offset: u32::MAX,
+        max: u16::MAX,
+    };
+    assert!(matches!(
+        refused(&mut app, outside),
+        Some(DeviceError::TooLong { .. })
+    ));
+    for f in [f32::NAN, f32::INFINITY, -1.0] {
+        let options = RetrainOptions {
+            learning_rate: f,
+            ..Default::default()
+        };
+        assert!(refused(&mut app, Request::RetrainHead(options)).is_some());
+    }
+    drop(app);
+    assert_eq!(flash.operations(), untouched, "state untouched");
+}
+
+/// Imports a file and returns what the commit says.
+fn import(
+    flash: &mut SimFlash,
+    model: &Model<'_>,
+    trust: Trust,
+    head: &[u8],
+    signature: Option<[u8; 64]>,
+) -> Option<DeviceError> {
+    let mut memory = memory(model);
+    let mut app = start(model, flash, &mut memory, trust);
+    assert_eq!(ask(&mut app, 1, &Request::Hello { expect: None }), None);
+    let begin = Request::BeginImport {
+        len: head.len() as u32,
+        crc: edge_runtime::device::crc32(&[head]),
+        signature: signature.map(|s| [s[..32].try_into().unwrap(), s[32..].try_into().unwrap()]),
+    };
+    assert_eq!(ask(&mut app, 2, &begin), None);
+    for (i, data) in head.chunks(512).enumerate() {
+        let offset = 512 * i as u32;
+        assert_eq!(
+            ask(
+                &mut app,
+                3 + i as u32,
+                &Request::ImportChunk { offset, data }
+            ),
+            None
+        );
+    }
+    ask(&mut app, 100, &Request::Commit)
+}
+
+#[test]
+fn heads_from_outside_are_judged() {
+    let model = Model::parse(&MODEL).unwrap();
+    let head = model.head().unwrap().bytes();
+    let other = int8_model(8);
+    let foreign = Model::parse(&other).unwrap().head().unwrap().bytes();
+    let mut flash = flash();
+    let judged = import(&mut flash, &model, Trust::Anyone, foreign, None);
+    assert_eq!(judged, Some(DeviceError::ForeignHead));
+    let mut damaged = head.to_vec();
+    damaged[200] ^= 1;
+    let judged = import(&mut flash, &model, Trust::Anyone, &damaged, None);
+    assert_eq!(judged, Some(DeviceError::BadHead));
+
+    let key = SigningKey::from_bytes(&[5; 32]);
+    let signed = Trust::Signed(PublicKey::new(key.verifying_key().as_bytes()).unwrap());
+    let signature = key.sign(head).to_bytes();
+    let judged = import(&mut flash, &model, signed, head, None);
+    assert_eq!(judged, Some(DeviceError::Unsigned));
+    let wrong = key.sign(foreign).to_bytes();
+    let judged = import(&mut flash, &model, signed, head, Some(wrong));
+    assert_eq!(judged, Some(DeviceError::Signature));
+    assert_eq!(flash.operations(), 0, "state untouched");
+    assert_eq!(
+        import(&mut flash, &model, signed, head, Some(signature)),
+        None
+    );
+    // A head that was taken without a signature is not active once one is asked for.
+    let mut memory = memory(&model);
+    let active = |flash: &mut SimFlash, trust, memory: &mut [u8]| {
+        let mut app = start(&model, flash, memory, trust);
+        assert_eq!(ask(&mut app, 1, &Request::Hello { expect: None }), None);
+        let mut payload = [0; 32];
+        let len = p::encode(Header::new(9, 2), &Request::State, &mut payload).unwrap();
+        let reply = send(&mut app, &payload[..len]);
+        match p::decode(&reply[0][9..]) {
+            Some(Message::Reply(Ok(Reply::State(state)))) => {
+                (state.active.sequence(), state.signed)
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(active(&mut flash, signed, &mut memory), (1, true));
+    assert_eq!(import(&mut flash, &model, Trust::Anyone, head, None), None);
+    assert_eq!(active(&mut flash, Trust::Anyone, &mut memory), (2, false));
+    assert_eq!(active(&mut flash, signed, &mut memory), (1, true));
+}
+
+fn any_request() -> impl Strategy<Value = Vec<u8>> {
+    let number = prop_oneof![0u32..4000, any::<u32>()];
+    let bytes = proptest::collection::vec(any::<u8>(), 0..200);
+    (0u8..24, number.clone(), number, bytes, any::<bool>()).prop_map(|(kind, a, b, bytes, flag)| {
+        let data = &bytes[..];
+        let text = String::from_utf8_lossy(data);
+        let names = ["a", "b", "c"].map(String::from);
+        let noise = || text.chars().take(12).collect();
+        let class = names.get(b as usize % 4).cloned().unwrap_or_else(noise);
+        let options = RetrainOptions {
+            epochs: a % 3,
+            batch: b,
+            learning_rate: if flag { 0.5 } else { f32::from_bits(a) },
+            hidden: (b % 5 == 4) as u16,
+            force: flag,
+            seed: b as u64,
+            ..RetrainOptions::default()
+        };
+        let request = match kind {
+            0 => Request::Hello { expect: None },
+            1 => Request::Model,
+            2 => Request::State,
+            3 => Request::BeginInput { len: 3072, crc: b },
+            4 | 5 => Request::InputChunk { offset: a, data },
+            6 => Request::Infer { top: b as u8 },
+            7 => Request::Logits { first: a },
+            8 | 20..24 => Request::AddSample {
+                class: &class,
+                pool: None,
+                token: b as u64,
+            },
+            9 => Request::Samples { first: a },
+            10 => Request::ClearSamples {
+                class: flag.then_some(&class),
+            },
+            11 => Request::RetrainHead(options),
+            12 => Request::Commit,
+            13 => Request::Rollback,
+            14 => Request::ExportHead {
+                offset: a,
+                max: b as u16,
+            },
+            15 => Request::BeginImport {
+                len: a,
+                crc: b,
+                signature: None,
+            },
+            16 | 17 => Request::ImportChunk { offset: a, data },
+            18 => Request::Power,
+            _ => Request::Log,
+        };
+        let mut out = vec![0; p::MAX_PAYLOAD];
+        let len = p::encode(Header::new(9, 0), &request, &mut out).unwrap();
+        out.truncate(len);
+        out
+    })
+}
+
+proptest! {
+    /// Requests of all kinds in any order, some damaged, and plain noise: one reply each, and no panic.
+    #[test]
+    fn whatever_comes_is_answered(
+        requests in proptest::collection::vec((any_request(), proptest::option::of((any::<usize>(), any::<u8>()))), 1..60),
+        noise in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..100), 0..10),
+    ) {
+        let model = Model::parse(&MODEL).unwrap();
+        let (mut flash, mut memory) = (flash(), memory(&model));
+        let mut app = start(&model, &mut flash, &mut memory, Trust::Anyone);
+        prop_assert_eq!(ask(&mut app, 1, &Request::Hello { expect: None }), None);
+        let mut id = 1;
+        for (i, (mut payload, damage)) in requests.into_iter().enumerate() {
+            // Now and then there is an input to run on.
+            if i % 4 == 0 {
+                let data = &[i as u8; 1024][..];
+                let crc = edge_runtime::device::crc32(&[data, data, data]);
+                let parts = [0, 1024, 2048].map(|offset| Request::InputChunk { offset, data });
+                for request in [Request::BeginInput { len: 3072, crc }].into_iter().chain(parts) {
+                    id += 1;
+                    prop_assert_eq!(ask(&mut app, id, &request), None);
+                }
+            }
+            id += 1;
+            payload[5..9].copy_from_slice(&u32::to_le_bytes(id));
+            if let Some((at, value)) = damage {
+                let at = 9 + at % (payload.len() - 8);
+                if let Some(byte) = payload.get_mut(at) {
+                    *byte = value;
+                }
+            }
+            let replies = send(&mut app, &payload);
+            let (_, body) = Header::decode(replies.last().expect("a reply")).unwrap();
+            prop_assert!(matches!(p::decode(body), Some(Message::Reply(_))));
+        }
+        for payload in noise {
+            send(&mut app, &payload);
+        }
+    }
+}
