@@ -119,7 +119,10 @@ fn networks_without_an_architecture_come_with_a_graph() {
         );
         names.push(e.name.as_str());
     }
-    assert_eq!(names, ["bvlc-alexnet", "bvlc-googlenet"]);
+    assert_eq!(
+        names,
+        ["bvlc-alexnet", "bvlc-googlenet", "resnet50-thin-nsfw"]
+    );
 }
 
 #[test]
