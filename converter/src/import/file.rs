@@ -12,23 +12,37 @@ pub enum Content {
     Weights(StateDict),
 }
 
+/// What files of a name hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A whole network.
+    Network,
+    /// Named tensors.
+    Weights,
+}
+
+/// What a file holds, by its extension (case does not matter); `None` if it cannot be read here.
+pub fn kind(path: &Path) -> Option<Kind> {
+    reader(path).map(|(kind, _)| kind)
+}
+
 type Reader = fn(&Path) -> Result<Content, ImportError>;
 
-/// The reader of files with this extension; case does not matter.
-fn reader(path: &Path) -> Option<Reader> {
+fn reader(path: &Path) -> Option<(Kind, Reader)> {
     let extension = path.extension()?.to_str()?.to_ascii_lowercase();
     Some(match extension.as_str() {
-        "onnx" => |p| onnx::read(p).map(|i| Content::Network(Box::new(i))),
-        "tflite" => |p| tflite::read(p).map(|i| Content::Network(Box::new(i))),
-        "pth" | "pt" | "th" => |p| pth::read(p).map(Content::Weights),
-        "safetensors" => |p| safetensors::read(p).map(Content::Weights),
+        "onnx" => (Kind::Network, |p| onnx::read(p).map(network)),
+        "tflite" => (Kind::Network, |p| tflite::read(p).map(network)),
+        "pth" | "pt" | "th" => (Kind::Weights, |p| pth::read(p).map(Content::Weights)),
+        "safetensors" => (Kind::Weights, |p| {
+            safetensors::read(p).map(Content::Weights)
+        }),
         _ => return None,
     })
 }
 
-/// True if the name is that of a file which [`read`] can read.
-pub fn is_readable(path: &Path) -> bool {
-    reader(path).is_some()
+fn network(imported: Imported) -> Content {
+    Content::Network(Box::new(imported))
 }
 
 /// Reads an `.onnx`, `.tflite`, `.pth`, `.pt`, `.th` or `.safetensors` file.
@@ -38,7 +52,8 @@ pub fn read(path: &Path) -> Result<Content, ImportError> {
             .file(path.display().to_string())
             .hint("known are .onnx, .tflite, .pth, .pt, .th and .safetensors")
     };
-    reader(path).ok_or_else(unknown)?(path)
+    let (_, read) = reader(path).ok_or_else(unknown)?;
+    read(path)
 }
 
 #[cfg(test)]
@@ -47,11 +62,14 @@ mod tests {
 
     #[test]
     fn readers_by_extension() {
-        for name in ["a.onnx", "a.TFLITE", "b.c.pth", "d.th", "e.safetensors"] {
-            assert!(is_readable(Path::new(name)), "{name}");
+        for name in ["a.onnx", "a.TFLITE"] {
+            assert_eq!(kind(Path::new(name)), Some(Kind::Network), "{name}");
+        }
+        for name in ["b.c.pth", "d.th", "e.safetensors"] {
+            assert_eq!(kind(Path::new(name)), Some(Kind::Weights), "{name}");
         }
         for name in ["resnet50", "squeezenet1.0", "a.edge", ".onnx"] {
-            assert!(!is_readable(Path::new(name)), "{name}");
+            assert_eq!(kind(Path::new(name)), None, "{name}");
         }
         let e = read(Path::new("a.h5")).unwrap_err().to_string();
         assert!(e.starts_with("a.h5: ") && e.contains(".tflite"), "{e}");

@@ -23,6 +23,6 @@ pub mod tflite;
 mod values;
 
 pub use error::{ErrorDetails, ImportError};
-pub use file::{Content, is_readable, read};
+pub use file::{Content, Kind, kind, read};
 pub use imported::{Imported, PixelRule};
 pub use state_dict::{NamedTensor, StateDict};

