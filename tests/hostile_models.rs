@@ -16,9 +16,9 @@ use proptest::prelude::*;
 use std::sync::LazyLock;
 
 static INT8: LazyLock<AlignedBytes> =
-    LazyLock::new(|| convert(&source(1), Some(&int8()), &Silent).unwrap().bytes);
+    LazyLock::new(|| convert(source(1), Some(&int8()), &Silent).unwrap().bytes);
 static FLOAT: LazyLock<AlignedBytes> =
-    LazyLock::new(|| convert(&source(1), None, &Silent).unwrap().bytes);
+    LazyLock::new(|| convert(source(1), None, &Silent).unwrap().bytes);
 
 /// Whatever the checks let through has to run.
 fn use_it(bytes: &AlignedBytes) {

@@ -20,7 +20,7 @@ use graft_tests::{INPUT, class_folders, int8, picture, source};
 const CLASSES: [&str; 4] = ["east", "north", "south", "west"];
 
 fn int8_model(seed: u64) -> AlignedBytes {
-    convert(&source(seed), Some(&int8()), &Silent)
+    convert(source(seed), Some(&int8()), &Silent)
         .expect("converts")
         .bytes
 }
@@ -64,8 +64,8 @@ fn the_small_net_has_every_operator() {
 
 #[test]
 fn int8_follows_float() {
-    let float = convert(&source(2), None, &Silent).unwrap();
-    let converted = convert(&source(2), Some(&int8()), &Silent).unwrap();
+    let float = convert(source(2), None, &Silent).unwrap();
+    let converted = convert(source(2), Some(&int8()), &Silent).unwrap();
     assert!(converted.bytes.len() * 2 < float.bytes.len());
     let agreement = converted.agreement.unwrap();
     assert!(
@@ -101,7 +101,7 @@ fn a_quantized_source_is_kept() {
             conv.weight_scales = Some((0..conv.out_channels).map(steps).collect());
         }
     }
-    let converted = convert(&source, Some(&int8()), &Silent).unwrap();
+    let converted = convert(source.clone(), Some(&int8()), &Silent).unwrap();
     let model = Model::parse(&converted.bytes).unwrap();
     let quantization = model.manifest().quantization.unwrap();
     assert_eq!(quantization.calibration, Calibration::Source);
@@ -153,7 +153,7 @@ fn a_quantized_source_is_kept() {
         .unwrap();
     let (concat, swish) = (of("concat"), of("expand.hswish"));
     source.graph.nodes[hole].quant = None;
-    let converted = convert(&source, Some(&int8()), &Silent).unwrap();
+    let converted = convert(source.clone(), Some(&int8()), &Silent).unwrap();
     let model = Model::parse(&converted.bytes).unwrap();
     let calibration = model.manifest().quantization.unwrap().calibration;
     assert_eq!(calibration, Calibration::DataFree { images: 8 });
@@ -301,7 +301,9 @@ fn random_weights_have_no_accuracy() {
     class_folders(dir.path(), &CLASSES, 1, 0);
     let mut source = source(10);
     source.weights = WeightsOrigin::Random { seed: 4 };
-    let bytes = convert(&source, Some(&int8()), &Silent).unwrap().bytes;
+    let bytes = convert(source.clone(), Some(&int8()), &Silent)
+        .unwrap()
+        .bytes;
     let model = Model::parse(&bytes).unwrap();
     let dataset = Dataset::open(dir.path()).unwrap();
     let refused = evaluate(
@@ -351,7 +353,7 @@ fn percentile_ranges_cut_outliers() {
             images: 12,
         };
         let converted = convert(
-            &source(12),
+            source(12),
             Some(&Int8Options { calibration, rule }),
             &Silent,
         )

@@ -43,7 +43,7 @@ fn small_networks_convert_and_agree_on_every_backend() {
     };
     for (name, cosine) in networks {
         let source = source(name, Weights::Random { seed: 3 }, None);
-        let converted = convert(&source, Some(&options), &Silent).unwrap();
+        let converted = convert(source.clone(), Some(&options), &Silent).unwrap();
         let agreement = converted.agreement.unwrap();
         assert!(agreement.cosine > cosine, "{name}: {agreement:?}");
         let model = Model::parse(&converted.bytes).unwrap();
@@ -91,7 +91,7 @@ fn logits_are_pytorchs() {
         };
         let source = source(&entry.name, Weights::StateDict(&tensors), Some(input));
         drop(tensors);
-        let converted = convert(&source, None, &Silent).unwrap();
+        let converted = convert(source.clone(), None, &Silent).unwrap();
         let model = Model::parse(&converted.bytes).unwrap();
         let mut runner = Runner::new(&model, BackendKind::Tract).unwrap();
         let ours = runner.logits(&file(".picture").unwrap()).unwrap();

@@ -131,7 +131,7 @@ pub enum ConvertError {
 
 /// Converts: simplifies, calibrates and quantizes if `int8` says so, plans and writes.
 pub fn convert(
-    source: &Source,
+    source: Source,
     int8: Option<&Int8Options>,
     progress: &dyn Progress,
 ) -> Result<Converted, ConvertError> {
@@ -158,7 +158,7 @@ pub fn convert(
         macs,
     };
     progress.stage("simplifying", 1);
-    let graph = passes::simplify(source.graph.clone());
+    let graph = passes::simplify(source.graph);
     progress.step();
     let float = lower::float::write(&graph, &manifest, &source.labels)?;
     let Some(options) = int8 else {
@@ -297,8 +297,11 @@ struct Pictures {
     unseen: Vec<Vec<u8>>,
 }
 
-/// Most pictures to compare int8 with float on.
-const JUDGING: usize = 100;
+/// How many pictures to compare int8 with float on, for so many that were calibrated on. Each costs a float
+/// and an int8 inference, so a quarter keeps a conversion under two float passes over the pictures.
+fn judging(calibration: usize) -> usize {
+    (calibration / 4).clamp(8, 100)
+}
 
 impl Pictures {
     fn load(
@@ -308,7 +311,7 @@ impl Pictures {
     ) -> Result<Self, ConvertError> {
         match &options.calibration {
             CalibrationSource::DataFree { images } => {
-                let total = images + images.div_ceil(2).min(JUDGING);
+                let total = images + judging(*images);
                 progress.stage("generating pictures", total);
                 let picture = |seed: usize| {
                     let picture = dead_leaves::picture(input.width, input.height, seed as u64);
@@ -333,7 +336,7 @@ impl Pictures {
                 let paths: HashSet<_> = seen.iter().map(|i| &i.path).collect();
                 let mut rest = dataset.clone();
                 rest.items.retain(|i| !paths.contains(&i.path));
-                let unseen = rest.subset(JUDGING).items;
+                let unseen = rest.subset(judging(seen.len())).items;
                 progress.stage("reading pictures", seen.len() + unseen.len());
                 let load = |items: &[_]| load_all(items, input, &|_| progress.step());
                 Ok(Self {
@@ -351,7 +354,7 @@ impl Pictures {
         } else {
             &self.unseen
         };
-        &pictures[..pictures.len().min(JUDGING)]
+        &pictures[..pictures.len().min(judging(self.calibration.len()))]
     }
 }
 

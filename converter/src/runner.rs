@@ -31,6 +31,19 @@ impl BackendKind {
     /// the same bits on both.
     pub const DEFAULT: BackendKind = BackendKind::Tract;
 
+    /// The backend with `model` loaded, `count` times; what can be shared is.
+    fn load_many<'m>(
+        self,
+        model: &Model<'m>,
+        count: usize,
+    ) -> Result<Vec<Box<dyn Backend + 'm>>, BackendError> {
+        if self == BackendKind::Tract {
+            let first = TractBackend::new(model)?;
+            return Ok((0..count).map(|_| Box::new(first.share()) as _).collect());
+        }
+        (0..count).map(|_| self.load(model)).collect()
+    }
+
     /// The backend with `model` loaded.
     pub fn load<'m>(self, model: &Model<'m>) -> Result<Box<dyn Backend + 'm>, BackendError> {
         Ok(match self {
@@ -166,9 +179,13 @@ pub struct RunnerPool<'m> {
 impl<'m> RunnerPool<'m> {
     /// Loads the model once per thread of the thread pool.
     pub fn new(model: &Model<'m>, kind: BackendKind) -> Result<Self, RunError> {
-        let runners = (0..rayon::current_num_threads()).map(|_| Runner::new(model, kind));
+        let backends = kind.load_many(model, rayon::current_num_threads())?;
+        let runner = |backend| Runner {
+            model: model.clone(),
+            backend,
+        };
         Ok(Self {
-            idle: Mutex::new(runners.collect::<Result<_, _>>()?),
+            idle: Mutex::new(backends.into_iter().map(runner).collect()),
         })
     }
 

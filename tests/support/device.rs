@@ -46,7 +46,7 @@ pub fn flash() -> SimFlash {
 
 /// The small network in int8.
 pub fn int8_model(seed: u64) -> AlignedBytes {
-    convert(&crate::source(seed), Some(&crate::int8()), &Silent)
+    convert(crate::source(seed), Some(&crate::int8()), &Silent)
         .expect("converts")
         .bytes
 }

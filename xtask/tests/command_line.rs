@@ -31,7 +31,7 @@ impl Bench {
 
     /// Writes the small test network.
     fn model(&self, name: &str) -> String {
-        let bytes = convert(&source(1), Some(&int8()), &Silent).unwrap().bytes;
+        let bytes = convert(source(1), Some(&int8()), &Silent).unwrap().bytes;
         self.write(name, &bytes)
     }
 

@@ -60,8 +60,12 @@ pub fn observe(
 ) -> Result<Observed, BackendError> {
     let indices: Vec<usize> = (0..count).collect();
     let share = count.div_ceil(rayon::current_num_threads()).max(1);
+    if count == 0 {
+        return Ok(Observed::new(split.layers.len() + 1, rule));
+    }
+    let shared = TractBackend::observing(float)?;
     let run = |indices: &[usize]| {
-        let mut backend = TractBackend::new(float)?;
+        let mut backend = shared.share();
         let mut seen = Observed::new(split.layers.len() + 1, rule);
         let mut means: Vec<PictureMeans> = vec![];
         let channels: Vec<usize> = float.layers().map(|l| l.output.shape.c as usize).collect();

@@ -20,6 +20,7 @@ use super::{Backend, BackendError, Values};
 use crate::kernels::RequantizeFn;
 use crate::model::{DType, Model, Shape};
 use network::{Network, Plan, dims};
+use std::sync::Arc;
 use tract_core::internal::{
     DatumType, IntoTensor, TValue, Tensor, TractError, TractErrorContext, tvec,
 };
@@ -28,8 +29,8 @@ use tract_core::internal::{
 pub struct TractBackend {
     dtype: DType,
     input: Shape,
-    network: Network,
-    plan: Plan,
+    network: Arc<Network>,
+    plan: Option<Plan>,
     observed: Option<Plan>,
     output: Option<Tensor>,
 }
@@ -60,14 +61,41 @@ impl TractBackend {
         Self::build(model, Some(function))
     }
 
+    /// As [`Self::new`], made ready for [`Backend::run_observed`] and not yet for [`Backend::run`]: each
+    /// has a plan with weights packed for it.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn observing(model: &Model<'_>) -> Result<Self, BackendError> {
+        let mut backend = Self::wired(model, None)?;
+        backend.observed = Some(backend.network.observed_plan()?);
+        Ok(backend)
+    }
+
+    /// Another one for another thread, which shares all weights.
+    pub fn share(&self) -> Self {
+        Self {
+            dtype: self.dtype,
+            input: self.input,
+            network: self.network.clone(),
+            plan: self.plan.clone(),
+            observed: self.observed.clone(),
+            output: None,
+        }
+    }
+
     fn build(model: &Model<'_>, requantize: Option<RequantizeFn>) -> Result<Self, BackendError> {
-        let network = Network::build(model, requantize)?;
-        let plan = network.plan()?;
+        let mut backend = Self::wired(model, requantize)?;
+        backend.plan = Some(backend.network.plan()?);
+        Ok(backend)
+    }
+
+    fn wired(model: &Model<'_>, requantize: Option<RequantizeFn>) -> Result<Self, BackendError> {
         Ok(Self {
             dtype: model.dtype(),
             input: model.input().shape,
-            network,
-            plan,
+            network: Arc::new(Network::build(model, requantize)?),
+            plan: None,
             observed: None,
             output: None,
         })
@@ -101,7 +129,12 @@ impl Backend for TractBackend {
     }
 
     fn run(&mut self, input: Values<'_>) -> Result<Values<'_>, BackendError> {
-        let mut outputs = run(&self.plan, self.tensor(input)?)?;
+        let input = self.tensor(input)?;
+        let plan = match &self.plan {
+            Some(plan) => plan,
+            None => self.plan.insert(self.network.plan()?),
+        };
+        let mut outputs = run(plan, input)?;
         let output = outputs
             .pop()
             .context("it returned no output")

@@ -6,7 +6,7 @@ use super::fit;
 use crate::{cli::Convert, output, peak, progress::Bars, units};
 use anyhow::{Context, Result};
 use converter::board::{self, Needs, Request};
-use converter::convert::{CalibrationSource, Converted, Int8Options, Source, convert};
+use converter::convert::{CalibrationSource, Converted, Int8Options, convert};
 use converter::dataset::Dataset;
 use converter::graph::Graph;
 use edge_runtime::model::{Model, WeightsOrigin};
@@ -44,12 +44,14 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     if !args.int8 && is_quantized(&source.graph) {
         notes.push("the source is quantized: this float model computes with its weights unrounded; --int8 keeps its int8 numbers".into());
     }
-    let converted = convert(&source, int8.as_ref(), &bars).with_context(|| args.network.clone())?;
+    let name = source.name.clone();
+    let random = matches!(source.weights, WeightsOrigin::Random { .. });
+    let converted = convert(source, int8.as_ref(), &bars).with_context(|| args.network.clone())?;
     let suffix = if args.int8 { "int8" } else { "f32" };
     let out = args
         .output
         .clone()
-        .unwrap_or_else(|| PathBuf::from(format!("{}-{suffix}.edge", source.name)));
+        .unwrap_or_else(|| PathBuf::from(format!("{name}-{suffix}.edge")));
     converter::output::write(&out, &converted.bytes)?;
     drop(bars);
 
@@ -61,7 +63,7 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     let peak = peak::memory();
     let value = json!({
         "out": out.display().to_string(),
-        "name": source.name,
+        "name": name,
         "bytes": converted.bytes.len(),
         "parameters": converted.parameters,
         "macs": converted.macs,
@@ -74,12 +76,21 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
         "float_pass_images": converted.float_pass.map(|p| p.images),
         "float_pass_seconds": converted.float_pass.map(|p| p.seconds),
         "seconds": start.elapsed().as_secs_f64(),
-        "random_weights": matches!(source.weights, WeightsOrigin::Random { .. }),
+        "random_weights": random,
         "notes": notes,
         "fit": fit.as_ref().map(fit::value),
     });
     output::print(json, value, || {
-        let text = text(args, &source, &converted, &model, &out, peak, &notes, start);
+        let text = text(
+            args,
+            (&name, random),
+            &converted,
+            &model,
+            &out,
+            peak,
+            &notes,
+            start,
+        );
         match &fit {
             None => text,
             Some(fit) => format!("{text}\nOn {}:\n{}", fit.board, fit::text(fit)),
@@ -130,7 +141,7 @@ fn judged_on(args: &Convert, converted: &Converted) -> &'static str {
 )]
 fn text(
     args: &Convert,
-    source: &Source,
+    (name, random): (&str, bool),
     converted: &Converted,
     model: &Model<'_>,
     out: &Path,
@@ -139,7 +150,6 @@ fn text(
     start: Instant,
 ) -> String {
     let dtype = if args.int8 { "int8" } else { "float32" };
-    let random = matches!(source.weights, WeightsOrigin::Random { .. });
     let mut rows = vec![
         ("parameters", units::count(converted.parameters)),
         ("MACs", units::count(converted.macs)),
@@ -194,7 +204,7 @@ fn text(
     rows.push(("written", out.display().to_string()));
     let mut text = format!(
         "{} ({dtype}{})\n{}",
-        source.name,
+        name,
         if random { ", RANDOM WEIGHTS" } else { "" },
         output::pairs(&rows)
     );
