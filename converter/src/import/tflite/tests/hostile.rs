@@ -116,7 +116,6 @@ fn sample() -> Model {
 
 #[test]
 fn the_sample_is_good() {
-    std::fs::write("/tmp/sample.tflite", sample().file()).unwrap(); // TEMP
     let imported = read_bytes(&sample().file(), "sample").unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(imported.graph.nodes[imported.graph.output].shape.c, 3);
     assert!(imported.softmax);
