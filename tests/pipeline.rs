@@ -341,6 +341,37 @@ fn folders_are_matched_to_labels_by_name() {
     );
 }
 
+/// Generated pictures alone tell the ranges of a network without batch norms: a few values are left out.
+#[test]
+fn the_rule_that_nobody_named() {
+    let method = |source: converter::convert::Source, calibration| {
+        let options = Int8Options {
+            calibration,
+            rule: None,
+        };
+        let bytes = convert(source, Some(&options), &Silent).unwrap().bytes;
+        let model = Model::parse(&bytes).unwrap();
+        model.manifest().quantization.unwrap().method.to_string()
+    };
+    let generated = || CalibrationSource::DataFree { images: 8 };
+    assert_eq!(method(source(3), generated()), "min-max");
+    let mut bare = source(3);
+    for node in &mut bare.graph.nodes {
+        if let converter::graph::Op::BatchNorm(norm) = &mut node.op {
+            norm.epsilon = 0.0; // a plain factor, as an export with folded norms has it
+        }
+    }
+    assert_eq!(method(bare.clone(), generated()), "percentile 99.998");
+    let dir = tempfile::tempdir().unwrap();
+    class_folders(dir.path(), &CLASSES, 2, 0);
+    let pictures = CalibrationSource::Pictures {
+        folder: "pictures".into(),
+        dataset: Dataset::open(dir.path()).unwrap(),
+        images: 4,
+    };
+    assert_eq!(method(bare, pictures), "min-max");
+}
+
 #[test]
 fn percentile_ranges_cut_outliers() {
     let dir = tempfile::tempdir().unwrap();
@@ -365,8 +396,8 @@ fn percentile_ranges_cut_outliers() {
             converted.agreement_on_unseen,
         )
     };
-    let (wide, a, unseen) = with(RangeRule::MinMax);
-    let (narrow, b, _) = with(RangeRule::Percentile(99.0));
+    let (wide, a, unseen) = with(Some(RangeRule::MinMax));
+    let (narrow, b, _) = with(Some(RangeRule::Percentile(99.0)));
     assert!(narrow < wide && unseen);
     assert_eq!((a.images, b.images), (4, 4));
 }

@@ -39,7 +39,7 @@ fn small_networks_convert_and_agree_on_every_backend() {
     ];
     let options = Int8Options {
         calibration: CalibrationSource::DataFree { images: 4 },
-        rule: RangeRule::MinMax,
+        rule: Some(RangeRule::MinMax),
     };
     for (name, cosine) in networks {
         let source = source(name, Weights::Random { seed: 3 }, None);

@@ -63,8 +63,8 @@ pub enum CalibrationSource {
 pub struct Int8Options {
     /// Where ranges come from.
     pub calibration: CalibrationSource,
-    /// How they follow from what is seen.
-    pub rule: RangeRule,
+    /// How they follow from what is seen; `None` chooses, see `docs/quantization.md`.
+    pub rule: Option<RangeRule>,
 }
 
 /// A finished file and its measures.
@@ -185,11 +185,13 @@ pub fn convert(
     };
     progress.stage("calibrating", count);
     let input = |i: usize| preprocess::to_f32(&pictures.calibration[i], &source.input);
-    let rule = options.rule;
+    let data_free = matches!(options.calibration, CalibrationSource::DataFree { .. });
+    let rule = options
+        .rule
+        .unwrap_or_else(|| default_rule(&graph, data_free));
     let observed = observe(&float_model, &split, rule, count, &input, &|| {
         progress.step()
     })?;
-    let data_free = matches!(options.calibration, CalibrationSource::DataFree { .. });
     let ranges = ranges(&graph, &split, &observed, rule, data_free);
     let quants = assign(
         &graph,
@@ -236,6 +238,20 @@ pub fn convert(
             seconds: seconds * pictures.calibration.len() as f64,
         }),
     })
+}
+
+/// Percentage of the values that a range covers where nothing but generated pictures tells of them.
+const GENERATED_PERCENTILE: f64 = 99.998;
+
+/// The rule if the user names none: everything that pictures make, min-max. The edges of generated pictures
+/// are harder than any picture's; batch norms make up for that, without them a few values are left out.
+fn default_rule(graph: &Graph, data_free: bool) -> RangeRule {
+    let remembers = |op: &Op| matches!(op, Op::Conv(c) if c.statistics.is_some());
+    if data_free && !graph.nodes.iter().any(|n| remembers(&n.op)) {
+        RangeRule::Percentile(GENERATED_PERCENTILE)
+    } else {
+        RangeRule::MinMax
+    }
 }
 
 /// True if the quantization of all that the file holds is known without calibration.

@@ -234,7 +234,7 @@ pub fn source(seed: u64) -> Source {
 pub fn int8() -> Int8Options {
     Int8Options {
         calibration: CalibrationSource::DataFree { images: 8 },
-        rule: RangeRule::MinMax,
+        rule: Some(RangeRule::MinMax),
     }
 }
 

@@ -71,9 +71,10 @@ pub struct Convert {
     /// How many pictures to calibrate on [default: 200 of DIR, or 64 generated ones]
     #[arg(long, value_name = "N", requires = "int8", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub calib_images: Option<u32>,
-    /// How ranges follow from what calibration sees: `min-max` or `percentile:P`
-    #[arg(long, value_name = "RULE", default_value_t = RangeRule::MinMax)]
-    pub range: RangeRule,
+    /// How ranges follow from what calibration sees: `min-max` or `percentile:P` [default: min-max, but
+    /// percentile:99.998 of generated pictures for a network without batch norms]
+    #[arg(long, value_name = "RULE", requires = "int8")]
+    pub range: Option<RangeRule>,
     /// Weights for a network of the catalog: a .pth or .safetensors file, an .onnx or .tflite file of the
     /// same network, or `random` (for latency and memory work)
     #[arg(long, value_name = "FILE|random")]
