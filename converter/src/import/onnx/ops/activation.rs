@@ -68,12 +68,14 @@ pub fn softmax(context: &mut Context, node: &Node) -> Result<Value, ImportError>
         x.dims[axis]
     };
     if over != x.shape.len() || !x.is_order(Order::Hwc) {
-        return Err(ImportError::new(format!(
-            "a softmax over {over} of {} elements",
-            x.shape.len()
-        ))
-        .attribute("axis")
-        .hint("only the softmax over all classes at the end of a classifier is supported"));
+        let problem = if over == x.shape.len() {
+            format!("a softmax over all places of a map of {}", x.shape)
+        } else {
+            format!("a softmax over {over} of {} elements", x.shape.len())
+        };
+        return Err(ImportError::new(problem)
+            .attribute("axis")
+            .hint("only the softmax over all classes at the end of a classifier is supported"));
     }
     Ok(Value::Act(Act {
         softmax: true,

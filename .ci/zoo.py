@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""Converts networks of the catalog with random weights to int8 and compares engine and tract on them.
+
+    zoo.py [--all | NAME...]
+
+Without arguments: those of at most 1.2 G MACs and 30 M parameters, which is what CI has time for. Needs the
+command line built. Prints time and memory of each; exits with 1 if one fails.
+"""
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+
+def xtask(*args):
+    run = subprocess.run(["cargo", "xtask", *args, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if run.returncode != 0:
+        raise RuntimeError(run.stderr.strip())
+    return json.loads(run.stdout)
+
+
+models = xtask("models")["models"]
+names = [m["name"] for m in models]
+if sys.argv[1:] and sys.argv[1] != "--all":
+    names = sys.argv[1:]
+elif not sys.argv[1:]:
+    names = [m["name"] for m in models if m["macs"] <= 1.2e9 and m["parameters"] <= 30e6]
+failed = []
+with tempfile.TemporaryDirectory() as work:
+    out = str(Path(work) / "model.edge")
+    for name in names:
+        start = time.time()
+        try:
+            converted = xtask("convert", name, "--weights", "random", "--int8", "-o", out)
+            equal = xtask("verify", out, "--limit", "1")["equal"]
+        except RuntimeError as e:
+            # These come only as a file with a graph of its own.
+            if "no architecture" in str(e):
+                print(f"  {name}: has no architecture of ours, no random weights", flush=True)
+                continue
+            print(f"  FAILED: {name}: {e}", flush=True)
+            failed.append(name)
+            continue
+        memory = converted["peak_memory_bytes"] >> 20
+        print(f"  {'ok' if equal else 'FAILED'}: {name}: {time.time() - start:.1f} s, {memory} MiB", flush=True)
+        if not equal:
+            failed.append(name)
+if failed:
+    sys.exit(f"{len(failed)} of {len(names)} failed: {', '.join(failed)}")
+print(f"all {len(names)} convert, and both backends agree")
