@@ -1,5 +1,7 @@
 //! The arguments.
 
+pub mod device;
+
 use clap::{Args, Parser, Subcommand};
 use converter::quantize::range::RangeRule;
 use converter::runner::BackendKind;
@@ -55,6 +57,10 @@ pub enum Command {
     Boards(Boards),
     /// Say whether a model fits a board, line by line, and what to change if not
     Fit(Fit),
+    /// Run a device in this process: a board's flash and RAM, a power sensor, a line over TCP
+    Simulate(device::Simulate),
+    /// Talk to a device
+    Device(device::Device),
 }
 
 #[derive(Debug, Args)]

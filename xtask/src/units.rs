@@ -27,6 +27,11 @@ pub fn percent(fraction: f64) -> String {
     format!("{:.1} %", 100.0 * fraction)
 }
 
+/// `0c5f…`: bytes in hexadecimal, all of them.
+pub fn hex(bytes: &[u8]) -> String {
+    converter::zoo::catalog::hex(bytes)
+}
+
 fn three(v: f64) -> String {
     let digits = if v < 9.995 {
         2

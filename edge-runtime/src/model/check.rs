@@ -17,29 +17,13 @@ const MAX_ELEMENTS: u64 = 1 << 28;
 
 /// Checks the manifest's input rule.
 pub fn manifest(manifest: &Manifest<'_>) -> Result<(), ModelError> {
-    let bad = |problem| {
-        Err(ModelError::Value {
+    match manifest.input.problem() {
+        Some(problem) => Err(ModelError::Value {
             record: "manifest",
             problem,
-        })
-    };
-    let input = &manifest.input;
-
-    let side = |n: u32| (1..=1 << 14).contains(&n);
-    if !side(input.height) || !side(input.width) {
-        return bad("picture size out of range");
+        }),
+        None => Ok(()),
     }
-    if let ResizeRule::ShortSide(n) = input.resize
-        && (!side(n) || n < input.height.max(input.width))
-    {
-        return bad("short side smaller than the picture");
-    }
-    if input.std.iter().any(|s| !s.is_finite() || *s == 0.0)
-        || input.mean.iter().any(|m| !m.is_finite())
-    {
-        return bad("mean or std of the input");
-    }
-    Ok(())
 }
 
 /// Checks all layers and the plan; returns the last one's output.

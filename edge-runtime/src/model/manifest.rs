@@ -132,6 +132,24 @@ pub struct InputSpec {
 }
 
 impl InputSpec {
+    /// What is wrong with the rule, if anything is: who follows one that came from elsewhere asks first.
+    pub fn problem(&self) -> Option<&'static str> {
+        let side = |n: u32| (1..=1 << 14).contains(&n);
+        if !side(self.height) || !side(self.width) {
+            return Some("picture size out of range");
+        }
+        if let ResizeRule::ShortSide(n) = self.resize
+            && (!side(n) || n < self.height.max(self.width))
+        {
+            return Some("short side smaller than the picture");
+        }
+        let divisor = |s: &f32| s.is_finite() && *s != 0.0;
+        if !self.std.iter().all(divisor) || !self.mean.iter().all(|m| m.is_finite()) {
+            return Some("mean or std of the input");
+        }
+        None
+    }
+
     /// Number of channels.
     pub const fn channels(&self) -> u32 {
         match self.order {

@@ -50,16 +50,24 @@ impl SimFlash {
     /// # Panics
     /// If the stores cannot work with such a flash.
     pub fn new(geometry: Geometry, once: bool) -> Self {
-        assert!(geometry.is_usable(), "{geometry:?}");
-        let len = geometry.len as usize;
-        let mut bytes = AlignedBytes::zeroed(len);
+        let mut bytes = AlignedBytes::zeroed(geometry.len as usize);
         bytes.fill(ERASED);
+        Self::with_content(geometry, once, bytes)
+    }
+
+    /// A flash that holds what another one held; `content` has the flash's length.
+    ///
+    /// # Panics
+    /// If the stores cannot work with such a flash, or the content has another length.
+    pub fn with_content(geometry: Geometry, once: bool, content: AlignedBytes) -> Self {
+        assert!(geometry.is_usable(), "{geometry:?}");
+        assert_eq!(content.len(), geometry.len as usize);
         Self {
+            programmed: super::image::programmed(&content, geometry.write_size as usize),
+            bytes: content,
+            erases: vec![0; (geometry.len / geometry.erase_size) as usize],
             geometry,
-            bytes,
-            programmed: vec![false; len / geometry.write_size as usize],
             once,
-            erases: vec![0; len / geometry.erase_size as usize],
             operations: 0,
             cut: None,
             off: false,

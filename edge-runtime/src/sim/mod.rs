@@ -5,12 +5,14 @@
 
 mod clock;
 mod flash;
+mod image;
 mod link;
 mod pipe;
 mod sensor;
 
 pub use clock::SimClock;
 pub use flash::{PowerCut, SimFlash, Torn};
+pub use image::{FlashImage, ImageError};
 pub use link::{Faults, NoisyLine};
 pub use pipe::SimPipe;
 pub use sensor::{SensorBus, SensorError};

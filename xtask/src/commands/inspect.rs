@@ -37,7 +37,7 @@ pub fn run(args: &Inspect, json: bool) -> Result<()> {
         "bytes": bytes.len(),
         "arena_bytes": model.arena_bytes(),
         "arena_lower_bound_bytes": lower_bound,
-        "trunk_sha256": hex(model.trunk_sha256()),
+        "trunk_sha256": units::hex(model.trunk_sha256()),
         "layers": layers.iter().map(|l| json!({
             "name": l.name, "op": l.op, "window": l.window, "shape": [l.shape.h, l.shape.w, l.shape.c],
             "macs": l.macs, "weight_bytes": l.weight_bytes, "offset": l.offset, "live_bytes": l.live_bytes,
@@ -124,7 +124,7 @@ fn text(
             units::bytes(lower_bound)
         ),
     ));
-    rows.push(("trunk", hex(model.trunk_sha256())));
+    rows.push(("trunk", units::hex(model.trunk_sha256())));
     let mut out = output::pairs(&rows) + "\n";
 
     let header = [
@@ -201,7 +201,7 @@ fn text(
 
 fn weights(manifest: &Manifest<'_>) -> String {
     match manifest.weights {
-        WeightsOrigin::Pretrained { sha256 } => format!("pretrained, SHA-256 {}", hex(&sha256)),
+        WeightsOrigin::Pretrained { sha256 } => format!("pretrained, SHA-256 {}", units::hex(&sha256)),
         WeightsOrigin::Random { seed } => {
             format!("RANDOM (seed {seed}): for latency and memory only")
         }
@@ -242,8 +242,4 @@ fn origin(head: &Head<'_>) -> String {
             ),
         },
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    converter::zoo::catalog::hex(bytes)
 }

@@ -2,12 +2,14 @@
 
 mod boards;
 mod convert;
+pub mod device;
 mod eval;
 mod fit;
 mod inspect;
 mod models;
 mod retrain_head;
 mod run;
+mod simulate;
 mod verify;
 
 use crate::cli::{Cli, Command};
@@ -31,6 +33,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::RetrainHead(args) => retrain_head::run(&args, json),
         Command::Boards(args) => boards::run(&args, json),
         Command::Fit(args) => fit::run(&args, json),
+        Command::Simulate(args) => simulate::run(&args, json),
+        Command::Device(args) => device::run(&args, json),
     }
 }
 

@@ -1,0 +1,206 @@
+//! The arguments of `simulate` and `device`.
+
+use crate::commands::device::port::Port;
+use clap::{Args, Subcommand};
+use edge_runtime::head::PoolKind;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// The model; must be int8
+    #[arg(value_name = "FILE.edge")]
+    pub model: PathBuf,
+    /// A board (`cargo xtask boards`), or a board.toml of your own: its flash, its RAM
+    #[arg(long, value_name = "NAME|board.toml")]
+    pub board: String,
+    /// Where to listen: a loopback address; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4700")]
+    pub listen: SocketAddr,
+    /// Folder for the flash's content, so that the next start finds heads and samples [default: forgotten]
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Most classes that can be trained [default: as many as fit the board]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=100))]
+    pub classes: Option<u32>,
+    /// Probability that a byte on the line is damaged, in both directions
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = probability)]
+    pub damage: f64,
+    /// Probability that a byte on the line is lost, in both directions
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = probability)]
+    pub drop: f64,
+    /// Decides which bytes these are
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// A fault's probability; beyond a half no frame would ever get through.
+fn probability(text: &str) -> Result<f64, String> {
+    let value = text.parse::<f64>().map_err(|e| e.to_string())?;
+    match (0.0..=0.5).contains(&value) {
+        true => Ok(value),
+        false => Err("a number from 0 to 0.5 is needed".into()),
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct Device {
+    /// The line to the device: tcp:HOST:PORT, unix:PATH or serial:/dev/ttyACM0[:BAUD]
+    #[arg(long, value_name = "PORT")]
+    pub port: Port,
+    /// Go on only if the device has this model
+    #[arg(long, value_name = "FILE.edge")]
+    pub model: Option<PathBuf>,
+    /// Milliseconds of silence after which a request is sent again; grows with every time
+    #[arg(long, value_name = "MS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    pub timeout: u32,
+    /// How often a request is sent before giving up
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub attempts: u32,
+    #[command(subcommand)]
+    pub command: DeviceCommand,
+}
+
+/// What the device is to do.
+#[derive(Debug, Subcommand)]
+pub enum DeviceCommand {
+    /// Show model, head, samples and memory
+    Info,
+    /// Classify a picture
+    Infer(Infer),
+    /// Keep pictures as samples of a class
+    AddSample(AddSample),
+    /// List the classes of the sample store
+    Samples,
+    /// Delete samples
+    ClearSamples(ClearSamples),
+    /// Train a new head on the device; it is committed if it is not worse than the present one
+    RetrainHead(RetrainHead),
+    /// Make the trained or imported head the active one
+    Commit,
+    /// Go back to the head before
+    Rollback,
+    /// Read the active head's file
+    ExportHead(ExportHead),
+    /// Send a head file; `commit` makes it the active head
+    ImportHead(ImportHead),
+    /// Time inferences
+    Bench(Bench),
+    /// Read the power sensor
+    Power,
+    /// Take the events out of the device's log
+    Log,
+    /// Restart the device
+    Reset,
+    /// Measure accuracy on labelled pictures, each inference on the device
+    Eval(Eval),
+}
+
+#[derive(Debug, Args)]
+pub struct Infer {
+    /// A JPEG or PNG file
+    #[arg(value_name = "PICTURE")]
+    pub picture: PathBuf,
+    /// How many classes to show
+    #[arg(long, value_name = "K", default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub top: u8,
+    /// With --json: all logits as well
+    #[arg(long, requires = "json")]
+    pub logits: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct AddSample {
+    /// Name of the class, up to 32 bytes
+    #[arg(long, value_name = "NAME")]
+    pub class: String,
+    /// How features are pooled: `avg` or `max` [default: as the stored samples, else as the model's head]
+    #[arg(long, value_name = "KIND", value_parser = pool)]
+    pub pool: Option<PoolKind>,
+    /// JPEG or PNG files
+    #[arg(required = true, value_name = "PICTURE")]
+    pub pictures: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ClearSamples {
+    /// Only those of this class [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub class: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct RetrainHead {
+    /// Class folders whose pictures are added to the stored samples first [default: train on what is stored]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Delete the stored samples before that
+    #[arg(long, requires = "data")]
+    pub clear: bool,
+    /// How features are pooled: `avg` or `max` [default: as the stored samples, else as the model's head]
+    #[arg(long, value_name = "KIND", value_parser = pool)]
+    pub pool: Option<PoolKind>,
+    /// Refuse if a class of the present head has no samples
+    #[arg(long)]
+    pub keep_classes: bool,
+    /// Most passes over the samples
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<u32>,
+    /// Step size
+    #[arg(long, value_name = "RATE")]
+    pub learning_rate: Option<f32>,
+    /// Decides the order of the samples; the same seed gives the same head, bit for bit
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Commit the new head even if it is worse than the present one
+    #[arg(long, conflicts_with = "no_commit")]
+    pub force: bool,
+    /// Leave the new head waiting for `commit`
+    #[arg(long)]
+    pub no_commit: bool,
+}
+
+fn pool(name: &str) -> Result<PoolKind, String> {
+    match name {
+        "avg" => Ok(PoolKind::Avg),
+        "max" => Ok(PoolKind::Max),
+        _ => Err("there are: avg, max".into()),
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct ExportHead {
+    /// Where to write the head
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct ImportHead {
+    /// A head that `export-head` wrote
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// File with the head's Ed25519 signature, 64 bytes; for devices with a public key
+    #[arg(long, value_name = "FILE")]
+    pub signature: Option<PathBuf>,
+    /// Make it the active head at once
+    #[arg(long)]
+    pub commit: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// How many inferences
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub runs: u16,
+}
+
+#[derive(Debug, Args)]
+pub struct Eval {
+    /// Class folders, or a folder with labels.csv (columns file,class_index)
+    #[arg(value_name = "DIR")]
+    pub data: PathBuf,
+    /// Look at no more than N pictures, spread over the classes
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+}

@@ -1,0 +1,141 @@
+//! `commit`, `rollback`, `export-head`, `import-head`.
+
+use super::Connection;
+use super::info::{active_text, active_value};
+use crate::cli::device::{ExportHead, ImportHead};
+use crate::{output, units};
+use anyhow::{Context, Result, bail};
+use edge_runtime::head::Head;
+use edge_runtime::head::signature::SIGNATURE_LEN;
+use edge_runtime::model::AlignedBytes;
+use serde_json::json;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// Longest head file that is read here: 65536 classes of 65536 features are no device's.
+const MAX_HEAD: u64 = 256 << 20;
+
+/// A head to import, and its signature.
+pub struct HeadFile {
+    head: AlignedBytes,
+    sha256: String,
+    signature: Option<[u8; SIGNATURE_LEN]>,
+}
+
+impl HeadFile {
+    /// Reads and checks both files.
+    pub fn read(args: &ImportHead) -> Result<Self> {
+        let head = read(&args.file, MAX_HEAD)?;
+        let name = || args.file.display().to_string();
+        Head::parse_alone(&head).with_context(name)?;
+        let signature = match &args.signature {
+            None => None,
+            Some(path) => {
+                let bytes = read(path, SIGNATURE_LEN as u64)?;
+                let signature = <[u8; SIGNATURE_LEN]>::try_from(&bytes[..]);
+                Some(signature.ok().with_context(|| {
+                    format!(
+                        "{}: a signature has {SIGNATURE_LEN} bytes, not {}",
+                        path.display(),
+                        bytes.len()
+                    )
+                })?)
+            }
+        };
+        Ok(Self {
+            sha256: sha256(&head),
+            head,
+            signature,
+        })
+    }
+}
+
+fn read(path: &Path, most: u64) -> Result<AlignedBytes> {
+    let cannot = || format!("{}: cannot read the file", path.display());
+    let mut bytes = vec![];
+    let file = File::open(path).with_context(cannot)?;
+    file.take(most + 1)
+        .read_to_end(&mut bytes)
+        .with_context(cannot)?;
+    if bytes.len() as u64 > most {
+        bail!("{}: longer than the {most} bytes it can have", path.display());
+    }
+    Ok(AlignedBytes::copy_of(&bytes))
+}
+
+/// The SHA-256 that a checked head file carries.
+fn sha256(head: &[u8]) -> String {
+    units::hex(head.get(64..96).unwrap_or_default())
+}
+
+/// The active head of the device, checked.
+pub fn fetch(client: &mut Connection) -> Result<AlignedBytes> {
+    let bytes = AlignedBytes::copy_of(&client.export_head()?);
+    Head::parse_alone(&bytes).context("what the device sent as its head")?;
+    Ok(bytes)
+}
+
+pub fn commit(client: &mut Connection, json: bool) -> Result<()> {
+    let sequence = client.commit()?;
+    output::print(json, json!({"head_sequence": sequence}), || {
+        format!("head {sequence} is active")
+    });
+    Ok(())
+}
+
+pub fn rollback(client: &mut Connection, json: bool) -> Result<()> {
+    let active = client.rollback()?;
+    output::print(json, active_value(&active), || {
+        format!("{} is active", active_text(&active))
+    });
+    Ok(())
+}
+
+pub fn export(client: &mut Connection, args: &ExportHead, json: bool) -> Result<()> {
+    let bytes = fetch(client)?;
+    converter::output::write(&args.file, &bytes)?;
+    let head = Head::parse_alone(&bytes)?;
+    let value = json!({
+        "file": args.file.display().to_string(),
+        "bytes": bytes.len(),
+        "classes": head.classes(),
+        "features": head.features(),
+        "head_sha256": sha256(&bytes),
+        "trunk_sha256": units::hex(head.trunk_sha256()),
+    });
+    output::print(json, value, || {
+        format!(
+            "{}: a head of {} classes, {}",
+            args.file.display(),
+            head.classes(),
+            units::bytes(bytes.len() as u64)
+        )
+    });
+    Ok(())
+}
+
+pub fn import(
+    client: &mut Connection,
+    args: &ImportHead,
+    file: &HeadFile,
+    json: bool,
+) -> Result<()> {
+    client.import_head(&file.head, file.signature.as_ref())?;
+    let sequence = match args.commit {
+        true => Some(client.commit()?),
+        false => None,
+    };
+    let value = json!({
+        "file": args.file.display().to_string(),
+        "bytes": file.head.len(),
+        "head_sha256": file.sha256,
+        "committed": sequence.is_some(),
+        "head_sequence": sequence,
+    });
+    output::print(json, value, || match sequence {
+        Some(sequence) => format!("head {sequence} is active"),
+        None => "the head is on the device; `commit` checks it and makes it active".into(),
+    });
+    Ok(())
+}

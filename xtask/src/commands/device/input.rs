@@ -1,0 +1,87 @@
+//! Pictures as the device's model wants them, by the rule that the device states; `infer`.
+
+use super::Connection;
+use crate::{cli::device::Infer, output, units};
+use anyhow::{Result, bail};
+use converter::dataset::{load, preprocess};
+use edge_runtime::device::protocol::ModelInfo;
+use edge_runtime::model::{DType, InputSpec, Quant, Shape};
+use serde_json::json;
+use std::path::Path;
+
+/// Longest input that is prepared here, whatever a device asks for.
+const MAX_INPUT: u64 = 64 << 20;
+
+/// How a picture becomes an input.
+pub struct InputRule {
+    spec: InputSpec,
+    quant: Quant,
+}
+
+impl InputRule {
+    /// Asks the device.
+    pub fn ask(client: &mut Connection) -> Result<Self> {
+        client.model(Self::checked)?
+    }
+
+    /// The rule of a device's model; refuses what no model of ours says.
+    pub fn checked(model: &ModelInfo<'_>) -> Result<Self> {
+        let spec = model.spec;
+        if model.dtype != DType::I8 {
+            bail!("the device states a float model; this program sends int8 inputs");
+        }
+        if let Some(problem) = spec.problem() {
+            bail!("the device states an input rule that makes no sense: {problem}");
+        }
+        let shape = Shape::new(spec.height, spec.width, spec.channels());
+        let len = u64::from(shape.h) * u64::from(shape.w) * u64::from(shape.c);
+        if model.input != shape || len > MAX_INPUT {
+            bail!(
+                "the device states an input of {} for pictures of {shape}; it is too large, or the two do not go together",
+                model.input
+            );
+        }
+        let quant = model.quant;
+        if !quant.scale.is_finite() || quant.scale <= 0.0 {
+            bail!("the device states an input whose scale is {}", quant.scale);
+        }
+        Ok(Self { spec, quant })
+    }
+
+    /// Reads a picture and sends it as the next input.
+    pub fn send(&self, client: &mut Connection, picture: &Path) -> Result<()> {
+        let crop = load(picture, &self.spec)?;
+        client.send_input(&preprocess::to_i8(&crop, &self.spec, self.quant))?;
+        Ok(())
+    }
+}
+
+/// `infer`: what is on this picture.
+pub fn infer(client: &mut Connection, args: &Infer, json: bool) -> Result<()> {
+    InputRule::ask(client)?.send(client, &args.picture)?;
+    let (micros, top) = client.infer(args.top)?;
+    let picture = args.picture.display().to_string();
+    let classes = top.iter().map(|t| {
+        json!({"class": t.class, "label": t.label, "probability": t.probability, "logit": t.logit})
+    });
+    let mut value = json!({
+        "image": picture,
+        "microseconds": micros,
+        "top": classes.collect::<Vec<_>>(),
+    });
+    if args.logits {
+        value["logits"] = json!(client.logits()?);
+    }
+    output::print(json, value, || {
+        let mut text = format!("{picture}  ({:.1} ms on the device)\n", micros as f64 / 1e3);
+        for t in &top {
+            let label = match t.label.as_str() {
+                "" => format!("class {}", t.class),
+                label => label.escape_debug().to_string(),
+            };
+            text += &format!("  {:>7}  {label}\n", units::percent(t.probability.into()));
+        }
+        text
+    });
+    Ok(())
+}

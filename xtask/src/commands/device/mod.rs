@@ -1,0 +1,78 @@
+//! `device`: what a user asks of a device over its line. One file per concern.
+
+mod eval;
+mod head;
+mod info;
+mod input;
+mod measure;
+pub mod port;
+mod retrain;
+mod samples;
+mod system;
+
+use super::{parse, read};
+use crate::cli::device::{Device, DeviceCommand};
+use anyhow::Result;
+use edge_runtime::device::client::{Client, Identity, Patience};
+use port::Line;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A connected device.
+type Connection = Client<Line>;
+
+pub fn run(args: &Device, json: bool) -> Result<()> {
+    let expect = match &args.model {
+        Some(path) => Some(*parse(path, &read(path)?)?.trunk_sha256()),
+        None => None,
+    };
+    let patience = Patience {
+        timeout: Duration::from_millis(args.timeout.into()),
+        attempts: args.attempts,
+    };
+    let connect = || -> Result<(Connection, Identity)> {
+        let mut client = Client::new(args.port.open()?, session(), patience);
+        let identity = client.connect(expect)?;
+        Ok((client, identity))
+    };
+    // Files are looked at before the device is asked for anything.
+    match &args.command {
+        DeviceCommand::Info => {
+            let (mut client, identity) = connect()?;
+            info::run(&mut client, &identity, json)
+        }
+        DeviceCommand::Infer(args) => input::infer(&mut connect()?.0, args, json),
+        DeviceCommand::AddSample(args) => samples::add(&mut connect()?.0, args, json),
+        DeviceCommand::Samples => samples::list(&mut connect()?.0, json),
+        DeviceCommand::ClearSamples(args) => samples::clear(&mut connect()?.0, args, json),
+        DeviceCommand::RetrainHead(args) => {
+            let data = args.data.as_deref().map(retrain::open).transpose()?;
+            retrain::run(&mut connect()?.0, args, data.as_ref(), json)
+        }
+        DeviceCommand::Commit => head::commit(&mut connect()?.0, json),
+        DeviceCommand::Rollback => head::rollback(&mut connect()?.0, json),
+        DeviceCommand::ExportHead(args) => {
+            converter::output::check(&args.file, &[])?;
+            head::export(&mut connect()?.0, args, json)
+        }
+        DeviceCommand::ImportHead(args) => {
+            let file = head::HeadFile::read(args)?;
+            head::import(&mut connect()?.0, args, &file, json)
+        }
+        DeviceCommand::Bench(args) => measure::bench(&mut connect()?.0, args, json),
+        DeviceCommand::Power => measure::power(&mut connect()?.0, json),
+        DeviceCommand::Log => system::log(&mut connect()?.0, json),
+        DeviceCommand::Reset => system::reset(&mut connect()?.0, json),
+        DeviceCommand::Eval(args) => {
+            let data = converter::dataset::Dataset::open(&args.data)?;
+            eval::run(&mut connect()?.0, args, data, json)
+        }
+    }
+}
+
+/// A session number that no other run of this program is likely to have used lately.
+fn session() -> u32 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.unwrap_or_default();
+    let seconds = now.as_secs() as u32;
+    seconds.rotate_left(12) ^ now.subsec_nanos() ^ std::process::id().rotate_left(20)
+}
