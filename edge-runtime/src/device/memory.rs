@@ -65,7 +65,44 @@ pub struct MemoryPlan {
     pub index: usize,
 }
 
+/// What a plan follows from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Length of a feature.
+    pub features: usize,
+    /// Most classes that can be trained.
+    pub classes: usize,
+    /// Classes of the model's own head; 0 if it has none.
+    pub factory: usize,
+    /// Bytes of the model's arena.
+    pub arena: usize,
+    /// Cells of the sample store, the spare ones too: as many entries has its index.
+    pub cells: usize,
+}
+
 impl MemoryPlan {
+    /// The plan for these sizes, whether or not a model and a flash have them.
+    pub const fn of(sizes: &Sizes) -> Self {
+        let Sizes {
+            features, classes, ..
+        } = *sizes;
+        let logits = if sizes.factory > classes {
+            sizes.factory
+        } else {
+            classes
+        };
+        Self {
+            classes,
+            features,
+            arena: align(sizes.arena),
+            training: training_bytes(features, classes),
+            candidate: align(head_len(features, classes)),
+            feature: align(features),
+            logits: align(4 * logits),
+            index: align(sizes.cells * size_of::<Entry>()),
+        }
+    }
+
     /// What a device needs to run `model` and train heads of up to `classes` classes.
     pub fn new(
         model: &Model<'_>,
@@ -83,22 +120,18 @@ impl MemoryPlan {
         if !apart || !a.fits(geometry) {
             return Err(PlanError::Areas);
         }
-        let candidate = align(head_len(features, classes));
-        let (have, need) = (HeadStore::slot_capacity(a.len as usize), candidate);
+        let plan = Self::of(&Sizes {
+            features,
+            classes,
+            factory: model.head().map_or(0, |head| head.classes()),
+            arena: model.arena_bytes(),
+            cells: layout.all_cells(),
+        });
+        let (have, need) = (HeadStore::slot_capacity(a.len as usize), plan.candidate);
         if have < need {
             return Err(PlanError::Slot { have, need });
         }
-        let factory = model.head().map_or(0, |head| head.classes());
-        Ok(Self {
-            classes,
-            features,
-            arena: align(model.arena_bytes()),
-            training: training_bytes(features, classes),
-            candidate,
-            feature: align(features),
-            logits: align(4 * factory.max(classes)),
-            index: align(layout.all_cells() * size_of::<Entry>()),
-        })
+        Ok(plan)
     }
 
     /// The area that inference and training share.
@@ -110,10 +143,16 @@ impl MemoryPlan {
         }
     }
 
-    /// All of it, with what aligning a block of memory may cost.
-    pub const fn total(&self) -> usize {
+    /// All but the work area: candidate, feature, logits, index, the last reply, and what aligning a block
+    /// of memory may cost.
+    pub const fn buffers(&self) -> usize {
         let parts = self.candidate + self.feature + self.logits + self.index;
-        self.work() + parts + align(MAX_PAYLOAD) + ALIGNMENT - 1
+        parts + align(MAX_PAYLOAD) + ALIGNMENT - 1
+    }
+
+    /// All of it.
+    pub const fn total(&self) -> usize {
+        self.work() + self.buffers()
     }
 }
 

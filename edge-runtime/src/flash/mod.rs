@@ -16,6 +16,9 @@ pub const ERASED: u8 = 0xff;
 /// Largest write unit that the stores lay their records out for (STM32H7: 32 bytes).
 pub const MAX_WRITE_SIZE: usize = 32;
 
+/// Smallest erase block that the stores work with.
+pub const MIN_ERASE_SIZE: usize = 512;
+
 /// Sizes of a flash, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Geometry {
@@ -41,7 +44,7 @@ impl Geometry {
     pub const fn is_usable(&self) -> bool {
         self.write_size.is_power_of_two()
             && self.write_size as usize <= MAX_WRITE_SIZE
-            && self.erase_size >= 512
+            && self.erase_size as usize >= MIN_ERASE_SIZE
             && self.erase_size.is_multiple_of(MAX_WRITE_SIZE as u32)
             && self.len > 0
             && self.len.is_multiple_of(self.erase_size)

@@ -201,7 +201,9 @@ fn text(
 
 fn weights(manifest: &Manifest<'_>) -> String {
     match manifest.weights {
-        WeightsOrigin::Pretrained { sha256 } => format!("pretrained, SHA-256 {}", units::hex(&sha256)),
+        WeightsOrigin::Pretrained { sha256 } => {
+            format!("pretrained, SHA-256 {}", units::hex(&sha256))
+        }
         WeightsOrigin::Random { seed } => {
             format!("RANDOM (seed {seed}): for latency and memory only")
         }

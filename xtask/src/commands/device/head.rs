@@ -59,7 +59,10 @@ fn read(path: &Path, most: u64) -> Result<AlignedBytes> {
         .read_to_end(&mut bytes)
         .with_context(cannot)?;
     if bytes.len() as u64 > most {
-        bail!("{}: longer than the {most} bytes it can have", path.display());
+        bail!(
+            "{}: longer than the {most} bytes it can have",
+            path.display()
+        );
     }
     Ok(AlignedBytes::copy_of(&bytes))
 }

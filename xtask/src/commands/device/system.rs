@@ -72,6 +72,8 @@ pub fn reset(client: &mut Connection, json: bool) -> Result<()> {
         Ok(()) | Err(ClientError::Device(DeviceError::NoSession)) => (),
         Err(e) => return Err(e.into()),
     }
-    output::print(json, json!({"reset": true}), || "the device restarts".into());
+    output::print(json, json!({"reset": true}), || {
+        "the device restarts".into()
+    });
     Ok(())
 }

@@ -1,0 +1,422 @@
+//! `simulate` and `device` as a user types them: a device in a process of its own, whole sessions over its
+//! line, the line going bad, the plug being pulled, and what is refused.
+
+use converter::convert::convert;
+use converter::progress::Silent;
+use edge_runtime::model::{AlignedBytes, Model};
+use graft_tests::{class_folders, int8, source};
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+/// The names of the new classes.
+const CLASSES: [&str; 2] = ["green", "red"];
+
+struct Bench(tempfile::TempDir);
+
+impl Bench {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes a small network.
+    fn model(&self, name: &str, seed: u64, quantized: bool) {
+        let options = int8();
+        let model = convert(&source(seed), quantized.then_some(&options), &Silent).unwrap();
+        std::fs::write(self.path(name), &model.bytes[..]).unwrap();
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(args).current_dir(self.0.path());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Runs a command that must succeed and print one JSON object.
+    fn json(&self, args: &[&str]) -> Value {
+        let out = self.run(&[args, &["--json"]].concat());
+        let error = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.success(), "{args:?}: {error}");
+        let text = String::from_utf8(out.stdout).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Runs a command that must fail with one line holding all of `words`.
+    fn refused(&self, args: &[&str], words: &[&str]) {
+        let out = self.run(args);
+        let text = String::from_utf8_lossy(&out.stderr);
+        assert!(!out.status.success(), "{args:?} succeeded");
+        assert_eq!(text.lines().count(), 1, "{args:?}: {text}");
+        assert!(text.starts_with("error: "), "{args:?}: {text}");
+        for word in words {
+            assert!(text.contains(word), "{args:?} lacks '{word}': {text}");
+        }
+    }
+
+    /// The head of a model's file.
+    fn head_of(&self, model: &str) -> Vec<u8> {
+        let bytes = AlignedBytes::read(&self.path(model)).unwrap();
+        let model = Model::parse(&bytes).unwrap();
+        model.head().unwrap().bytes().to_vec()
+    }
+}
+
+/// A running simulation.
+struct Device<'b> {
+    bench: &'b Bench,
+    process: Child,
+    port: String,
+    /// What it said when it was ready.
+    ready: Value,
+}
+
+impl<'b> Device<'b> {
+    fn start(bench: &'b Bench, args: &[&str]) -> Self {
+        let listen = ["simulate", "--listen", "127.0.0.1:0", "--json"];
+        let mut process = bench
+            .command(&[&listen, args].concat())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let ready: Value = serde_json::from_str(&line).unwrap();
+        Self {
+            bench,
+            process,
+            port: format!("tcp:{}", ready["listening"].as_str().unwrap()),
+            ready,
+        }
+    }
+
+    fn args<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
+        [&["device", "--port", &self.port], args].concat()
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        self.bench.json(&self.args(args))
+    }
+
+    fn refused(&self, args: &[&str], words: &[&str]) {
+        self.bench.refused(&self.args(args), words);
+    }
+}
+
+/// Pulls the plug.
+impl Drop for Device<'_> {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    let mut keys: Vec<&str> = value
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    keys.sort_unstable();
+    keys
+}
+
+#[test]
+fn a_whole_session() {
+    let b = Bench::new();
+    b.model("small.edge", 1, true);
+    class_folders(&b.path("train"), &CLASSES, 16, 1);
+    class_folders(&b.path("val"), &CLASSES, 5, 500);
+    let simulated = ["small.edge", "--board", "rp2350", "--state", "state"];
+    let device = Device::start(&b, &simulated);
+    let ram = &device.ready["ram_limit_bytes"];
+    assert!(device.ready["ram_bytes"].as_u64() <= ram.as_u64());
+
+    let info = device.json(&["info"]);
+    assert_eq!(
+        keys(&info),
+        ["flash", "head", "model", "protocol", "ram", "samples"]
+    );
+    assert_eq!(info["head"]["active"], "factory");
+    assert_eq!(
+        (&info["head"]["classes"], &info["samples"]["stored"]),
+        (&4.into(), &0.into())
+    );
+    let fit = b.json(&["fit", "small.edge", "--board", "rp2350"]);
+    assert_eq!(info["samples"]["capacity"], fit["sample_capacity"]);
+    let before = device.json(&["infer", "val/red/000.png", "--logits"]);
+    assert_eq!(before["logits"].as_array().unwrap().len(), 4);
+
+    // On the device as on the host.
+    let retrained = device.json(&["retrain-head", "--data", "train"]);
+    assert_eq!(
+        keys(&retrained),
+        [
+            "classes",
+            "committed",
+            "head_sequence",
+            "head_sha256",
+            "held_out",
+            "held_out_top1",
+            "samples",
+            "training_ram_bytes"
+        ]
+    );
+    let (committed, sequence) = (&retrained["committed"], &retrained["head_sequence"]);
+    assert_eq!((committed, sequence), (&true.into(), &1.into()));
+    assert_eq!(
+        (&retrained["samples"], &retrained["held_out"]),
+        (&28.into(), &4.into())
+    );
+    let fit = b.json(&["fit", "small.edge", "--board", "rp2350", "--classes", "2"]);
+    let lines = fit["lines"].as_array().unwrap();
+    let training = lines.iter().find(|l| l["item"] == "training RAM").unwrap();
+    assert_eq!(retrained["training_ram_bytes"], training["needs"]);
+    let on_host = [
+        "retrain-head",
+        "small.edge",
+        "--data",
+        "train",
+        "--val",
+        "val",
+    ];
+    let host = b.json(&[&on_host[..], &["-o", "host.edge"]].concat());
+    assert_eq!(retrained["held_out_top1"], host["held_out_top1"]);
+    let exported = device.json(&["export-head", "trained.head"]);
+    assert_eq!(exported["head_sha256"], retrained["head_sha256"]);
+    let trained = std::fs::read(b.path("trained.head")).unwrap();
+    assert_eq!(trained, b.head_of("host.edge"));
+
+    let eval = device.json(&["eval", "val"]);
+    assert_eq!(
+        (&eval["images"], &eval["top1"]),
+        (&10.into(), &host["val_top1"])
+    );
+    let after = device.json(&["infer", "val/red/000.png", "--top", "1"]);
+    let label = after["top"][0]["label"].as_str().unwrap();
+    assert!(CLASSES.contains(&label), "{label}");
+
+    // Back to the factory head, forth with the file. No number is given twice.
+    assert_eq!(device.json(&["rollback"])["active"], "factory");
+    device.refused(&["rollback"], &["factory head is active"]);
+    device.refused(&["commit"], &["no trained or imported head"]);
+    assert_eq!(
+        device.json(&["infer", "val/red/000.png", "--logits"])["logits"],
+        before["logits"]
+    );
+    let imported = device.json(&["import-head", "trained.head"]);
+    assert_eq!(imported["committed"], false);
+    assert_eq!(device.json(&["info"])["head"]["active"], "factory");
+    assert_eq!(device.json(&["commit"])["head_sequence"], 2);
+    device.json(&["export-head", "again.head"]);
+    assert_eq!(std::fs::read(b.path("again.head")).unwrap(), trained);
+
+    let added = device.json(&[
+        "add-sample",
+        "--class",
+        "blue",
+        "val/red/001.png",
+        "val/red/002.png",
+    ]);
+    assert_eq!((&added["added"], &added["evicted"]), (&2.into(), &0.into()));
+    assert_eq!(device.json(&["samples"])["samples"], 34);
+    let cleared = device.json(&["clear-samples", "--class", "blue"]);
+    assert_eq!(cleared["cleared"], 2);
+
+    // Another seed on what is stored, waiting for its commit.
+    let waiting = device.json(&[
+        "retrain-head",
+        "--seed",
+        "7",
+        "--epochs",
+        "3",
+        "--no-commit",
+    ]);
+    assert_eq!(waiting["committed"], false);
+    assert!(waiting["head_sequence"].is_null());
+    assert_eq!(device.json(&["info"])["head"]["waiting_for_commit"], true);
+    assert_eq!(device.json(&["commit"])["head_sequence"], 3);
+
+    let bench = device.json(&["bench", "--runs", "3"]);
+    assert_eq!(
+        (&bench["runs"], &bench["microwatts"]),
+        (&3.into(), &1_250_000.into())
+    );
+    assert_eq!(device.json(&["power"])["millivolts"], 5000);
+    let log = device.json(&["log"]);
+    let last_commit = log["events"].as_array().unwrap().iter().rev();
+    let mut last_commit = last_commit.filter(|e| e["event"] == "committed");
+    assert_eq!(last_commit.next().unwrap()["head_sequence"], 3);
+
+    assert_eq!(device.json(&["reset"])["reset"], true);
+    let log = device.json(&["log"]);
+    let started = &log["events"][0];
+    assert_eq!(
+        (&started["event"], &started["samples"]),
+        (&"started".into(), &32.into())
+    );
+    assert_eq!(started["head_sequence"], 3);
+
+    // A second process cannot have this flash; after the plug is pulled, the next one finds everything.
+    b.refused(
+        &[&["simulate", "--listen", "127.0.0.1:0"], &simulated[..]].concat(),
+        &["another simulation uses"],
+    );
+    let info = device.json(&["info"]);
+    drop(device);
+    let device = Device::start(&b, &simulated);
+    assert_eq!(device.json(&["info"]), info);
+    assert_eq!(device.json(&["rollback"])["head_sequence"], 2);
+}
+
+#[test]
+fn a_bad_line_gives_the_same_head() {
+    let b = Bench::new();
+    b.model("small.edge", 1, true);
+    class_folders(&b.path("train"), &CLASSES, 2, 1);
+    let mut heads = vec![];
+    for faults in ["0", "0.01"] {
+        let line = ["--damage", faults, "--drop", faults, "--seed", "5"];
+        let simulated = ["small.edge", "--board", "nrf5340-dk"];
+        let device = Device::start(&b, &[&simulated[..], &line].concat());
+        let patient = ["--timeout", "1", "--attempts", "2000"];
+        let retrain = ["retrain-head", "--data", "train"];
+        heads.push(device.json(&[&patient[..], &retrain].concat()));
+        device.json(&[&patient[..], &["reset"]].concat());
+        let info = device.json(&[&patient[..], &["info"]].concat());
+        assert_eq!(info["samples"]["stored"], 4);
+        assert_eq!(info["head"]["sequence"], 1);
+    }
+    assert_eq!(heads[0], heads[1]);
+    assert_eq!(heads[0]["committed"], true);
+}
+
+#[test]
+fn what_a_device_is_not_given() {
+    let b = Bench::new();
+    b.model("small.edge", 1, true);
+    b.model("other.edge", 2, true);
+    class_folders(&b.path("train"), &CLASSES, 2, 1);
+    class_folders(&b.path("strange"), &["red", "violet"], 1, 1);
+    let long = "x".repeat(33);
+    class_folders(&b.path("long"), &["red", &long], 1, 1);
+    std::fs::write(b.path("broken.png"), b"no picture").unwrap();
+    std::fs::write(b.path("other.head"), b.head_of("other.edge")).unwrap();
+    let mut damaged = b.head_of("small.edge");
+    *damaged.last_mut().unwrap() ^= 1;
+    std::fs::write(b.path("damaged.head"), damaged).unwrap();
+
+    let device = Device::start(&b, &["small.edge", "--board", "qemu-m4"]);
+    let before = device.json(&["info"]);
+    device.refused(&["--model", "other.edge", "info"], &["another model"]);
+    device.json(&["--model", "small.edge", "info"]);
+    device.refused(&["import-head", "damaged.head"], &["damaged.head"]);
+    device.refused(&["import-head", "nothing.head"], &["nothing.head"]);
+    device.refused(
+        &["import-head", "other.head", "--commit"],
+        &["another trunk"],
+    );
+    device.refused(&["commit"], &["no trained or imported head"]);
+    device.refused(&["infer", "broken.png"], &["broken.png"]);
+    device.refused(&["retrain-head"], &["two classes"]);
+    device.refused(&["retrain-head", "--data", "long"], &["xxx", "32 bytes"]);
+    device.refused(&["eval", "strange"], &["not a class"]);
+    device.refused(
+        &["clear-samples", "--class", "red"],
+        &["no samples of this class"],
+    );
+    device.refused(&["export-head", "no/folder.head"], &["no folder"]);
+    assert_eq!(device.json(&["info"]), before);
+
+    // All four classes of the factory head would be lost.
+    let keep = ["retrain-head", "--data", "train", "--keep-classes"];
+    device.refused(&keep, &["4 of the present head's 4 classes"]);
+    device.refused(
+        &[
+            "add-sample",
+            "--class",
+            "red",
+            "--pool",
+            "max",
+            "train/red/000.png",
+        ],
+        &["pooled by avg"],
+    );
+    assert_eq!(device.json(&["samples"])["samples"], 4);
+    drop(device);
+
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("tcp:{}", closed.local_addr().unwrap());
+    let impatient = ["--timeout", "5", "--attempts", "2", "info"];
+    let ask = |port| [&["device", "--port", port], &impatient[..]].concat();
+    b.refused(&ask(&silent), &["did not answer 2 requests"]);
+    drop(closed);
+    b.refused(&ask(&silent), &["cannot connect"]);
+    b.refused(
+        &ask("unix:nothing.sock"),
+        &["nothing.sock", "cannot connect"],
+    );
+    b.refused(&ask("serial:nothing"), &["nothing", "cannot connect"]);
+    b.refused(&ask("carrier-pigeon:1"), &["tcp:HOST:PORT"]);
+}
+
+#[test]
+fn what_is_not_simulated() {
+    let b = Bench::new();
+    b.model("small.edge", 1, true);
+    b.model("float.edge", 1, false);
+    let board = |args: &[&'static str]| [&["simulate", "--listen", "127.0.0.1:0"], args].concat();
+    b.refused(&board(&["float.edge", "--board", "host"]), &["--int8"]);
+    b.refused(&board(&["small.edge", "--board", "toaster"]), &["toaster"]);
+    let open = [
+        "simulate",
+        "small.edge",
+        "--board",
+        "host",
+        "--listen",
+        "0.0.0.0:0",
+    ];
+    b.refused(&open, &["loopback"]);
+    b.refused(
+        &board(&["small.edge", "--board", "host", "--drop", "0.9"]),
+        &["0.5"],
+    );
+
+    // The numbers of `fit`.
+    let random = [
+        "convert",
+        "efficientnet-lite0",
+        "--weights",
+        "random",
+        "--int8",
+    ];
+    b.json(&[&random[..], &["--calib-images", "1", "-o", "lite0.edge"]].concat());
+    let fit = b.run(&["fit", "lite0.edge", "--board", "rp2350", "--json"]);
+    let fit: Value = serde_json::from_slice(&fit.stdout).unwrap();
+    let lines = fit["lines"].as_array().unwrap();
+    let misfits = lines.iter().filter(|l| l["fits"] == false);
+    let numbers: Vec<String> = misfits
+        .flat_map(|l| [l["needs"].to_string(), l["has"].to_string()])
+        .collect();
+    assert_eq!(numbers.len(), 4, "model and arena");
+    let words: Vec<&str> = numbers.iter().map(String::as_str).collect();
+    b.refused(&board(&["lite0.edge", "--board", "rp2350"]), &words);
+    std::fs::create_dir(b.path("state")).unwrap();
+    std::fs::write(b.path("state/host.flash"), b"something else").unwrap();
+    b.refused(
+        &board(&["small.edge", "--board", "host", "--state", "state"]),
+        &["host.flash", "14 bytes"],
+    );
+}
