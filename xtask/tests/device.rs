@@ -7,6 +7,10 @@ use edge_runtime::model::{AlignedBytes, Model};
 use graft_tests::{class_folders, int8, source};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
+#[cfg(unix)]
+use std::io::{ErrorKind, Read, Write};
+#[cfg(unix)]
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -301,6 +305,71 @@ fn a_bad_line_gives_the_same_head() {
     }
     assert_eq!(heads[0], heads[1]);
     assert_eq!(heads[0]["committed"], true);
+}
+
+/// Carries bytes both ways between a device's TCP port and another kind of line, until one end closes.
+#[cfg(unix)]
+fn bridge(port: &str, from: impl Read + Send + 'static, to: impl Write + Send + 'static) {
+    let device = TcpStream::connect(port.trim_start_matches("tcp:")).unwrap();
+    let back = device.try_clone().unwrap();
+    let carry = |mut from: Box<dyn Read + Send>, mut to: Box<dyn Write + Send>| {
+        std::thread::spawn(move || {
+            let mut buffer = [0; 1024];
+            loop {
+                match from.read(&mut buffer) {
+                    Ok(0) => break,
+                    Ok(count) if to.write_all(&buffer[..count]).is_err() => break,
+                    Ok(_) => (),
+                    Err(e) if e.kind() == ErrorKind::TimedOut => (),
+                    Err(_) => break,
+                }
+            }
+        })
+    };
+    carry(Box::new(from), Box::new(device));
+    carry(Box::new(back), Box::new(to));
+}
+
+/// The same session over a Unix socket and over a terminal, which a serial port is to the system.
+#[cfg(unix)]
+#[test]
+fn other_lines() {
+    use serialport::{SerialPort, TTYPort};
+    let b = Bench::new();
+    b.model("small.edge", 1, true);
+    class_folders(&b.path("train"), &CLASSES, 2, 1);
+    let session = |port: &str| {
+        let ask = |args: &[&str]| b.json(&[&["device", "--port", port], args].concat());
+        // On a terminal the session is opened once more for each command; the line stays.
+        let retrained = ask(&["retrain-head", "--clear", "--data", "train"]);
+        assert_eq!(retrained["samples"], 4);
+        ask(&["export-head", "over-this-line.head"]);
+        retrained["head_sha256"].clone()
+    };
+
+    let device = Device::start(&b, &["small.edge", "--board", "rp2350"]);
+    let (mut master, mut slave) = TTYPort::pair().unwrap();
+    slave.set_exclusive(false).unwrap();
+    master
+        .set_timeout(std::time::Duration::from_secs(60))
+        .unwrap();
+    let path = slave.name().unwrap();
+    let back = master.try_clone_native().unwrap();
+    bridge(&device.port, master, back);
+    let serial = session(&format!("serial:{path}"));
+    drop(device);
+
+    let device = Device::start(&b, &["small.edge", "--board", "rp2350"]);
+    let listener = std::os::unix::net::UnixListener::bind(b.path("device.sock")).unwrap();
+    let port = device.port.clone();
+    std::thread::spawn(move || {
+        while let Ok((stream, _)) = listener.accept() {
+            let back = stream.try_clone().unwrap();
+            bridge(&port, stream, back);
+        }
+    });
+    let unix = session("unix:device.sock");
+    assert_eq!(serial, unix);
 }
 
 #[test]
