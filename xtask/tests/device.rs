@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader};
 #[cfg(unix)]
 use std::io::{ErrorKind, Read, Write};
 #[cfg(unix)]
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 #[cfg(unix)]
@@ -315,6 +315,7 @@ fn bridge(port: &str, from: impl Read + Send + 'static, to: impl Write + Send + 
     let device = TcpStream::connect(port.trim_start_matches("tcp:")).unwrap();
     let back = device.try_clone().unwrap();
     let carry = |mut from: Box<dyn Read + Send>, mut to: Box<dyn Write + Send>| {
+        let device = device.try_clone().unwrap();
         std::thread::spawn(move || {
             let mut buffer = [0; 1024];
             loop {
@@ -330,9 +331,12 @@ fn bridge(port: &str, from: impl Read + Send + 'static, to: impl Write + Send + 
                     Err(_) => break,
                 }
             }
+            // The other direction ends with this one.
+            let _ = device.shutdown(Shutdown::Both);
         })
     };
-    carry(Box::new(from), Box::new(device));
+    let up = device.try_clone().unwrap();
+    carry(Box::new(from), Box::new(up));
     carry(Box::new(back), Box::new(to));
 }
 
