@@ -1,39 +1,10 @@
 //! Many files at once: decode and preprocess on all cores, results in order.
 
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use edge_runtime::model::InputSpec;
+use edge_runtime::picture::{Item, LoadError, load};
 use rayon::prelude::*;
-
-use super::Item;
-use super::image_file::{self, PictureError};
-use super::preprocess::{self, PreprocessError};
-
-/// Why a file does not become an input; names the file.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// It cannot be read or decoded.
-    #[error(transparent)]
-    Picture(#[from] PictureError),
-    /// It cannot be brought to the input's size.
-    #[error("{}: {source}", path.display())]
-    Preprocess {
-        /// The file.
-        path: PathBuf,
-        /// What does not fit.
-        source: PreprocessError,
-    },
-}
-
-/// Reads one file and brings it to the input's size: `[height][width][channels]`, 8 bits.
-pub fn load(path: &Path, spec: &InputSpec) -> Result<Vec<u8>, LoadError> {
-    let picture = image_file::read(path)?;
-    preprocess::crop(&picture, spec).map_err(|source| LoadError::Preprocess {
-        path: path.into(),
-        source,
-    })
-}
 
 /// [`load`] for all items, in their order; see [`map_all`].
 pub fn load_all(
@@ -76,8 +47,9 @@ pub fn map_all<R: Send>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::dead_leaves;
+    use crate::dataset::{dead_leaves, image_file};
     use edge_runtime::model::{ChannelOrder, Filter, ResizeRule};
+    use std::path::Path;
 
     const SPEC: InputSpec = InputSpec {
         height: 8,

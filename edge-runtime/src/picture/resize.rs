@@ -5,7 +5,7 @@
 //! each pass rounded and clamped to 8 bits. (`fast_image_resize` 6.1 was tried: 9 to 15 % of the values
 //! differ from Pillow's, by up to 10 of 255.) Knows no pictures and no networks.
 
-use edge_runtime::model::Filter;
+use crate::model::Filter;
 
 /// Fraction bits of a weight.
 const BITS: u32 = 22;

@@ -2,7 +2,7 @@
 //!
 //! The rules are torchvision's, with Pillow's pixels. Knows no files and no graphs.
 
-use edge_runtime::model::{ChannelOrder, Filter, InputSpec, Quant, ResizeRule};
+use crate::model::{ChannelOrder, Filter, InputSpec, Quant, ResizeRule};
 
 use super::Picture;
 use super::image_file::MAX_PIXELS;
@@ -201,7 +201,6 @@ fn through<T: Copy>(crop: &[u8], tables: &[Vec<T>]) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::dead_leaves;
 
     fn spec(width: u32, height: u32, resize: ResizeRule) -> InputSpec {
         InputSpec {
@@ -225,7 +224,7 @@ mod tests {
 
     #[test]
     fn exact_size_is_untouched() {
-        let p = dead_leaves::picture(40, 30, 1);
+        let p = coordinates(40, 30);
         for rule in [ResizeRule::ShortSide(35), ResizeRule::Squash] {
             assert_eq!(crop(&p, &spec(40, 30, rule)).unwrap(), p.rgb());
         }
