@@ -4,7 +4,8 @@
 //! The core is `no_std` and allocates nothing; it compiles with `default-features = false`. The feature
 //! `std` adds what a host needs (CPU-feature detection, aligned file buffers, the [`backend::Backend`]
 //! trait), `tract` adds the tract backend, `signed` the signatures of imported heads, `sim` a simulated
-//! device's parts, `pictures` picture files. The core knows no board, no transport and no file format but its own.
+//! device's parts, `pictures` picture files, `noise` sockets and the encrypted line, `linux` what the device
+//! program for Linux plugs in. The core knows no board, no transport and no file format but its own.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![warn(missing_docs)]
@@ -20,9 +21,13 @@ pub mod engine;
 pub mod flash;
 pub mod head;
 pub mod kernels;
+#[cfg(all(feature = "linux", target_os = "linux"))]
+pub mod linux;
 pub mod model;
 #[cfg(feature = "pictures")]
 pub mod picture;
 pub mod power;
 #[cfg(feature = "sim")]
 pub mod sim;
+#[cfg(feature = "noise")]
+pub mod transport;

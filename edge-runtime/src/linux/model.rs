@@ -1,0 +1,52 @@
+//! A model file, mapped and not copied.
+
+use memmap2::Mmap;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+/// The bytes of a `.edge` file; the system reads them when they are used, and shares them between processes.
+#[derive(Debug)]
+pub struct ModelFile(Mmap);
+
+impl ModelFile {
+    /// Maps a file. It must not be written to while it is mapped: a new version takes its place by a rename.
+    pub fn map(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
+        }
+        // SAFETY: the map is read-only, and nobody writes into a model in place (above): `convert` and
+        // `deploy` rename a whole file to its name, after which this map still shows the old one.
+        unsafe { Mmap::map(&file) }.map(Self)
+    }
+}
+
+impl core::ops::Deref for ModelFile {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_files_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model.edge");
+        std::fs::write(&path, b"bytes").unwrap();
+        let mapped = ModelFile::map(&path).unwrap();
+        // A new version has no influence on the one that is mapped.
+        let new = dir.path().join("new");
+        std::fs::write(&new, b"other").unwrap();
+        std::fs::rename(&new, &path).unwrap();
+        assert_eq!(&mapped[..], b"bytes");
+        assert_eq!(mapped.as_ptr().align_offset(crate::model::ALIGNMENT), 0);
+        assert!(ModelFile::map(dir.path()).is_err());
+        assert!(ModelFile::map(&dir.path().join("absent")).is_err());
+    }
+}

@@ -1,0 +1,97 @@
+//! Lines between host and device for programs with sockets: plain streams, and encrypted ones.
+//!
+//! Everything here is a [`Pipe`](crate::device::client::Pipe), at either end. Knows addresses and keys; knows
+//! nothing of frames and requests.
+
+mod address;
+mod key;
+mod noise;
+mod stream;
+
+pub use address::{Address, AddressError};
+pub use key::{KEY_LEN, Key, KeyError};
+pub use noise::{NoiseError, NoisePipe};
+pub use stream::{Stream, StreamPipe};
+
+use crate::device::client::Pipe;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long either side waits for the other during a handshake.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A line to a device, or at a device to a host.
+pub enum Line {
+    /// Anyone on the way can read and change what is sent.
+    Plain(StreamPipe),
+    /// Only who has the key can.
+    Encrypted(NoisePipe<StreamPipe>),
+}
+
+/// Why there is no line.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nothing listens there, or the way is blocked.
+    #[error("cannot connect to {address}: {source}; check that the device runs and listens there")]
+    Connect {
+        /// Where.
+        address: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No handshake.
+    #[error("{address}: {source}")]
+    Handshake {
+        /// Where.
+        address: String,
+        /// Why.
+        source: NoiseError,
+    },
+    /// This system has no such sockets.
+    #[error("{}: this system has no Unix sockets; use an address and a port", .0.display())]
+    NoUnix(PathBuf),
+}
+
+impl Line {
+    /// Connects to a device, encrypted if there is a key.
+    pub fn connect(address: &Address, key: Option<&Key>) -> Result<Self, ConnectError> {
+        let pipe = StreamPipe::connect(address)?;
+        Self::start(pipe, key, NoisePipe::connect).map_err(|source| ConnectError::Handshake {
+            address: address.to_string(),
+            source,
+        })
+    }
+
+    /// Answers a host that has connected; it must have the key, if there is one.
+    pub fn accept(pipe: StreamPipe, key: Option<&Key>) -> Result<Self, NoiseError> {
+        Self::start(pipe, key, NoisePipe::accept)
+    }
+
+    fn start(
+        pipe: StreamPipe,
+        key: Option<&Key>,
+        handshake: impl FnOnce(StreamPipe, &Key) -> Result<NoisePipe<StreamPipe>, NoiseError>,
+    ) -> Result<Self, NoiseError> {
+        match key {
+            Some(key) => Ok(Self::Encrypted(handshake(pipe, key)?)),
+            None => Ok(Self::Plain(pipe)),
+        }
+    }
+}
+
+impl Pipe for Line {
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(pipe) => pipe.send(bytes),
+            Self::Encrypted(pipe) => pipe.send(bytes),
+        }
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], timeout: Duration) -> io::Result<usize> {
+        match self {
+            Self::Plain(pipe) => pipe.receive(buffer, timeout),
+            Self::Encrypted(pipe) => pipe.receive(buffer, timeout),
+        }
+    }
+}
