@@ -29,7 +29,7 @@ pub struct State {
     pub flash: FileFlash,
     /// What is where in it.
     pub areas: Areas,
-    _lock: File,
+    lock: File,
 }
 
 /// Why a state cannot be used; names the folder or file.
@@ -117,11 +117,12 @@ impl State {
             },
             samples: Area { start, len },
         };
-        Ok(Self {
-            flash,
-            areas,
-            _lock: lock,
-        })
+        Ok(Self { flash, areas, lock })
+    }
+
+    /// Flash, areas, and the lock, which lasts as long as the file is open.
+    pub fn into_parts(self) -> (FileFlash, Areas, File) {
+        (self.flash, self.areas, self.lock)
     }
 }
 

@@ -1,0 +1,134 @@
+//! The arguments.
+
+use clap::{Args, Parser, Subcommand};
+use edge_runtime::device::samples::MAX_CLASSES;
+use edge_runtime::transport::Address;
+use std::path::PathBuf;
+
+/// Runs a model on this device, and trains new heads for it here.
+#[derive(Debug, Parser)]
+#[command(name = "edge", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Answer hosts until stopped
+    Serve(Serve),
+    /// Show model, head, samples and memory
+    Info(Target),
+    /// Classify a picture
+    Infer(Infer),
+    /// Store the pictures of class folders as samples, and train a head on all samples
+    RetrainHead(RetrainHead),
+    /// Make the head that waits for it in a running program the active one
+    Commit(Target),
+    /// Go back to the head before
+    Rollback(Target),
+    /// List the stored samples by class
+    Samples(Target),
+}
+
+/// The device's model and memory.
+#[derive(Clone, Debug, Args)]
+pub struct Own {
+    /// The .edge model
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// Folder with heads and samples; made if there is none
+    #[arg(long, value_name = "DIR")]
+    pub state: PathBuf,
+    /// Size of the sample store, when the state is made [64]
+    #[arg(long, value_name = "N")]
+    pub samples_mib: Option<u32>,
+    /// Most classes that can be trained
+    #[arg(long, value_name = "N", default_value_t = MAX_CLASSES)]
+    pub classes: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    #[command(flatten)]
+    pub own: Own,
+    /// HOST:PORT or unix:PATH; what other machines can reach needs --key
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4700")]
+    pub listen: Address,
+    /// File with 32 random bytes; hosts need the same
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+}
+
+/// Whom to ask: the application in this process, or a running program.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// The .edge model
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "state",
+        required_unless_present = "connect",
+        conflicts_with = "connect"
+    )]
+    pub model: Option<PathBuf>,
+    /// Folder with heads and samples; made if there is none
+    #[arg(
+        long,
+        value_name = "DIR",
+        requires = "model",
+        conflicts_with = "connect"
+    )]
+    pub state: Option<PathBuf>,
+    /// Size of the sample store, when the state is made [64]
+    #[arg(long, value_name = "N", requires = "state")]
+    pub samples_mib: Option<u32>,
+    /// Most classes that can be trained
+    #[arg(long, value_name = "N", default_value_t = MAX_CLASSES)]
+    pub classes: usize,
+    /// Ask the program that listens there: HOST:PORT or unix:PATH
+    #[arg(long, value_name = "ADDRESS")]
+    pub connect: Option<Address>,
+    /// File with the key of that program
+    #[arg(long, value_name = "FILE", requires = "connect")]
+    pub key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Infer {
+    #[command(flatten)]
+    pub target: Target,
+    /// A JPEG or PNG file
+    pub picture: PathBuf,
+    /// How many classes to show, at most 5
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub top: u8,
+}
+
+#[derive(Debug, Args)]
+pub struct RetrainHead {
+    #[command(flatten)]
+    pub target: Target,
+    /// Folder with a folder of pictures for each class; without it, the stored samples are all
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Delete all stored samples first
+    #[arg(long)]
+    pub clear: bool,
+    /// Most epochs
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<u32>,
+    /// Learning rate
+    #[arg(long, value_name = "RATE")]
+    pub learning_rate: Option<f32>,
+    /// Seed of the order of samples
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Keep the new head waiting for `commit`, in a running program
+    #[arg(long, requires = "connect")]
+    pub no_commit: bool,
+    /// Commit the new head even if it is worse than the one before
+    #[arg(long, conflicts_with = "no_commit")]
+    pub force: bool,
+}

@@ -1,0 +1,82 @@
+//! The application on this device: model, state, clock and sensor put together.
+
+use crate::cli::{Own, Target};
+use crate::error::Error;
+use edge_runtime::device::app::AppError;
+use edge_runtime::device::app::{App, Config};
+use edge_runtime::device::client::{Client, Patience, Pipe};
+use edge_runtime::device::memory::MemoryPlan;
+use edge_runtime::device::server::{RX_LEN, Server, TX_LEN};
+use edge_runtime::flash::Flash;
+use edge_runtime::head::signature::Trust;
+use edge_runtime::linux::{FileFlash, HWMON, Hwmon, LocalPipe, ModelFile, MonotonicClock, State};
+use edge_runtime::model::Model;
+use edge_runtime::transport::{Key, Line};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The application as it runs here.
+pub type LinuxApp<'a> = App<'a, FileFlash, MonotonicClock, Hwmon>;
+
+/// Opens model and state, and hands the application to `act`. The state stays locked until `act` returns.
+pub fn with_app<R>(
+    own: &Own,
+    act: impl FnOnce(LinuxApp<'_>) -> Result<R, Error>,
+) -> Result<R, Error> {
+    let bytes = ModelFile::map(&own.model).map_err(|source| Error::ReadModel {
+        path: own.model.clone(),
+        source,
+    })?;
+    let model = Model::parse(&bytes).map_err(|source| Error::Model {
+        path: own.model.clone(),
+        source,
+    })?;
+    let (flash, areas, _lock) = State::open(&own.state, own.samples_mib)?.into_parts();
+    let config = Config {
+        areas,
+        classes: own.classes,
+        trust: Trust::Anyone,
+    };
+    let plan = MemoryPlan::new(&model, &flash.geometry(), &areas, own.classes);
+    let mut memory = vec![0; plan.map_err(AppError::from)?.total()];
+    let (clock, meter) = (MonotonicClock::start(), Hwmon::find(Path::new(HWMON)));
+    let app = App::new(&model, flash, clock, meter, &mut memory, &config)?;
+    act(app)
+}
+
+/// What a command does with a client, whatever the line.
+pub trait Job {
+    /// Asks and prints.
+    fn run<P: Pipe>(self, client: &mut Client<P>) -> Result<(), Error>;
+}
+
+/// Connects a client to what `target` names, and runs a job with it.
+pub fn ask(target: &Target, job: impl Job) -> Result<(), Error> {
+    if let Some(address) = &target.connect {
+        let key = target.key.as_deref().map(Key::read).transpose()?;
+        let line = Line::connect(address, key.as_ref())?;
+        let mut client = Client::new(line, session(), Patience::default());
+        client.connect(None)?;
+        return job.run(&mut client);
+    }
+    let own = Own {
+        model: target.model.clone().unwrap_or_default(),
+        state: target.state.clone().unwrap_or_default(),
+        samples_mib: target.samples_mib,
+        classes: target.classes,
+    };
+    with_app(&own, |app| {
+        let (mut rx, mut tx) = ([0; RX_LEN], [0; TX_LEN]);
+        let pipe = LocalPipe::new(Server::new(app, &mut rx, &mut tx));
+        let mut client = Client::new(pipe, session(), Patience::default());
+        client.connect(None)?;
+        job.run(&mut client)
+    })
+}
+
+/// A number that no earlier session had lately.
+fn session() -> u32 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let micros = now.map_or(0, |d| d.as_micros() as u32);
+    micros ^ std::process::id().rotate_left(16)
+}

@@ -1,0 +1,60 @@
+//! Everything that ends the program, in one line each.
+
+use edge_runtime::device::app::AppError;
+use edge_runtime::device::client::ClientError;
+use edge_runtime::linux::{ListenError, StateError};
+use edge_runtime::model::ModelError;
+use edge_runtime::picture::{DatasetError, LoadError};
+use edge_runtime::transport::{ConnectError, KeyError};
+use std::path::PathBuf;
+
+/// Why a command does not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The model file.
+    #[error("{}: cannot read the model: {source}", path.display())]
+    ReadModel {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Its content.
+    #[error("{}: {source}", path.display())]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ModelError,
+    },
+    /// The folder with the state.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The application.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// The key file.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The socket.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The line to a running program.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// What was asked of the application.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The folder of pictures.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// A picture.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Pictures without classes.
+    #[error("{}: training needs class folders (DIR/daisy/*.jpg, DIR/rose/*.jpg, ...)", .0.display())]
+    NoClasses(PathBuf),
+    /// The output is gone.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] std::io::Error),
+}

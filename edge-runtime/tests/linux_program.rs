@@ -1,0 +1,445 @@
+//! The device program for Linux as a process: sessions over sockets, kills, keys, and its own shell.
+
+#![cfg(target_os = "linux")]
+
+use converter::dataset::{Dataset, image_file};
+use converter::progress::Silent;
+use converter::retrain::retrain;
+use converter::runner::BackendKind;
+use edge_runtime::device::DeviceError;
+use edge_runtime::device::client::{Client, ClientError, Patience, Pipe};
+use edge_runtime::device::protocol::{Request, RetrainOptions};
+use edge_runtime::head::store::Active;
+use edge_runtime::linux::MAX_CONNECTIONS;
+use edge_runtime::model::{AlignedBytes, Model};
+use edge_runtime::sim::Faults;
+use edge_runtime::transport::{ConnectError, Key, Line, NoiseError};
+use graft_tests::device::{flash, input, int8_model, with_client};
+use graft_tests::{class_folders, picture};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+static MODEL: LazyLock<AlignedBytes> = LazyLock::new(|| int8_model(7));
+
+/// Sorted, as class folders are.
+const CLASSES: [&str; 3] = ["blue", "green", "red"];
+
+/// Pictures a class.
+const EACH: usize = 16;
+
+/// A folder with a model and a state.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("model.edge"), &MODEL[..]).unwrap();
+        Self(dir)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The program with a command, and model and state of this place.
+    fn own(&self, command: &str) -> Command {
+        let mut edge = edge(command);
+        edge.arg("--model").arg(self.path("model.edge"));
+        edge.arg("--state").arg(self.path("state"));
+        edge.args(["--samples-mib", "1"]);
+        edge
+    }
+
+    fn key(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, bytes).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+}
+
+fn edge(command: &str) -> Command {
+    let mut edge = Command::new(env!("CARGO_BIN_EXE_edge"));
+    edge.arg(command);
+    edge
+}
+
+/// A server that is killed when the test is done with it.
+struct Running {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    address: String,
+}
+
+impl Running {
+    fn start(place: &Place, listen: &str, more: &[&str]) -> Self {
+        let mut serve = place.own("serve");
+        serve.args(["--listen", listen]).args(more);
+        let mut child = serve.stdout(Stdio::piped()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let address = String::new();
+        let mut running = Self {
+            child,
+            out,
+            address,
+        };
+        running.wait();
+        running
+    }
+
+    /// Waits until it listens.
+    fn wait(&mut self) {
+        let mut line = String::new();
+        self.out.read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ");
+        self.address = address.expect("it listens").into();
+    }
+
+    fn client(&self) -> Client<Line> {
+        self.client_with(None).unwrap()
+    }
+
+    fn client_with(&self, key: Option<&Key>) -> Result<Client<Line>, ConnectError> {
+        static SESSION: AtomicU32 = AtomicU32::new(1000);
+        let line = Line::connect(&self.address.parse().unwrap(), key)?;
+        let session = SESSION.fetch_add(1, Ordering::Relaxed);
+        let mut client = Client::new(line, session, Patience::default());
+        client.connect(None).expect("it answers");
+        Ok(client)
+    }
+
+    /// SIGKILL.
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn failure(output: Output) -> String {
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "{text}");
+    assert_eq!(text.lines().count(), 1, "{text}");
+    text
+}
+
+fn success(output: Output) -> String {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn options() -> RetrainOptions {
+    RetrainOptions {
+        seed: 3,
+        ..RetrainOptions::default()
+    }
+}
+
+/// The pictures of [`class_folders`], in the order of a data set.
+fn add_samples<P: Pipe>(client: &mut Client<P>, model: &Model<'_>) {
+    for (i, class) in CLASSES.iter().enumerate() {
+        for k in 0..EACH {
+            client.send_input(&input(model, i, 50 + k as u64)).unwrap();
+            client.add_sample(class, None).unwrap();
+        }
+    }
+}
+
+/// The head that the simulation trains from these samples.
+fn simulated(options: RetrainOptions) -> Vec<u8> {
+    let model = Model::parse(&MODEL).unwrap();
+    with_client(&model, &mut flash(), Faults::NONE, 1, |client| {
+        client.connect(None).unwrap();
+        add_samples(client, &model);
+        client.retrain(options, &mut |_| ()).unwrap();
+        client.export_head().unwrap()
+    })
+}
+
+#[test]
+fn a_session_over_tcp_gives_the_simulations_head() {
+    let place = Place::new();
+    let server = Running::start(&place, "127.0.0.1:0", &[]);
+    let model = Model::parse(&MODEL).unwrap();
+    let mut client = server.client();
+    let identity = client.connect(Some(*model.trunk_sha256())).unwrap();
+    assert_eq!(&identity.trunk, model.trunk_sha256());
+    let other = client.connect(Some([1; 32]));
+    assert!(matches!(
+        other,
+        Err(ClientError::Device(DeviceError::WrongModel))
+    ));
+    add_samples(&mut client, &model);
+    let mut epochs = 0;
+    let waiting = RetrainOptions {
+        commit: false,
+        ..options()
+    };
+    let retrained = client.retrain(waiting, &mut |_| epochs += 1).unwrap();
+    assert!(epochs > retrained.epoch && retrained.committed.is_none());
+    assert_eq!((retrained.samples, retrained.held_out), (42, 6));
+    assert_eq!(client.commit().unwrap(), 1);
+    let head = client.export_head().unwrap();
+    assert!(head == simulated(options()), "not the same bits");
+    client.send_input(&input(&model, 1, 999)).unwrap();
+    let (micros, top) = client.infer(1).unwrap();
+    assert!(micros > 0 && top[0].label == "green", "{top:?}");
+    // From a shell, while the server has the state: another session.
+    let shown = edge("info")
+        .args(["--connect", &server.address])
+        .output()
+        .unwrap();
+    let shown = success(shown);
+    assert!(shown.contains("number 1, 3 classes"), "{shown}");
+    let listed = edge("samples")
+        .args(["--connect", &server.address])
+        .output()
+        .unwrap();
+    let listed = success(listed);
+    assert!(listed.contains("      16         2  red"), "{listed}");
+    let mut client = server.client();
+    assert_eq!(client.rollback().unwrap(), Active::Factory);
+}
+
+#[test]
+fn its_own_shell_gives_the_hosts_head() {
+    let place = Place::new();
+    let data = place.path("pictures");
+    class_folders(&data, &CLASSES, EACH, 50);
+    let model = Model::parse(&MODEL).unwrap();
+    let dataset = Dataset::open(&data).unwrap();
+    let train_options = options().train_options();
+    let kind = BackendKind::Tract;
+    let host = retrain(&model, &MODEL, kind, &dataset, &train_options, &Silent).unwrap();
+    let host = Model::parse(&host.bytes).unwrap();
+    let host = host.head().unwrap().bytes();
+    let sha256: String = host[64..96].iter().map(|b| format!("{b:02x}")).collect();
+    for number in 1..=2 {
+        let mut command = place.own("retrain-head");
+        command.arg("--data").arg(&data);
+        command.args(["--clear", "--seed", "3"]);
+        let text = success(command.output().unwrap());
+        assert!(text.contains(&sha256), "{text}");
+        assert!(text.contains(&format!("as number {number}")), "{text}");
+    }
+    let png = place.path("one.png");
+    std::fs::write(&png, image_file::encode_png(&picture(2, 999))).unwrap();
+    let seen = success(place.own("infer").arg(&png).output().unwrap());
+    assert!(seen.lines().next().unwrap().ends_with("  red"), "{seen}");
+    let back = success(place.own("rollback").output().unwrap());
+    assert!(back.contains("number 1"), "{back}");
+    let server = Running::start(&place, "127.0.0.1:0", &[]);
+    let head = server.client().export_head().unwrap();
+    assert!(head == host, "not the same bits");
+}
+
+/// SIGKILL at many moments of training and committing.
+#[test]
+fn a_killed_program_has_the_old_head_or_the_new_one() {
+    let place = Place::new();
+    let model = Model::parse(&MODEL).unwrap();
+    let mut server = Running::start(&place, "127.0.0.1:0", &[]);
+    add_samples(&mut server.client(), &model);
+    let samples = server.client().samples().unwrap();
+    let mut active = server.client().export_head().unwrap();
+    let (mut old, mut new) = (0, 0);
+    for round in 0..20u64 {
+        let mut client = server.client();
+        // Each training gives a head of its own, which takes a slot by force.
+        let options = RetrainOptions {
+            seed: round,
+            epochs: 12,
+            force: true,
+            ..options()
+        };
+        let training = std::thread::spawn(move || client.retrain(options, &mut |_| ()).is_ok());
+        // From before the training's end to after it.
+        std::thread::sleep(Duration::from_millis(round));
+        server.kill();
+        let answered = training.join().unwrap();
+        server = Running::start(&place, "127.0.0.1:0", &[]);
+        let mut client = server.client();
+        assert_eq!(client.samples().unwrap(), samples, "round {round}");
+        let found = client.export_head().unwrap();
+        if found == active {
+            assert!(!answered, "round {round}: an acknowledged head is lost");
+            old += 1;
+        } else {
+            assert!(found == simulated(options), "round {round}");
+            new += 1;
+        }
+        active = found;
+    }
+    println!("{old} times the old head, {new} times the new one");
+    let mut client = server.client();
+    client.retrain(options(), &mut |_| ()).unwrap();
+    assert_eq!(client.samples().unwrap(), samples);
+}
+
+/// SIGKILL while samples are stored: those that were acknowledged are there, and at most one more.
+#[test]
+fn a_killed_program_keeps_its_samples() {
+    let place = Place::new();
+    let model = Model::parse(&MODEL).unwrap();
+    let mut acknowledged = 0;
+    for round in 0..6u64 {
+        let server = Running::start(&place, "127.0.0.1:0", &[]);
+        let mut client = server.client();
+        let found = client.state().unwrap().samples;
+        let expected = acknowledged..=acknowledged + u32::from(round > 0);
+        assert!(expected.contains(&found), "{acknowledged}, {found}");
+        let input = input(&model, 0, round);
+        let adding = std::thread::spawn(move || {
+            let mut add = || {
+                client.send_input(&input)?;
+                client.add_sample("red", None)
+            };
+            (0..).take_while(|_| add().is_ok()).count() as u32
+        });
+        std::thread::sleep(Duration::from_millis(40 + 7 * round));
+        server.kill();
+        acknowledged = found + adding.join().unwrap();
+    }
+    assert!(acknowledged > 6, "{acknowledged}");
+}
+
+#[test]
+fn two_programs_do_not_share_a_state() {
+    let place = Place::new();
+    let server = Running::start(&place, "127.0.0.1:0", &[]);
+    for mut second in [place.own("serve"), place.own("info")] {
+        if second.get_args().next().is_some_and(|a| a == "serve") {
+            second.args(["--listen", "127.0.0.1:0"]);
+        }
+        let text = failure(second.output().unwrap());
+        assert!(text.contains("in use by another edge process"), "{text}");
+    }
+    server.client().state().unwrap();
+    server.kill();
+    success(place.own("info").output().unwrap());
+}
+
+#[test]
+fn other_machines_need_the_key() {
+    let place = Place::new();
+    let open = place
+        .own("serve")
+        .args(["--listen", "0.0.0.0:0"])
+        .output()
+        .unwrap();
+    let text = failure(open);
+    assert!(text.contains("there is no key"), "{text}");
+    let mut short = place.own("serve");
+    short.arg("--key").arg(place.key("short", &[1; 31]));
+    let text = failure(short.output().unwrap());
+    assert!(text.contains("exactly 32 random bytes"), "{text}");
+    assert!(!place.path("state").exists(), "refused before it is made");
+
+    let path = place.key("key", &[1; 32]);
+    let mut server = Running::start(&place, "0.0.0.0:0", &["--key", path.to_str().unwrap()]);
+    server.address = server.address.replace("0.0.0.0", "127.0.0.1");
+    let key = Key::read(&path).unwrap();
+    let mut good = server.client_with(Some(&key)).unwrap();
+    match server.client_with(Some(&Key::new([2; 32]))).err() {
+        Some(ConnectError::Handshake {
+            source: NoiseError::Refused,
+            ..
+        }) => (),
+        other => panic!("{other:?}"),
+    }
+    // Without a key, nothing is answered.
+    let line = Line::connect(&server.address.parse().unwrap(), None).unwrap();
+    let patience = Patience {
+        timeout: Duration::from_millis(100),
+        attempts: 2,
+    };
+    let refused = Client::new(line, 7, patience).connect(None);
+    assert!(matches!(refused, Err(ClientError::Pipe(_))), "{refused:?}");
+    // Who has the key goes on; the encrypted line works as an open one.
+    let model = Model::parse(&MODEL).unwrap();
+    add_samples(&mut good, &model);
+    good.retrain(options(), &mut |_| ()).unwrap();
+    assert!(good.export_head().unwrap() == simulated(options()));
+    let with = |key: &Path| {
+        let mut command = edge("info");
+        command.args(["--connect", &server.address]);
+        command.arg("--key").arg(key).output().unwrap()
+    };
+    let shown = success(with(&path));
+    assert!(shown.contains("number 1, 3 classes"), "{shown}");
+    let text = failure(with(&place.key("other", &[2; 32])));
+    assert!(text.contains("refused the key"), "{text}");
+}
+
+#[test]
+fn a_unix_socket_and_a_restart() {
+    let place = Place::new();
+    let listen = format!("unix:{}", place.path("edge.sock").display());
+    let mut server = Running::start(&place, &listen, &[]);
+    assert_eq!(server.address, listen);
+    let model = Model::parse(&MODEL).unwrap();
+    let mut client = server.client();
+    client.send_input(&input(&model, 0, 1)).unwrap();
+    client.add_sample("red", None).unwrap();
+    client.call(&Request::Reset, |_| Some(())).unwrap();
+    server.wait();
+    let state = client.state();
+    assert!(matches!(state, Err(ClientError::Pipe(_))), "{state:?}");
+    assert_eq!(server.client().state().unwrap().samples, 1);
+    let ended = server.child.try_wait().unwrap();
+    assert!(ended.is_none(), "the process is still the same");
+}
+
+#[test]
+fn hosts_that_talk_nonsense_and_too_many() {
+    let place = Place::new();
+    let server = Running::start(&place, "127.0.0.1:0", &[]);
+    let mut random = graft_tests::Random::new(5);
+    for _ in 0..8 {
+        let mut stream = TcpStream::connect(&server.address).unwrap();
+        let bytes: Vec<u8> = (0..5000).map(|_| random.bits() as u8).collect();
+        stream.write_all(&bytes).unwrap();
+    }
+    server.client().state().unwrap();
+    let idle: Vec<TcpStream> = (0..MAX_CONNECTIONS)
+        .map(|_| TcpStream::connect(&server.address).unwrap())
+        .collect();
+    let mut one_more = TcpStream::connect(&server.address).unwrap();
+    let timeout = Some(Duration::from_secs(20));
+    one_more.set_read_timeout(timeout).unwrap();
+    assert_eq!(one_more.read(&mut [0]).unwrap(), 0, "hung up on");
+    drop(idle);
+    std::thread::sleep(Duration::from_millis(300));
+    server.client().state().unwrap();
+}
+
+#[test]
+fn mistakes_are_one_line() {
+    let place = Place::new();
+    std::fs::write(place.path("model.edge"), b"no model").unwrap();
+    let text = failure(place.own("info").output().unwrap());
+    assert!(text.contains("model.edge"), "{text}");
+    std::fs::remove_file(place.path("model.edge")).unwrap();
+    let text = failure(place.own("info").output().unwrap());
+    assert!(text.contains("cannot read the model"), "{text}");
+    assert!(!place.path("state").exists());
+    let text = failure(edge("info").output().unwrap());
+    assert!(text.contains("--model"), "{text}");
+    let mut nobody = edge("info");
+    nobody.args(["--connect", "127.0.0.1:1"]);
+    let text = failure(nobody.output().unwrap());
+    assert!(text.contains("cannot connect to 127.0.0.1:1"), "{text}");
+}
