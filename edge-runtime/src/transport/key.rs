@@ -77,7 +77,7 @@ mod tests {
     fn length_and_mode_are_checked() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key");
-        let mut read = |len: usize, mode: u32| {
+        let read = |len: usize, mode: u32| {
             std::fs::write(&path, vec![7; len]).unwrap();
             let mode = std::fs::Permissions::from_mode(mode);
             std::fs::set_permissions(&path, mode).unwrap();

@@ -297,7 +297,7 @@ mod tests {
                 host.send(b"hello").unwrap();
                 host
             });
-            let mut carry = |from: &mut StreamPipe, to: &mut StreamPipe, len: usize| {
+            let carry = |from: &mut StreamPipe, to: &mut StreamPipe, len: usize| {
                 let mut bytes = vec![0; len];
                 let mut at = 0;
                 while at < len {
