@@ -1,6 +1,6 @@
 //! Lines between host and device for programs with sockets: plain streams, and encrypted ones.
 //!
-//! Everything here is a [`Pipe`](crate::device::client::Pipe), at either end. Knows addresses and keys; knows
+//! Everything here is a [`Pipe`], at either end. Knows addresses and keys; knows
 //! nothing of frames and requests.
 
 mod address;

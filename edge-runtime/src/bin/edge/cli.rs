@@ -41,7 +41,7 @@ pub struct Own {
     /// Folder with heads and samples; made if there is none
     #[arg(long, value_name = "DIR")]
     pub state: PathBuf,
-    /// Size of the sample store, when the state is made [64]
+    /// Size of the sample store, when the state is made; 64 without it
     #[arg(long, value_name = "N")]
     pub samples_mib: Option<u32>,
     /// Most classes that can be trained
@@ -81,7 +81,7 @@ pub struct Target {
         conflicts_with = "connect"
     )]
     pub state: Option<PathBuf>,
-    /// Size of the sample store, when the state is made [64]
+    /// Size of the sample store, when the state is made; 64 without it
     #[arg(long, value_name = "N", requires = "state")]
     pub samples_mib: Option<u32>,
     /// Most classes that can be trained
