@@ -33,7 +33,7 @@ impl Bench {
     /// Writes a small network.
     fn model(&self, name: &str, seed: u64, quantized: bool) {
         let options = int8();
-        let model = convert(&source(seed), quantized.then_some(&options), &Silent).unwrap();
+        let model = convert(source(seed), quantized.then_some(&options), &Silent).unwrap();
         std::fs::write(self.path(name), &model.bytes[..]).unwrap();
     }
 
