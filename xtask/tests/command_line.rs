@@ -219,6 +219,8 @@ fn help_says_what_everything_does() {
         "eval",
         "verify",
         "retrain-head",
+        "simulate",
+        "device",
     ] {
         let out = b.run(&[command, "--help"]);
         assert!(out.status.success() && out.stdout.len() > 100, "{command}");
