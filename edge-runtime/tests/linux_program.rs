@@ -243,9 +243,19 @@ fn its_own_shell_gives_the_hosts_head() {
     assert!(seen.lines().next().unwrap().ends_with("  red"), "{seen}");
     let back = success(place.own("rollback").output().unwrap());
     assert!(back.contains("number 1"), "{back}");
+}
+
+#[test]
+fn a_server_has_what_the_shell_trained() {
+    let place = Place::new();
+    let data = place.path("pictures");
+    class_folders(&data, &CLASSES, EACH, 50);
+    let mut command = place.own("retrain-head");
+    command.arg("--data").arg(&data).args(["--seed", "3"]);
+    success(command.output().unwrap());
     let server = Running::start(&place, "127.0.0.1:0", &[]);
     let head = server.client().export_head().unwrap();
-    assert!(head == host, "not the same bits");
+    assert!(head == simulated(options()), "not the same bits");
 }
 
 /// SIGKILL at many moments of training and committing.
