@@ -341,6 +341,46 @@ fn folders_are_matched_to_labels_by_name() {
     );
 }
 
+/// A batch norm behind a quantized convolution may switch a channel off: its step becomes zero with its
+/// weights, and its bias has to be represented all the same.
+#[test]
+fn a_channel_that_a_norm_switches_off() {
+    let mut source = source(6);
+    let node = |g: &converter::graph::Graph, name: &str| {
+        g.nodes.iter().position(|n| n.name == name).unwrap()
+    };
+    let (stem, norm) = (node(&source.graph, "stem"), node(&source.graph, "stem.bn"));
+    let converter::graph::Op::Conv(conv) = &mut source.graph.nodes[stem].op else {
+        panic!()
+    };
+    conv.weights
+        .iter_mut()
+        .for_each(|w| *w = (*w * 100.0).round() * 0.01);
+    conv.weight_scales = Some(vec![0.01; conv.out_channels]);
+    let converter::graph::Op::BatchNorm(norm) = &mut source.graph.nodes[norm].op else {
+        panic!()
+    };
+    (norm.gamma[0], norm.gamma[1]) = (0.0, 1e-25);
+    (norm.beta[0], norm.beta[1]) = (0.7, 0.4);
+    let bytes = convert(source, Some(&int8()), &Silent).unwrap().bytes;
+    let model = Model::parse(&bytes).unwrap();
+    let mut engine = EngineBackend::new(&model).unwrap();
+    let input = preprocess::to_i8(&crop(0, 1), &INPUT, model.input().quant);
+    let quant = model.layers().next().unwrap().output.quant;
+    let mut seen = vec![];
+    let values = edge_runtime::backend::Values::I8(&input);
+    engine
+        .run_observed(values, &mut |layer, values| {
+            if let (0, edge_runtime::backend::Values::I8(v)) = (layer, values) {
+                seen = v[..2].to_vec();
+            }
+        })
+        .unwrap();
+    let real = |q: i8| quant.scale * (q as i32 - quant.zero_point as i32) as f32;
+    assert!((real(seen[0]) - 0.7).abs() <= quant.scale, "{seen:?}");
+    assert!((real(seen[1]) - 0.4).abs() <= quant.scale, "{seen:?}");
+}
+
 /// Generated pictures alone tell the ranges of a network without batch norms: a few values are left out.
 #[test]
 fn the_rule_that_nobody_named() {

@@ -125,10 +125,11 @@ fn quantize_weights(
             ));
         }
         let largest = filter.iter().fold(0f32, |m, w| m.max(w.abs())) as f64;
-        // A channel of (nearly) zero weights still has to represent its bias.
+        // A channel of (nearly) zero weights still has to represent its bias. So has one whose given step
+        // became (nearly) zero, because a batch norm that was folded in has switched it off.
         let for_bias = bias.abs() / (input.scale as f64 * (1 << 28) as f64);
         let given = conv.weight_scales.as_ref().map(|scales| scales[c] as f64);
-        let scale = given.unwrap_or((largest / 127.0).max(for_bias).max(1e-30));
+        let scale = given.unwrap_or(largest / 127.0).max(for_bias).max(1e-30);
         let weights = filter
             .iter()
             .map(|w| (*w as f64 / scale).round().clamp(-127.0, 127.0) as i8);
@@ -140,8 +141,9 @@ fn quantize_weights(
         let sum: i64 = weights.iter().map(|w| *w as i64).sum();
         let magnitude: i64 = weights.iter().map(|w| w.unsigned_abs() as i64).sum();
         let accumulator_scale = scale * input.scale as f64;
-        let folded = (bias / accumulator_scale).round() as i64 - input.zero_point as i64 * sum;
-        if folded.abs() + 128 * magnitude > i32::MAX as i64 {
+        let folded = (bias / accumulator_scale).round() as i64;
+        let folded = folded.saturating_sub(input.zero_point as i64 * sum);
+        if folded.saturating_abs().saturating_add(128 * magnitude) > i32::MAX as i64 {
             return Err(number(
                 graph,
                 id,
