@@ -41,24 +41,13 @@ def check(what, value, fits):
         FAILED.append(what)
 
 
-def npy(path):
-    """Rows of a two-dimensional float32 .npy file."""
+def npy(path, descr="<f4", kind="f"):
+    """Rows of a two-dimensional .npy file of one type, float32 if nothing else is said."""
     raw = path.read_bytes()
     length = int.from_bytes(raw[8:10], "little")
     header = ast.literal_eval(raw[10:10 + length].decode())
-    assert header["descr"] == "<f4" and not header["fortran_order"], header
-    values = array.array("f", raw[10 + length:])
-    columns = header["shape"][1]
-    return [values[i:i + columns] for i in range(0, len(values), columns)]
-
-
-def npy_int8(path):
-    """Rows of a two-dimensional int8 .npy file."""
-    raw = path.read_bytes()
-    length = int.from_bytes(raw[8:10], "little")
-    header = ast.literal_eval(raw[10:10 + length].decode())
-    assert header["descr"] == "|i1" and not header["fortran_order"], header
-    values = array.array("b", raw[10 + length:])
+    assert header["descr"] == descr and not header["fortran_order"], header
+    values = array.array(kind, raw[10 + length:])
     columns = header["shape"][1]
     return [values[i:i + columns] for i in range(0, len(values), columns)]
 
@@ -154,7 +143,7 @@ def quantized_sources():
         pictures[-1].write_bytes(png(32, 32, bytes(planes[c * 1024 + at] for at in range(1024) for c in range(3))))
     rows = probabilities(model, pictures)
     same = steps = 0
-    for row, want in zip(rows, npy_int8(DATA / "reference/resnet8_int8_out.npy")):
+    for row, want in zip(rows, npy(DATA / "reference/resnet8_int8_out.npy", "|i1", "b")):
         same += want[row.index(max(row))] == max(want)
         steps += sum(abs(max(-128, min(127, round(p * 256) - 128)) - w) for p, w in zip(row, want)) / len(row)
     # What one rounding for two costs, see docs/quantization.md.
