@@ -296,6 +296,30 @@ fn a_head_does_not_fit_another_trunk() {
 }
 
 #[test]
+fn folders_need_names_or_as_many_classes() {
+    let mut nameless = source(7);
+    nameless.labels.clear();
+    let bytes = convert(nameless, Some(&int8()), &Silent).unwrap().bytes;
+    let model = Model::parse(&bytes).unwrap();
+    let result = |classes: &[&str]| {
+        let dir = tempfile::tempdir().unwrap();
+        class_folders(dir.path(), classes, 1, 0);
+        let dataset = Dataset::open(dir.path()).unwrap();
+        let options = EvaluateOptions::default();
+        evaluate(&model, BackendKind::Engine, &dataset, options, &Silent)
+    };
+    assert_eq!(result(&["a", "b", "c", "d"]).unwrap().images, 4);
+    let error = result(&["a", "b", "c"]).unwrap_err();
+    assert!(matches!(
+        error,
+        EvaluateError::UnnamedClasses {
+            folders: 3,
+            classes: 4
+        }
+    ));
+}
+
+#[test]
 fn random_weights_have_no_accuracy() {
     let dir = tempfile::tempdir().unwrap();
     class_folders(dir.path(), &CLASSES, 1, 0);

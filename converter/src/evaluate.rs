@@ -56,6 +56,16 @@ pub enum EvaluateError {
         /// The model's first labels.
         known: String,
     },
+    /// Class folders, and a model whose classes have no names to find them by.
+    #[error(
+        "there are {folders} class folders, and the model has {classes} classes without names; convert it with `--labels FILE`, retrain its head on these folders, or list the pictures in labels.csv"
+    )]
+    UnnamedClasses {
+        /// Number of folders.
+        folders: usize,
+        /// Number of classes of the model.
+        classes: usize,
+    },
     /// A picture without a class.
     #[error(
         "{0}: the picture has no class; put pictures into class folders or list them in labels.csv"
@@ -77,6 +87,15 @@ pub fn evaluate(
     let mut dataset = dataset.subset(options.limit.unwrap_or(usize::MAX));
     match_classes(model, &mut dataset)?;
     let count = classes(model)?;
+    // Without names, folders are the classes in alphabetical order, which makes sense if there are as many.
+    let folders = dataset.classes.len();
+    let named = model.head().is_some_and(|h| !h.record().labels.is_empty());
+    if folders > 0 && !named && folders + options.class_offset.unwrap_or(0) != count {
+        return Err(EvaluateError::UnnamedClasses {
+            folders,
+            classes: count,
+        });
+    }
     let offset = options
         .class_offset
         .unwrap_or_else(|| background(model, count, &dataset));
