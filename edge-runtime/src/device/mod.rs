@@ -6,7 +6,8 @@
 //! - [`mod@memory`]: how much RAM that takes, known beforehand;
 //! - [`mod@app`]: the application, which owns memory and stores;
 //! - [`mod@server`]: the application behind a byte pipe;
-//! - `client`: the other side, for hosts (feature `std`).
+//! - `client`: the other side, for hosts (feature `std`);
+//! - `report`: what a device said as the objects that programs print for machines (feature `std`).
 //!
 //! Firmware, the Linux program and the simulation differ in what they plug in: a [`crate::flash::Flash`], a
 //! [`Clock`], a [`crate::power::PowerMeter`], and the pipe. Knows no board and no transport.
@@ -19,6 +20,8 @@ mod events;
 pub mod frame;
 pub mod memory;
 pub mod protocol;
+#[cfg(feature = "std")]
+pub mod report;
 mod retrain;
 pub mod samples;
 pub mod server;

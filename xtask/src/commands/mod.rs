@@ -6,9 +6,11 @@ pub mod device;
 mod eval;
 mod fit;
 mod inspect;
+mod keygen;
 mod models;
 mod retrain_head;
 mod run;
+mod sign;
 mod simulate;
 mod verify;
 
@@ -35,6 +37,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Fit(args) => fit::run(&args, json),
         Command::Simulate(args) => simulate::run(&args, json),
         Command::Device(args) => device::run(&args, json),
+        Command::Keygen(args) => keygen::run(&args, json),
+        Command::Sign(args) => sign::run(&args, json),
     }
 }
 

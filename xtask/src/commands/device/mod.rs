@@ -14,6 +14,7 @@ use super::{parse, read};
 use crate::cli::device::{Device, DeviceCommand};
 use anyhow::Result;
 use edge_runtime::device::client::{Client, Identity, Patience};
+use edge_runtime::transport::Key;
 use port::Line;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -30,8 +31,11 @@ pub fn run(args: &Device, json: bool) -> Result<()> {
         attempts: args.attempts,
     };
     let connect = || -> Result<(Connection, Identity)> {
-        let mut client = Client::new(args.port.open()?, session(), patience);
-        let identity = client.connect(expect)?;
+        let key = args.key.as_deref().map(Key::read).transpose()?;
+        let line = args.port.open(key.as_ref())?;
+        let mut client = Client::new(line, session(), patience);
+        let identity = client.connect(expect);
+        let identity = identity.map_err(|e| args.port.explain(key.as_ref(), e))?;
         Ok((client, identity))
     };
     // Files are looked at before the device is asked for anything.

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use converter::dataset::Dataset;
 use converter::progress::Progress as _;
 use edge_runtime::device::protocol::{ClassMode, Progress, RetrainOptions, Retrained};
-use serde_json::json;
+use edge_runtime::device::report::Training;
 use std::path::Path;
 use std::time::Instant;
 
@@ -69,17 +69,9 @@ pub fn run(
     })?;
     let seconds = start.elapsed().as_secs_f64();
     drop(bars);
-    let value = json!({
-        "classes": new.classes,
-        "samples": new.samples,
-        "held_out": new.held_out,
-        "held_out_top1": new.held_out_top1,
-        "committed": new.committed.is_some(),
-        "head_sequence": new.committed,
-        "head_sha256": units::hex(&new.sha256),
-        "training_ram_bytes": new.training_bytes,
+    output::report(json, &Training::from(&new), || {
+        text(&new, args, &stored, seconds)
     });
-    output::print(json, value, || text(&new, args, &stored, seconds));
     Ok(())
 }
 
