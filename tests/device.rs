@@ -689,9 +689,11 @@ fn samples_and_heads_of_another_trunk_wait() {
     with_client(&old, &mut flash, Faults::NONE, 6, |client| {
         client.connect(None).unwrap();
         let state = client.state().unwrap();
-        assert_eq!((state.samples, state.active), (0, Active::Factory));
+        // The one segment that is always spare may still have some.
+        assert!(state.samples < 30 / 2, "{}", state.samples);
+        assert_eq!(state.active, Active::Factory);
         add_samples(client, &old, 1);
-        assert_eq!(client.state().unwrap().samples, 1);
+        assert_eq!(client.state().unwrap().samples, state.samples + 1);
     });
 }
 
