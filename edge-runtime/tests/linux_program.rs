@@ -11,16 +11,16 @@ use edge_runtime::device::DeviceError;
 use edge_runtime::device::client::{Client, ClientError, Patience, Pipe};
 use edge_runtime::device::frame::{self, FrameReader};
 use edge_runtime::device::protocol::{
-    self as p, Header, MAX_PAYLOAD, Message, Request, RetrainOptions,
+    self as p, Header, MAX_PAYLOAD, Message, Progress, Request, RetrainOptions,
 };
 use edge_runtime::device::server::{RX_LEN, TX_LEN};
 use edge_runtime::head::store::Active;
-use edge_runtime::linux::MAX_CONNECTIONS;
+use edge_runtime::linux::{LocalPipe, MAX_CONNECTIONS};
 use edge_runtime::model::{AlignedBytes, Model};
-use edge_runtime::signature::beside;
+use edge_runtime::signature::{Trust, beside};
 use edge_runtime::sim::Faults;
 use edge_runtime::transport::{ConnectError, Key, Line, NoiseError};
-use graft_tests::device::{flash, input, int8_model, with_client};
+use graft_tests::device::{flash, input, int8_model, memory, start, with_client};
 use graft_tests::{class_folders, picture};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -741,6 +741,32 @@ fn every_result_as_json() {
         true,
     );
     assert_eq!(own, asked);
+}
+
+/// In the same process, progress is not something to read when all is done.
+#[test]
+fn a_local_pipe_tells_progress_at_once() {
+    let model = Model::parse(&MODEL).unwrap();
+    let (mut flash, mut memory) = (flash(), memory(&model));
+    let app = start(&model, &mut flash, &mut memory, Trust::Anyone);
+    let (mut rx, mut tx) = ([0; RX_LEN], [0; TX_LEN]);
+    let mut seen = vec![];
+    let mut watch = |progress| match progress {
+        Progress::Epoch { number, .. } => seen.push(number),
+        Progress::Run { number, of } => assert!(number <= of),
+    };
+    let pipe = LocalPipe::new(app, &mut rx, &mut tx, &mut watch);
+    let mut client = Client::new(pipe, 1, Patience::default());
+    client.connect(None).unwrap();
+    add_samples(&mut client, &model);
+    let late = &mut |progress| panic!("{progress:?} comes too late");
+    let trained = client.retrain(options(), late).unwrap();
+    client.bench(2, late).unwrap();
+    let head = client.export_head().unwrap();
+    drop(client);
+    assert!(seen.len() as u32 > trained.epoch);
+    assert_eq!(seen, (0..seen.len() as u32).collect::<Vec<_>>());
+    assert!(head == simulated(options()));
 }
 
 #[test]

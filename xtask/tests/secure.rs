@@ -12,13 +12,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::LazyLock;
 
-/// The program for Linux, which is another package's; built if it is not there or not of this source.
+/// The program for Linux, which is another package's: `cargo test` has built it, `cargo test --test secure` not.
 static EDGE: LazyLock<PathBuf> = LazyLock::new(|| {
+    let profile = Path::new(env!("CARGO_BIN_EXE_xtask")).parent().unwrap();
+    let target = profile.parent().unwrap();
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--workspace", "--bin", "edge"]);
+    build.arg("--target-dir").arg(target);
     build.current_dir(env!("CARGO_MANIFEST_DIR"));
     assert!(build.status().unwrap().success());
-    Path::new(env!("CARGO_BIN_EXE_xtask")).with_file_name("edge")
+    target.join("debug/edge")
 });
 
 const CLASSES: [&str; 2] = ["green", "red"];

@@ -60,7 +60,10 @@ impl Port {
     /// Opens it. With a key, the device must prove that it has it, too.
     pub fn open(&self, key: Option<&Key>) -> Result<Line> {
         match self {
-            Self::Socket(address) => Ok(Line::Socket(transport::Line::connect(address, key)?)),
+            Self::Socket(address) => {
+                let line = transport::Line::connect(address, key)?;
+                Ok(Line::Socket(Box::new(line)))
+            }
             Self::Serial(..) if key.is_some() => {
                 bail!("{self}: a key is for tcp: and unix: lines; leave --key away")
             }
@@ -88,7 +91,7 @@ impl Port {
 /// An open line.
 pub enum Line {
     /// A socket.
-    Socket(transport::Line),
+    Socket(Box<transport::Line>),
     /// A serial port.
     Serial(Box<dyn SerialPort>),
 }
