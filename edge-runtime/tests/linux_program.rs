@@ -423,8 +423,11 @@ fn a_public_key_decides_whose_models_run() {
     let ((key, public), (other, _)) = (pair(&place, "key.pem"), pair(&place, "other.pem"));
     let refused = |trust: &Path, words: &str| {
         for command in ["serve", "info"] {
-            let mut command = place.own(command);
-            let text = failure(command.arg("--trust").arg(trust).output().unwrap());
+            let mut asked = place.own(command);
+            if command == "serve" {
+                asked.args(["--listen", "127.0.0.1:0"]);
+            }
+            let text = failure(asked.arg("--trust").arg(trust).output().unwrap());
             assert!(text.contains(words), "{text}");
         }
         assert!(!place.path("state").exists(), "refused before it is made");
