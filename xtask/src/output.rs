@@ -31,7 +31,7 @@ pub fn print(json: bool, value: Value, text: impl FnOnce() -> String) {
     let _ = writeln!(std::io::stdout().lock(), "{out}");
 }
 
-/// As [`print`], of an object that says itself what it looks like for machines.
+/// As [`print()`], of an object that says itself what it looks like for machines.
 pub fn report(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) {
     print(json, serde_json::json!(value), text);
 }
