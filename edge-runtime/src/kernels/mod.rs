@@ -5,6 +5,7 @@
 //! bounds check, it never reads elsewhere. The portable versions define the arithmetic; a faster one is
 //! right when it gives the same bytes.
 
+pub mod arm;
 mod conv;
 mod depthwise;
 mod elementwise;
