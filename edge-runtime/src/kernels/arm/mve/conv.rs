@@ -1,9 +1,10 @@
 //! Dense convolution: windows unfolded into a strip of pixels where they must be, then [`super::quad`].
 
-use super::copy::{Rows, copy, fill};
+use super::copy::{Grid, copy, fill};
 use super::pack::{Channel, ConvLayout, LANES};
 use super::quad::{Job, graft_mve_quads};
 use crate::kernels::Geometry;
+use core::ops::Range;
 
 /// The numbers of a packed convolution.
 #[derive(Clone, Copy, Debug)]
@@ -24,9 +25,10 @@ pub fn conv(g: &Geometry, params: &PackedConv<'_>, scratch: &mut [i8], input: &[
     assert!(params.weights.len() == layout.weights_len());
     assert!(params.channels.len() == layout.channels_len());
     assert!(input.len() == g.input.len() && output.len() == g.output.len());
-    let (in_c, out_c) = (g.input.c as usize, g.output.c as usize);
+    let out_c = g.output.c as usize;
     let (out_h, out_w) = (g.output.h as usize, g.output.w as usize);
     if layout.direct {
+        let in_c = g.input.c as usize;
         let [sy, sx] = [g.window.stride[0] as usize, g.window.stride[1] as usize];
         let whole = [sy, sx] == [1, 1];
         let (runs, pixels) = if whole { (1, out_h * out_w) } else { (out_h, out_w) };
@@ -40,67 +42,109 @@ pub fn conv(g: &Geometry, params: &PackedConv<'_>, scratch: &mut [i8], input: &[
     let scratch = &mut scratch[..layout.scratch_len()];
     fill(scratch, params.input_zero_point);
     let step = layout.blocks() * LANES;
-    let mut at = [0, 0];
+    let unfolder = Unfolder::new(g, params.input_zero_point);
+    let (mut y, mut x) = (0, 0);
+    let mut row = unfolder.row(0);
     for out in output.chunks_mut(layout.strip * out_c) {
         let pixels = out.len() / out_c;
         let mut done = 0;
         while done < pixels {
             let to = &mut scratch[done * step..];
-            done += unfold(g, &layout, params.input_zero_point, &mut at, pixels - done, input, to);
+            let count = unfolder.unfold(&row, x, pixels - done, input, to, step);
+            done += count;
+            x += count;
+            if x == out_w {
+                (y, x) = (y + 1, 0);
+                if y < out_h {
+                    row = unfolder.row(y);
+                }
+            }
         }
         tiles(&layout, params, scratch, step, pixels, out);
     }
 }
 
-/// Writes the windows of one or, of a 1x1 kernel, up to `most` output positions of one row from `at` on;
-/// moves `at` and says how many.
-#[inline(always)]
-fn unfold(
-    g: &Geometry,
-    layout: &ConvLayout,
+/// Writes the windows of output positions, one after another.
+struct Unfolder<'g> {
+    g: &'g Geometry,
     zero: i8,
-    at: &mut [usize; 2],
-    most: usize,
-    input: &[i8],
-    to: &mut [i8],
-) -> usize {
-    let w = &g.window;
-    let (in_c, in_w) = (g.input.c as usize, g.input.w as usize);
-    let [kh, kw] = [w.kernel[0] as usize, w.kernel[1] as usize];
-    let [y, x] = *at;
-    let mut done = 1;
-    if [kh, kw] == [1, 1] && w.is_unpadded() {
-        done = most.min(g.output.w as usize - x);
-        let first = (y * w.stride[0] as usize * in_w + x * w.stride[1] as usize) * in_c;
-        let (step, to_step) = (w.stride[1] as usize * in_c, layout.blocks() * LANES);
-        copy(to, Rows { at: 0, step: to_step }, input, Rows { at: first, step }, done, in_c);
-    } else {
-        let ((rows, y0), (cols, x0)) = (g.taps(0, y), g.taps(1, x));
-        let [dy, dx] = [w.dilation[0] as usize, w.dilation[1] as usize];
-        if rows.len() * cols.len() < kh * kw {
-            fill(&mut to[..layout.taps], zero);
-        }
-        if !rows.is_empty() && !cols.is_empty() {
-            let first_row = (y0 + (rows.start * dy) as isize) as usize;
-            let first_col = (x0 + (cols.start * dx) as isize) as usize;
-            let from = (first_row * in_w + first_col) * in_c;
-            let into = (rows.start * kw + cols.start) * in_c;
-            if dx == 1 {
-                let from = Rows { at: from, step: dy * in_w * in_c };
-                let into = Rows { at: into, step: kw * in_c };
-                copy(to, into, input, from, rows.len(), cols.len() * in_c);
-            } else {
-                for row in 0..rows.len() {
-                    let from = Rows { at: from + row * dy * in_w * in_c, step: dx * in_c };
-                    let into = Rows { at: into + row * kw * in_c, step: in_c };
-                    copy(to, into, input, from, cols.len(), in_c);
-                }
-            }
-        }
+    /// Output columns whose windows have all their columns in the input, if they lie together there.
+    inner: Range<usize>,
+}
+
+/// The part of the windows of one output row that is the same for all.
+struct Row {
+    /// Rows of the kernel in the input.
+    taps: Range<usize>,
+    /// Where the first of them starts in the input.
+    at: usize,
+}
+
+impl<'g> Unfolder<'g> {
+    fn new(g: &'g Geometry, zero: i8) -> Self {
+        let w = &g.window;
+        let (pad, stride) = (w.pad_before[1] as usize, w.stride[1] as usize);
+        let room = (g.input.w as usize + pad).checked_sub(w.span(1) as usize);
+        let last = room.filter(|_| w.dilation[1] == 1).map_or(0, |r| r / stride + 1);
+        let last = last.min(g.output.w as usize);
+        let inner = pad.div_ceil(stride).min(last)..last;
+        Self { g, zero, inner }
     }
-    let x = x + done;
-    *at = if x == g.output.w as usize { [y + 1, 0] } else { [y, x] };
-    done
+
+    fn row(&self, y: usize) -> Row {
+        let (taps, y0) = self.g.taps(0, y);
+        let first = y0 + (taps.start * self.g.window.dilation[0] as usize) as isize;
+        let row_len = self.g.input.w as usize * self.g.input.c as usize;
+        Row { at: first.max(0) as usize * row_len, taps }
+    }
+
+    /// Unfolds at least one and at most `most` windows from column `x` on, `step` bytes apart; says how many.
+    #[inline(always)]
+    fn unfold(&self, row: &Row, x: usize, most: usize, input: &[i8], to: &mut [i8], step: usize) -> usize {
+        let w = &self.g.window;
+        let (in_c, row_len) = (self.g.input.c as usize, self.g.input.w as usize * self.g.input.c as usize);
+        let [kh, kw] = [w.kernel[0] as usize, w.kernel[1] as usize];
+        let inner = self.inner.contains(&x);
+        let done = if inner { most.min(self.inner.end - x) } else { 1 };
+        let (cols, x0) = if inner {
+            (0..kw, (x * w.stride[1] as usize) as isize - w.pad_before[1] as isize)
+        } else {
+            self.g.taps(1, x)
+        };
+        if row.taps.len() * cols.len() < kh * kw {
+            fill(&mut to[..(done - 1) * step + kh * kw * in_c], self.zero);
+        }
+        if row.taps.is_empty() || cols.is_empty() {
+            return done;
+        }
+        let dilation = [w.dilation[0] as usize, w.dilation[1] as usize];
+        let first = (x0 + (cols.start * dilation[1]) as isize) as usize;
+        let from = Grid {
+            at: row.at + first * in_c,
+            row_step: dilation[0] * row_len,
+            patch_step: w.stride[1] as usize * in_c,
+        };
+        let into = Grid {
+            at: (row.taps.start * kw + cols.start) * in_c,
+            row_step: kw * in_c,
+            patch_step: step,
+        };
+        let rows = row.taps.len();
+        if dilation[1] > 1 {
+            // Pixel by pixel.
+            let from = Grid { row_step: dilation[1] * in_c, patch_step: from.row_step, ..from };
+            let into = Grid { row_step: in_c, patch_step: into.row_step, ..into };
+            copy(to, into, input, from, [rows, cols.len(), in_c]);
+        } else if kh == 1 {
+            // A row of each window: as the rows of one patch.
+            let from = Grid { row_step: from.patch_step, patch_step: 0, ..from };
+            let into = Grid { row_step: into.patch_step, patch_step: 0, ..into };
+            copy(to, into, input, from, [1, done, cols.len() * in_c]);
+        } else {
+            copy(to, into, input, from, [done, rows, cols.len() * in_c]);
+        }
+        done
+    }
 }
 
 /// Multiplies `pixels` pixels that lie `step` bytes apart in `a`, as many as `out` has room for.

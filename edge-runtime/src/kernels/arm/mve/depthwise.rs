@@ -1,7 +1,7 @@
 //! Depthwise convolution: the rows under the kernel in scratch memory with their padding, then
 //! [`super::sixteen`] over each row of the output.
 
-use super::copy::{Rows, copy, fill};
+use super::copy::{Grid, copy, fill};
 use super::pack::{DepthwiseLayout, LANES};
 use super::sixteen::{Run, graft_mve_sixteens, graft_mve_sixteens_9};
 use crate::kernels::Geometry;
@@ -93,18 +93,19 @@ fn load_row(g: &Geometry, layout: &DepthwiseLayout, zero: i8, row: usize, input:
     let Some(y) = row.checked_sub(pad_y).filter(|y| *y < g.input.h as usize) else {
         return fill(to, zero);
     };
-    let from = &input[y * in_w * channels..][..in_w * channels];
+    let from_row = &input[y * in_w * channels..][..in_w * channels];
     for phase in 0..phases {
         // The first column of the input with this remainder, and where it goes.
         let x = (phase + phases - pad_x % phases) % phases;
         let column = (x + pad_x) / phases;
         let count = in_w.saturating_sub(x).div_ceil(phases).min(layout.columns.saturating_sub(column));
         let at = (phase * layout.columns + column) * channels;
+        let from = Grid { at: x * channels, row_step: phases * channels, patch_step: 0 };
+        let into = Grid { at, row_step: channels, patch_step: 0 };
         if phases == 1 {
-            copy(to, Rows { at, step: 0 }, from, Rows { at: 0, step: 0 }, count.min(1), count * channels);
+            copy(to, into, from_row, from, [1, 1, count * channels]);
         } else {
-            let out_of = Rows { at: x * channels, step: phases * channels };
-            copy(to, Rows { at, step: channels }, from, out_of, count, channels);
+            copy(to, into, from_row, from, [1, count, channels]);
         }
     }
 }
