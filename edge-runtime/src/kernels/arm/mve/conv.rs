@@ -1,33 +1,39 @@
 //! Dense convolution: windows unfolded into a strip of pixels where they must be, then [`super::quad`].
 
 use super::copy::{Grid, copy, fill};
-use super::pack::{Channel, ConvLayout, LANES};
-use super::quad::{Job, graft_mve_quads};
-use crate::kernels::Geometry;
+use super::quad::{Job, graft_mve_quads, graft_mve_quads_wide};
+use crate::kernels::{Geometry, PackedParams};
+use crate::model::packed::mve::{LANES, MveConv};
 use core::ops::Range;
 
-/// The numbers of a packed convolution.
-#[derive(Clone, Copy, Debug)]
-pub struct PackedConv<'p> {
-    /// As [`ConvLayout`] says.
-    pub weights: &'p [i8],
-    /// One a channel, rounded up to fours.
-    pub channels: &'p [Channel],
-    /// What padding reads.
-    pub input_zero_point: i8,
-    /// Smallest and largest output.
-    pub clamp: [i8; 2],
-}
+/// Bytes of a vector.
+const VECTOR: usize = LANES as usize;
 
-/// Computes all outputs of an ungrouped convolution; `scratch` has [`ConvLayout::scratch_len`] bytes.
-pub fn conv(g: &Geometry, params: &PackedConv<'_>, scratch: &mut [i8], input: &[i8], output: &mut [i8]) {
-    let layout = ConvLayout::new(g);
-    assert!(params.weights.len() == layout.weights_len());
-    assert!(params.channels.len() == layout.channels_len());
+/// Computes all outputs from weights in [`Layout::MveConv`](crate::model::Layout::MveConv).
+///
+/// # Panics
+/// If a length is not what the layout and the shapes say, or the weights start off a multiple of 4.
+pub fn conv(
+    g: &Geometry,
+    params: &PackedParams<'_>,
+    input: &[i8],
+    output: &mut [i8],
+    scratch: &mut [i8],
+) {
+    let layout = MveConv::new(&g.window, g.input, g.output);
     assert!(input.len() == g.input.len() && output.len() == g.output.len());
+    assert!(params.weights.len() as u64 == layout.weights_len());
+    assert!(params.records.len() as u64 == layout.quads * 4);
+    assert!(scratch.len() as u64 >= layout.scratch_len());
+    assert!(params.weights.as_ptr().addr().is_multiple_of(4));
+    let multiply = Multiply {
+        params,
+        step: layout.blocks as usize * VECTOR,
+        channels: g.output.c as usize,
+    };
     let out_c = g.output.c as usize;
     let (out_h, out_w) = (g.output.h as usize, g.output.w as usize);
-    if layout.direct {
+    if layout.strip == 0 {
         let in_c = g.input.c as usize;
         let [sy, sx] = [g.window.stride[0] as usize, g.window.stride[1] as usize];
         let whole = [sy, sx] == [1, 1];
@@ -35,17 +41,16 @@ pub fn conv(g: &Geometry, params: &PackedConv<'_>, scratch: &mut [i8], input: &[
         for y in 0..runs {
             let a = &input[y * sy * g.input.w as usize * in_c..];
             let out = &mut output[y * pixels * out_c..][..pixels * out_c];
-            tiles(&layout, params, a, sx * in_c, pixels, out);
+            multiply.pixels(a, sx * in_c, out);
         }
         return;
     }
-    let scratch = &mut scratch[..layout.scratch_len()];
-    fill(scratch, params.input_zero_point);
-    let step = layout.blocks() * LANES;
+    // What lies behind the taps of a window is multiplied by zeros, whatever it is.
+    let step = multiply.step;
     let unfolder = Unfolder::new(g, params.input_zero_point);
     let (mut y, mut x) = (0, 0);
     let mut row = unfolder.row(0);
-    for out in output.chunks_mut(layout.strip * out_c) {
+    for out in output.chunks_mut(layout.strip as usize * out_c) {
         let pixels = out.len() / out_c;
         let mut done = 0;
         while done < pixels {
@@ -60,7 +65,7 @@ pub fn conv(g: &Geometry, params: &PackedConv<'_>, scratch: &mut [i8], input: &[
                 }
             }
         }
-        tiles(&layout, params, scratch, step, pixels, out);
+        multiply.pixels(scratch, step, out);
     }
 }
 
@@ -147,51 +152,82 @@ impl<'g> Unfolder<'g> {
     }
 }
 
-/// Multiplies `pixels` pixels that lie `step` bytes apart in `a`, as many as `out` has room for.
-fn tiles(layout: &ConvLayout, params: &PackedConv<'_>, a: &[i8], step: usize, pixels: usize, out: &mut [i8]) {
-    let (blocks, channels) = (layout.blocks(), layout.channels);
-    assert!(pixels > 0 && (pixels - 1) * step + blocks * LANES <= a.len());
-    assert!(out.len() == pixels * channels);
-    let whole = channels / 4;
-    let run = |first: usize, pixels: usize, quad: usize, quads: usize, out: &mut [i8], out_step: usize| {
-        if quads == 0 || pixels == 0 {
+/// Pixels by packed filters.
+struct Multiply<'p> {
+    /// Whose lengths [`conv`] has checked.
+    params: &'p PackedParams<'p>,
+    /// Bytes that are read of each pixel.
+    step: usize,
+    /// Output channels.
+    channels: usize,
+}
+
+impl Multiply<'_> {
+    /// As many pixels as `out` has room for, which lie `step` bytes apart in `a`.
+    fn pixels(&self, a: &[i8], step: usize, out: &mut [i8]) {
+        let pixels = out.len() / self.channels;
+        let (whole, rest) = (self.channels / 4, self.channels % 4);
+        let even = pixels & !1;
+        if whole > 0 {
+            self.quads(a, step, even, 0..whole, out, self.channels);
+            if even < pixels {
+                let last = &mut out[even * self.channels..];
+                self.quads(&a[even * step..], step, 1, 0..whole, last, self.channels);
+            }
+        }
+        if rest > 0 {
+            for first in (0..pixels).step_by(2) {
+                let count = (pixels - first).min(2);
+                let mut quad = [0; 8];
+                self.quads(&a[first * step..], step, count, whole..whole + 1, &mut quad, 4);
+                for (p, q) in quad.chunks_exact(4).take(count).enumerate() {
+                    let to = (first + p) * self.channels + whole * 4;
+                    out[to..to + rest].copy_from_slice(&q[..rest]);
+                }
+            }
+        }
+    }
+
+    /// Four channels a quad of an even number of pixels, or of one.
+    #[inline(always)]
+    fn quads(
+        &self,
+        a: &[i8],
+        step: usize,
+        pixels: usize,
+        quads: Range<usize>,
+        out: &mut [i8],
+        out_step: usize,
+    ) {
+        if pixels == 0 {
             return;
         }
         // A single pixel is a pair with itself.
         let pair = pixels > 1;
         assert!(!pair || pixels.is_multiple_of(2));
-        assert!(out.len() >= (pixels - 1) * out_step + quads * 4);
-        let pixel_step = if pair { step } else { 0 };
+        assert!((pixels - 1) * step + self.step <= a.len());
+        assert!((pixels - 1) * out_step + quads.len() * 4 <= out.len());
+        let (step, out_step) = if pair { (step, out_step) } else { (0, 0) };
         let job = Job {
-            a: a[first * step..].as_ptr(),
-            pixel_step,
-            pair_step: 2 * pixel_step as isize - (blocks * LANES) as isize,
+            a: a.as_ptr(),
+            pixel_step: step,
+            pair_step: 2 * step as isize - self.step as isize,
             pairs: pixels.div_ceil(2),
-            weights: params.weights[quad * blocks * 4 * LANES..].as_ptr(),
-            blocks,
-            channels: params.channels[quad * 4..].as_ptr(),
-            quads,
+            weights: self.params.weights[quads.start * 4 * self.step..].as_ptr(),
+            blocks: self.step / VECTOR,
+            records: self.params.records[quads.start * 4..].as_ptr(),
+            quads: quads.len(),
             out: out.as_mut_ptr(),
-            out_step: if pair { out_step } else { 0 },
-            clamp: params.clamp.map(|c| c as i32),
+            out_step,
+            clamp: self.params.clamp.map(|c| c as i32),
         };
-        // SAFETY: `a` holds `blocks * 16` bytes of every pixel and `out` four bytes of every quad of every
-        // pixel (asserted above); `conv` has compared the lengths of weights and records with the layout, and
-        // no caller passes quads beyond it.
-        unsafe { graft_mve_quads(&job) }
-    };
-    let even = pixels & !1;
-    run(0, even, 0, whole, out, channels);
-    run(even, pixels - even, 0, whole, &mut out[even * channels..], channels);
-    let rest = channels % 4;
-    if rest > 0 {
-        for first in (0..pixels).step_by(2) {
-            let pixels = (pixels - first).min(2);
-            let mut quad = [0; 8];
-            run(first, pixels, whole, 1, &mut quad, 4);
-            for (p, q) in quad.chunks_exact(4).take(pixels).enumerate() {
-                let to = (first + p) * channels + whole * 4;
-                out[to..to + rest].copy_from_slice(&q[..rest]);
+        // SAFETY: `a` holds `self.step` bytes of every pixel and `out` four bytes of every quad of every
+        // pixel (asserted above); `conv` has compared the lengths of weights and records with the layout,
+        // and no caller passes quads beyond it.
+        unsafe {
+            match self.params.input_shift {
+                0 => graft_mve_quads(&job),
+                _ => graft_mve_quads_wide(&job),
             }
         }
     }

@@ -2,78 +2,76 @@
 //! [`super::sixteen`] over each row of the output.
 
 use super::copy::{Grid, copy, fill};
-use super::pack::{DepthwiseLayout, LANES};
-use super::sixteen::{Run, graft_mve_sixteens, graft_mve_sixteens_9};
-use crate::kernels::Geometry;
+use super::sixteen::{
+    Run, graft_mve_sixteens, graft_mve_sixteens_9, graft_mve_sixteens_9_wide, graft_mve_sixteens_wide,
+};
+use crate::kernels::{Geometry, PackedParams};
+use crate::model::packed::mve::{LANES, MAX_DEPTHWISE_TAPS, MveDepthwise};
 
-/// Most taps of a kernel: the table of their reads is on the stack.
-pub const MAX_TAPS: usize = 64;
-
-/// The numbers of a packed depthwise convolution.
-#[derive(Clone, Copy, Debug)]
-pub struct PackedDepthwise<'p> {
-    /// As [`DepthwiseLayout`] says.
-    pub weights: &'p [i8],
-    /// What padding reads.
-    pub input_zero_point: i8,
-    /// Added after scaling.
-    pub output_zero_point: i8,
-    /// Smallest and largest output.
-    pub clamp: [i8; 2],
-}
-
-/// Computes all outputs; the kernel has at most [`MAX_TAPS`] taps and `scratch`
-/// [`DepthwiseLayout::scratch_len`] bytes.
+/// Computes all outputs from weights in [`Layout::MveDepthwise`](crate::model::Layout::MveDepthwise).
+///
+/// # Panics
+/// If a length is not what the layout and the shapes say, the weights start off a multiple of 4, or the
+/// kernel has too many taps.
 pub fn depthwise(
     g: &Geometry,
-    params: &PackedDepthwise<'_>,
-    scratch: &mut [i8],
+    params: &PackedParams<'_>,
     input: &[i8],
     output: &mut [i8],
+    scratch: &mut [i8],
 ) {
-    let layout = DepthwiseLayout::new(g);
-    assert!(layout.taps <= MAX_TAPS);
-    assert!(params.weights.len() == layout.weights_len() && params.weights.as_ptr().addr().is_multiple_of(4));
+    let layout = MveDepthwise::new(&g.window, g.input, g.output);
     assert!(input.len() == g.input.len() && output.len() == g.output.len());
-    let scratch = &mut scratch[..layout.scratch_len()];
-    fill(scratch, params.input_zero_point);
+    assert!(params.weights.len() as u64 == layout.weights_len());
+    assert!(layout.taps <= MAX_DEPTHWISE_TAPS);
+    assert!(scratch.len() as u64 >= layout.scratch_len());
+    assert!(params.weights.as_ptr().addr().is_multiple_of(4));
     let w = &g.window;
     let [kh, kw] = [w.kernel[0] as usize, w.kernel[1] as usize];
-    let (channels, row_len) = (layout.channels, layout.row_len());
+    let channels = g.input.c as usize;
+    let (rows, row_len) = (layout.rows as usize, layout.row_len() as usize);
+    let (phases, columns) = (layout.phases as usize, layout.columns as usize);
+    let scratch = &mut scratch[..layout.scratch_len() as usize];
+    fill(scratch, params.input_zero_point);
     let lanes = g.output.w as usize * channels;
     // Offset in a row of scratch memory of each column of the kernel.
     let column = |kx: usize| {
         let x = kx * w.dilation[1] as usize;
-        (x % layout.phases * layout.columns + x / layout.phases) * channels
+        (x % phases * columns + x / phases) * channels
     };
-    let sixteens = if kh * kw == 9 { graft_mve_sixteens_9 } else { graft_mve_sixteens };
-    // Padded rows `0..loaded` have been in scratch memory, the last `layout.rows` of them still are.
+    let sixteens = match (kh * kw, params.input_shift) {
+        (9, 0) => graft_mve_sixteens_9,
+        (9, _) => graft_mve_sixteens_9_wide,
+        (_, 0) => graft_mve_sixteens,
+        _ => graft_mve_sixteens_wide,
+    };
+    // Padded rows `0..loaded` have been in scratch memory, the last `rows` of them still are.
     let mut loaded = 0;
     for (y, out) in output.chunks_exact_mut(lanes).enumerate() {
         let first = y * w.stride[0] as usize;
-        let last = first + layout.rows;
+        let last = first + rows;
         for row in loaded.max(first)..last {
-            let to = &mut scratch[row % layout.rows * row_len..][..row_len];
-            load_row(g, &layout, params.input_zero_point, row, input, to);
+            let to = &mut scratch[row % rows * row_len..][..row_len];
+            load_row(g, [phases, columns], params.input_zero_point, row, input, to);
         }
         loaded = last;
         let base = scratch.as_ptr();
-        let mut reads = [base; MAX_TAPS];
+        let mut reads = [base; MAX_DEPTHWISE_TAPS as usize];
         let mut tap = 0;
         for ky in 0..kh {
-            let row = (first + ky * w.dilation[0] as usize) % layout.rows * row_len;
+            let row = (first + ky * w.dilation[0] as usize) % rows * row_len;
             for kx in 0..kw {
                 let at = row + column(kx);
-                assert!(at + lanes.next_multiple_of(LANES) <= scratch.len());
+                assert!(at + lanes.next_multiple_of(LANES as usize) <= scratch.len());
                 reads[tap] = base.wrapping_add(at);
                 tap += 1;
             }
         }
         let run = Run {
             reads: reads.as_ptr(),
-            taps: layout.taps,
+            taps: layout.taps as usize,
             blocks: params.weights.as_ptr(),
-            period: layout.period,
+            period: layout.period as usize,
             out: out.as_mut_ptr(),
             lanes,
             zero_point: params.output_zero_point as i32,
@@ -87,9 +85,9 @@ pub fn depthwise(
 
 /// Puts one row of the padded input into scratch memory, columns apart by their remainder by the stride.
 /// What is padding left and right was set at the beginning and stays.
-fn load_row(g: &Geometry, layout: &DepthwiseLayout, zero: i8, row: usize, input: &[i8], to: &mut [i8]) {
+fn load_row(g: &Geometry, [phases, columns]: [usize; 2], zero: i8, row: usize, input: &[i8], to: &mut [i8]) {
     let (pad_y, pad_x) = (g.window.pad_before[0] as usize, g.window.pad_before[1] as usize);
-    let (in_w, channels, phases) = (g.input.w as usize, layout.channels, layout.phases);
+    let (in_w, channels) = (g.input.w as usize, g.input.c as usize);
     let Some(y) = row.checked_sub(pad_y).filter(|y| *y < g.input.h as usize) else {
         return fill(to, zero);
     };
@@ -98,8 +96,8 @@ fn load_row(g: &Geometry, layout: &DepthwiseLayout, zero: i8, row: usize, input:
         // The first column of the input with this remainder, and where it goes.
         let x = (phase + phases - pad_x % phases) % phases;
         let column = (x + pad_x) / phases;
-        let count = in_w.saturating_sub(x).div_ceil(phases).min(layout.columns.saturating_sub(column));
-        let at = (phase * layout.columns + column) * channels;
+        let count = in_w.saturating_sub(x).div_ceil(phases).min(columns.saturating_sub(column));
+        let at = (phase * columns + column) * channels;
         let from = Grid { at: x * channels, row_step: phases * channels, patch_step: 0 };
         let into = Grid { at, row_step: channels, patch_step: 0 };
         if phases == 1 {

@@ -4,7 +4,7 @@
 //! 16-byte load of weights serves two multiplications of 16 bytes and one of activations four. The sums are
 //! then requantized four channels at a time in vector lanes.
 
-use super::pack::Channel;
+use crate::model::ChannelRecord;
 use core::arch::global_asm;
 
 /// What `graft_mve_quads` reads. All steps in bytes.
@@ -23,7 +23,7 @@ pub(super) struct Job {
     /// Sixteens of taps, at least 1.
     pub blocks: usize,
     /// `quads * 4` records.
-    pub channels: *const Channel,
+    pub records: *const ChannelRecord,
     /// Fours of output channels, at least 1.
     pub quads: usize,
     /// Channel 0 of the first pixel's output.

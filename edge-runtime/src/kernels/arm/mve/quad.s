@@ -31,7 +31,7 @@
     vpush       {d8-d15}
     sub         sp, #68
     @ On the stack: 0 pair step, 4 out step, 8 weights, 12 blocks - 1, 16 largest output four times,
-    @ 32 pixel 0, 36 pixel 1, 40 out, 44 pairs, 48 quads, 52 channels.
+    @ 32 pixel 0, 36 pixel 1, 40 out, 44 pairs, 48 quads, 52 records.
     ldr         r3, [r0]
     ldr         r5, [r0, #4]
     add         r5, r3
@@ -59,6 +59,7 @@
     vld41.32    {q4, q5, q6, q7}, [r0]
     vld42.32    {q4, q5, q6, q7}, [r0]
     vld43.32    {q4, q5, q6, q7}, [r0]!
+    vneg.s32    q7, q7  @ a shift to the right; only the low byte counts
     str         r0, [sp, #52]
     ldrd        r3, r5, [sp, #32]
     ldrd        r7, r11, [sp, #40]

@@ -13,7 +13,7 @@ pub(super) struct Run {
     pub reads: *const *const i8,
     /// Even; what [`graft_mve_sixteens_9`] does not look at.
     pub taps: usize,
-    /// Blocks of [`super::pack::DepthwiseLayout`].
+    /// Blocks of [`crate::model::packed::mve::MveDepthwise`].
     pub blocks: *const i8,
     /// Number of them.
     pub period: usize,
