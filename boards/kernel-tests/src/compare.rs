@@ -12,7 +12,7 @@ const CASES: u32 = 400;
 
 /// What this program has kernels for.
 const LAYOUTS: &[Layout] = if cfg!(feature = "m55") {
-    &[Layout::DspConv, Layout::DspDepthwise, Layout::MveConv, Layout::MveDepthwise]
+    &[Layout::MveConv, Layout::MveDepthwise]
 } else {
     &[Layout::DspConv, Layout::DspDepthwise]
 };
