@@ -95,9 +95,7 @@ pub fn pack(
             dsp::pack_conv(&numbers.weights, depth, channels)
         }
         Layout::DspDepthwise => dsp::pack_depthwise(&numbers.weights, channels),
-        Layout::MveConv => {
-            mve::pack_conv(&numbers.weights, &MveConv::new(window, input, output))
-        }
+        Layout::MveConv => mve::pack_conv(&numbers.weights, &MveConv::new(window, input, output)),
         Layout::MveDepthwise => {
             let layout = MveDepthwise::new(window, input, output);
             let before = numbers.weights.len() as u64 + 9 * channels as u64;

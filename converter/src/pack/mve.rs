@@ -91,7 +91,10 @@ mod tests {
 
     #[test]
     fn convolutions_by_hand_and_back() {
-        let window = Window { kernel: [3, 3], ..Window::POINT };
+        let window = Window {
+            kernel: [3, 3],
+            ..Window::POINT
+        };
         let layout = MveConv::new(&window, Shape::new(5, 5, 2), Shape::new(3, 3, 5));
         let weights: Vec<i8> = (1..=90).collect();
         let packed = pack_conv(&weights, &layout);
@@ -106,7 +109,10 @@ mod tests {
 
     #[test]
     fn depthwise_by_hand_and_back() {
-        let window = Window { kernel: [3, 3], ..Window::POINT };
+        let window = Window {
+            kernel: [3, 3],
+            ..Window::POINT
+        };
         for (channels, input_shift) in [(3, 0), (8, 8), (16, 0), (24, 8)] {
             let shape = Shape::new(5, 5, channels);
             let layout = MveDepthwise::new(&window, shape, Shape::new(3, 3, channels));

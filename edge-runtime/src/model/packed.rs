@@ -191,10 +191,9 @@ impl Layout {
     /// True if the activations may be shifted left by so many bits before they are multiplied.
     pub const fn shifts_input(self, by: u8) -> bool {
         match self {
-            Layout::DspConv
-            | Layout::DspDepthwise
-            | Layout::MveConv
-            | Layout::MveDepthwise => by == 0 || by == 8,
+            Layout::DspConv | Layout::DspDepthwise | Layout::MveConv | Layout::MveDepthwise => {
+                by == 0 || by == 8
+            }
         }
     }
 

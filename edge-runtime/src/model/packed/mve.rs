@@ -49,7 +49,9 @@ impl MveConv {
 
     /// Bytes of packed weights.
     pub fn weights_len(&self) -> u64 {
-        self.quads.saturating_mul(self.blocks).saturating_mul(4 * LANES)
+        self.quads
+            .saturating_mul(self.blocks)
+            .saturating_mul(4 * LANES)
     }
 
     /// Bytes of scratch.
@@ -88,8 +90,7 @@ pub struct MveDepthwise {
 
 impl MveDepthwise {
     /// Lane of each i32 of a block: widening even and odd lanes twice takes them apart so.
-    pub const ORDER: [u64; LANES as usize] =
-        [0, 4, 8, 12, 2, 6, 10, 14, 1, 5, 9, 13, 3, 7, 11, 15];
+    pub const ORDER: [u64; LANES as usize] = [0, 4, 8, 12, 2, 6, 10, 14, 1, 5, 9, 13, 3, 7, 11, 15];
 
     /// The layout of a depthwise convolution.
     pub fn new(window: &Window, input: Shape, output: Shape) -> Self {
@@ -126,7 +127,9 @@ impl MveDepthwise {
     /// Bytes of scratch; the last load may pass a row by 15 bytes.
     pub fn scratch_len(&self) -> u64 {
         let rows = self.rows.saturating_mul(self.row_len());
-        rows.saturating_add(LANES).checked_next_multiple_of(LANES).unwrap_or(u64::MAX)
+        rows.saturating_add(LANES)
+            .checked_next_multiple_of(LANES)
+            .unwrap_or(u64::MAX)
     }
 
     /// The channel of `lane` in `block`.
@@ -143,7 +146,10 @@ mod tests {
     #[test]
     fn every_weight_of_a_convolution_has_a_place_of_its_own() {
         for (k, c, out) in [(1, 16, 4), (3, 3, 5), (1, 17, 9), (2, 8, 1)] {
-            let window = Window { kernel: [k, k], ..Window::POINT };
+            let window = Window {
+                kernel: [k, k],
+                ..Window::POINT
+            };
             let shapes = [Shape::new(9, 9, c), Shape::new(9, 9, out)];
             let layout = MveConv::new(&window, shapes[0], shapes[1]);
             let taps = (k * k * c) as u64;
@@ -158,17 +164,35 @@ mod tests {
 
     #[test]
     fn a_strip_is_bounded_and_even() {
-        for (c, side, pixels) in [(3, 96, 16), (64, 8, 2), (16, 32, 14), (300, 1, 2), (8, 1, 2)] {
-            let window = Window { kernel: [3, 3], pad_before: [1, 1], pad_after: [1, 1], ..Window::POINT };
+        for (c, side, pixels) in [
+            (3, 96, 16),
+            (64, 8, 2),
+            (16, 32, 14),
+            (300, 1, 2),
+            (8, 1, 2),
+        ] {
+            let window = Window {
+                kernel: [3, 3],
+                pad_before: [1, 1],
+                pad_after: [1, 1],
+                ..Window::POINT
+            };
             let shape = Shape::new(side, side, c);
-            assert_eq!(MveConv::new(&window, shape, shape).strip, pixels, "{c} {side}");
+            assert_eq!(
+                MveConv::new(&window, shape, shape).strip,
+                pixels,
+                "{c} {side}"
+            );
         }
     }
 
     #[test]
     fn the_channels_of_a_row_repeat_after_the_period() {
         for (channels, period) in [(1, 1), (8, 1), (16, 1), (24, 3), (32, 2), (5, 5), (40, 5)] {
-            let window = Window { kernel: [3, 3], ..Window::POINT };
+            let window = Window {
+                kernel: [3, 3],
+                ..Window::POINT
+            };
             let shape = Shape::new(8, 8, channels);
             let layout = MveDepthwise::new(&window, shape, Shape::new(6, 6, channels));
             assert_eq!(layout.period, period);
@@ -184,10 +208,23 @@ mod tests {
     #[test]
     fn hostile_geometries_saturate() {
         let most = [u32::MAX; 2];
-        let window = Window { kernel: most, stride: most, dilation: most, pad_before: most, pad_after: most };
+        let window = Window {
+            kernel: most,
+            stride: most,
+            dilation: most,
+            pad_before: most,
+            pad_after: most,
+        };
         let shape = Shape::new(u32::MAX, u32::MAX, u32::MAX);
         assert_eq!(MveConv::new(&window, shape, shape).weights_len(), u64::MAX);
-        let small = Window { kernel: [1 << 12; 2], dilation: [1 << 12; 2], ..window };
-        assert_eq!(MveDepthwise::new(&small, shape, shape).scratch_len(), u64::MAX);
+        let small = Window {
+            kernel: [1 << 12; 2],
+            dilation: [1 << 12; 2],
+            ..window
+        };
+        assert_eq!(
+            MveDepthwise::new(&small, shape, shape).scratch_len(),
+            u64::MAX
+        );
     }
 }

@@ -39,7 +39,15 @@ pub fn add(p: &AddParams, a: &[i8], b: &[i8], output: &mut [i8]) {
     let len = output.len();
     assert!(a.len() == len && b.len() == len && len > 0);
     // SAFETY: three lengths are equal and positive.
-    unsafe { graft_mve_add(&Numbers::new(p), a.as_ptr(), b.as_ptr(), output.as_mut_ptr(), len) }
+    unsafe {
+        graft_mve_add(
+            &Numbers::new(p),
+            a.as_ptr(),
+            b.as_ptr(),
+            output.as_mut_ptr(),
+            len,
+        )
+    }
 }
 
 /// As [`crate::kernels::add_in_place`].

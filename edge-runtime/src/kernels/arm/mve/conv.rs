@@ -37,7 +37,11 @@ pub fn conv(
         let in_c = g.input.c as usize;
         let [sy, sx] = [g.window.stride[0] as usize, g.window.stride[1] as usize];
         let whole = [sy, sx] == [1, 1];
-        let (runs, pixels) = if whole { (1, out_h * out_w) } else { (out_h, out_w) };
+        let (runs, pixels) = if whole {
+            (1, out_h * out_w)
+        } else {
+            (out_h, out_w)
+        };
         for y in 0..runs {
             let a = &input[y * sy * g.input.w as usize * in_c..];
             let out = &mut output[y * pixels * out_c..][..pixels * out_c];
@@ -90,7 +94,9 @@ impl<'g> Unfolder<'g> {
         let w = &g.window;
         let (pad, stride) = (w.pad_before[1] as usize, w.stride[1] as usize);
         let room = (g.input.w as usize + pad).checked_sub(w.span(1) as usize);
-        let last = room.filter(|_| w.dilation[1] == 1).map_or(0, |r| r / stride + 1);
+        let last = room
+            .filter(|_| w.dilation[1] == 1)
+            .map_or(0, |r| r / stride + 1);
         let last = last.min(g.output.w as usize);
         let inner = pad.div_ceil(stride).min(last)..last;
         Self { g, zero, inner }
@@ -100,19 +106,40 @@ impl<'g> Unfolder<'g> {
         let (taps, y0) = self.g.taps(0, y);
         let first = y0 + (taps.start * self.g.window.dilation[0] as usize) as isize;
         let row_len = self.g.input.w as usize * self.g.input.c as usize;
-        Row { at: first.max(0) as usize * row_len, taps }
+        Row {
+            at: first.max(0) as usize * row_len,
+            taps,
+        }
     }
 
     /// Unfolds at least one and at most `most` windows from column `x` on, `step` bytes apart; says how many.
     #[inline(always)]
-    fn unfold(&self, row: &Row, x: usize, most: usize, input: &[i8], to: &mut [i8], step: usize) -> usize {
+    fn unfold(
+        &self,
+        row: &Row,
+        x: usize,
+        most: usize,
+        input: &[i8],
+        to: &mut [i8],
+        step: usize,
+    ) -> usize {
         let w = &self.g.window;
-        let (in_c, row_len) = (self.g.input.c as usize, self.g.input.w as usize * self.g.input.c as usize);
+        let (in_c, row_len) = (
+            self.g.input.c as usize,
+            self.g.input.w as usize * self.g.input.c as usize,
+        );
         let [kh, kw] = [w.kernel[0] as usize, w.kernel[1] as usize];
         let inner = self.inner.contains(&x);
-        let done = if inner { most.min(self.inner.end - x) } else { 1 };
+        let done = if inner {
+            most.min(self.inner.end - x)
+        } else {
+            1
+        };
         let (cols, x0) = if inner {
-            (0..kw, (x * w.stride[1] as usize) as isize - w.pad_before[1] as isize)
+            (
+                0..kw,
+                (x * w.stride[1] as usize) as isize - w.pad_before[1] as isize,
+            )
         } else {
             self.g.taps(1, x)
         };
@@ -137,13 +164,29 @@ impl<'g> Unfolder<'g> {
         let rows = row.taps.len();
         if dilation[1] > 1 {
             // Pixel by pixel.
-            let from = Grid { row_step: dilation[1] * in_c, patch_step: from.row_step, ..from };
-            let into = Grid { row_step: in_c, patch_step: into.row_step, ..into };
+            let from = Grid {
+                row_step: dilation[1] * in_c,
+                patch_step: from.row_step,
+                ..from
+            };
+            let into = Grid {
+                row_step: in_c,
+                patch_step: into.row_step,
+                ..into
+            };
             copy(to, into, input, from, [rows, cols.len(), in_c]);
         } else if kh == 1 {
             // A row of each window: as the rows of one patch.
-            let from = Grid { row_step: from.patch_step, patch_step: 0, ..from };
-            let into = Grid { row_step: into.patch_step, patch_step: 0, ..into };
+            let from = Grid {
+                row_step: from.patch_step,
+                patch_step: 0,
+                ..from
+            };
+            let into = Grid {
+                row_step: into.patch_step,
+                patch_step: 0,
+                ..into
+            };
             copy(to, into, input, from, [1, done, cols.len() * in_c]);
         } else {
             copy(to, into, input, from, [done, rows, cols.len() * in_c]);
@@ -179,7 +222,14 @@ impl Multiply<'_> {
             for first in (0..pixels).step_by(2) {
                 let count = (pixels - first).min(2);
                 let mut quad = [0; 8];
-                self.quads(&a[first * step..], step, count, whole..whole + 1, &mut quad, 4);
+                self.quads(
+                    &a[first * step..],
+                    step,
+                    count,
+                    whole..whole + 1,
+                    &mut quad,
+                    4,
+                );
                 for (p, q) in quad.chunks_exact(4).take(count).enumerate() {
                     let to = (first + p) * self.channels + whole * 4;
                     out[to..to + rest].copy_from_slice(&q[..rest]);

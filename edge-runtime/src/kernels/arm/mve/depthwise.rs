@@ -3,7 +3,8 @@
 
 use super::copy::{Grid, copy, fill};
 use super::sixteen::{
-    Run, graft_mve_sixteens, graft_mve_sixteens_9, graft_mve_sixteens_9_wide, graft_mve_sixteens_wide,
+    Run, graft_mve_sixteens, graft_mve_sixteens_9, graft_mve_sixteens_9_wide,
+    graft_mve_sixteens_wide,
 };
 use crate::kernels::{Geometry, PackedParams};
 use crate::model::packed::mve::{LANES, MAX_DEPTHWISE_TAPS, MveDepthwise};
@@ -52,7 +53,14 @@ pub fn depthwise(
         let last = first + rows;
         for row in loaded.max(first)..last {
             let to = &mut scratch[row % rows * row_len..][..row_len];
-            load_row(g, [phases, columns], params.input_zero_point, row, input, to);
+            load_row(
+                g,
+                [phases, columns],
+                params.input_zero_point,
+                row,
+                input,
+                to,
+            );
         }
         loaded = last;
         let base = scratch.as_ptr();
@@ -85,8 +93,18 @@ pub fn depthwise(
 
 /// Puts one row of the padded input into scratch memory, columns apart by their remainder by the stride.
 /// What is padding left and right was set at the beginning and stays.
-fn load_row(g: &Geometry, [phases, columns]: [usize; 2], zero: i8, row: usize, input: &[i8], to: &mut [i8]) {
-    let (pad_y, pad_x) = (g.window.pad_before[0] as usize, g.window.pad_before[1] as usize);
+fn load_row(
+    g: &Geometry,
+    [phases, columns]: [usize; 2],
+    zero: i8,
+    row: usize,
+    input: &[i8],
+    to: &mut [i8],
+) {
+    let (pad_y, pad_x) = (
+        g.window.pad_before[0] as usize,
+        g.window.pad_before[1] as usize,
+    );
     let (in_w, channels) = (g.input.w as usize, g.input.c as usize);
     let Some(y) = row.checked_sub(pad_y).filter(|y| *y < g.input.h as usize) else {
         return fill(to, zero);
@@ -96,10 +114,21 @@ fn load_row(g: &Geometry, [phases, columns]: [usize; 2], zero: i8, row: usize, i
         // The first column of the input with this remainder, and where it goes.
         let x = (phase + phases - pad_x % phases) % phases;
         let column = (x + pad_x) / phases;
-        let count = in_w.saturating_sub(x).div_ceil(phases).min(columns.saturating_sub(column));
+        let count = in_w
+            .saturating_sub(x)
+            .div_ceil(phases)
+            .min(columns.saturating_sub(column));
         let at = (phase * columns + column) * channels;
-        let from = Grid { at: x * channels, row_step: phases * channels, patch_step: 0 };
-        let into = Grid { at, row_step: channels, patch_step: 0 };
+        let from = Grid {
+            at: x * channels,
+            row_step: phases * channels,
+            patch_step: 0,
+        };
+        let into = Grid {
+            at,
+            row_step: channels,
+            patch_step: 0,
+        };
         if phases == 1 {
             copy(to, into, from_row, from, [1, 1, count * channels]);
         } else {
