@@ -52,6 +52,7 @@ pub fn run(client: &mut Connection, identity: &Identity, json: bool) -> Result<(
             "erase_bytes": s.flash.erase_size,
             "write_bytes": s.flash.write_size,
         },
+        "stack": s.stack.map(|stack| json!({"used_bytes": stack.used, "bytes": stack.size})),
         "ram": {"bytes": s.ram, "arena_bytes": s.arena, "training_bytes": s.training},
     });
     output::print(json, value, || {
@@ -64,7 +65,7 @@ pub fn run(client: &mut Connection, identity: &Identity, json: bool) -> Result<(
             Some(active) => format!("; rollback leads to {}", active_text(active)),
             None => String::new(),
         };
-        let rows = [
+        let mut rows = vec![
             ("model", name),
             ("trunk", trunk),
             (
@@ -96,6 +97,10 @@ pub fn run(client: &mut Connection, identity: &Identity, json: bool) -> Result<(
                 format!("{} for heads and samples", bytes(s.flash.len)),
             ),
         ];
+        if let Some(stack) = s.stack {
+            let text = format!("{} of {} used at most", bytes(stack.used), bytes(stack.size));
+            rows.push(("stack", text));
+        }
         output::pairs(&rows)
     });
     Ok(())

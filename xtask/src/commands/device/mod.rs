@@ -13,7 +13,8 @@ mod system;
 use super::{parse, read};
 use crate::cli::device::{Device, DeviceCommand};
 use anyhow::Result;
-use edge_runtime::device::client::{Client, Identity, Patience};
+use edge_runtime::device::DeviceError;
+use edge_runtime::device::client::{Client, ClientError, Identity, Patience};
 use port::Line;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -61,7 +62,15 @@ pub fn run(args: &Device, json: bool) -> Result<()> {
         DeviceCommand::Bench(args) => measure::bench(&mut connect()?.0, args, json),
         DeviceCommand::Power => measure::power(&mut connect()?.0, json),
         DeviceCommand::Log => system::log(&mut connect()?.0, json),
-        DeviceCommand::Reset => system::reset(&mut connect()?.0, json),
+        DeviceCommand::Reset => {
+            let mut client = Client::new(args.port.open()?, session(), patience);
+            match client.connect(expect) {
+                // A device whose application does not run can be restarted nevertheless.
+                Ok(_) | Err(ClientError::Device(DeviceError::NotReady(_))) => (),
+                Err(e) => return Err(e.into()),
+            }
+            system::reset(&mut client, json)
+        }
         DeviceCommand::Eval(args) => {
             let data = converter::dataset::Dataset::open(&args.data)?;
             eval::run(&mut connect()?.0, args, data, json)
