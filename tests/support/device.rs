@@ -37,6 +37,7 @@ pub const CONFIG: Config = Config {
     areas: AREAS,
     classes: 6,
     trust: Trust::Anyone,
+    stack: None,
 };
 
 /// A device's flash, erased.

@@ -276,8 +276,14 @@ fn texts(board: &Board) -> Result<(), Problem> {
         _ => {}
     }
     match &board.deploy {
-        super::schema::Deploy::ProbeRs { chip } => all.push(("deploy.chip", chip)),
-        super::schema::Deploy::Qemu { machine } => all.push(("deploy.machine", machine)),
+        super::schema::Deploy::ProbeRs { chip, serial } => {
+            all.push(("deploy.chip", chip));
+            all.extend(serial.iter().map(|s| ("deploy.serial", s.as_str())));
+        }
+        super::schema::Deploy::Qemu { machine, globals } => {
+            all.push(("deploy.machine", machine));
+            all.extend(globals.iter().map(|g| ("deploy.globals", g.as_str())));
+        }
         _ => {}
     }
     let sound = |s: &str| (1..=MAX_TEXT).contains(&s.len()) && !s.contains(char::is_control);

@@ -189,11 +189,16 @@ pub enum Deploy {
     ProbeRs {
         /// probe-rs's name of the chip.
         chip: String,
+        /// A part of the USB product name of the serial port that leads to the firmware's UART.
+        serial: Option<String>,
     },
     /// Started in QEMU.
     Qemu {
         /// QEMU's name of the machine.
         machine: String,
+        /// Properties of its parts that differ from QEMU's, each an argument of `-global`.
+        #[serde(default)]
+        globals: Vec<String>,
     },
 }
 
@@ -202,8 +207,8 @@ impl std::fmt::Display for Deploy {
         match self {
             Deploy::Local => f.write_str("local"),
             Deploy::Ssh => f.write_str("ssh"),
-            Deploy::ProbeRs { chip } => write!(f, "probe-rs {chip}"),
-            Deploy::Qemu { machine } => write!(f, "qemu {machine}"),
+            Deploy::ProbeRs { chip, .. } => write!(f, "probe-rs {chip}"),
+            Deploy::Qemu { machine, .. } => write!(f, "qemu {machine}"),
         }
     }
 }

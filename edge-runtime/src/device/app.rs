@@ -10,7 +10,7 @@ use super::memory::{self, Areas, MemoryPlan, PlanError};
 use super::protocol::{
     self as p, Bench, CLASSES_IN_REPLY, ClassCount, EVENTS_IN_REPLY, Header, LOGITS_IN_REPLY,
     MAX_BENCH, MAX_CHUNK, MAX_PAYLOAD, MAX_TOP, Message, ModelInfo, Progress, Reply, Request,
-    StateInfo, Top,
+    StackUse, StateInfo, Top,
 };
 use super::samples::{Class, Entry, MAX_CLASS_NAME, SampleError, SampleStore};
 use super::{Clock, crc32};
@@ -31,6 +31,8 @@ pub struct Config {
     pub classes: usize,
     /// Whose heads are taken. Whose model this is was decided before: [`Trust::check_model`].
     pub trust: Trust,
+    /// Measures the program's stack, where that can be done.
+    pub stack: Option<fn() -> StackUse>,
 }
 
 /// Why the application does not start.
@@ -140,6 +142,7 @@ pub(super) struct Core<'a, F, C, P> {
     /// Classes of the last inference.
     inferred: usize,
     trust: Trust,
+    stack: Option<fn() -> StackUse>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -214,6 +217,7 @@ impl<'a, F: Flash, C: Clock, P: PowerMeter> App<'a, F, C, P> {
             input: Transfer::default(),
             inferred: 0,
             trust: config.trust,
+            stack: config.stack,
         };
         Ok(Self {
             core,
@@ -280,6 +284,11 @@ impl<'a, F: Flash, C: Clock, P: PowerMeter> App<'a, F, C, P> {
         send(&self.reply[..self.reply_len]);
     }
 
+    /// Keeps an event for `log`.
+    pub fn note(&mut self, kind: EventKind) {
+        self.core.log(kind);
+    }
+
     /// True once a host has asked for a restart, and the reply is sent.
     pub fn reset_requested(&self) -> bool {
         self.reset
@@ -307,7 +316,7 @@ impl<'a, F: Flash, C: Clock, P: PowerMeter> App<'a, F, C, P> {
 }
 
 /// Answers without a session.
-fn refuse(header: Header, error: DeviceError, send: &mut dyn FnMut(&[u8])) {
+pub(super) fn refuse(header: Header, error: DeviceError, send: &mut dyn FnMut(&[u8])) {
     let mut out = [0; 64];
     let message: Message<'_> = Message::Reply(Err(error));
     let header = Header::new(header.session, header.id);
@@ -467,6 +476,7 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
             ram: self.plan.total() as u32,
             arena: self.plan.arena as u32,
             training: memory::training_bytes(self.plan.features, classes.max(2)) as u32,
+            stack: self.stack.map(|measure| measure()),
         })
     }
 

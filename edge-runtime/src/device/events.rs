@@ -49,6 +49,62 @@ pub enum EventKind {
         /// Offset in the flash.
         at: u32,
     },
+    /// The run before this one ended in a fault.
+    Fault(Fault),
+}
+
+/// How a run of the program ended before its time, as it was recorded then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// What it was.
+    pub kind: FaultKind,
+    /// The line of a failed check; for others the address of the instruction, or the exception's number.
+    pub at: u32,
+    /// The source file of a failed check: the end of its name.
+    pub file: FileName,
+    /// Faults in a row, this one included, with no answered request between them.
+    pub in_a_row: u32,
+}
+
+/// What ended a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FaultKind {
+    /// A check in the program failed.
+    Panic,
+    /// The processor refused an instruction.
+    HardFault,
+    /// An exception that nobody handles.
+    Exception,
+}
+
+/// Most bytes of a [`FileName`].
+pub const FILE_NAME: usize = 24;
+
+/// The end of a source file's name: at most [`FILE_NAME`] bytes of text, filled up with zeros.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileName([u8; FILE_NAME]);
+
+impl FileName {
+    /// Keeps the end of `name`.
+    pub fn new(name: &str) -> Self {
+        let from = name.len().saturating_sub(FILE_NAME);
+        let tail = name.as_bytes().get(from..).unwrap_or_default();
+        let mut bytes = [0; FILE_NAME];
+        for (to, byte) in bytes.iter_mut().zip(tail) {
+            *to = *byte;
+        }
+        Self(bytes)
+    }
+
+    /// The text; bytes that are none are left out at the front.
+    pub fn as_str(&self) -> &str {
+        let len = self.0.iter().position(|b| *b == 0).unwrap_or(FILE_NAME);
+        let text = self.0.get(..len).unwrap_or_default();
+        // A character may have been cut in two.
+        (0..4)
+            .find_map(|skip| core::str::from_utf8(text.get(skip..)?).ok())
+            .unwrap_or_default()
+    }
 }
 
 /// The ring.
@@ -82,6 +138,17 @@ impl Events {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_of_a_files_name() {
+        assert_eq!(FileName::new("src/main.rs").as_str(), "src/main.rs");
+        let long = FileName::new("edge-runtime/src/kernels/depthwise.rs");
+        assert_eq!(long.as_str(), "src/kernels/depthwise.rs");
+        // 23 bytes and a character of two, cut in the middle.
+        let cut = FileName::new("x/ä23456789012345678901.rs");
+        assert_eq!(cut.as_str(), "ä23456789012345678901.rs".trim_start_matches('ä'));
+        assert_eq!(FileName::default().as_str(), "");
+    }
 
     #[test]
     fn the_newest_are_kept() {

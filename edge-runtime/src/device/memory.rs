@@ -42,6 +42,14 @@ pub enum PlanError {
         /// What the head takes at most.
         need: usize,
     },
+    /// Not even two classes fit the RAM.
+    #[error("this model with two classes needs {need} bytes of RAM, and there are {have}")]
+    Ram {
+        /// What there is.
+        have: usize,
+        /// What it takes.
+        need: usize,
+    },
 }
 
 /// Bytes of RAM by purpose.
@@ -132,6 +140,26 @@ impl MemoryPlan {
             return Err(PlanError::Slot { have, need });
         }
         Ok(plan)
+    }
+
+    /// The plan for as many classes as `ram` bytes and the head slots take.
+    ///
+    /// # Errors
+    /// What stands against two classes.
+    pub fn largest(
+        model: &Model<'_>,
+        geometry: &Geometry,
+        areas: &Areas,
+        ram: usize,
+    ) -> Result<Self, PlanError> {
+        let least = Self::new(model, geometry, areas, 2)?;
+        if least.total() > ram {
+            let (have, need) = (ram, least.total());
+            return Err(PlanError::Ram { have, need });
+        }
+        let all = (3..=MAX_CLASSES).rev();
+        let mut plans = all.filter_map(|n| Self::new(model, geometry, areas, n).ok());
+        Ok(plans.find(|p| p.total() <= ram).unwrap_or(least))
     }
 
     /// The area that inference and training share.

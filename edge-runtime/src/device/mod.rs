@@ -6,6 +6,7 @@
 //! - [`mod@memory`]: how much RAM that takes, known beforehand;
 //! - [`mod@app`]: the application, which owns memory and stores;
 //! - [`mod@server`]: the application behind a byte pipe;
+//! - [`mod@vacant`]: what answers where the application cannot run;
 //! - `client`: the other side, for hosts (feature `std`);
 //! - `report`: what a device said as the objects that programs print for machines (feature `std`).
 //!
@@ -25,9 +26,10 @@ pub mod report;
 mod retrain;
 pub mod samples;
 pub mod server;
+pub mod vacant;
 
-pub use error::DeviceError;
-pub use events::{Event, EventKind};
+pub use error::{DeviceError, NotReady};
+pub use events::{Event, EventKind, FILE_NAME, Fault, FaultKind, FileName};
 
 /// A clock that counts from some moment on.
 pub trait Clock {

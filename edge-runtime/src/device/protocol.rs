@@ -15,7 +15,7 @@ use crate::power::Reading;
 use serde::{Deserialize, Serialize};
 
 /// The protocol of this program. Any change of a type below is another version.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Longest payload, header included, in either direction.
 pub const MAX_PAYLOAD: usize = 1100;
@@ -428,6 +428,17 @@ pub struct StateInfo {
     pub arena: u32,
     /// Bytes that training the store's classes takes; shares the arena's place.
     pub training: u32,
+    /// The program's stack, where it is measured.
+    pub stack: Option<StackUse>,
+}
+
+/// The stack of a device's program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StackUse {
+    /// Most bytes that were in use since the start.
+    pub used: u32,
+    /// Bytes that there are.
+    pub size: u32,
 }
 
 /// A likely class.
@@ -503,16 +514,16 @@ mod tests {
         let mut out = [0; 64];
         let header = Header::new(0x0403_0201, 7);
         let len = encode(header, &Request::Hello { expect: None }, &mut out).unwrap();
-        assert_eq!(out[..len], [1, 1, 2, 3, 4, 7, 0, 0, 0, 0, 0]);
+        assert_eq!(out[..len], [2, 1, 2, 3, 4, 7, 0, 0, 0, 0, 0]);
         let chunk = Request::InputChunk {
             offset: 300,
             data: &[5, 6],
         };
         let len = encode(header, &chunk, &mut out).unwrap();
         assert_eq!(out[9..len], [4, 0xac, 2, 2, 5, 6]);
-        let error = Message::Reply(Err(DeviceError::Version { device: 1 }));
+        let error = Message::Reply(Err(DeviceError::Version { device: 2 }));
         let len = encode(header, &error, &mut out).unwrap();
-        assert_eq!(out[9..len], [0, 1, 0, 1]);
+        assert_eq!(out[9..len], [0, 1, 0, 2]);
         assert_eq!(encode(header, &chunk, &mut [0; 12]), None);
     }
 

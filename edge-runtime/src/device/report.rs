@@ -26,6 +26,8 @@ pub struct Info {
     pub samples: Store,
     /// Flash of heads and samples.
     pub flash: Flash,
+    /// The stack, where the device measures it.
+    pub stack: Option<Stack>,
     /// Memory.
     pub ram: Ram,
 }
@@ -101,6 +103,15 @@ pub struct Flash {
     pub write_bytes: u32,
 }
 
+/// The stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Stack {
+    /// Most bytes that were in use.
+    pub used_bytes: u32,
+    /// All of it.
+    pub bytes: u32,
+}
+
 /// Memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ram {
@@ -155,6 +166,10 @@ impl Info {
                 erase_bytes: state.flash.erase_size,
                 write_bytes: state.flash.write_size,
             },
+            stack: state.stack.map(|stack| Stack {
+                used_bytes: stack.used,
+                bytes: stack.size,
+            }),
             ram: Ram {
                 bytes: state.ram,
                 arena_bytes: state.arena,

@@ -106,6 +106,18 @@ pub enum FlashError {
     },
 }
 
+impl FlashError {
+    /// Offset in the flash.
+    pub const fn at(&self) -> u32 {
+        match *self {
+            Self::Unaligned { at }
+            | Self::Bounds { at }
+            | Self::Verify { at }
+            | Self::Controller { at } => at,
+        }
+    }
+}
+
 /// A NOR flash, or something that behaves as one, mapped into memory.
 ///
 /// Power may fail during any call. A unit that was being programmed then, and a block that was being erased,

@@ -70,6 +70,20 @@ pub struct Model<'a> {
 }
 
 impl<'a> Model<'a> {
+    /// Reads and checks the file at the start of `region`, whose length its header says: as a board's flash
+    /// holds it.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_region(region: &'a [u8]) -> Result<Self, ModelError> {
+        let need = Header::read(region)?.file_len();
+        let file = usize::try_from(need).ok().and_then(|len| region.get(..len));
+        Self::parse(file.ok_or(ModelError::Truncated {
+            have: region.len() as u64,
+            need,
+        })?)
+    }
+
     /// Reads and checks a whole file. `bytes` must start on a multiple of 16 (see [`AlignedBytes`]).
     ///
     /// # Errors

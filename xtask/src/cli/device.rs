@@ -51,7 +51,8 @@ fn probability(text: &str) -> Result<f64, String> {
 
 #[derive(Debug, Args)]
 pub struct Device {
-    /// The line to the device: `tcp:HOST:PORT`, `unix:PATH` or `serial:/dev/ttyACM0[:BAUD]`
+    /// The line to the device: `tcp:HOST:PORT`, `unix:PATH`, `serial:/dev/ttyACM0[:BAUD]`, or `board:NAME` for
+    /// one that `flash` flashed
     #[arg(long, value_name = "PORT")]
     pub port: Port,
     /// The key that the device was started with: the line is encrypted, and the device must have the key, too

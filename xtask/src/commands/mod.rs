@@ -5,9 +5,11 @@ mod convert;
 pub mod device;
 mod eval;
 mod fit;
+mod flash;
 mod inspect;
 mod keygen;
 mod models;
+mod monitor;
 mod retrain_head;
 mod run;
 mod sign;
@@ -37,6 +39,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Boards(args) => boards::run(&args, json),
         Command::Fit(args) => fit::run(&args, json),
         Command::Simulate(args) => simulate::run(&args, json),
+        Command::Flash(args) => flash::run(&args, json),
+        Command::Monitor(args) => monitor::run(&args, json),
         Command::Device(args) => device::run(&args, json),
         Command::Keygen(args) => keygen::run(&args, json),
         Command::Sign(args) => sign::run(&args, json),

@@ -40,6 +40,7 @@ pub fn with_app<R>(
         areas,
         classes: own.classes,
         trust,
+        stack: None,
     };
     let plan = MemoryPlan::new(&model, &flash.geometry(), &areas, own.classes);
     let mut memory = vec![0; plan.map_err(AppError::from)?.total()];

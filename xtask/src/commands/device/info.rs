@@ -32,7 +32,7 @@ pub fn run(client: &mut Connection, identity: &Identity, json: bool) -> Result<(
             true => "; takes signed ones only",
             false => "",
         };
-        let rows = [
+        let mut rows = vec![
             ("model", name),
             ("trunk", info.model.trunk_sha256.clone()),
             (
@@ -64,6 +64,14 @@ pub fn run(client: &mut Connection, identity: &Identity, json: bool) -> Result<(
                 format!("{} for heads and samples", bytes(s.flash.len)),
             ),
         ];
+        if let Some(stack) = s.stack {
+            let text = format!(
+                "{} of {} used at most",
+                bytes(stack.used),
+                bytes(stack.size)
+            );
+            rows.push(("stack", text));
+        }
         output::pairs(&rows)
     });
     Ok(())

@@ -13,7 +13,8 @@ mod system;
 use super::{parse, read};
 use crate::cli::device::{Device, DeviceCommand};
 use anyhow::Result;
-use edge_runtime::device::client::{Client, Identity, Patience};
+use edge_runtime::device::DeviceError;
+use edge_runtime::device::client::{Client, ClientError, Identity, Patience};
 use edge_runtime::transport::Key;
 use port::Line;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -30,10 +31,13 @@ pub fn run(args: &Device, json: bool) -> Result<()> {
         timeout: Duration::from_millis(args.timeout.into()),
         attempts: args.attempts,
     };
-    let connect = || -> Result<(Connection, Identity)> {
-        let key = args.key.as_deref().map(Key::read).transpose()?;
+    let key = args.key.as_deref().map(Key::read).transpose()?;
+    let open = || -> Result<Connection> {
         let line = args.port.open(key.as_ref())?;
-        let mut client = Client::new(line, session(), patience);
+        Ok(Client::new(line, session(), patience))
+    };
+    let connect = || -> Result<(Connection, Identity)> {
+        let mut client = open()?;
         let identity = client.connect(expect);
         let identity = identity.map_err(|e| args.port.explain(key.as_ref(), e))?;
         Ok((client, identity))
@@ -65,7 +69,15 @@ pub fn run(args: &Device, json: bool) -> Result<()> {
         DeviceCommand::Bench(args) => measure::bench(&mut connect()?.0, args, json),
         DeviceCommand::Power => measure::power(&mut connect()?.0, json),
         DeviceCommand::Log => system::log(&mut connect()?.0, json),
-        DeviceCommand::Reset => system::reset(&mut connect()?.0, json),
+        DeviceCommand::Reset => {
+            let mut client = open()?;
+            match client.connect(expect) {
+                // A device whose application does not run can be restarted nevertheless.
+                Ok(_) | Err(ClientError::Device(DeviceError::NotReady(_))) => (),
+                Err(e) => return Err(args.port.explain(key.as_ref(), e)),
+            }
+            system::reset(&mut client, json)
+        }
         DeviceCommand::Eval(args) => {
             let data = converter::dataset::Dataset::open(&args.data)?;
             eval::run(&mut connect()?.0, args, data, json)
@@ -74,7 +86,7 @@ pub fn run(args: &Device, json: bool) -> Result<()> {
 }
 
 /// A session number that no other run of this program is likely to have used lately.
-fn session() -> u32 {
+pub fn session() -> u32 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.unwrap_or_default();
     let seconds = now.as_secs() as u32;

@@ -1,6 +1,10 @@
 //! The line to a device: a socket, encrypted if there is a key, or a serial port; all as the client's byte pipe.
 
+use crate::probe_rs;
+use crate::qemu::folder::Folder;
+use crate::qemu::qmp::Qmp;
 use anyhow::{Context, Result, bail};
+use converter::board::schema::Deploy;
 use edge_runtime::device::client::{ClientError, Pipe};
 use edge_runtime::transport::{self, Address, Key, no_key};
 use serialport::SerialPort;
@@ -21,17 +25,20 @@ pub enum Port {
     Socket(Address),
     /// A serial device and its baud rate.
     Serial(String, u32),
+    /// A board that was flashed: the socket of its QEMU, or the serial port that looks like it.
+    Board(String),
 }
 
 impl FromStr for Port {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let forms = "tcp:HOST:PORT, unix:PATH or serial:DEVICE[:BAUD] is needed";
+        let forms = "tcp:HOST:PORT, unix:PATH, serial:DEVICE[:BAUD] or board:NAME is needed";
         let (kind, rest) = text.split_once(':').ok_or(forms)?;
         match (kind, rest) {
             (_, "") => Err(forms.into()),
             ("tcp" | "unix", _) => text.parse().map(Self::Socket).map_err(|_| forms.into()),
+            ("board", _) => Ok(Self::Board(rest.into())),
             ("serial", _) => match rest.rsplit_once(':') {
                 None => Ok(Self::Serial(rest.into(), BAUD)),
                 Some((device, baud)) => match baud.parse() {
@@ -52,6 +59,7 @@ impl std::fmt::Display for Port {
             Self::Socket(Address::Tcp(address)) => write!(f, "tcp:{address}"),
             Self::Socket(unix) => write!(f, "{unix}"),
             Self::Serial(device, baud) => write!(f, "serial:{device}:{baud}"),
+            Self::Board(name) => write!(f, "board:{name}"),
         }
     }
 }
@@ -60,6 +68,7 @@ impl Port {
     /// Opens it. With a key, the device must prove that it has it, too.
     pub fn open(&self, key: Option<&Key>) -> Result<Line> {
         match self {
+            Self::Board(name) => board(name)?.open(key),
             Self::Socket(address) => {
                 let line = transport::Line::connect(address, key)?;
                 Ok(Line::Socket(Box::new(line)))
@@ -85,6 +94,28 @@ impl Port {
             _ => None,
         };
         refused.map_or_else(|| error.into(), Into::into)
+    }
+}
+
+/// The port of a board.
+fn board(name: &str) -> Result<Port> {
+    let board = converter::board::find(name)?;
+    match &board.deploy {
+        Deploy::Qemu { .. } => {
+            let folder = Folder::of(&board)?;
+            if Qmp::connect(&folder.control()).is_err() {
+                let name = &board.name;
+                bail!(
+                    "{name} does not run; start it with `cargo xtask flash --board {name} MODEL.edge`"
+                );
+            }
+            Ok(Port::Socket(Address::Unix(folder.line())))
+        }
+        Deploy::ProbeRs { .. } => Ok(Port::Serial(probe_rs::serial_port(&board)?, BAUD)),
+        _ => bail!(
+            "{} runs Linux; name its line with --port tcp:HOST:PORT or unix:PATH",
+            board.name
+        ),
     }
 }
 
@@ -148,6 +179,7 @@ mod tests {
                 "serial:/dev/ttyACM0",
                 Port::Serial("/dev/ttyACM0".into(), BAUD),
             ),
+            ("board:qemu-m7", Port::Board("qemu-m7".into())),
             ("serial:COM3:9600", Port::Serial("COM3".into(), 9600)),
         ] {
             assert_eq!(text.parse(), Ok(port.clone()));

@@ -4,7 +4,7 @@ use super::Connection;
 use crate::output;
 use anyhow::Result;
 use edge_runtime::device::client::ClientError;
-use edge_runtime::device::{DeviceError, Event, EventKind};
+use edge_runtime::device::{DeviceError, Event, EventKind, FaultKind};
 use serde_json::{Value, json};
 
 pub fn log(client: &mut Connection, json: bool) -> Result<()> {
@@ -44,6 +44,10 @@ fn event_value(event: &Event) -> Value {
         }
         EventKind::Trained { samples } => json!({"event": "trained", "samples": samples}),
         EventKind::FlashFailed { at } => json!({"event": "flash-failed", "at": at}),
+        EventKind::Fault(fault) => json!({
+            "event": "fault", "kind": fault_kind(fault.kind), "at": fault.at,
+            "file": fault.file.as_str(), "in_a_row": fault.in_a_row,
+        }),
     };
     value["microseconds"] = event.micros.into();
     value
@@ -63,6 +67,26 @@ fn event_text(kind: &EventKind) -> String {
         EventKind::RolledBack { sequence } => format!("rolled back to {}", head(sequence)),
         EventKind::Trained { samples } => format!("trained on {samples} samples"),
         EventKind::FlashFailed { at } => format!("the flash failed at offset {at}"),
+        EventKind::Fault(fault) => {
+            let at = match fault.kind {
+                FaultKind::Panic => format!("{}:{}", fault.file.as_str().escape_debug(), fault.at),
+                FaultKind::HardFault => format!("{:#010x}", fault.at),
+                FaultKind::Exception => format!("exception {}", fault.at),
+            };
+            let kind = fault_kind(fault.kind);
+            format!(
+                "restarted after a {kind} at {at}, {} in a row",
+                fault.in_a_row
+            )
+        }
+    }
+}
+
+fn fault_kind(kind: FaultKind) -> &'static str {
+    match kind {
+        FaultKind::Panic => "panic",
+        FaultKind::HardFault => "hard-fault",
+        FaultKind::Exception => "unhandled-exception",
     }
 }
 

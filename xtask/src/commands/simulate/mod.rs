@@ -59,6 +59,7 @@ pub fn run(args: &Simulate, json: bool) -> Result<()> {
         areas: device.areas,
         classes: device.plan.classes,
         trust,
+        stack: None,
     };
     let mut memory = vec![0; device.plan.total()];
     let (mut rx, mut tx) = ([0; RX_LEN], [0; TX_LEN]);

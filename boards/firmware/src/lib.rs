@@ -1,0 +1,22 @@
+//! What is the same on every microcontroller: the main loop over the device application
+//! (`edge_runtime::device`), what happens after a fault, the stack's high-water mark, a clock.
+//!
+//! A board's crate makes a [`Board`] of its parts and calls [`run`]. The firmware is generic: the model is
+//! whatever lies in its region of flash. Knows no board, no peripheral beyond the core's own, no model.
+
+#![no_std]
+#![warn(missing_docs)]
+#![forbid(clippy::undocumented_unsafe_blocks)]
+
+mod board;
+mod clock;
+mod fault;
+mod map;
+mod run;
+mod stack;
+
+pub use board::Board;
+pub use clock::{SysTickClock, micros};
+pub use map::{MemoryMap, Region};
+pub use run::run;
+pub use stack::stack_use;

@@ -1,0 +1,121 @@
+//! From `board.toml` to what the linker and the firmware must know of a board's memory.
+//!
+//! The build script of a board's crate calls [`emit`]: it writes `memory.x`, which `cortex-m-rt`'s linker
+//! script includes, and `board.rs` with the constant `MAP`, so that no address stands in two places. The
+//! file is read with the types that the host commands read it with.
+
+#[allow(dead_code)]
+#[path = "../../../converter/src/board/schema.rs"]
+mod schema;
+
+use schema::{Board, Region, Use};
+use std::path::Path;
+
+/// Bytes at the end of region `stack` that no start of the program touches: the record of the last fault.
+pub const FAULT_RECORD: u64 = 64;
+
+/// Reads `board.toml` beside the crate's `Cargo.toml` and writes `memory.x` and `board.rs` to `OUT_DIR`.
+///
+/// # Panics
+/// With a sentence, which Cargo shows, if the file is missing or describes no microcontroller.
+pub fn emit() {
+    let var = |name| std::env::var(name).unwrap_or_else(|_| panic!("{name} is set by Cargo"));
+    let path = Path::new(&var("CARGO_MANIFEST_DIR")).join("board.toml");
+    println!("cargo:rerun-if-changed={}", path.display());
+    let text = std::fs::read_to_string(&path)
+        .unwrap_or_else(|e| panic!("{}: cannot read the board: {e}", path.display()));
+    let files = toml::from_str(&text)
+        .map_err(|e| e.to_string())
+        .and_then(|board| Files::of(&board));
+    let files = files.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let out = var("OUT_DIR");
+    for (name, text) in [("memory.x", files.linker), ("board.rs", files.constants)] {
+        let path = Path::new(&out).join(name);
+        std::fs::write(&path, text)
+            .unwrap_or_else(|e| panic!("{}: cannot write: {e}", path.display()));
+    }
+    println!("cargo:rustc-link-search={out}");
+    println!("cargo:rustc-link-arg-bins=-Tlink.x");
+    println!("cargo:rustc-link-arg-bins=-Tdefmt.x");
+    // Sections keep the addresses of the map; padding them to pages would only make the file longer.
+    println!("cargo:rustc-link-arg-bins=--nmagic");
+}
+
+/// The generated files.
+struct Files {
+    linker: String,
+    constants: String,
+}
+
+impl Files {
+    fn of(board: &Board) -> Result<Self, String> {
+        let region = |purpose: Use| {
+            let found = board.region(purpose);
+            found.ok_or(format!("there is no region '{}'", purpose.name()))
+        };
+        let [firmware, stack] = [region(Use::Firmware)?, region(Use::Stack)?];
+        let linker = format!(
+            "/* From {}/board.toml. */\n\
+             MEMORY\n{{\n  FLASH : ORIGIN = {:#x}, LENGTH = {:#x}\n  RAM : ORIGIN = {:#x}, LENGTH = {:#x}\n}}\n\
+             _fault_record = ORIGIN(RAM) + LENGTH(RAM);\n",
+            board.name,
+            firmware.base,
+            firmware.size,
+            stack.base,
+            stack
+                .size
+                .checked_sub(FAULT_RECORD)
+                .ok_or("region 'stack' is too small")?,
+        );
+        let clock = board.cpu.clock_hz.ok_or("'clock_hz' is missing")?;
+        let store = board.store(Use::Heads);
+        let store = store.ok_or("the memory of region 'heads' lacks 'erase' and 'write'")?;
+        let place = |r: &Region| {
+            format!(
+                "firmware::Region {{ base: {:#x}, len: {:#x} }}",
+                r.base, r.size
+            )
+        };
+        let constants = format!(
+            "/// The board, from its `board.toml`.\n\
+             pub const MAP: firmware::MemoryMap = firmware::MemoryMap {{\n    \
+             board: {:?},\n    clock_hz: {clock},\n    model: {},\n    heads: {},\n    samples: {},\n    \
+             arena: {},\n    erase: {},\n    write: {},\n}};\n",
+            board.name,
+            place(region(Use::Model)?),
+            place(region(Use::Heads)?),
+            place(region(Use::Samples)?),
+            place(region(Use::Arena)?),
+            store.erase,
+            store.write,
+        );
+        Ok(Self { linker, constants })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_board_of_the_tree() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../qemu-m4/board.toml");
+        let mut board: Board = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let files = Files::of(&board).unwrap();
+        assert!(
+            files
+                .linker
+                .contains("RAM : ORIGIN = 0x20300000, LENGTH = 0xfffc0")
+        );
+        assert!(
+            files
+                .constants
+                .contains("model: firmware::Region { base: 0x21000000, len: 0x1000000 }")
+        );
+        board.regions.retain(|r| r.purpose != Use::Arena);
+        assert_eq!(
+            Files::of(&board).err().unwrap(),
+            "there is no region 'arena'"
+        );
+    }
+}

@@ -1,0 +1,10 @@
+//! The firmware for QEMU's mps2-an386, a Cortex-M4.
+
+#![no_std]
+#![no_main]
+
+qemu::machine!(qemu::UartPlace {
+    base: 0x4000_4000,
+    irq: 0,
+    clock_hz: MAP.clock_hz,
+});
