@@ -1,5 +1,6 @@
 //! The arguments.
 
+pub mod deploy;
 pub mod device;
 
 use clap::{Args, Parser, Subcommand};
@@ -61,6 +62,8 @@ pub enum Command {
     Simulate(device::Simulate),
     /// Talk to a device
     Device(device::Device),
+    /// Put program and model on a Linux board over ssh, start them, and check that they answer
+    Deploy(deploy::Deploy),
 }
 
 #[derive(Debug, Args)]

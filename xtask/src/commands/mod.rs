@@ -2,6 +2,7 @@
 
 mod boards;
 mod convert;
+pub mod deploy;
 pub mod device;
 mod eval;
 mod fit;
@@ -35,6 +36,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Fit(args) => fit::run(&args, json),
         Command::Simulate(args) => simulate::run(&args, json),
         Command::Device(args) => device::run(&args, json),
+        Command::Deploy(args) => deploy::run(&args, json),
     }
 }
 
