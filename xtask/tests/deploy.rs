@@ -163,7 +163,9 @@ impl Bench {
         // No agent and nobody to ask: the key of the test must do.
         command
             .env_remove("SSH_AUTH_SOCK")
-            .env_remove("SSH_ASKPASS");
+            .env_remove("SSH_ASKPASS")
+            // Those that are killed leave their control folder.
+            .env("TMPDIR", self.dir.path());
         command
     }
 

@@ -51,7 +51,16 @@ install_service() {
     ;;
   *) return ;;
   esac
-  { systemd daemon-reload && systemd enable graft-edge; } >/dev/null 2>&1 || fail "systemctl refuses the service"
+  { systemd daemon-reload && systemd enable graft-edge; } >/dev/null 2>&1 || {
+    old_options
+    fail "systemctl refuses the service"
+  }
+}
+
+old_options() {
+  if [ -n "$options_line" ]; then
+    mv -f "$config/options.before" "$config/options" 2>/dev/null || rm -f "$config/options"
+  fi
 }
 
 # Waits until the program answers, with the trunk $1 or any.
@@ -142,9 +151,8 @@ main() {
   fi
   say why "$(last "$(control log 2>/dev/null)")"
   control stop >/dev/null 2>&1
-  if [ -n "$options_line" ]; then
-    mv -f "$config/options.before" "$config/options" 2>/dev/null || rm -f "$config/options"
-  fi
+  old_options
+  rm -f "$before"
   if [ -z "$old" ]; then
     # There was nothing before, and nothing is to start with the device.
     case $service in systemd*) systemd disable graft-edge >/dev/null 2>&1 ;; esac

@@ -15,7 +15,7 @@ main() {
   flock -n 9 ||
     fail "another deploy to this device is under way (process $(cat "$prefix/deploy.pid" 2>/dev/null) there); wait, or end that process if its connection is dead"
   echo $$ >"$prefix/deploy.pid"
-  rm -rf "$prefix"/incoming.* "$prefix"/*.new "$prefix"/bin/*.new
+  rm -rf "$prefix"/incoming.* "$prefix"/*.new "$prefix"/bin/*.new "$config/key.new" "$config/options.new"
   incoming=$prefix/incoming.$$
   mkdir -m 700 "$incoming" || fail "cannot create $incoming"
   trap 'rm -rf "$incoming"' EXIT

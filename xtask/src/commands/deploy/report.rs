@@ -107,7 +107,7 @@ impl Outcome<'_> {
         out += "\nNext:\n";
         if let Some(key) = &self.order.options.key {
             out += &format!(
-                "  (umask 077; ssh {host} {sudo}cat {key} > {host}.key)    # the key, for hosts that connect\n"
+                "  (umask 077; ssh {host} {sudo}cat {key} > edge.key)    # the key, for hosts that connect\n"
             );
         }
         let port = match listen.seen_from_the_device() {
