@@ -28,7 +28,8 @@ short_sleep() { sleep 0.1 2>/dev/null || sleep 1; }
 start() {
   running && return
   if [ -f "$log" ]; then mv -f "$log" "$log.before"; fi
-  nohup sh "$prefix/bin/graft-edge" run </dev/null >"$log" 2>&1 &
+  # It outlives the login that starts it.
+  (trap '' HUP && exec sh "$prefix/bin/graft-edge" run) </dev/null >"$log" 2>&1 &
   echo $! >"$pid_file"
 }
 

@@ -61,6 +61,13 @@ fn output(command: &mut Command) -> String {
     String::from_utf8(out.stdout).unwrap().trim().into()
 }
 
+/// Says that a test is not run; in CI it must be.
+fn skipped(why: &str) {
+    let ci = std::env::var_os("CI").is_some_and(|ci| ci == "true");
+    assert!(!ci, "{why}");
+    eprintln!("skipped: {why}");
+}
+
 /// Waits until something is so.
 fn wait_for(what: &str, mut so: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
@@ -88,13 +95,14 @@ fn edge() -> &'static Path {
 impl Bench {
     /// `None`, said aloud, where there is no ssh server; an error in CI.
     fn new() -> Option<Self> {
+        Self::with_sshd("")
+    }
+
+    /// With further lines for the server's configuration.
+    fn with_sshd(more: &str) -> Option<Self> {
         let ssh = Command::new("ssh").arg("-V").output();
         if !Path::new(SSHD).exists() || ssh.is_err() {
-            assert!(
-                std::env::var_os("CI").is_none_or(|ci| ci != "true"),
-                "openssh-server or openssh-client is missing"
-            );
-            eprintln!("skipped: openssh-server or openssh-client is missing");
+            skipped("openssh-server or openssh-client is missing");
             return None;
         }
         let dir = tempfile::tempdir().unwrap();
@@ -114,7 +122,7 @@ impl Bench {
         let config = format!(
             "ListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\n\
              StrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-             PermitRootLogin prohibit-password\n",
+             PermitRootLogin prohibit-password\n{more}",
             path("host_key"),
             path("authorized_keys")
         );
@@ -528,6 +536,44 @@ fn other_machines_need_a_key_that_deploy_makes() {
         text.contains(value["trunk_sha256"].as_str().unwrap()),
         "{text}"
     );
+}
+
+/// A device whose tools are those of BusyBox: Alpine, Buildroot.
+#[test]
+fn the_tools_of_busybox_do() {
+    let tools = tempfile::tempdir().unwrap();
+    let mut install = Command::new("busybox");
+    let installed = install.args(["--install", "-s"]).arg(tools.path()).output();
+    if !installed.is_ok_and(|out| out.status.success()) {
+        return skipped("busybox is missing");
+    }
+    assert!(tools.path().join("sh").exists());
+    // Alpine's and Buildroot's have this one, Debian's has not.
+    let flock = tools.path().join("flock");
+    if !flock.exists() {
+        std::os::unix::fs::symlink("/usr/bin/flock", flock).unwrap();
+    }
+    let path = format!("SetEnv PATH={}\n", tools.path().display());
+    let Some(b) = Bench::with_sshd(&path) else {
+        return;
+    };
+    let first = b.deployed("one.edge", edge());
+    let info = b.device(&["info"]);
+    assert_eq!(info["model"]["trunk_sha256"], first["trunk_sha256"]);
+    b.model("two.edge", 2);
+    let dead = format!(
+        "[ \"$1\" != serve ] || exit 1\nexec {} \"$@\"\n",
+        edge().display()
+    );
+    let shell = tools.path().join("sh");
+    let dead = b.script("dead", &format!("#!{}\n{dead}", shell.display()));
+    let mut deploy = b.deploy("two.edge", &dead, &["--wait", "2"]);
+    refused(&mut deploy, &["did not answer", "runs again"]);
+    let second = b.deployed("two.edge", edge());
+    assert_eq!(second["previous"], first["release"]);
+    let info = b.device(&["info"]);
+    assert_eq!(info["model"]["trunk_sha256"], second["trunk_sha256"]);
+    assert_eq!(b.releases().len(), 2);
 }
 
 #[test]

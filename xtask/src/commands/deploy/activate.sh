@@ -5,9 +5,9 @@ sum() { sha256sum <"$1" | cut -c 1-64; }
 last() { printf '%s\n' "$1" | sed '/^ *$/d' | tail -n 1; }
 trunk_of() { printf '%s\n' "$1" | sed -n 's/^trunk  *//p'; }
 
-# Runs a command as the program's own user, if it has one.
+# Runs a command as the program's own user, if it has one. Nothing that may last inherits the lock.
 as() {
-  if [ -n "$user" ]; then su -s /bin/sh "$user" -c "$1"; else sh -c "$1"; fi
+  if [ -n "$user" ]; then su -s /bin/sh "$user" -c "$1" 9>&-; else sh -c "$1" 9>&-; fi
 }
 
 # Writes $3 to the file $2 with the mode $1, whole or not at all.
@@ -35,7 +35,7 @@ account() {
 
 # systemctl of the system, or of the login.
 systemd() {
-  if [ "$service" = systemd ]; then systemctl "$@"; else systemctl --user "$@"; fi
+  if [ "$service" = systemd ]; then systemctl "$@" 9>&-; else systemctl --user "$@" 9>&-; fi
 }
 
 install_service() {
@@ -80,7 +80,7 @@ main() {
   trap '' HUP PIPE
   cd /
   limit=
-  if timeout 5 true 2>/dev/null; then limit="timeout 10"; fi
+  if timeout 5 true 2>/dev/null 9>&-; then limit="timeout 10"; fi
   umask 022
   say step "checking what has arrived"
   [ "$(sum "$incoming/edge")" = "$program_sha256" ] && [ "$(sum "$incoming/model.edge")" = "$model_sha256" ] ||
