@@ -4,8 +4,8 @@
 //! - [`layout`]: what is where on it;
 //! - [`script`] and the `.sh` files: what runs there;
 //! - [`ssh`]: the connection;
-//! - [`build`] and [`program`]: what is sent;
-//! - [`report`] and [`dry_run`]: what came of it, or would.
+//! - [`build`] and [`mod@program`]: what is sent;
+//! - [`report`] and [`mod@dry_run`]: what came of it, or would.
 //!
 //! The device switches by itself, in one script that it has whole before it begins: whenever the connection
 //! breaks, the old version runs or the new one does.
@@ -94,7 +94,7 @@ impl Package {
         Ok(Self {
             model_sha256: Sha256::digest(&bytes[..]).into(),
             trunk: units::hex(model.trunk_sha256()),
-            name: model.manifest().name.to_string(),
+            name: model.manifest().name.escape_debug().to_string(),
             model: bytes,
             board,
         })
@@ -120,7 +120,10 @@ fn deploy(args: &Deploy, package: &Package, json: bool) -> Result<()> {
     let ssh = Ssh::connect(&args.host, &args.ssh)?;
     let facts = ssh.session(false)?.run(script::FACTS, &[], &|_| ())?;
     let device = Device::new(args, &package.board, &facts)?;
+    // Cargo has its own progress.
+    drop(bars);
     let program = program(args, package, &device.arch)?;
+    let bars = Bars::new();
 
     let mut session = ssh.session(device.sudo)?;
     let layout = &device.layout;
@@ -205,7 +208,13 @@ impl Order<'_> {
             ("control_script", &script::control(layout, service)),
             ("unit", &script::unit(layout)),
         ];
-        session.run(script::ACTIVATE, &variables, step)
+        let said = session.run(script::ACTIVATE, &variables, step);
+        said.map_err(|e| match session.is_broken() {
+            true => e.context(
+                "the device ends by itself what it began, and runs the new version or the one before",
+            ),
+            false => e,
+        })
     }
 }
 

@@ -124,6 +124,7 @@ impl Ssh {
         Ok(Session {
             host: self.host.to_string(),
             remote: Remote::start(self.through(&command))?,
+            broken: false,
         })
     }
 
@@ -150,6 +151,7 @@ impl Ssh {
 pub struct Session {
     host: String,
     remote: Remote,
+    broken: bool,
 }
 
 impl Session {
@@ -177,8 +179,14 @@ impl Session {
                 bail!("{}: the device talks without end", self.host);
             }
         }
+        self.broken = true;
         let complaint = self.remote.complaint("the connection broke");
         bail!("{}: {complaint}", self.host)
+    }
+
+    /// True if it ended before a script had.
+    pub fn is_broken(&self) -> bool {
+        self.broken
     }
 }
 
