@@ -1,5 +1,6 @@
 //! The arguments.
 
+pub mod deploy;
 pub mod device;
 
 use clap::{Args, Parser, Subcommand};
@@ -69,6 +70,8 @@ pub enum Command {
     Keygen(Keygen),
     /// Sign models and heads for devices that take signed ones only
     Sign(Sign),
+    /// Put program and model on a Linux board over ssh, start them, and check that they answer
+    Deploy(deploy::Deploy),
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 mod boards;
 mod convert;
+pub mod deploy;
 pub mod device;
 mod eval;
 mod fit;
@@ -42,6 +43,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Flash(args) => flash::run(&args, json),
         Command::Monitor(args) => monitor::run(&args, json),
         Command::Device(args) => device::run(&args, json),
+        Command::Deploy(args) => deploy::run(&args, json),
         Command::Keygen(args) => keygen::run(&args, json),
         Command::Sign(args) => sign::run(&args, json),
     }
