@@ -540,6 +540,45 @@ fn other_machines_need_a_key_that_deploy_makes() {
 
 /// A device whose tools are those of BusyBox: Alpine, Buildroot.
 #[test]
+fn a_device_that_takes_signed_models_only() {
+    let Some(b) = Bench::new() else { return };
+    output(&mut b.xtask(&["keygen", "--signing", "signing.key"]));
+    b.model("two.edge", 2);
+    output(&mut b.xtask(&["sign", "one.edge", "--key", "signing.key"]));
+    let first = b.deployed("one.edge", edge());
+    let public = b.path("signing.key.pub").display().to_string();
+    let options = b.path("graft/options");
+    let line = std::fs::read_to_string(&options).unwrap();
+    let with_trust = format!("{} --trust {public}\n", line.trim_end());
+    std::fs::write(&options, &with_trust).unwrap();
+
+    // Without its signature, the new model does not come up, and the old one, which has one, does again.
+    let plain = |model| {
+        let mut command = b.deploy(model, edge(), &["--wait", "5"]);
+        let args: Vec<_> = command.get_args().map(|a| a.to_owned()).collect();
+        let listen = args.iter().position(|a| a == "--listen").unwrap();
+        command = b.xtask(&[]);
+        command.args(&args[..listen]).args(&args[listen + 2..]);
+        command
+    };
+    let out = plain("two.edge").output().unwrap();
+    let text = String::from_utf8_lossy(&out.stderr);
+    assert!(
+        !out.status.success() && text.contains("signature"),
+        "{text}"
+    );
+    let info = b.device(&["info"]);
+    assert_eq!(info["model"]["trunk_sha256"], first["trunk_sha256"]);
+    assert_eq!(info["head"]["signature_needed"], true);
+
+    output(&mut b.xtask(&["sign", "two.edge", "--key", "signing.key"]));
+    let second = json(plain("two.edge").arg("--json").output().unwrap());
+    assert_eq!(second["started"], true);
+    assert_ne!(second["trunk_sha256"], first["trunk_sha256"]);
+    assert_eq!(std::fs::read_to_string(&options).unwrap(), with_trust);
+}
+
+#[test]
 fn the_tools_of_busybox_do() {
     let tools = tempfile::tempdir().unwrap();
     let mut install = Command::new("busybox");

@@ -89,7 +89,7 @@ main() {
     account
     chown -R 0:0 "$incoming"
   fi
-  chmod 755 "$incoming" "$incoming/edge" && chmod 644 "$incoming/model.edge"
+  chmod 755 "$incoming" "$incoming/edge" && chmod 644 "$incoming"/model.edge*
 
   say step "trying the new program"
   out=$(as "$incoming/edge --version" 2>&1) || fail "the new program does not run there: $(last "$out")"

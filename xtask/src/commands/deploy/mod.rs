@@ -31,6 +31,7 @@ use converter::board::{self, Board, Needs, Request};
 use converter::progress::Progress;
 use device::Device;
 use edge_runtime::model::{AlignedBytes, DType};
+use edge_runtime::signature::{SIGNATURE_LEN, find_signature};
 use layout::{Folder, Layout, Options};
 use program::{Program, arch_of_target};
 use report::Outcome;
@@ -64,6 +65,8 @@ pub fn run(args: &Deploy, json: bool) -> Result<()> {
 struct Package {
     board: Board,
     model: AlignedBytes,
+    /// What lies in `FILE.sig` beside the model, if it is there: a device with `--trust` wants it.
+    signature: Option<[u8; SIGNATURE_LEN]>,
     model_sha256: [u8; 32],
     trunk: String,
     name: String,
@@ -95,6 +98,7 @@ impl Package {
             model_sha256: Sha256::digest(&bytes[..]).into(),
             trunk: units::hex(model.trunk_sha256()),
             name: model.manifest().name.escape_debug().to_string(),
+            signature: find_signature(&args.model, None)?,
             model: bytes,
             board,
         })
@@ -106,10 +110,13 @@ impl Package {
         (samples >> 20).max(1)
     }
 
-    /// The program and the model as one release.
+    /// Program, model and signature as one release.
     fn release(&self, program: &Program) -> String {
         let both = Sha256::new().chain_update(program.sha256);
-        let sha256 = both.chain_update(self.model_sha256).finalize();
+        let signature = self.signature.iter().flatten().copied();
+        let signature: Vec<u8> = signature.collect();
+        let all = both.chain_update(self.model_sha256).chain_update(signature);
+        let sha256 = all.finalize();
         units::hex(&sha256[..8])
     }
 }
@@ -147,6 +154,9 @@ fn deploy(args: &Deploy, package: &Package, json: bool) -> Result<()> {
     ] {
         bars.transfer(what, 0, Some(bytes.len() as u64));
         ssh.upload(bytes, &format!("{incoming}/{name}"), &|n| bars.moved(n))?;
+    }
+    if let Some(signature) = &package.signature {
+        ssh.upload(signature, &format!("{incoming}/model.edge.sig"), &|_| ())?;
     }
     let order = Order {
         release: package.release(&program),
