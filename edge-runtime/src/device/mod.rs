@@ -23,7 +23,7 @@ mod retrain;
 pub mod samples;
 pub mod server;
 
-pub use error::DeviceError;
+pub use error::{DeviceError, Feature};
 pub use events::{Event, EventKind};
 
 /// A clock that counts from some moment on.
