@@ -5,13 +5,13 @@ use converter::progress::Silent;
 use converter::retrain::retrain;
 use converter::runner::BackendKind;
 use ed25519_dalek::{Signer, SigningKey};
-use edge_runtime::device::DeviceError;
 use edge_runtime::device::app::{App, AppError};
 use edge_runtime::device::client::{Client, ClientError, Pipe};
 use edge_runtime::device::memory::{Areas, MemoryPlan, PlanError};
 use edge_runtime::device::protocol::{
     self as p, ClassMode, Header, Message, Progress, Reply, Request, RetrainOptions,
 };
+use edge_runtime::device::{DeviceError, Feature};
 use edge_runtime::head::store::Active;
 use edge_runtime::head::{Head, Pool, PoolKind};
 use edge_runtime::model::{AlignedBytes, Model};
@@ -165,10 +165,11 @@ fn what_a_training_refuses() {
             ..RetrainOptions::default()
         };
         let refused = client.retrain(unsupported, &mut |_| ());
-        assert!(matches!(
-            refused,
-            Err(ClientError::Device(DeviceError::Unsupported(_)))
-        ));
+        let Err(ClientError::Device(error)) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(error, DeviceError::Unsupported(Feature::HiddenLayer));
+        assert!(error.to_string().contains("leave --hidden out"), "{error}");
         let pool = RetrainOptions {
             pool: Some(PoolKind::Max),
             ..RetrainOptions::default()

@@ -258,10 +258,10 @@ impl From<&AppError> for NotReady {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Feature {
     /// A hidden layer in the head.
-    #[error("a hidden layer in the head")]
+    #[error("a hidden layer in the head; train without one (leave --hidden out)")]
     HiddenLayer,
     /// This pooling with this model.
-    #[error("this pooling with this model")]
+    #[error("this pooling with this model; use the pooling of its own head (leave --pool out)")]
     Pooling,
 }
 

@@ -28,7 +28,7 @@ pub mod samples;
 pub mod server;
 pub mod vacant;
 
-pub use error::{DeviceError, NotReady};
+pub use error::{DeviceError, Feature, NotReady};
 pub use events::{Event, EventKind, FILE_NAME, Fault, FaultKind, FileName};
 
 /// A clock that counts from some moment on.

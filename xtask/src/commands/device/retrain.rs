@@ -8,6 +8,7 @@ use converter::dataset::Dataset;
 use converter::progress::Progress as _;
 use edge_runtime::device::protocol::{ClassMode, Progress, RetrainOptions, Retrained};
 use edge_runtime::device::report::Training;
+use edge_runtime::device::{DeviceError, Feature};
 use std::path::Path;
 use std::time::Instant;
 
@@ -41,6 +42,10 @@ pub fn run(
     if client.model(|m| m.random_weights)? {
         bail!("the weights of the device's model are random; a head on it would learn nothing");
     }
+    if args.hidden != 0 {
+        // The device would say the same, after all pictures are sent.
+        return Err(DeviceError::Unsupported(Feature::HiddenLayer).into());
+    }
     let bars = Bars::new();
     let stored = match data {
         Some(data) => send(client, args, data, &bars)?,
@@ -53,6 +58,7 @@ pub fn run(
             false => ClassMode::Replace,
         },
         pool: args.pool,
+        hidden: args.hidden,
         epochs: args.epochs.unwrap_or(defaults.epochs),
         learning_rate: args.learning_rate.unwrap_or(defaults.learning_rate),
         seed: args.seed,
