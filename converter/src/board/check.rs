@@ -1,7 +1,7 @@
 //! What makes a board's description consistent: regions inside their memories, on erase blocks, apart from
 //! each other, and none missing. Stops at the first contradiction.
 
-use super::schema::{Board, Kind, LINUX_ERASE, Memory, MemoryKind, Use};
+use super::schema::{Board, Deploy, Kind, LINUX_ERASE, Memory, MemoryKind, Use};
 use super::sizes::{MAX_WRITE, MIN_ERASE};
 
 /// Most memories, regions, accelerators, sources or operators.
@@ -170,6 +170,9 @@ pub fn check(board: &Board) -> Result<(), Problem> {
     if let Some(clock) = board.cpu.clock_hz {
         range("the clock in Hz", clock, 1_000, 100_000_000_000)?;
     }
+    if let Deploy::ProbeRs { baud: Some(baud), .. } = board.deploy {
+        range("the baud rate", baud.into(), 9_600, 4_000_000)?;
+    }
     let kind = match board.kind {
         Kind::Mcu => "mcu",
         Kind::Linux => "linux",
@@ -276,7 +279,7 @@ fn texts(board: &Board) -> Result<(), Problem> {
         _ => {}
     }
     match &board.deploy {
-        super::schema::Deploy::ProbeRs { chip } => all.push(("deploy.chip", chip)),
+        super::schema::Deploy::ProbeRs { chip, .. } => all.push(("deploy.chip", chip)),
         super::schema::Deploy::Qemu { machine } => all.push(("deploy.machine", machine)),
         _ => {}
     }

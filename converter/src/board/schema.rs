@@ -189,6 +189,8 @@ pub enum Deploy {
     ProbeRs {
         /// probe-rs's name of the chip.
         chip: String,
+        /// Bits a second on the serial line to the firmware.
+        baud: Option<u32>,
     },
     /// Started in QEMU.
     Qemu {
@@ -202,7 +204,7 @@ impl std::fmt::Display for Deploy {
         match self {
             Deploy::Local => f.write_str("local"),
             Deploy::Ssh => f.write_str("ssh"),
-            Deploy::ProbeRs { chip } => write!(f, "probe-rs {chip}"),
+            Deploy::ProbeRs { chip, .. } => write!(f, "probe-rs {chip}"),
             Deploy::Qemu { machine } => write!(f, "qemu {machine}"),
         }
     }
