@@ -59,6 +59,10 @@ pub enum Command {
     Fit(Fit),
     /// Run a device in this process: a board's flash and RAM, a power sensor, a line over TCP
     Simulate(device::Simulate),
+    /// Build the firmware of a board, put it and a model there, and wait until it answers
+    Flash(Flash),
+    /// Show what a board's firmware logs
+    Monitor(Monitor),
     /// Talk to a device
     Device(device::Device),
 }
@@ -261,4 +265,28 @@ pub struct Fit {
     /// Samples that the board must be able to keep [default: 20 of each class]
     #[arg(long, value_name = "N")]
     pub samples: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct Flash {
+    /// The model; must be int8 [default: the firmware alone]
+    #[arg(value_name = "FILE.edge", conflicts_with = "stop")]
+    pub model: Option<PathBuf>,
+    /// A microcontroller board (`cargo xtask boards`); those named qemu-... are started in QEMU, in the
+    /// background
+    #[arg(long, value_name = "NAME")]
+    pub board: String,
+    /// End the board's QEMU
+    #[arg(long)]
+    pub stop: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Monitor {
+    /// A board that was flashed
+    #[arg(long, value_name = "NAME")]
+    pub board: String,
+    /// Print what was logged until now, and end (boards in QEMU)
+    #[arg(long)]
+    pub no_follow: bool,
 }

@@ -2,10 +2,13 @@
 
 mod cli;
 mod commands;
+mod firmware;
 mod input;
 mod output;
 mod peak;
+mod probe_rs;
 mod progress;
+mod qemu;
 mod units;
 
 use clap::Parser;

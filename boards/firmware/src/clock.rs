@@ -15,7 +15,10 @@ static TURNS: AtomicU32 = AtomicU32::new(0);
 #[exception]
 fn SysTick() {
     // One writer, which nobody interrupts for another write.
-    TURNS.store(TURNS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    TURNS.store(
+        TURNS.load(Ordering::Relaxed).wrapping_add(1),
+        Ordering::Relaxed,
+    );
 }
 
 /// SysTick at the processor's clock, counted on by its interrupt. Must be read with interrupts enabled.

@@ -63,7 +63,10 @@ impl Files {
             firmware.base,
             firmware.size,
             stack.base,
-            stack.size.checked_sub(FAULT_RECORD).ok_or("region 'stack' is too small")?,
+            stack
+                .size
+                .checked_sub(FAULT_RECORD)
+                .ok_or("region 'stack' is too small")?,
         );
         let clock = board.cpu.clock_hz.ok_or("'clock_hz' is missing")?;
         let store = board.store(Use::Heads);
@@ -72,7 +75,12 @@ impl Files {
             Deploy::ProbeRs { baud, .. } => line(*baud)? + &sensor(&board.power)?,
             _ => String::new(),
         };
-        let place = |r: &Region| format!("firmware::Region {{ base: {:#x}, len: {:#x} }}", r.base, r.size);
+        let place = |r: &Region| {
+            format!(
+                "firmware::Region {{ base: {:#x}, len: {:#x} }}",
+                r.base, r.size
+            )
+        };
         let constants = format!(
             "/// The board, from its `board.toml`.\n\
              pub const MAP: firmware::MemoryMap = firmware::MemoryMap {{\n    \
@@ -93,7 +101,9 @@ impl Files {
 /// The line to the host.
 fn line(baud: Option<u32>) -> Result<String, String> {
     let baud = baud.ok_or("[deploy] lacks 'baud'")?;
-    Ok(format!("/// Bits a second on the line to the host.\npub const BAUD: u32 = {baud};\n"))
+    Ok(format!(
+        "/// Bits a second on the line to the host.\npub const BAUD: u32 = {baud};\n"
+    ))
 }
 
 /// The power sensor.
@@ -107,13 +117,20 @@ fn sensor(power: &Power) -> Result<String, String> {
             ..
         } => {
             let fits = (0x08..=0x77).contains(address);
-            let address = fits.then_some(address).ok_or("[power] needs a 7-bit 'address'")?;
+            let address = fits
+                .then_some(address)
+                .ok_or("[power] needs a 7-bit 'address'")?;
             format!(
                 "Some(firmware::Sensor {{ bus: {bus}, address: {address:#x}, \
                  shunt_microohms: {shunt_microohm} }})"
             )
         }
-        other => return Err(format!("the firmware has no driver of sensor '{}'", other.sensor())),
+        other => {
+            return Err(format!(
+                "the firmware has no driver of sensor '{}'",
+                other.sensor()
+            ));
+        }
     };
     Ok(format!(
         "/// The sensor in the supply line.\npub const SENSOR: Option<firmware::Sensor> = {sensor};\n"
@@ -133,19 +150,41 @@ mod tests {
     fn a_board_of_the_tree() {
         let mut board = board("qemu-m4");
         let files = Files::of(&board).unwrap();
-        assert!(files.linker.contains("RAM : ORIGIN = 0x20300000, LENGTH = 0xfffc0"));
-        assert!(files.constants.contains("model: firmware::Region { base: 0x21000000, len: 0x1000000 }"));
+        assert!(
+            files
+                .linker
+                .contains("RAM : ORIGIN = 0x20300000, LENGTH = 0xfffc0")
+        );
+        assert!(
+            files
+                .constants
+                .contains("model: firmware::Region { base: 0x21000000, len: 0x1000000 }")
+        );
         board.regions.retain(|r| r.purpose != Use::Arena);
-        assert_eq!(Files::of(&board).err().unwrap(), "there is no region 'arena'");
+        assert_eq!(
+            Files::of(&board).err().unwrap(),
+            "there is no region 'arena'"
+        );
     }
 
     #[test]
     fn what_hardware_has_besides() {
-        assert!(!Files::of(&board("qemu-m4")).unwrap().constants.contains("BAUD"));
+        assert!(
+            !Files::of(&board("qemu-m4"))
+                .unwrap()
+                .constants
+                .contains("BAUD")
+        );
         let mut board = board("rp2350");
         let constants = Files::of(&board).unwrap().constants;
-        assert!(constants.contains("pub const BAUD: u32 = 1000000;"), "{constants}");
-        assert!(constants.contains("SENSOR: Option<firmware::Sensor> = None;"), "{constants}");
+        assert!(
+            constants.contains("pub const BAUD: u32 = 1000000;"),
+            "{constants}"
+        );
+        assert!(
+            constants.contains("SENSOR: Option<firmware::Sensor> = None;"),
+            "{constants}"
+        );
         let ina219 = |address| Power::Ina219 {
             bus: 0,
             address,
@@ -163,6 +202,7 @@ mod tests {
         board.power = Power::None { note: None };
         board.deploy = Deploy::ProbeRs {
             chip: "RP235x".into(),
+            serial: None,
             baud: None,
         };
         assert!(Files::of(&board).err().unwrap().contains("'baud'"));

@@ -22,7 +22,10 @@ impl Handler<Timer1Interrupt> for TurnHandler {
         // Read back, so that the write has arrived before the handler ends and is not called again.
         pac::TIMER1.events_compare(TURN).read();
         // One writer, which nobody interrupts for another write.
-        TURNS.store(TURNS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        TURNS.store(
+            TURNS.load(Ordering::Relaxed).wrapping_add(1),
+            Ordering::Relaxed,
+        );
     }
 }
 

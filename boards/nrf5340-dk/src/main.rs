@@ -33,9 +33,15 @@ bind_interrupts!(struct Interrupts {
 });
 
 const _: () = {
-    assert!(MAP.write == <Nvmc as NorFlash>::WRITE_SIZE && MAP.erase == PAGE_SIZE, "the driver's units");
+    assert!(
+        MAP.write == <Nvmc as NorFlash>::WRITE_SIZE && MAP.erase == PAGE_SIZE,
+        "the driver's units"
+    );
     assert!(MAP.clock_hz == start::CLOCK_HZ, "the processor's clock");
-    assert!(BAUD == 1_000_000, "the UARTE has some rates only, and above this none");
+    assert!(
+        BAUD == 1_000_000,
+        "the UARTE has some rates only, and above this none"
+    );
     if let Some(sensor) = SENSOR {
         assert!(sensor.bus == 1, "the sensor's bus is TWIM1");
     }
@@ -78,7 +84,14 @@ fn main() -> ! {
     let mut message = [0; MESSAGE];
     let power = Meter::start(SENSOR, || {
         let config = twim::Config::default();
-        Twim::new(p.SERIAL1, Interrupts, p.P1_02, p.P1_03, config, &mut message)
+        Twim::new(
+            p.SERIAL1,
+            Interrupts,
+            p.P1_02,
+            p.P1_03,
+            config,
+            &mut message,
+        )
     });
     firmware::run(Board {
         name: MAP.board,

@@ -83,7 +83,10 @@ impl<'d> EccFlash<'d> {
             }
         }
         // SAFETY: whole lines, of flash, which the cache writes through: nothing is lost.
-        unsafe { self.scb.invalidate_dcache_by_address(BASE + from as usize, len) };
+        unsafe {
+            self.scb
+                .invalidate_dcache_by_address(BASE + from as usize, len)
+        };
     }
 }
 

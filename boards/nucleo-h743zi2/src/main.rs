@@ -30,9 +30,15 @@ bind_interrupts!(struct Interrupts {
 
 const _: () = {
     type F = EccFlash<'static>;
-    assert!(MAP.write == F::WRITE_SIZE && MAP.erase == F::ERASE_SIZE, "the driver's units");
+    assert!(
+        MAP.write == F::WRITE_SIZE && MAP.erase == F::ERASE_SIZE,
+        "the driver's units"
+    );
     assert!(MAP.clock_hz == start::FAST_HZ, "the processor's clock");
-    assert!(TX_LEN >= PIECE, "the driver refuses what its buffer cannot hold");
+    assert!(
+        TX_LEN >= PIECE,
+        "the driver refuses what its buffer cannot hold"
+    );
     if let Some(sensor) = SENSOR {
         assert!(sensor.bus == 1, "the sensor's bus is I2C1");
     }

@@ -28,7 +28,9 @@ pub fn start() -> (Peripherals, u32) {
     if !fast {
         // Or reading AXI SRAM may return anything (ES0392, 2.2.10).
         // SAFETY: a register of the bus matrix, to which ST's start-up code writes the same.
-        unsafe { core::ptr::with_exposed_provenance_mut::<u32>(AXI_TARG7_FN_MOD).write_volatile(1) };
+        unsafe {
+            core::ptr::with_exposed_provenance_mut::<u32>(AXI_TARG7_FN_MOD).write_volatile(1)
+        };
     }
     let mut config = Config::default();
     config.rcc.pll1 = Some(Pll {

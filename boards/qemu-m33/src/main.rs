@@ -5,6 +5,6 @@
 
 qemu::machine!(qemu::UartPlace {
     base: 0x5020_0000,
-    irq: 33,
+    irq: 32,
     clock_hz: MAP.clock_hz,
 });

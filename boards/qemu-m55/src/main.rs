@@ -5,6 +5,6 @@
 
 qemu::machine!(qemu::UartPlace {
     base: 0x5930_3000,
-    irq: 34,
+    irq: 33,
     clock_hz: MAP.clock_hz,
 });

@@ -33,8 +33,14 @@ const BASE: u32 = 0x1000_0000;
 const FLASH_SIZE: usize = (MAP.stores().end() - BASE) as usize;
 
 const _: () = {
-    assert!(MAP.write == WRITE_SIZE && MAP.erase == ERASE_SIZE, "the driver's units");
-    assert!(MAP.clock_hz == 150_000_000, "embassy-rp's clock of the processor");
+    assert!(
+        MAP.write == WRITE_SIZE && MAP.erase == ERASE_SIZE,
+        "the driver's units"
+    );
+    assert!(
+        MAP.clock_hz == 150_000_000,
+        "embassy-rp's clock of the processor"
+    );
     assert!(TX_LEN.next_power_of_two() >= PIECE);
     if let Some(sensor) = SENSOR {
         assert!(sensor.bus == 0, "the sensor's bus is I2C0");
@@ -60,7 +66,9 @@ fn main() -> ! {
     let (mut tx, mut rx) = ([0; TX_LEN], [0; 2 * RX_LEN]);
     let mut config = uart::Config::default();
     config.baudrate = BAUD;
-    let line = BufferedUart::new(p.UART0, p.PIN_0, p.PIN_1, Interrupts, &mut tx, &mut rx, config);
+    let line = BufferedUart::new(
+        p.UART0, p.PIN_0, p.PIN_1, Interrupts, &mut tx, &mut rx, config,
+    );
     let power = Meter::start(SENSOR, || {
         I2c::new_blocking(p.I2C0, p.PIN_5, p.PIN_4, i2c::Config::default())
     });

@@ -170,7 +170,10 @@ pub fn check(board: &Board) -> Result<(), Problem> {
     if let Some(clock) = board.cpu.clock_hz {
         range("the clock in Hz", clock, 1_000, 100_000_000_000)?;
     }
-    if let Deploy::ProbeRs { baud: Some(baud), .. } = board.deploy {
+    if let Deploy::ProbeRs {
+        baud: Some(baud), ..
+    } = board.deploy
+    {
         range("the baud rate", baud.into(), 9_600, 4_000_000)?;
     }
     let kind = match board.kind {
@@ -279,8 +282,14 @@ fn texts(board: &Board) -> Result<(), Problem> {
         _ => {}
     }
     match &board.deploy {
-        super::schema::Deploy::ProbeRs { chip, .. } => all.push(("deploy.chip", chip)),
-        super::schema::Deploy::Qemu { machine } => all.push(("deploy.machine", machine)),
+        super::schema::Deploy::ProbeRs { chip, serial, .. } => {
+            all.push(("deploy.chip", chip));
+            all.extend(serial.iter().map(|s| ("deploy.serial", s.as_str())));
+        }
+        super::schema::Deploy::Qemu { machine, globals } => {
+            all.push(("deploy.machine", machine));
+            all.extend(globals.iter().map(|g| ("deploy.globals", g.as_str())));
+        }
         _ => {}
     }
     let sound = |s: &str| (1..=MAX_TEXT).contains(&s.len()) && !s.contains(char::is_control);

@@ -189,6 +189,8 @@ pub enum Deploy {
     ProbeRs {
         /// probe-rs's name of the chip.
         chip: String,
+        /// A part of the USB product name of the serial port that leads to the firmware's UART.
+        serial: Option<String>,
         /// Bits a second on the serial line to the firmware.
         baud: Option<u32>,
     },
@@ -196,6 +198,9 @@ pub enum Deploy {
     Qemu {
         /// QEMU's name of the machine.
         machine: String,
+        /// Properties of its parts that differ from QEMU's, each an argument of `-global`.
+        #[serde(default)]
+        globals: Vec<String>,
     },
 }
 
@@ -205,7 +210,7 @@ impl std::fmt::Display for Deploy {
             Deploy::Local => f.write_str("local"),
             Deploy::Ssh => f.write_str("ssh"),
             Deploy::ProbeRs { chip, .. } => write!(f, "probe-rs {chip}"),
-            Deploy::Qemu { machine } => write!(f, "qemu {machine}"),
+            Deploy::Qemu { machine, .. } => write!(f, "qemu {machine}"),
         }
     }
 }

@@ -45,7 +45,8 @@ fn probability(text: &str) -> Result<f64, String> {
 
 #[derive(Debug, Args)]
 pub struct Device {
-    /// The line to the device: `tcp:HOST:PORT`, `unix:PATH` or `serial:/dev/ttyACM0[:BAUD]`
+    /// The line to the device: `tcp:HOST:PORT`, `unix:PATH`, `serial:/dev/ttyACM0[:BAUD]`, or `board:NAME` for
+    /// one that `flash` flashed
     #[arg(long, value_name = "PORT")]
     pub port: Port,
     /// Go on only if the device has this model

@@ -37,6 +37,27 @@ pub fn verdict(fit: &Fit) -> Result<()> {
     Ok(())
 }
 
+/// An error of one line with the numbers of all that does not fit.
+pub fn require(fit: &Fit) -> Result<()> {
+    let lines = fit.lines.iter().filter(|l| !l.fits);
+    let misfits: Vec<String> = lines
+        .map(|l| match (l.needs, l.has, l.item.unit()) {
+            (Some(needs), Some(has), Some(unit)) => {
+                format!("{} needs {needs} {unit} and there are {has}", l.item.name())
+            }
+            _ => l.item.name().into(),
+        })
+        .collect();
+    if misfits.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "the model does not fit {}: {}; `cargo xtask fit` says what to change",
+        fit.board,
+        misfits.join(", ")
+    )
+}
+
 /// The judgement for machines.
 pub fn value(fit: &Fit) -> Value {
     let line = |l: &Line| {

@@ -5,8 +5,10 @@ mod convert;
 pub mod device;
 mod eval;
 mod fit;
+mod flash;
 mod inspect;
 mod models;
+mod monitor;
 mod retrain_head;
 mod run;
 mod simulate;
@@ -34,6 +36,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Boards(args) => boards::run(&args, json),
         Command::Fit(args) => fit::run(&args, json),
         Command::Simulate(args) => simulate::run(&args, json),
+        Command::Flash(args) => flash::run(&args, json),
+        Command::Monitor(args) => monitor::run(&args, json),
         Command::Device(args) => device::run(&args, json),
     }
 }

@@ -79,7 +79,7 @@ pub fn run(args: &Device, json: bool) -> Result<()> {
 }
 
 /// A session number that no other run of this program is likely to have used lately.
-fn session() -> u32 {
+pub fn session() -> u32 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.unwrap_or_default();
     let seconds = now.as_secs() as u32;

@@ -1,6 +1,10 @@
 //! The line to a device: TCP, a Unix socket, a serial port, all as the client's byte pipe.
 
-use anyhow::{Context, Result};
+use crate::probe_rs;
+use crate::qemu::folder::Folder;
+use crate::qemu::qmp::Qmp;
+use anyhow::{Context, Result, bail};
+use converter::board::schema::Deploy;
 use edge_runtime::device::client::Pipe;
 use serialport::SerialPort;
 use std::io::{self, ErrorKind, Read, Write};
@@ -24,13 +28,15 @@ pub enum Port {
     Unix(PathBuf),
     /// A serial device and its baud rate.
     Serial(String, u32),
+    /// A board that was flashed: the socket of its QEMU, or the serial port that looks like it.
+    Board(String),
 }
 
 impl FromStr for Port {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let forms = "tcp:HOST:PORT, unix:PATH or serial:DEVICE[:BAUD] is needed";
+        let forms = "tcp:HOST:PORT, unix:PATH, serial:DEVICE[:BAUD] or board:NAME is needed";
         let (kind, rest) = text.split_once(':').ok_or(forms)?;
         match (kind, rest) {
             (_, "") => Err(forms.into()),
@@ -40,6 +46,7 @@ impl FromStr for Port {
                 }
                 _ => Err(forms.into()),
             },
+            ("board", _) => Ok(Self::Board(rest.into())),
             ("unix", _) => Ok(Self::Unix(rest.into())),
             ("serial", _) => match rest.rsplit_once(':') {
                 None => Ok(Self::Serial(rest.into(), BAUD)),
@@ -61,6 +68,7 @@ impl std::fmt::Display for Port {
             Self::Tcp(address) => write!(f, "tcp:{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Serial(device, baud) => write!(f, "serial:{device}:{baud}"),
+            Self::Board(name) => write!(f, "board:{name}"),
         }
     }
 }
@@ -68,10 +76,14 @@ impl std::fmt::Display for Port {
 impl Port {
     /// Opens it.
     pub fn open(&self) -> Result<Line> {
+        if let Self::Board(name) = self {
+            return board(name)?.open();
+        }
         let cannot = || format!("{self}: cannot connect; check that the device runs");
         let stream = match self {
             Self::Tcp(address) => tcp(address).map(|s| Box::new(s) as Box<dyn Stream>),
             Self::Unix(path) => unix(path),
+            Self::Board(_) => Err(io::Error::other("a board is another port")),
             Self::Serial(device, baud) => serialport::new(device, *baud)
                 .timeout(TIMEOUT)
                 .open()
@@ -79,6 +91,31 @@ impl Port {
                 .map_err(io::Error::from),
         };
         Ok(Line(stream.with_context(cannot)?))
+    }
+}
+
+/// The port of a board.
+fn board(name: &str) -> Result<Port> {
+    let board = converter::board::find(name)?;
+    match &board.deploy {
+        Deploy::Qemu { .. } => {
+            let folder = Folder::of(&board)?;
+            if Qmp::connect(&folder.control()).is_err() {
+                let name = &board.name;
+                bail!(
+                    "{name} does not run; start it with `cargo xtask flash --board {name} MODEL.edge`"
+                );
+            }
+            Ok(Port::Unix(folder.line()))
+        }
+        Deploy::ProbeRs { baud, .. } => {
+            let port = probe_rs::serial_port(&board)?;
+            Ok(Port::Serial(port, baud.unwrap_or(BAUD)))
+        }
+        _ => bail!(
+            "{} runs Linux; name its line with --port tcp:HOST:PORT or unix:PATH",
+            board.name
+        ),
     }
 }
 
@@ -180,6 +217,7 @@ mod tests {
                 "serial:/dev/ttyACM0",
                 Port::Serial("/dev/ttyACM0".into(), BAUD),
             ),
+            ("board:qemu-m7", Port::Board("qemu-m7".into())),
             ("serial:COM3:9600", Port::Serial("COM3".into(), 9600)),
         ] {
             assert_eq!(text.parse(), Ok(port.clone()));

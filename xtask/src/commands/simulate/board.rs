@@ -1,9 +1,10 @@
 //! What of a board the simulated device has: one flash with both stores, so much RAM, a sensor.
 
+use crate::commands::fit;
 use anyhow::{Context, Result, bail};
 use converter::board::fit::{CLASSES, judge};
 use converter::board::schema::{Power, Store, Use};
-use converter::board::{self, Board, Fit, Needs, Request};
+use converter::board::{self, Board, Needs, Request};
 use edge_runtime::device::memory::{Areas, MemoryPlan};
 use edge_runtime::flash::{Area, Geometry};
 use edge_runtime::model::{DType, Model};
@@ -45,7 +46,7 @@ impl Device {
             samples: None,
         };
         let fit = judge(&Needs::of(model, file_len), &board, &request);
-        check(&fit)?;
+        fit::require(&fit)?;
         let (geometry, areas) = flash(&board)?;
         let classes = classes.map_or(fit.most_classes, |n| n as usize);
         let plan = MemoryPlan::new(model, &geometry, &areas, classes)?;
@@ -66,27 +67,6 @@ impl Device {
             board: board.name,
         })
     }
-}
-
-/// One line with the numbers of all that does not fit.
-fn check(fit: &Fit) -> Result<()> {
-    let lines = fit.lines.iter().filter(|l| !l.fits);
-    let misfits: Vec<String> = lines
-        .map(|l| match (l.needs, l.has, l.item.unit()) {
-            (Some(needs), Some(has), Some(unit)) => {
-                format!("{} needs {needs} {unit} and there are {has}", l.item.name())
-            }
-            _ => l.item.name().into(),
-        })
-        .collect();
-    if misfits.is_empty() {
-        return Ok(());
-    }
-    bail!(
-        "the model does not fit {}: {}; `cargo xtask fit` says what to change",
-        fit.board,
-        misfits.join(", ")
-    )
 }
 
 /// Head slots and sample store in one flash.

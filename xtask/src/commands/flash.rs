@@ -1,0 +1,132 @@
+//! `flash`: firmware and model onto a board, and the first words with it.
+
+use super::device::port::Port;
+use super::{fit, parse, read};
+use crate::cli::Flash;
+use crate::firmware::{self, Image};
+use crate::qemu::folder::Folder;
+use crate::{output, probe_rs, qemu, units};
+use anyhow::{Context, Result, bail};
+use converter::board::schema::{Deploy, Kind};
+use converter::board::{self, Board, Needs, Request};
+use edge_runtime::device::client::{Client, ClientError, Patience};
+use edge_runtime::device::{DeviceError, NotReady};
+use edge_runtime::model::DType;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long a board may take to start: some seconds for the checksum of a large model in QEMU.
+const PATIENCE: Patience = Patience {
+    timeout: Duration::from_millis(250),
+    attempts: 20,
+};
+
+pub fn run(args: &Flash, json: bool) -> Result<()> {
+    if board::load::file(&args.board).is_some() {
+        bail!(
+            "{}: the firmware is built for boards that come with Graft; give a name (`cargo xtask boards`)",
+            args.board
+        );
+    }
+    let board = board::find(&args.board)?;
+    if args.stop {
+        return stop(&board, json);
+    }
+    if board.kind != Kind::Mcu {
+        bail!(
+            "{} runs Linux and no firmware; docs/linux-program.md says how a model gets there",
+            board.name
+        );
+    }
+    if let Some(path) = &args.model {
+        let bytes = read(path)?;
+        let model = parse(path, &bytes)?;
+        if model.dtype() != DType::I8 {
+            bail!("a device runs int8 models, and this one is float; convert it with --int8");
+        }
+        let needs = Needs::of(&model, bytes.len());
+        fit::require(&board::fit::judge(&needs, &board, &Request::default()))?;
+    }
+    let image = firmware::build(&board)?;
+    let model = args.model.as_deref();
+    let place = match &board.deploy {
+        Deploy::Qemu { .. } => {
+            let folder = Folder::of(&board)?;
+            let machine = qemu::launch(&board, &image, model, folder, &qemu::Options::default())?;
+            machine.folder.path().display().to_string()
+        }
+        Deploy::ProbeRs { .. } => {
+            probe_rs::flash(&board, &image, model)?;
+            "the board".into()
+        }
+        other => bail!("{} cannot be flashed: {other}", board.name),
+    };
+    let runs = first_words(&board, model.is_some())
+        .with_context(|| format!("{} was flashed and does not answer", board.name))?;
+    let value = json!({
+        "board": board.name,
+        "place": place,
+        "port": format!("board:{}", board.name),
+        "firmware": size(&image),
+        "model": runs,
+    });
+    output::print(json, value, || {
+        let model = match &runs {
+            Value::Null => "none; flash one".into(),
+            runs => format!(
+                "{}, up to {} classes",
+                runs["name"].as_str().unwrap_or(""),
+                runs["max_classes"]
+            ),
+        };
+        let firmware = format!(
+            "{} of flash, {} of RAM for static variables",
+            units::bytes(image.size.flash),
+            units::bytes(image.size.ram)
+        );
+        let rows = [("firmware", firmware), ("model", model), ("runs in", place)];
+        format!(
+            "{} ({})\n{}\nNext:\n  cargo xtask device --port board:{1} info\n  cargo xtask monitor --board {1}",
+            board.title,
+            board.name,
+            output::pairs(&rows)
+        )
+    });
+    Ok(())
+}
+
+/// What the firmware takes, for machines.
+fn size(image: &Image) -> Value {
+    json!({"flash_bytes": image.size.flash, "ram_bytes": image.size.ram})
+}
+
+/// Waits until the device says what runs on it; nothing, if no model was flashed and none is there.
+fn first_words(board: &Board, flashed: bool) -> Result<Value> {
+    let port = Port::Board(board.name.clone());
+    let mut client = Client::new(port.open()?, super::device::session(), PATIENCE);
+    match client.connect(None) {
+        Err(ClientError::Device(DeviceError::NotReady(NotReady::NoModel))) if !flashed => {
+            return Ok(Value::Null);
+        }
+        connected => connected?,
+    };
+    let name = client.model(|m| m.name.to_string())?;
+    let state = client.state()?;
+    Ok(json!({"name": name, "max_classes": state.max_classes, "ram_bytes": state.ram}))
+}
+
+fn stop(board: &Board, json: bool) -> Result<()> {
+    if !matches!(board.deploy, Deploy::Qemu { .. }) {
+        bail!("only boards in QEMU can be stopped; unplug {}", board.name);
+    }
+    let stopped = qemu::stop(&Folder::of(board)?)?;
+    output::print(
+        json,
+        json!({"board": board.name, "stopped": stopped}),
+        || match stopped {
+            true => format!("{} has ended", board.name),
+            false => format!("{} did not run", board.name),
+        },
+    );
+    Ok(())
+}

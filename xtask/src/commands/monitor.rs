@@ -1,0 +1,104 @@
+//! `monitor`: what a board's firmware logs, decoded by the firmware that runs there.
+
+use crate::cli::Monitor;
+use crate::qemu::folder::Folder;
+use crate::qemu::qmp::Qmp;
+use crate::{firmware, probe_rs};
+use anyhow::{Context, Result, bail};
+use converter::board::schema::Deploy;
+use converter::board::{self, Board};
+use defmt_decoder::{DecodeError, Frame, Locations, Table};
+use serde_json::{Value, json};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::time::Duration;
+
+/// How long to wait for more.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Bytes that are read at a time.
+const PIECE: usize = 4096;
+
+pub fn run(args: &Monitor, json: bool) -> Result<()> {
+    let board = board::find(&args.board)?;
+    match board.deploy {
+        Deploy::Qemu { .. } => follow(&board, args.no_follow, json),
+        Deploy::ProbeRs { .. } => probe_rs::attach(&board, &firmware::build(&board)?.elf),
+        _ => bail!("{} has no firmware whose logs could be shown", board.name),
+    }
+}
+
+/// Prints the log of a board in QEMU, and goes on until QEMU ends.
+fn follow(board: &Board, once: bool, json: bool) -> Result<()> {
+    let folder = Folder::of(board)?;
+    let path = folder.log();
+    let mut log = File::open(&path).with_context(|| {
+        let (name, path) = (&board.name, path.display());
+        format!(
+            "{path}: {name} has no log; start it with `cargo xtask flash --board {name} MODEL.edge`"
+        )
+    })?;
+    let elf = folder.firmware();
+    let bytes = std::fs::read(&elf).with_context(|| elf.display().to_string())?;
+    let cannot = || format!("{}: cannot decode its logs", elf.display());
+    let table = Table::parse(&bytes)
+        .with_context(cannot)?
+        .with_context(cannot)?;
+    let locations = table.get_locations(&bytes).with_context(cannot)?;
+    let mut decoder = table.new_stream_decoder();
+    let mut piece = [0; PIECE];
+    loop {
+        // Asked before reading: what an ending QEMU wrote last is read after it.
+        let ended = once || Qmp::connect(&folder.control()).is_err();
+        loop {
+            let count = log
+                .read(&mut piece)
+                .with_context(|| path.display().to_string())?;
+            if count == 0 {
+                break;
+            }
+            decoder.received(&piece[..count]);
+            loop {
+                match decoder.decode() {
+                    Ok(frame) => {
+                        if !print(&frame, &locations, json) {
+                            return Ok(());
+                        }
+                    }
+                    Err(DecodeError::UnexpectedEof) => break,
+                    // A restart cut a frame off. The next one is found.
+                    Err(DecodeError::Malformed) if table.encoding().can_recover() => (),
+                    Err(DecodeError::Malformed) => bail!("{}: damaged", path.display()),
+                }
+            }
+        }
+        if ended {
+            return Ok(());
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Prints a line; false if nobody reads any more.
+fn print(frame: &Frame<'_>, locations: &Locations, json: bool) -> bool {
+    let level = frame.level().map_or("print", |level| level.as_str());
+    let time = frame.display_timestamp().map(|time| time.to_string());
+    let place = locations.get(&frame.index());
+    let message = frame.display_message().to_string();
+    let line = match json {
+        true => json!({
+            "level": level,
+            "seconds": time,
+            "message": message,
+            "file": place.map(|p| p.file.display().to_string()),
+            "line": place.map(|p| Value::from(p.line)),
+        })
+        .to_string(),
+        false => format!(
+            "{:>12} {level:<5} {}",
+            time.unwrap_or_default(),
+            message.escape_debug()
+        ),
+    };
+    writeln!(std::io::stdout().lock(), "{line}").is_ok()
+}

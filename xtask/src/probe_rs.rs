@@ -1,0 +1,100 @@
+//! Boards behind a debug probe, through the program `probe-rs`. Built and not run: no board was at hand.
+
+use crate::firmware::Image;
+use anyhow::{Context, Result, bail};
+use converter::board::Board;
+use converter::board::schema::{Deploy, Use};
+use std::path::Path;
+use std::process::Command;
+
+/// The program.
+const PROBE_RS: &str = "probe-rs";
+
+/// Writes firmware and model to a board's flash and restarts it.
+pub fn flash(board: &Board, image: &Image, model: Option<&Path>) -> Result<()> {
+    let chip = chip(board)?;
+    let download = || {
+        let mut command = Command::new(PROBE_RS);
+        command.args(["download", "--chip", chip]);
+        command
+    };
+    run(download().arg(&image.elf))?;
+    if let Some(model) = model {
+        let region = board
+            .region(Use::Model)
+            .context("the board has no region 'model'")?;
+        let base = format!("{:#x}", region.base);
+        let format = ["--binary-format", "bin", "--base-address", &base];
+        run(download().args(format).arg(model))?;
+    }
+    run(Command::new(PROBE_RS).args(["reset", "--chip", chip]))
+}
+
+/// Shows the logs of a running board until it is interrupted.
+pub fn attach(board: &Board, elf: &Path) -> Result<()> {
+    let chip = chip(board)?;
+    run(Command::new(PROBE_RS)
+        .args(["attach", "--chip", chip])
+        .arg(elf))
+}
+
+/// The serial port of a board, if exactly one has the USB product name that the board's description gives.
+pub fn serial_port(board: &Board) -> Result<String> {
+    let name_it = "name it with --port serial:DEVICE";
+    let Deploy::ProbeRs {
+        serial: Some(part), ..
+    } = &board.deploy
+    else {
+        bail!(
+            "it is not known which serial port leads to {}; {name_it}",
+            board.name
+        );
+    };
+    let ports = serialport::available_ports().context("cannot list the serial ports")?;
+    let fits = |port: &&serialport::SerialPortInfo| match &port.port_type {
+        serialport::SerialPortType::UsbPort(usb) => usb
+            .product
+            .as_deref()
+            .is_some_and(|name| normal(name).contains(&normal(part))),
+        _ => false,
+    };
+    let found: Vec<&str> = ports
+        .iter()
+        .filter(fits)
+        .map(|p| p.port_name.as_str())
+        .collect();
+    match found[..] {
+        [one] => Ok(one.into()),
+        [] => bail!(
+            "no serial port is a '{part}', which leads to {}; plug it in, or {name_it}",
+            board.name
+        ),
+        _ => bail!("{} may be at {}; {name_it}", board.name, found.join(" or ")),
+    }
+}
+
+/// Letters and digits, small: `ST-LINK` and `STLink` are the same.
+fn normal(name: &str) -> String {
+    let letters = name.chars().filter(char::is_ascii_alphanumeric);
+    letters.map(|c| c.to_ascii_lowercase()).collect()
+}
+
+fn chip(board: &Board) -> Result<&str> {
+    match &board.deploy {
+        Deploy::ProbeRs { chip, .. } => Ok(chip),
+        other => bail!("{} is not reached by probe-rs but by: {other}", board.name),
+    }
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = match command.status() {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            bail!("probe-rs is not installed (`cargo install probe-rs-tools --locked`)")
+        }
+        status => status.context("cannot start probe-rs")?,
+    };
+    if !status.success() {
+        bail!("probe-rs failed ({status}); what it said stands above");
+    }
+    Ok(())
+}
