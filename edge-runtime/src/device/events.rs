@@ -146,10 +146,7 @@ mod tests {
         assert_eq!(long.as_str(), "src/kernels/depthwise.rs");
         // 23 bytes and a character of two, cut in the middle.
         let cut = FileName::new("x/ä23456789012345678901.rs");
-        assert_eq!(
-            cut.as_str(),
-            "ä23456789012345678901.rs".trim_start_matches('ä')
-        );
+        assert_eq!(cut.as_str(), "ä23456789012345678901.rs".trim_start_matches('ä'));
         assert_eq!(FileName::default().as_str(), "");
     }
 
