@@ -2,8 +2,9 @@
 //! firmware is built, boots, gives the simulation's bits, keeps its head over a restart, and tells what
 //! happened after a fault.
 //!
-//! Each board is built once, a minute or two the first time; needs a compiler for the board and QEMU. Without
-//! them a test says `skipped` and passes, unless the environment variable `CI` is `true`.
+//! Each board is built once, about a minute the first time, so these tests run only when asked for (`cargo
+//! test --workspace --test firmware -- --ignored`), as `.ci/run` does. They need a compiler for the boards and
+//! QEMU. Without them a test says `skipped` and passes, unless the environment variable `CI` is `true`.
 
 #![cfg(unix)]
 
@@ -271,21 +272,25 @@ fn a_device_lives(board: &'static str) {
 }
 
 #[test]
+#[ignore = "builds firmware, which takes minutes the first time; .ci/run calls it"]
 fn qemu_m4() {
     a_device_lives("qemu-m4");
 }
 
 #[test]
+#[ignore = "builds firmware, which takes minutes the first time; .ci/run calls it"]
 fn qemu_m7() {
     a_device_lives("qemu-m7");
 }
 
 #[test]
+#[ignore = "builds firmware, which takes minutes the first time; .ci/run calls it"]
 fn qemu_m33() {
     a_device_lives("qemu-m33");
 }
 
 #[test]
+#[ignore = "builds firmware, which takes minutes the first time; .ci/run calls it"]
 fn qemu_m55() {
     a_device_lives("qemu-m55");
 }
@@ -364,6 +369,7 @@ fn logged(bench: &Bench, text: &str, count: usize) {
 }
 
 #[test]
+#[ignore = "builds firmware, which takes minutes the first time; .ci/run calls it"]
 fn faults_are_told_after_a_clean_restart() {
     let Some(bench) = flashed("qemu-m4") else {
         return;
@@ -407,6 +413,7 @@ fn faults_are_told_after_a_clean_restart() {
 }
 
 #[test]
+#[ignore = "builds firmware, which takes minutes the first time; .ci/run calls it"]
 fn without_a_model_the_device_says_so() {
     let Some(bench) = flashed("qemu-m7") else {
         return;

@@ -19,7 +19,7 @@ mod stack;
 
 pub use asleep::{Asleep, PIECE};
 pub use board::Board;
-pub use clock::SysTickClock;
+pub use clock::{SysTickClock, micros};
 pub use map::{MemoryMap, Region};
 pub use meter::{Meter, Sensor};
 pub use run::run;
