@@ -10,17 +10,24 @@ use embassy_nrf::{Peri, pac};
 /// Turns of the timer that are over: 71 minutes each.
 static TURNS: AtomicU32 = AtomicU32::new(0);
 
+/// Its registers.
+const TIMER: pac::timer::Timer = pac::TIMER1;
+
 /// Channel that marks the end of a turn.
 const TURN: usize = 1;
+/// Channel that captures the time for the program.
+const READ: usize = 0;
+/// Channel that captures the time for the logs.
+const STAMP: usize = 2;
 
 /// Counts the turns.
 pub struct TurnHandler;
 
 impl Handler<Timer1Interrupt> for TurnHandler {
     unsafe fn on_interrupt() {
-        pac::TIMER1.events_compare(TURN).write_value(0);
+        TIMER.events_compare(TURN).write_value(0);
         // Read back, so that the write has arrived before the handler ends and is not called again.
-        pac::TIMER1.events_compare(TURN).read();
+        TIMER.events_compare(TURN).read();
         // One writer, which nobody interrupts for another write.
         TURNS.store(
             TURNS.load(Ordering::Relaxed).wrapping_add(1),
@@ -29,10 +36,8 @@ impl Handler<Timer1Interrupt> for TurnHandler {
     }
 }
 
-/// TIMER1 at 1 MHz. Must be read with interrupts enabled.
-pub struct TimerClock {
-    timer: Timer<'static>,
-}
+/// TIMER1 at 1 MHz.
+pub struct TimerClock(());
 
 impl TimerClock {
     /// Starts the timer.
@@ -46,25 +51,39 @@ impl TimerClock {
         timer.cc(TURN).write(0);
         timer.clear();
         timer.start();
-        pac::TIMER1.events_compare(TURN).write_value(0);
-        pac::TIMER1.intenset().write(|w| w.set_compare(TURN, true));
+        timer.persist();
+        TIMER.events_compare(TURN).write_value(0);
+        TIMER.intenset().write(|w| w.set_compare(TURN, true));
         Timer1Interrupt::unpend();
         // SAFETY: no critical section depends on this interrupt being masked.
         unsafe { Timer1Interrupt::enable() };
-        Self { timer }
+        Self(())
     }
 }
 
 impl Clock for TimerClock {
     fn micros(&self) -> u64 {
-        loop {
-            let turns = TURNS.load(Ordering::Relaxed);
-            let now = self.timer.cc(0).capture();
-            // The same before and after, and none waits to be counted: the timer did not turn in between.
-            let waits = pac::TIMER1.events_compare(TURN).read() != 0;
-            if !waits && TURNS.load(Ordering::Relaxed) == turns {
-                return u64::from(turns) << 32 | u64::from(now);
-            }
+        micros(READ)
+    }
+}
+
+/// Microseconds since the start, for the logs, which may be written by a handler.
+pub fn stamp() -> u64 {
+    micros(STAMP)
+}
+
+/// Microseconds, captured by a channel that nobody uses at the same time.
+fn micros(channel: usize) -> u64 {
+    let waits = || TIMER.events_compare(TURN).read() != 0;
+    loop {
+        // A turn that waits to be counted, because interrupts are off, counts as well.
+        let (turns, waiting) = (TURNS.load(Ordering::Relaxed), waits());
+        TIMER.tasks_capture(channel).write_value(1);
+        let now = TIMER.cc(channel).read();
+        // The same before and after: the timer did not turn in between.
+        if waits() == waiting && TURNS.load(Ordering::Relaxed) == turns {
+            let turns = u64::from(turns) + u64::from(waiting);
+            return turns << 32 | u64::from(now);
         }
     }
 }

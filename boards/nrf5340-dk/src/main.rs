@@ -47,6 +47,8 @@ const _: () = {
     }
 };
 
+defmt::timestamp!("{=u64:us}", clock::stamp());
+
 /// Bytes of a message to the power sensor, which the I2C master sends from RAM.
 const MESSAGE: usize = 8;
 

@@ -28,6 +28,8 @@ bind_interrupts!(struct Interrupts {
     USART3 => BufferedInterruptHandler<USART3>;
 });
 
+defmt::timestamp!("{=u64:us}", firmware::micros());
+
 const _: () = {
     type F = EccFlash<'static>;
     assert!(

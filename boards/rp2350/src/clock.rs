@@ -8,12 +8,17 @@ pub struct TimerClock;
 
 impl Clock for TimerClock {
     fn micros(&self) -> u64 {
-        loop {
-            let (high, low) = (TIMER0.timerawh().read(), TIMER0.timerawl().read());
-            // The same before and after: the lower half did not turn in between.
-            if TIMER0.timerawh().read() == high {
-                return u64::from(high) << 32 | u64::from(low);
-            }
+        micros()
+    }
+}
+
+/// Microseconds since power-up.
+pub fn micros() -> u64 {
+    loop {
+        let (high, low) = (TIMER0.timerawh().read(), TIMER0.timerawl().read());
+        // The same before and after: the lower half did not turn in between.
+        if TIMER0.timerawh().read() == high {
+            return u64::from(high) << 32 | u64::from(low);
         }
     }
 }

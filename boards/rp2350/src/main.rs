@@ -6,6 +6,7 @@
 #![forbid(clippy::undocumented_unsafe_blocks)]
 
 mod clock;
+mod line;
 
 // The logger of `defmt`.
 use defmt_rtt as _;
@@ -19,7 +20,8 @@ use embassy_rp::flash::{Blocking, ERASE_SIZE, Flash, WRITE_SIZE};
 use embassy_rp::i2c::{self, I2c};
 use embassy_rp::peripherals::{FLASH, UART0};
 use embassy_rp::uart::{self, BufferedInterruptHandler, BufferedUart};
-use firmware::{Asleep, Board, Meter, PIECE};
+use firmware::{Asleep, Board, Meter};
+use line::Line;
 
 include!(concat!(env!("OUT_DIR"), "/board.rs"));
 
@@ -32,6 +34,8 @@ const BASE: u32 = 0x1000_0000;
 /// Bytes of flash up to the end of the stores: what the driver may touch.
 const FLASH_SIZE: usize = (MAP.stores().end() - BASE) as usize;
 
+defmt::timestamp!("{=u64:us}", clock::micros());
+
 const _: () = {
     assert!(
         MAP.write == WRITE_SIZE && MAP.erase == ERASE_SIZE,
@@ -41,7 +45,6 @@ const _: () = {
         MAP.clock_hz == 150_000_000,
         "embassy-rp's clock of the processor"
     );
-    assert!(TX_LEN.next_power_of_two() >= PIECE);
     if let Some(sensor) = SENSOR {
         assert!(sensor.bus == 0, "the sensor's bus is I2C0");
     }
@@ -74,7 +77,7 @@ fn main() -> ! {
     });
     firmware::run(Board {
         name: MAP.board,
-        line: Asleep::new(line),
+        line: Asleep::new(Line(line)),
         flash,
         areas: MAP.areas(),
         clock: TimerClock,
