@@ -200,7 +200,7 @@ fn read_masked(offset: u32) -> [u8; WORD] {
     // the core's own, and nothing interrupts the program in between.
     unsafe {
         let scb = &*SCB::PTR;
-        core::arch::asm!("cpsid f", options(nomem, nostack, preserves_flags));
+        core::arch::asm!("cpsid f", options(nostack, preserves_flags));
         scb.ccr.modify(|r| r | IGNORE_FAULTS);
         cortex_m::asm::dsb();
         cortex_m::asm::isb();
@@ -212,7 +212,7 @@ fn read_masked(offset: u32) -> [u8; WORD] {
         scb.ccr.modify(|r| r & !IGNORE_FAULTS);
         cortex_m::asm::dsb();
         cortex_m::asm::isb();
-        core::arch::asm!("cpsie f", options(nomem, nostack, preserves_flags));
+        core::arch::asm!("cpsie f", options(nostack, preserves_flags));
     }
     word
 }

@@ -460,6 +460,16 @@ mod tests {
                 (|b| b.sources = vec!["x".into(); 65], &["sources", "65"]),
                 (|b| b.cpu.cores = Some(0), &["cores", "0"]),
                 (|b| b.cpu.clock_hz = Some(1), &["clock"]),
+                (
+                    |b| {
+                        b.deploy = Deploy::ProbeRs {
+                            chip: "STM32H743ZITx".into(),
+                            serial: None,
+                            baud: Some(300),
+                        };
+                    },
+                    &["baud", "300", "9600"],
+                ),
                 (|b| b.kind = Kind::Linux, &["linux", "[linux]"]),
                 (|b| b.memories[0].size = 0, &["'flash'", "32 bits"]),
                 (|b| b.memories[1].base = u64::MAX, &["'itcm'", "32 bits"]),
