@@ -51,13 +51,29 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
         let done = cortex_m::interrupt::free(|_| match future.as_mut().poll(&mut context) {
             Poll::Ready(value) => Some(value),
             Poll::Pending => {
-                cortex_m::asm::dsb();
-                cortex_m::asm::wfi();
+                sleep();
                 None
             }
         });
         if let Some(value) = done {
             return value;
         }
+    }
+}
+
+/// Sleeps until an interrupt is pending.
+fn sleep() {
+    cortex_m::asm::dsb();
+    // Then eight instructions that do nothing: those right after a sleep may fail on an nRF5340 (anomaly
+    // 168; Zephyr executes as many).
+    // SAFETY: changes neither memory nor registers.
+    unsafe {
+        core::arch::asm!(
+            "wfi",
+            ".rept 8",
+            "nop",
+            ".endr",
+            options(nostack, preserves_flags)
+        );
     }
 }

@@ -8,15 +8,15 @@ use embassy_nrf::pac::clock::vals::Hclk;
 /// The processor's clock.
 pub const CLOCK_HZ: u32 = 128_000_000;
 
-/// What opens a debug port.
-const OPEN: u32 = 0x50fa_50fa;
-
 /// Starts the crystal, which the UART's rate needs, and sets the processor to 128 MHz.
 pub fn start() -> Peripherals {
-    // The debug port stays open after this start if UICR, which the debug probe's program writes and this
-    // one does not, lets it.
-    pac::CTRLAP.approtect().disable().write_value(OPEN);
-    pac::CTRLAP.secureapprotect().disable().write_value(OPEN);
+    // The debug port is open if UICR and the program agree that it is. As in Nordic's start-up code, the
+    // program says what UICR says, which the debug probe's program writes and this one does not.
+    let (uicr, port) = (pac::UICR, pac::CTRLAP);
+    let open = uicr.approtect().read().0;
+    port.approtect().disable().write_value(open);
+    let open = uicr.secureapprotect().read().0;
+    port.secureapprotect().disable().write_value(open);
     let mut config = Config::default();
     config.debug = Debug::NotConfigured;
     config.hfclk_source = HfclkSource::ExternalXtal;
