@@ -19,7 +19,7 @@ const WORD: usize = WRITE_SIZE;
 /// Bytes of a sector.
 const SECTOR: usize = MAX_ERASE_SIZE;
 /// Where the second bank starts in the flash.
-const BANK: u32 = 0x10_0000;
+pub const BANK: u32 = 0x10_0000;
 /// Where the flash is mapped.
 const BASE: usize = FLASH_BASE;
 
@@ -68,7 +68,7 @@ impl<'d> EccFlash<'d> {
     }
 
     /// Turns the data cache on. Nothing here is read or written by DMA, so it needs no care but that of
-    /// `forget`.
+    /// [`Self::finish`].
     pub fn start_data_cache(&mut self, cpuid: &mut CPUID) {
         self.scb.enable_dcache(cpuid);
     }

@@ -36,6 +36,10 @@ const _: () = {
         MAP.write == F::WRITE_SIZE && MAP.erase == F::ERASE_SIZE,
         "the driver's units"
     );
+    assert!(
+        MAP.stores().base >= FLASH_BASE as u32 + flash::BANK,
+        "the stores are in the second bank"
+    );
     assert!(MAP.clock_hz == start::FAST_HZ, "the processor's clock");
     assert!(
         TX_LEN >= PIECE,

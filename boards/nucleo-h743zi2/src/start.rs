@@ -16,8 +16,8 @@ const FIRST_FAST: u16 = 0x2001;
 /// Read issuing capability of AXI SRAM in the bus matrix.
 const AXI_TARG7_FN_MOD: usize = 0x5100_8108;
 
-/// Starts the chip and says the processor's clock in Hz, made from the internal 64 MHz. The buses have half of it, the peripherals,
-/// the UART among them, a quarter.
+/// Starts the chip and says the processor's clock in Hz, made from the internal 64 MHz. The buses have half of
+/// it; the peripherals, the UART among them, a quarter.
 pub fn start() -> (Peripherals, u32) {
     let fast = pac::DBGMCU.idc().read().rev_id() >= FIRST_FAST;
     // 64 MHz / 4 * 60 / 2, or * 50.
