@@ -111,7 +111,10 @@ fn board(name: &str) -> Result<Port> {
             }
             Ok(Port::Socket(Address::Unix(folder.line())))
         }
-        Deploy::ProbeRs { .. } => Ok(Port::Serial(probe_rs::serial_port(&board)?, BAUD)),
+        Deploy::ProbeRs { baud, .. } => {
+            let port = probe_rs::serial_port(&board)?;
+            Ok(Port::Serial(port, baud.unwrap_or(BAUD)))
+        }
         _ => bail!(
             "{} runs Linux; name its line with --port tcp:HOST:PORT or unix:PATH",
             board.name
