@@ -62,8 +62,9 @@ pub struct MulParams {
 }
 
 impl MulParams {
+    /// The product of two elements.
     #[inline(always)]
-    fn apply(&self, a: i8, b: i8) -> i8 {
+    pub fn apply(&self, a: i8, b: i8) -> i8 {
         let a = a as i32 - self.zero_points[0] as i32;
         let b = b as i32 - self.zero_points[1] as i32;
         let full = [i8::MIN, i8::MAX];
@@ -79,6 +80,10 @@ impl MulParams {
 
 /// `output[i] = a[i] * b[i % b.len()]`, rescaled: `b` is as long as `a`, or has one value per channel.
 pub fn mul(p: &MulParams, a: &[i8], b: &[i8], output: &mut [i8]) {
+    #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
+    if super::arm::mve::mul(p, a, b, output) {
+        return;
+    }
     for (out, a) in output.chunks_mut(b.len()).zip(a.chunks(b.len())) {
         for ((q, a), b) in out.iter_mut().zip(a).zip(b) {
             *q = p.apply(*a, *b);
@@ -88,6 +93,10 @@ pub fn mul(p: &MulParams, a: &[i8], b: &[i8], output: &mut [i8]) {
 
 /// As [`mul`], the first input being overwritten.
 pub fn mul_in_place(p: &MulParams, a: &mut [i8], b: &[i8]) {
+    #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
+    if super::arm::mve::mul_in_place(p, a, b) {
+        return;
+    }
     for a in a.chunks_mut(b.len()) {
         for (a, b) in a.iter_mut().zip(b) {
             *a = p.apply(*a, *b);
@@ -141,6 +150,9 @@ pub fn prelu_in_place(p: &PReluParams<'_>, values: &mut [i8]) {
 
 /// `output[i] = table[input[i] + 128]`; `table` has 256 bytes.
 pub fn map(table: &[i8], input: &[i8], output: &mut [i8]) {
+    #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
+    return super::arm::mve::map(table, input, output);
+    #[cfg(not(all(feature = "arm-mve", target_arch = "arm")))]
     for (q, i) in output.iter_mut().zip(input) {
         *q = table[(*i as i32 + 128) as usize];
     }
@@ -148,6 +160,9 @@ pub fn map(table: &[i8], input: &[i8], output: &mut [i8]) {
 
 /// As [`map`], the input being overwritten.
 pub fn map_in_place(table: &[i8], values: &mut [i8]) {
+    #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
+    return super::arm::mve::map_in_place(table, values);
+    #[cfg(not(all(feature = "arm-mve", target_arch = "arm")))]
     for q in values {
         *q = table[(*q as i32 + 128) as usize];
     }

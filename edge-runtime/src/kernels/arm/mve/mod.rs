@@ -8,15 +8,15 @@
 //! assembly names its processor itself, since link-time optimization assembles it without the compiler's.
 //! The start-up code has to enable the floating-point unit, which vector instructions belong to.
 
-mod add;
 mod conv;
 mod copy;
 mod depthwise;
+mod elementwise;
 mod quad;
 mod sixteen;
 
 pub use self::{
-    add::{add, add_in_place},
     conv::conv,
     depthwise::depthwise,
+    elementwise::{add, add_in_place, map, map_in_place, mul, mul_in_place},
 };
