@@ -18,6 +18,18 @@ pub struct AddParams {
 }
 
 impl AddParams {
+    /// What is left of the rule without the two inputs: rounding, and all three zero points. `None` if the
+    /// sum could then leave 32 bits.
+    fn constant(&self) -> Option<i32> {
+        let [za, zb] = self.zero_points.map(i64::from);
+        let [ma, mb] = self.multipliers.map(i64::from);
+        let zero = (self.output_zero_point as i64) << self.shift;
+        let constant = (1 << (self.shift - 1)) + zero - za * ma - zb * mb;
+        let reach = 128 * (ma.abs() + mb.abs());
+        let fits = constant.abs() + reach <= i32::MAX as i64;
+        fits.then_some(constant as i32)
+    }
+
     #[inline(always)]
     fn apply(&self, a: i8, b: i8) -> i8 {
         let a = (a as i32 - self.zero_points[0] as i32) * self.multipliers[0];
@@ -27,18 +39,48 @@ impl AddParams {
     }
 }
 
+/// Evaluates `$body` with `$sum` bound to the fastest form of the addition that is exact for `$params`.
+macro_rules! with_sum {
+    ($params:expr, |$sum:ident| $body:expr) => {{
+        let p = $params;
+        let [ma, mb] = p.multipliers;
+        let shift = p.shift;
+        match (p.constant(), p.clamp) {
+            (Some(c), [i8::MIN, i8::MAX]) => {
+                let $sum = |a: i8, b: i8| {
+                    let scaled = (a as i32 * ma + b as i32 * mb + c) >> shift;
+                    saturate(scaled, [i8::MIN, i8::MAX])
+                };
+                $body
+            }
+            (Some(c), clamp) => {
+                let $sum =
+                    |a: i8, b: i8| saturate((a as i32 * ma + b as i32 * mb + c) >> shift, clamp);
+                $body
+            }
+            (None, _) => {
+                let $sum = |a: i8, b: i8| p.apply(a, b);
+                $body
+            }
+        }
+    }};
+}
+
 /// `output[i] = a[i] + b[i]`, rescaled.
 pub fn add(p: &AddParams, a: &[i8], b: &[i8], output: &mut [i8]) {
-    for ((q, a), b) in output.iter_mut().zip(a).zip(b) {
-        *q = p.apply(*a, *b);
-    }
+    with_sum!(
+        p,
+        |sum| for ((q, a), b) in output.iter_mut().zip(a).zip(b) {
+            *q = sum(*a, *b);
+        }
+    );
 }
 
 /// As [`add`], the first input being overwritten.
 pub fn add_in_place(p: &AddParams, a: &mut [i8], b: &[i8]) {
-    for (a, b) in a.iter_mut().zip(b) {
-        *a = p.apply(*a, *b);
-    }
+    with_sum!(p, |sum| for (a, b) in a.iter_mut().zip(b) {
+        *a = sum(*a, *b);
+    });
 }
 
 /// The numbers of an int8 product; see [`crate::model::Op::Mul`].
