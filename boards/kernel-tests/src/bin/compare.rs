@@ -1,11 +1,15 @@
 //! Packed kernels against the portable ones on random shapes, strides, pads, shifts and extremes.
+#![no_std]
+#![no_main]
 
-use crate::random::Random;
+use core::panic::PanicInfo;
+use cortex_m_rt::entry;
 use cortex_m_semihosting::{hprint, hprintln};
 use edge_runtime::kernels::{self, AddParams, MulParams, ConvParams, Geometry, PackedParams};
 use edge_runtime::model::packed::mve::{LANES, MveConv, MveDepthwise};
 use edge_runtime::model::packed::{conv_depth, conv_place, depthwise_place};
 use edge_runtime::model::{ChannelRecord, Layout, Shape, Window};
+use kernel_tests::{exit, random::Random};
 
 /// Cases per layout.
 const CASES: u32 = 400;
@@ -35,8 +39,13 @@ struct Memory {
     records: [ChannelRecord; CHANNELS],
 }
 
+#[entry]
+fn main() -> ! {
+    exit(run())
+}
+
 /// True if all cases agree.
-pub fn run() -> bool {
+fn run() -> bool {
     let memory = cortex_m::singleton!(: Memory = Memory {
         weights: [0; ROOM],
         packed: [0; ROOM],
@@ -64,11 +73,16 @@ pub fn run() -> bool {
                 continue;
             }
             let output = case.run(memory);
-            saturated += output.iter().filter(|q| **q == i8::MIN || **q == i8::MAX).count() as u64;
+            saturated += output
+                .iter()
+                .filter(|q| **q == i8::MIN || **q == i8::MAX)
+                .count() as u64;
             outputs += output.len() as u64;
             let n = case.geometry.output.len();
             if memory.output[..n] != memory.expected[..n] {
-                let at = (0..n).find(|i| memory.output[*i] != memory.expected[*i]).unwrap_or(0);
+                let at = (0..n)
+                    .find(|i| memory.output[*i] != memory.expected[*i])
+                    .unwrap_or(0);
                 hprintln!("DIFFERENT at {}: {:?}", at, case);
                 bad += 1;
             }
@@ -79,7 +93,13 @@ pub fn run() -> bool {
             }
             cases += 1;
         }
-        hprint!("{}: {} cases, {} outputs, {} of them saturated", layout.name(), cases, outputs, saturated);
+        hprint!(
+            "{}: {} cases, {} outputs, {} of them saturated",
+            layout.name(),
+            cases,
+            outputs,
+            saturated
+        );
         hprintln!(", {} bad", bad);
         good &= bad == 0 && saturated > 0 && saturated < outputs;
     }
@@ -257,7 +277,11 @@ impl Case {
             }
             _ => [i8::MIN, i8::MAX],
         };
-        let geometry = Geometry { input, output, window };
+        let geometry = Geometry {
+            input,
+            output,
+            window,
+        };
         let fits = input.len() + 4 <= ROOM
             && output.len() + 16 <= ROOM
             && layout.weights_len(&window, input, output) <= ROOM as u64
@@ -327,7 +351,8 @@ impl Case {
                 0 => {
                     m.shift[c] = 62;
                     m.bias[c] = 0;
-                    let record = ChannelRecord::constant(0, m.multiplier[c], 62, self.zero_points[1]);
+                    let record =
+                        ChannelRecord::constant(0, m.multiplier[c], 62, self.zero_points[1]);
                     Some(record)
                 }
                 _ => ChannelRecord::new(
@@ -405,7 +430,20 @@ impl Case {
             clamp: self.clamp,
         };
         let output = &mut m.output[..outputs];
-        kernels::packed(self.layout, g, &params, input, output, &mut m.scratch[..scratch]);
+        kernels::packed(
+            self.layout,
+            g,
+            &params,
+            input,
+            output,
+            &mut m.scratch[..scratch],
+        );
         output
     }
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    hprintln!("{}", info);
+    exit(false)
 }
