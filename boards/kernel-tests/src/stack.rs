@@ -1,4 +1,4 @@
-//! The deepest the stack has been, by painting it.
+//! How much memory the program takes: the stack by painting it, the rest by the linker's symbols.
 
 const PAINT: u32 = 0x5a5a_5a5a;
 
@@ -6,6 +6,9 @@ unsafe extern "C" {
     static mut _stack_start: u32;
     static mut __ebss: u32;
     static mut __sdata: u32;
+    static __edata: u32;
+    static __sidata: u32;
+    static __vector_table: u32;
 }
 
 /// Bytes from the end of the static variables to a bit below the stack pointer.
@@ -18,6 +21,12 @@ fn unused() -> *mut [u32] {
 /// Bytes of static variables.
 pub fn statics() -> usize {
     (&raw mut __ebss).addr() - (&raw mut __sdata).addr()
+}
+
+/// Bytes of code, constants and initial values.
+pub fn code() -> usize {
+    let data = (&raw const __edata).addr() - (&raw mut __sdata).addr();
+    (&raw const __sidata).addr() - (&raw const __vector_table).addr() + data
 }
 
 /// Paints what is not in use; call it before what is to be measured.

@@ -18,6 +18,19 @@ pub struct AddParams {
 }
 
 impl AddParams {
+    /// What is left of the rule without the two inputs: rounding, and all three zero points. `None` if the
+    /// sum could then leave 32 bits.
+    #[cfg(not(all(feature = "arm-mve", target_arch = "arm")))]
+    fn constant(&self) -> Option<i32> {
+        let [za, zb] = self.zero_points.map(i64::from);
+        let [ma, mb] = self.multipliers.map(i64::from);
+        let zero = (self.output_zero_point as i64) << self.shift;
+        let constant = (1 << (self.shift - 1)) + zero - za * ma - zb * mb;
+        let reach = 128 * (ma.abs() + mb.abs());
+        let fits = constant.abs() + reach <= i32::MAX as i64;
+        fits.then_some(constant as i32)
+    }
+
     /// The sum of two elements.
     #[inline(always)]
     pub fn apply(&self, a: i8, b: i8) -> i8 {
@@ -28,24 +41,55 @@ impl AddParams {
     }
 }
 
+#[cfg(not(all(feature = "arm-mve", target_arch = "arm")))]
+/// Evaluates `$body` with `$sum` bound to the fastest form of the addition that is exact for `$params`.
+macro_rules! with_sum {
+    ($params:expr, |$sum:ident| $body:expr) => {{
+        let p = $params;
+        let [ma, mb] = p.multipliers;
+        let shift = p.shift;
+        match (p.constant(), p.clamp) {
+            (Some(c), [i8::MIN, i8::MAX]) => {
+                let $sum = |a: i8, b: i8| {
+                    let scaled = (a as i32 * ma + b as i32 * mb + c) >> shift;
+                    saturate(scaled, [i8::MIN, i8::MAX])
+                };
+                $body
+            }
+            (Some(c), clamp) => {
+                let $sum =
+                    |a: i8, b: i8| saturate((a as i32 * ma + b as i32 * mb + c) >> shift, clamp);
+                $body
+            }
+            (None, _) => {
+                let $sum = |a: i8, b: i8| p.apply(a, b);
+                $body
+            }
+        }
+    }};
+}
+
 /// `output[i] = a[i] + b[i]`, rescaled. All three have one length.
 pub fn add(p: &AddParams, a: &[i8], b: &[i8], output: &mut [i8]) {
     #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
-    return super::arm::mve::add(p, a, b, output);
+    super::arm::mve::add(p, a, b, output);
     #[cfg(not(all(feature = "arm-mve", target_arch = "arm")))]
-    for ((q, a), b) in output.iter_mut().zip(a).zip(b) {
-        *q = p.apply(*a, *b);
-    }
+    with_sum!(
+        p,
+        |sum| for ((q, a), b) in output.iter_mut().zip(a).zip(b) {
+            *q = sum(*a, *b);
+        }
+    );
 }
 
 /// As [`add`], the first input being overwritten.
 pub fn add_in_place(p: &AddParams, a: &mut [i8], b: &[i8]) {
     #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
-    return super::arm::mve::add_in_place(p, a, b);
+    super::arm::mve::add_in_place(p, a, b);
     #[cfg(not(all(feature = "arm-mve", target_arch = "arm")))]
-    for (a, b) in a.iter_mut().zip(b) {
-        *a = p.apply(*a, *b);
-    }
+    with_sum!(p, |sum| for (a, b) in a.iter_mut().zip(b) {
+        *a = sum(*a, *b);
+    });
 }
 
 /// The numbers of an int8 product; see [`crate::model::Op::Mul`].
@@ -62,8 +106,9 @@ pub struct MulParams {
 }
 
 impl MulParams {
+    /// The product of two elements.
     #[inline(always)]
-    fn apply(&self, a: i8, b: i8) -> i8 {
+    pub fn apply(&self, a: i8, b: i8) -> i8 {
         let a = a as i32 - self.zero_points[0] as i32;
         let b = b as i32 - self.zero_points[1] as i32;
         let full = [i8::MIN, i8::MAX];
@@ -79,6 +124,10 @@ impl MulParams {
 
 /// `output[i] = a[i] * b[i % b.len()]`, rescaled: `b` is as long as `a`, or has one value per channel.
 pub fn mul(p: &MulParams, a: &[i8], b: &[i8], output: &mut [i8]) {
+    #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
+    if super::arm::mve::mul(p, a, b, output) {
+        return;
+    }
     for (out, a) in output.chunks_mut(b.len()).zip(a.chunks(b.len())) {
         for ((q, a), b) in out.iter_mut().zip(a).zip(b) {
             *q = p.apply(*a, *b);
@@ -88,6 +137,10 @@ pub fn mul(p: &MulParams, a: &[i8], b: &[i8], output: &mut [i8]) {
 
 /// As [`mul`], the first input being overwritten.
 pub fn mul_in_place(p: &MulParams, a: &mut [i8], b: &[i8]) {
+    #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
+    if super::arm::mve::mul_in_place(p, a, b) {
+        return;
+    }
     for a in a.chunks_mut(b.len()) {
         for (a, b) in a.iter_mut().zip(b) {
             *a = p.apply(*a, *b);
@@ -141,6 +194,9 @@ pub fn prelu_in_place(p: &PReluParams<'_>, values: &mut [i8]) {
 
 /// `output[i] = table[input[i] + 128]`; `table` has 256 bytes.
 pub fn map(table: &[i8], input: &[i8], output: &mut [i8]) {
+    #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
+    super::arm::mve::map(table, input, output);
+    #[cfg(not(all(feature = "arm-mve", target_arch = "arm")))]
     for (q, i) in output.iter_mut().zip(input) {
         *q = table[(*i as i32 + 128) as usize];
     }
@@ -148,6 +204,9 @@ pub fn map(table: &[i8], input: &[i8], output: &mut [i8]) {
 
 /// As [`map`], the input being overwritten.
 pub fn map_in_place(table: &[i8], values: &mut [i8]) {
+    #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
+    super::arm::mve::map_in_place(table, values);
+    #[cfg(not(all(feature = "arm-mve", target_arch = "arm")))]
     for q in values {
         *q = table[(*q as i32 + 128) as usize];
     }

@@ -54,17 +54,30 @@ pub fn layers(trunk: &Trunk, bytes: &[u8], weights: &[u8]) -> Result<Operand, Mo
             layer: index,
             problem,
         };
-        let (layer, left) = postcard::take_from_bytes::<Layer<'_>>(rest)
-            .map_err(|_| at(LayerProblem::Undecodable))?;
-        rest = left;
-        one(trunk, index, &layer, weights).map_err(at)?;
-        output = layer.output;
+        (output, rest) = next(trunk, index, rest, weights).map_err(at)?;
     }
     if !rest.is_empty() {
         return Err(ModelError::Metadata { record: "last" });
     }
     plan(trunk, bytes)?;
     Ok(output)
+}
+
+/// Decodes and checks the first layer of `bytes`; its output, and the bytes that follow it.
+fn next<'b>(
+    trunk: &Trunk,
+    index: u32,
+    bytes: &'b [u8],
+    weights: &[u8],
+) -> Result<(Operand, &'b [u8]), LayerProblem> {
+    // By reference: a layer is too large to be moved about on a small stack.
+    match &postcard::take_from_bytes::<Layer<'_>>(bytes) {
+        Ok((layer, rest)) => {
+            one(trunk, index, layer, weights)?;
+            Ok((layer.output, *rest))
+        }
+        Err(_) => Err(LayerProblem::Undecodable),
+    }
 }
 
 /// Every tensor is read as it was written, and nothing was written over it meanwhile.

@@ -89,19 +89,31 @@ impl<'a> Model<'a> {
     /// # Errors
     /// Says what is wrong and where. Never panics, whatever the bytes.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ModelError> {
+        // In two steps, so that a small stack holds the temporaries of one at a time.
+        let output = Self::check(bytes)?;
+        Self::assemble(bytes, output)
+    }
+
+    /// Checks all but the head; the last layer's output.
+    #[inline(never)]
+    fn check(bytes: &'a [u8]) -> Result<Operand, ModelError> {
         let header = Header::read(bytes)?;
         if !bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) {
             return Err(ModelError::Misaligned);
         }
-        let [metadata, weights, head] = header.sections(bytes)?;
+        let [metadata, weights, _] = header.sections(bytes)?;
         header.verify_hash(bytes)?;
+        let (trunk, layers) = Self::trunk(Self::manifest_of(metadata)?.1)?;
+        check::layers(&trunk, layers, weights)
+    }
 
-        let manifest_error = |_| ModelError::Metadata { record: "manifest" };
-        let trunk_error = |_| ModelError::Metadata { record: "trunk" };
-        let (manifest, rest) = postcard::take_from_bytes(metadata).map_err(manifest_error)?;
-        let (trunk, layers) = postcard::take_from_bytes(rest).map_err(trunk_error)?;
-        check::manifest(&manifest)?;
-        let output = check::layers(&trunk, layers, weights)?;
+    /// Reads again what [`Self::check`] has checked, and the head.
+    #[inline(never)]
+    fn assemble(bytes: &'a [u8], output: Operand) -> Result<Self, ModelError> {
+        let header = Header::read(bytes)?;
+        let [metadata, weights, head] = header.sections(bytes)?;
+        let (manifest, rest) = Self::manifest_of(metadata)?;
+        let (trunk, layers) = Self::trunk(rest)?;
         let mut model = Self {
             header,
             manifest,
@@ -115,6 +127,20 @@ impl<'a> Model<'a> {
             model.head = Some(Head::parse(head, &model)?);
         }
         Ok(model)
+    }
+
+    /// The first record, checked, and what follows it.
+    fn manifest_of(metadata: &'a [u8]) -> Result<(Manifest<'a>, &'a [u8]), ModelError> {
+        let error = ModelError::Metadata { record: "manifest" };
+        let read: (Manifest<'a>, _) = postcard::take_from_bytes(metadata).map_err(|_| error)?;
+        check::manifest(&read.0)?;
+        Ok(read)
+    }
+
+    /// The second record, and what follows it.
+    fn trunk(rest: &'a [u8]) -> Result<(Trunk, &'a [u8]), ModelError> {
+        let error = ModelError::Metadata { record: "trunk" };
+        postcard::take_from_bytes(rest).map_err(|_| error)
     }
 
     /// Whom a file is packed for, without checking it; `None` too if it cannot be read.
