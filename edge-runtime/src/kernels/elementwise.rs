@@ -20,7 +20,6 @@ pub struct AddParams {
 impl AddParams {
     /// What is left of the rule without the two inputs: rounding, and all three zero points. `None` if the
     /// sum could then leave 32 bits.
-    #[cfg(not(all(feature = "arm-mve", target_arch = "arm")))]
     fn constant(&self) -> Option<i32> {
         let [za, zb] = self.zero_points.map(i64::from);
         let [ma, mb] = self.multipliers.map(i64::from);
@@ -41,55 +40,100 @@ impl AddParams {
     }
 }
 
-#[cfg(not(all(feature = "arm-mve", target_arch = "arm")))]
-/// Evaluates `$body` with `$sum` bound to the fastest form of the addition that is exact for `$params`.
-macro_rules! with_sum {
-    ($params:expr, |$sum:ident| $body:expr) => {{
-        let p = $params;
-        let [ma, mb] = p.multipliers;
-        let shift = p.shift;
-        match (p.constant(), p.clamp) {
-            (Some(c), [i8::MIN, i8::MAX]) => {
-                let $sum = |a: i8, b: i8| {
-                    let scaled = (a as i32 * ma + b as i32 * mb + c) >> shift;
-                    saturate(scaled, [i8::MIN, i8::MAX])
-                };
-                $body
-            }
-            (Some(c), clamp) => {
-                let $sum =
-                    |a: i8, b: i8| saturate((a as i32 * ma + b as i32 * mb + c) >> shift, clamp);
-                $body
-            }
-            (None, _) => {
-                let $sum = |a: i8, b: i8| p.apply(a, b);
-                $body
-            }
-        }
-    }};
+/// One form of the addition.
+trait Sum: Copy {
+    fn of(self, a: i8, b: i8) -> i8;
 }
 
-/// `output[i] = a[i] + b[i]`, rescaled. All three have one length.
+/// As the definition has it.
+impl Sum for &AddParams {
+    #[inline(always)]
+    fn of(self, a: i8, b: i8) -> i8 {
+        self.apply(a, b)
+    }
+}
+
+/// With all constants in one; `FULL` if the bounds are int8's, which some processors have an instruction for.
+#[derive(Clone, Copy)]
+struct Folded<const FULL: bool> {
+    multipliers: [i32; 2],
+    constant: i32,
+    shift: u8,
+    clamp: [i8; 2],
+}
+
+impl<const FULL: bool> Sum for Folded<FULL> {
+    #[inline(always)]
+    fn of(self, a: i8, b: i8) -> i8 {
+        let [ma, mb] = self.multipliers;
+        let scaled = (a as i32 * ma + b as i32 * mb + self.constant) >> self.shift;
+        let clamp = if FULL { [i8::MIN, i8::MAX] } else { self.clamp };
+        saturate(scaled, clamp)
+    }
+}
+
+impl AddParams {
+    /// The folded form, if it is exact and `FULL` is what the bounds are.
+    fn folded<const FULL: bool>(&self) -> Option<Folded<FULL>> {
+        let full = self.clamp == [i8::MIN, i8::MAX];
+        let constant = self.constant().filter(|_| full == FULL)?;
+        Some(Folded {
+            multipliers: self.multipliers,
+            constant,
+            shift: self.shift,
+            clamp: self.clamp,
+        })
+    }
+}
+
+/// `output[i] = a[i] + b[i]`, rescaled.
 pub fn add(p: &AddParams, a: &[i8], b: &[i8], output: &mut [i8]) {
-    #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
-    super::arm::mve::add(p, a, b, output);
-    #[cfg(not(all(feature = "arm-mve", target_arch = "arm")))]
-    with_sum!(
-        p,
-        |sum| for ((q, a), b) in output.iter_mut().zip(a).zip(b) {
-            *q = sum(*a, *b);
+    fn run(sum: impl Sum, a: &[i8], b: &[i8], output: &mut [i8]) {
+        // By fours: compilers that optimize for size do not unroll.
+        let (a4, a) = a.as_chunks::<4>();
+        let (b4, b) = b.as_chunks::<4>();
+        let (fours, rest) = output.as_chunks_mut::<4>();
+        for ((q, a), b) in fours.iter_mut().zip(a4).zip(b4) {
+            q[0] = sum.of(a[0], b[0]);
+            q[1] = sum.of(a[1], b[1]);
+            q[2] = sum.of(a[2], b[2]);
+            q[3] = sum.of(a[3], b[3]);
         }
-    );
+        for ((q, a), b) in rest.iter_mut().zip(a).zip(b) {
+            *q = sum.of(*a, *b);
+        }
+    }
+    if let Some(sum) = p.folded::<true>() {
+        run(sum, a, b, output);
+    } else if let Some(sum) = p.folded::<false>() {
+        run(sum, a, b, output);
+    } else {
+        run(p, a, b, output);
+    }
 }
 
 /// As [`add`], the first input being overwritten.
 pub fn add_in_place(p: &AddParams, a: &mut [i8], b: &[i8]) {
-    #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
-    super::arm::mve::add_in_place(p, a, b);
-    #[cfg(not(all(feature = "arm-mve", target_arch = "arm")))]
-    with_sum!(p, |sum| for (a, b) in a.iter_mut().zip(b) {
-        *a = sum(*a, *b);
-    });
+    fn run(sum: impl Sum, a: &mut [i8], b: &[i8]) {
+        let (b4, b) = b.as_chunks::<4>();
+        let (fours, rest) = a.as_chunks_mut::<4>();
+        for (a, b) in fours.iter_mut().zip(b4) {
+            a[0] = sum.of(a[0], b[0]);
+            a[1] = sum.of(a[1], b[1]);
+            a[2] = sum.of(a[2], b[2]);
+            a[3] = sum.of(a[3], b[3]);
+        }
+        for (a, b) in rest.iter_mut().zip(b) {
+            *a = sum.of(*a, *b);
+        }
+    }
+    if let Some(sum) = p.folded::<true>() {
+        run(sum, a, b);
+    } else if let Some(sum) = p.folded::<false>() {
+        run(sum, a, b);
+    } else {
+        run(p, a, b);
+    }
 }
 
 /// The numbers of an int8 product; see [`crate::model::Op::Mul`].
@@ -124,10 +168,6 @@ impl MulParams {
 
 /// `output[i] = a[i] * b[i % b.len()]`, rescaled: `b` is as long as `a`, or has one value per channel.
 pub fn mul(p: &MulParams, a: &[i8], b: &[i8], output: &mut [i8]) {
-    #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
-    if super::arm::mve::mul(p, a, b, output) {
-        return;
-    }
     for (out, a) in output.chunks_mut(b.len()).zip(a.chunks(b.len())) {
         for ((q, a), b) in out.iter_mut().zip(a).zip(b) {
             *q = p.apply(*a, *b);
@@ -137,10 +177,6 @@ pub fn mul(p: &MulParams, a: &[i8], b: &[i8], output: &mut [i8]) {
 
 /// As [`mul`], the first input being overwritten.
 pub fn mul_in_place(p: &MulParams, a: &mut [i8], b: &[i8]) {
-    #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
-    if super::arm::mve::mul_in_place(p, a, b) {
-        return;
-    }
     for a in a.chunks_mut(b.len()) {
         for (a, b) in a.iter_mut().zip(b) {
             *a = p.apply(*a, *b);
@@ -194,9 +230,6 @@ pub fn prelu_in_place(p: &PReluParams<'_>, values: &mut [i8]) {
 
 /// `output[i] = table[input[i] + 128]`; `table` has 256 bytes.
 pub fn map(table: &[i8], input: &[i8], output: &mut [i8]) {
-    #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
-    super::arm::mve::map(table, input, output);
-    #[cfg(not(all(feature = "arm-mve", target_arch = "arm")))]
     for (q, i) in output.iter_mut().zip(input) {
         *q = table[(*i as i32 + 128) as usize];
     }
@@ -204,9 +237,6 @@ pub fn map(table: &[i8], input: &[i8], output: &mut [i8]) {
 
 /// As [`map`], the input being overwritten.
 pub fn map_in_place(table: &[i8], values: &mut [i8]) {
-    #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
-    super::arm::mve::map_in_place(table, values);
-    #[cfg(not(all(feature = "arm-mve", target_arch = "arm")))]
     for q in values {
         *q = table[(*q as i32 + 128) as usize];
     }

@@ -27,6 +27,7 @@ pub fn manifest(manifest: &Manifest<'_>) -> Result<(), ModelError> {
 }
 
 /// Checks all layers and the plan; returns the last one's output.
+#[inline(never)]
 pub fn layers(trunk: &Trunk, bytes: &[u8], weights: &[u8]) -> Result<Operand, ModelError> {
     let bad = |problem| ModelError::Value {
         record: "trunk",
@@ -64,49 +65,67 @@ pub fn layers(trunk: &Trunk, bytes: &[u8], weights: &[u8]) -> Result<Operand, Mo
 }
 
 /// Decodes and checks the first layer of `bytes`; its output, and the bytes that follow it.
+#[inline(never)]
 fn next<'b>(
     trunk: &Trunk,
     index: u32,
     bytes: &'b [u8],
     weights: &[u8],
 ) -> Result<(Operand, &'b [u8]), LayerProblem> {
+    let mut left = bytes;
     // By reference: a layer is too large to be moved about on a small stack.
-    match &postcard::take_from_bytes::<Layer<'_>>(bytes) {
-        Ok((layer, rest)) => {
-            one(trunk, index, layer, weights)?;
-            Ok((layer.output, *rest))
-        }
-        Err(_) => Err(LayerProblem::Undecodable),
-    }
+    let Ok(layer) = &take_layer(&mut left) else {
+        return Err(LayerProblem::Undecodable);
+    };
+    one(trunk, index, layer, weights)?;
+    Ok((layer.output, left))
 }
 
 /// Every tensor is read as it was written, and nothing was written over it meanwhile.
 fn plan(trunk: &Trunk, bytes: &[u8]) -> Result<(), ModelError> {
-    let all = || Layers {
-        left: trunk.layers,
-        bytes,
-    };
-    let produced = core::iter::once(trunk.input).chain(all().map(|l| l.output));
-    let mut after = all();
-    for (made_before, tensor) in produced.enumerate() {
-        let mut alive = true;
-        for (index, layer) in (made_before as u32..).zip(after.clone()) {
-            let at = |problem| ModelError::Layer {
-                layer: index,
-                problem,
-            };
-            for input in layer.inputs.iter().filter(|i| i.tensor == tensor.tensor) {
-                if *input != tensor {
-                    return Err(at(LayerProblem::Operand));
-                }
-                if !alive {
-                    return Err(at(LayerProblem::Arena));
-                }
-            }
-            alive &= !overlap(trunk, &tensor, &layer.output);
-            alive &= !layer.scratch().is_some_and(|s| covers(trunk, &s, &tensor));
+    let (mut after, mut tensor) = (bytes, trunk.input);
+    for first in 0..trunk.layers {
+        survives(trunk, &tensor, first, after)?;
+        if let Some(output) = next_output(&mut after) {
+            tensor = output;
         }
-        after.next();
+    }
+    Ok(())
+}
+
+/// What the first layer of `bytes` writes; goes on to the next one.
+#[inline(never)]
+fn next_output(bytes: &mut &[u8]) -> Option<Operand> {
+    take_layer(bytes).ok().map(|l| l.output)
+}
+
+/// One tensor is read as it was written by layer `first`, which starts at `bytes`, and those after it.
+#[inline(never)]
+fn survives(
+    trunk: &Trunk,
+    tensor: &Operand,
+    first: u32,
+    mut bytes: &[u8],
+) -> Result<(), ModelError> {
+    let mut alive = true;
+    for index in first..trunk.layers {
+        let at = |problem| ModelError::Layer {
+            layer: index,
+            problem,
+        };
+        let Ok(layer) = &take_layer(&mut bytes) else {
+            return Err(at(LayerProblem::Undecodable));
+        };
+        for input in layer.inputs.iter().filter(|i| i.tensor == tensor.tensor) {
+            if input != tensor {
+                return Err(at(LayerProblem::Operand));
+            }
+            if !alive {
+                return Err(at(LayerProblem::Arena));
+            }
+        }
+        alive &= !overlap(trunk, tensor, &layer.output);
+        alive &= !layer.scratch().is_some_and(|s| covers(trunk, &s, tensor));
     }
     Ok(())
 }

@@ -89,14 +89,15 @@ impl<'a> Model<'a> {
     /// # Errors
     /// Says what is wrong and where. Never panics, whatever the bytes.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ModelError> {
-        // In two steps, so that a small stack holds the temporaries of one at a time.
-        let output = Self::check(bytes)?;
+        // In steps, so that a small stack holds the temporaries of one at a time.
+        let (trunk, layers, weights) = Self::open(bytes)?;
+        let output = check::layers(&trunk, layers, weights)?;
         Self::assemble(bytes, output)
     }
 
-    /// Checks all but the head; the last layer's output.
+    /// Checks header, hash and the first two records; the second one, and the bytes of layers and weights.
     #[inline(never)]
-    fn check(bytes: &'a [u8]) -> Result<Operand, ModelError> {
+    fn open(bytes: &'a [u8]) -> Result<(Trunk, &'a [u8], &'a [u8]), ModelError> {
         let header = Header::read(bytes)?;
         if !bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) {
             return Err(ModelError::Misaligned);
@@ -104,10 +105,10 @@ impl<'a> Model<'a> {
         let [metadata, weights, _] = header.sections(bytes)?;
         header.verify_hash(bytes)?;
         let (trunk, layers) = Self::trunk(Self::manifest_of(metadata)?.1)?;
-        check::layers(&trunk, layers, weights)
+        Ok((trunk, layers, weights))
     }
 
-    /// Reads again what [`Self::check`] has checked, and the head.
+    /// Reads again what [`Self::open`] has checked, and the head.
     #[inline(never)]
     fn assemble(bytes: &'a [u8], output: Operand) -> Result<Self, ModelError> {
         let header = Header::read(bytes)?;
@@ -238,6 +239,17 @@ impl<'a> Model<'a> {
     }
 }
 
+/// Decodes the first layer of `bytes`, and leaves those behind it. (`postcard::take_from_bytes` moves the
+/// layer twice, which takes as much stack again.)
+fn take_layer<'a>(bytes: &mut &'a [u8]) -> postcard::Result<Layer<'a>> {
+    let mut deserializer = postcard::Deserializer::from_bytes(bytes);
+    let layer = Layer::deserialize(&mut deserializer);
+    if let Ok(rest) = deserializer.finalize() {
+        *bytes = rest;
+    }
+    layer
+}
+
 /// Decodes layers one by one.
 #[derive(Clone, Debug)]
 pub struct Layers<'a> {
@@ -250,9 +262,7 @@ impl<'a> Iterator for Layers<'a> {
 
     fn next(&mut self) -> Option<Layer<'a>> {
         self.left = self.left.checked_sub(1)?;
-        let (layer, rest) = postcard::take_from_bytes(self.bytes).ok()?;
-        self.bytes = rest;
-        Some(layer)
+        take_layer(&mut self.bytes).ok()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -59,9 +59,14 @@ fn main() -> ! {
         _ => Err("started twice"),
     };
     if let Err(problem) = result {
-        Line::new().text(problem).print();
+        complain(problem);
     }
     exit(result.is_ok())
+}
+
+#[inline(never)]
+fn complain(problem: &str) {
+    Line::new().text(problem).print();
 }
 
 /// A static variable that is handed out once. (`cortex_m::singleton!` builds its value on the stack.)

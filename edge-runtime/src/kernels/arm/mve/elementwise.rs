@@ -1,6 +1,6 @@
 //! Sums and products of two tensors, four elements at a time, and tables, 16 at a time.
 
-use crate::kernels::{AddParams, MulParams};
+use crate::kernels::{AddParams, MulParams, elementwise as portable};
 use core::arch::global_asm;
 
 global_asm!(include_str!("elementwise.s"), options(raw));
@@ -49,7 +49,7 @@ impl AddNumbers {
     }
 }
 
-/// As [`crate::kernels::add`].
+/// As the portable one.
 pub fn add(p: &AddParams, a: &[i8], b: &[i8], output: &mut [i8]) {
     let len = output.len();
     assert!(a.len() == len && b.len() == len);
@@ -68,7 +68,7 @@ pub fn add(p: &AddParams, a: &[i8], b: &[i8], output: &mut [i8]) {
     }
 }
 
-/// As [`crate::kernels::add_in_place`].
+/// As the portable one.
 pub fn add_in_place(p: &AddParams, a: &mut [i8], b: &[i8]) {
     assert!(b.len() == a.len());
     if b.is_empty() {
@@ -108,12 +108,11 @@ impl MulNumbers {
     }
 }
 
-/// As [`crate::kernels::mul`]; false, and nothing done, for a shift below 20.
-#[must_use]
-pub fn mul(p: &MulParams, a: &[i8], b: &[i8], output: &mut [i8]) -> bool {
+/// As the portable one, which does it for a shift below 20.
+pub fn mul(p: &MulParams, a: &[i8], b: &[i8], output: &mut [i8]) {
     assert!(!b.is_empty() && a.len() == output.len() && a.len().is_multiple_of(b.len()));
     let Some(numbers) = MulNumbers::new(p) else {
-        return false;
+        return portable::mul(p, a, b, output);
     };
     let times = a.len() / b.len();
     if times > 0 {
@@ -121,15 +120,13 @@ pub fn mul(p: &MulParams, a: &[i8], b: &[i8], output: &mut [i8]) -> bool {
         // SAFETY: `a` and `output` have `times` times the length of `b`; neither count is 0.
         unsafe { graft_mve_mul(&numbers, a.as_ptr(), b.as_ptr(), out, b.len(), times) }
     }
-    true
 }
 
-/// As [`crate::kernels::mul_in_place`]; false, and nothing done, for a shift below 20.
-#[must_use]
-pub fn mul_in_place(p: &MulParams, a: &mut [i8], b: &[i8]) -> bool {
+/// As the portable one, which does it for a shift below 20.
+pub fn mul_in_place(p: &MulParams, a: &mut [i8], b: &[i8]) {
     assert!(!b.is_empty() && a.len().is_multiple_of(b.len()));
     let Some(numbers) = MulNumbers::new(p) else {
-        return false;
+        return portable::mul_in_place(p, a, b);
     };
     let times = a.len() / b.len();
     if times > 0 {
@@ -137,10 +134,9 @@ pub fn mul_in_place(p: &MulParams, a: &mut [i8], b: &[i8]) -> bool {
         // SAFETY: as in `mul`; an element of `a` is read before it is written.
         unsafe { graft_mve_mul(&numbers, out, b.as_ptr(), out, b.len(), times) }
     }
-    true
 }
 
-/// As [`crate::kernels::map`].
+/// As the portable one.
 pub fn map(table: &[i8], input: &[i8], output: &mut [i8]) {
     assert!(table.len() == 256 && input.len() == output.len());
     if input.is_empty() {
@@ -151,7 +147,7 @@ pub fn map(table: &[i8], input: &[i8], output: &mut [i8]) {
     unsafe { graft_mve_map(table.as_ptr(), from, to, input.len()) }
 }
 
-/// As [`crate::kernels::map_in_place`].
+/// As the portable one.
 pub fn map_in_place(table: &[i8], values: &mut [i8]) {
     assert!(table.len() == 256);
     if values.is_empty() {
