@@ -4,6 +4,9 @@
 @ Columns: s16, two taps a word, (0, 2) then (1, 3) of every four taps.
 @ Records: bias, multiplier, rounding, shift.
 
+@ The DSP extension, which the ARMv8-M target leaves out; the encodings are ARMv7E-M's.
+    .cpu    cortex-m33
+
 @ Two taps of two channels by four pixels: 15 instructions for 16 products.
 .macro GRAFT_TAPS
     ldr     lr, [r2], #4

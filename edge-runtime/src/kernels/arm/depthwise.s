@@ -1,5 +1,8 @@
 @ Depthwise 3x3. `depthwise.rs` says what the functions compute and who checks their arguments.
 
+@ The DSP extension, which the ARMv8-M target leaves out; the encodings are ARMv7E-M's.
+    .cpu    cortex-m33
+
 @ Three rows of a 3x3 window over 16-bit planes; r0 goes on by `\step` bytes.
 @ r0 plane, r1 pitch; r4-r9 the rows' weights as (w0, w1), (w1, w2); r10, r11 accumulators; r12, lr free.
 
