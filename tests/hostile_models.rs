@@ -2,14 +2,15 @@
 //! that runs, never a panic.
 
 use converter::convert::convert;
+use converter::pack;
 use converter::progress::Silent;
 use edge_runtime::backend::TractBackend;
 use edge_runtime::engine::Engine;
 use edge_runtime::model::header::{self, Header};
 use edge_runtime::model::write::Writer;
 use edge_runtime::model::{
-    AlignedBytes, ConvData, DType, Layer, LayerProblem, Model, ModelError, Op, Operand, Shape,
-    Trunk, Window,
+    AlignedBytes, Blob, ConvData, DType, Family, Layer, LayerProblem, Layout, Model, ModelError,
+    Op, Operand, Scratch, Shape, Trunk, Window,
 };
 use graft_tests::{Random, int8, reseal, source};
 use proptest::prelude::*;
@@ -17,6 +18,8 @@ use std::sync::LazyLock;
 
 static INT8: LazyLock<AlignedBytes> =
     LazyLock::new(|| convert(source(1), Some(&int8()), &Silent).unwrap().bytes);
+static PACKED: LazyLock<AlignedBytes> =
+    LazyLock::new(|| pack::pack(&Model::parse(&INT8).unwrap(), Family::Dsp).unwrap());
 static FLOAT: LazyLock<AlignedBytes> =
     LazyLock::new(|| convert(source(1), None, &Silent).unwrap().bytes);
 
@@ -28,6 +31,12 @@ fn use_it(bytes: &AlignedBytes) {
     // Only as much work as a test can bear.
     if model.arena_bytes() > 1 << 24 || model.layers().map(|l| l.macs()).sum::<u64>() > 1 << 28 {
         return;
+    }
+    if model.packing().is_some()
+        && let Ok(plain) = pack::unpack(&model)
+    {
+        assert_eq!(Model::peek_packing(&plain), None);
+        return use_it(&plain);
     }
     let mut arena = vec![0; model.arena_bytes()];
     if let Ok(mut engine) = Engine::new(&model, &mut arena) {
@@ -78,7 +87,7 @@ fn every_flipped_byte_is_noticed() {
 fn thousands_of_resealed_flips_do_no_harm() {
     let mut random = Random::new(99);
     let (mut refused, mut ran) = (0, 0);
-    for original in [&*INT8, &*FLOAT] {
+    for original in [&*INT8, &*FLOAT, &*PACKED] {
         let header = Header::read(original).unwrap();
         let (metadata, head_at) = (header.metadata_len as usize, header.head_offset() as usize);
         for round in 0..6000 {
@@ -207,6 +216,7 @@ fn a_size_that_wraps_is_refused() {
         input,
         arena_bytes: 1 << 29,
         layers: 0,
+        packing: None,
     };
     let file = writer.finish(good.manifest(), trunk, None).unwrap();
     assert_eq!(
@@ -216,6 +226,134 @@ fn a_size_that_wraps_is_refused() {
             problem: LayerProblem::Weights
         }
     );
+}
+
+/// The packed model with the first packed layer's numbers changed.
+fn tampered(change: impl Fn(&mut ConvData, &mut Trunk)) -> Result<(), ModelError> {
+    let good = Model::parse(&PACKED).unwrap();
+    let mut writer = Writer::default();
+    let mut trunk = Trunk {
+        dtype: DType::I8,
+        input: good.input(),
+        arena_bytes: good.arena_bytes() as u32,
+        layers: 0,
+        packing: good.packing().copied(),
+    };
+    // All weights as one blob first, so that the layers' own ranges stay right.
+    let header = good.header();
+    writer.blob(&PACKED[header.weights_offset() as usize..][..header.weights_len as usize]);
+    let mut done = false;
+    for mut layer in good.layers() {
+        if let Op::Conv { data, .. } | Op::DepthwiseConv { data, .. } = &mut layer.op
+            && matches!(data, ConvData::Packed { .. })
+            && !done
+        {
+            change(data, &mut trunk);
+            done = true;
+        }
+        writer.layer(&layer);
+    }
+    assert!(done);
+    let file = writer.finish(good.manifest(), trunk, None).unwrap();
+    Model::parse(&file).map(|_| ())
+}
+
+#[test]
+fn a_packed_layer_is_checked_field_by_field() {
+    let problem = |change: fn(&mut ConvData)| match tampered(|data, _| change(data)) {
+        Err(ModelError::Layer { layer: 0, problem }) => Some(problem),
+        Ok(()) => None,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(problem(|_| ()), None);
+    macro_rules! with {
+        ($field:ident, $change:expr) => {
+            problem(|data| {
+                if let ConvData::Packed { $field, .. } = data {
+                    $change($field)
+                }
+            })
+        };
+    }
+    let scratch = Some(LayerProblem::Scratch);
+    assert_eq!(with!(scratch, |s: &mut Scratch| s.len += 16), scratch);
+    assert_eq!(with!(scratch, |s: &mut Scratch| s.len = u32::MAX), scratch);
+    assert_eq!(
+        with!(scratch, |s: &mut Scratch| s.offset = 1 << 31),
+        scratch
+    );
+    assert_eq!(with!(scratch, |s: &mut Scratch| s.offset += 1), scratch);
+    // On its own input, or its own output: one of them starts at 0 in this model, the other follows.
+    assert_eq!(with!(scratch, |s: &mut Scratch| s.offset = 0), scratch);
+    let weights = Some(LayerProblem::Weights);
+    assert_eq!(with!(weights, |b: &mut Blob| b.len -= 1), weights);
+    assert_eq!(with!(weights, |b: &mut Blob| b.offset = 1 << 31), weights);
+    assert_eq!(with!(channels, |b: &mut Blob| b.len -= 16), weights);
+    let numbers = Some(LayerProblem::Quantization);
+    assert_eq!(with!(channels, |b: &mut Blob| b.offset += 16), numbers);
+    assert_eq!(with!(input_shift, |s: &mut u8| *s = 8 - *s), numbers);
+    assert_eq!(with!(input_shift, |s: &mut u8| *s = 31), numbers);
+    assert_eq!(with!(clamp, |c: &mut [i8; 2]| *c = [1, 0]), numbers);
+    let layout = Some(LayerProblem::Layout);
+    assert_eq!(
+        with!(layout, |l: &mut Layout| *l = Layout::DspDepthwise),
+        layout
+    );
+    let unnamed = tampered(|_, trunk| trunk.packing = None);
+    assert!(matches!(
+        unnamed,
+        Err(ModelError::Layer {
+            problem: LayerProblem::Layout,
+            ..
+        })
+    ));
+    let arena = tampered(|_, trunk| trunk.packing.as_mut().unwrap().arena_bytes = u32::MAX);
+    assert!(matches!(arena, Err(ModelError::Value { .. })));
+}
+
+/// The scratch of a layer must not lie on a tensor that only later layers read.
+#[test]
+fn scratch_that_destroys_a_waiting_tensor_is_refused() {
+    let good = Model::parse(&PACKED).unwrap();
+    let layers: Vec<_> = good.layers().collect();
+    // A tensor that waits while a packed layer runs that neither reads nor writes it.
+    let (by, victim) = (0..layers.len())
+        .filter(|&by| layers[by].scratch().is_some())
+        .find_map(|by| {
+            let waiting = layers[by + 1..]
+                .iter()
+                .flat_map(|l| &l.inputs)
+                .find(|o| (o.tensor as usize) < by + 1 && !layers[by].inputs.contains(o))?;
+            Some((by, *waiting))
+        })
+        .expect("the network has a branch");
+    let mut writer = Writer::default();
+    let header = good.header();
+    writer.blob(&PACKED[header.weights_offset() as usize..][..header.weights_len as usize]);
+    for (index, mut layer) in layers.into_iter().enumerate() {
+        if let Op::Conv { data, .. } | Op::DepthwiseConv { data, .. } = &mut layer.op
+            && let ConvData::Packed { scratch, .. } = data
+            && index == by
+        {
+            scratch.offset = victim.offset;
+        }
+        writer.layer(&layer);
+    }
+    let trunk = Trunk {
+        dtype: DType::I8,
+        input: good.input(),
+        arena_bytes: (good.arena_bytes() + (1 << 20)) as u32,
+        layers: 0,
+        packing: good.packing().copied(),
+    };
+    let file = writer.finish(good.manifest(), trunk, None).unwrap();
+    match Model::parse(&file) {
+        Err(ModelError::Layer {
+            problem: LayerProblem::Arena | LayerProblem::Scratch,
+            ..
+        }) => {}
+        other => panic!("{:?}", other.map(|_| ())),
+    }
 }
 
 proptest! {

@@ -2,7 +2,8 @@
 //!
 //! The way of a model: [`import`] and [`zoo`] give a float [`graph`]; [`passes`] simplify it;
 //! `quantize` turns it into int8 with ranges measured on pictures from [`dataset`]; the writer plans
-//! the arena and writes the file. Boards are data ([`board`]). Knows no transport.
+//! the arena and writes the file. [`pack`] lays a model out for a microcontroller. Boards are data
+//! ([`board`]). Knows no transport.
 
 pub mod board;
 pub mod convert;
@@ -12,6 +13,7 @@ pub mod graph;
 pub mod import;
 pub mod lower;
 pub mod output;
+pub mod pack;
 pub mod passes;
 pub mod progress;
 pub mod quantize;

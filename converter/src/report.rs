@@ -1,7 +1,7 @@
 //! What can be said of a model file without running it: layers, memory over time, totals.
 
 use edge_runtime::device::memory;
-use edge_runtime::model::{Layer, Model, Op, Shape};
+use edge_runtime::model::{ConvData, Layer, Model, Op, Shape};
 
 /// One layer, as `inspect` shows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,10 @@ pub struct LayerReport {
     pub offset: u32,
     /// Bytes of all tensors that are alive while the layer runs.
     pub live_bytes: u64,
+    /// Bytes of arena that its kernel uses besides.
+    pub scratch_bytes: u64,
+    /// How its weights are packed, or empty.
+    pub layout: &'static str,
 }
 
 /// Reports on every layer.
@@ -58,6 +62,11 @@ pub fn layers(model: &Model<'_>) -> Vec<LayerReport> {
         weight_bytes: weight_bytes(&layer.op),
         offset: layer.output.offset,
         live_bytes: live(i + 1),
+        scratch_bytes: layer.scratch().map_or(0, |s| s.len as u64),
+        layout: match layer.conv_data() {
+            Some(ConvData::Packed { layout, .. }) => layout.name(),
+            _ => "",
+        },
     };
     all.iter().enumerate().map(report).collect()
 }
@@ -80,7 +89,7 @@ fn window(op: &Op) -> String {
 }
 
 fn weight_bytes(op: &Op) -> u64 {
-    use edge_runtime::model::{ConvData, MapFunction};
+    use edge_runtime::model::MapFunction;
     let blobs = match op {
         Op::Conv { data, .. } | Op::DepthwiseConv { data, .. } => match *data {
             ConvData::F32 { weights, bias, .. } => vec![weights, bias],
@@ -91,6 +100,9 @@ fn weight_bytes(op: &Op) -> u64 {
                 shift,
                 ..
             } => vec![weights, bias, multiplier, shift],
+            ConvData::Packed {
+                weights, channels, ..
+            } => vec![weights, channels],
         },
         Op::AvgPool { multipliers, .. } => vec![*multipliers],
         Op::Map {

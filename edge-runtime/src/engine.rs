@@ -5,8 +5,9 @@
 
 use crate::kernels::{
     self, AddParams, AvgPoolParams, ConvParams, Geometry, MulParams, NormParams, PReluParams,
+    PackedParams,
 };
-use crate::model::{ConvData, DType, Layer, MapFunction, Model, Op, Operand};
+use crate::model::{ALIGNMENT, ConvData, DType, Layer, Layout, MapFunction, Model, Op, Operand};
 use core::ops::Range;
 
 /// Why an engine cannot be made.
@@ -17,6 +18,20 @@ pub enum EngineError {
         "the engine runs int8 models and this one is float; convert it with --int8, or use the tract backend"
     )]
     FloatModel,
+    /// A layer's weights are packed for another kind of processor.
+    #[error(
+        "layer {layer} is packed as {} and this program has no kernel for that; convert the network for this board, or without --board",
+        layout.name()
+    )]
+    Layout {
+        /// The layer's index.
+        layer: usize,
+        /// Its layout.
+        layout: Layout,
+    },
+    /// The arena of a packed model starts off the alignment that its kernels need.
+    #[error("the arena of a packed model must start on a multiple of 16")]
+    Misaligned,
     /// The arena is too small.
     #[error("the arena has {have} bytes and the model needs {need}")]
     Arena {
@@ -42,6 +57,18 @@ impl<'m, 'r> Engine<'m, 'r> {
         let (have, need) = (arena.len(), model.arena_bytes());
         if have < need {
             return Err(EngineError::Arena { have, need });
+        }
+        if model.packing().is_some() {
+            if !arena.as_ptr().addr().is_multiple_of(ALIGNMENT) {
+                return Err(EngineError::Misaligned);
+            }
+            for (layer, it) in model.layers().enumerate() {
+                if let Some(&ConvData::Packed { layout, .. }) = it.conv_data()
+                    && !kernels::runs(layout)
+                {
+                    return Err(EngineError::Layout { layer, layout });
+                }
+            }
         }
         Ok(Self { model, arena })
     }
@@ -104,12 +131,17 @@ impl<'a> Split<'a> {
 fn run_layer(model: &Model<'_>, layer: &Layer<'_>, arena: &mut [i8]) {
     let (input, output) = (layer.inputs[0], layer.output);
     let in_place = layer.op.in_place() && input.offset == output.offset;
-    let split = Split::new(arena, &output);
     let geometry = |window| Geometry {
         input: input.shape,
         output: output.shape,
         window,
     };
+    if let Some(data @ ConvData::Packed { .. }) = layer.conv_data()
+        && let Op::Conv { window, .. } | Op::DepthwiseConv { window, .. } = &layer.op
+    {
+        return run_packed(model, data, &geometry(*window), &input, &output, arena);
+    }
+    let split = Split::new(arena, &output);
     match &layer.op {
         Op::Conv {
             window,
@@ -289,6 +321,40 @@ fn run_layer(model: &Model<'_>, layer: &Layer<'_>, arena: &mut [i8]) {
     }
 }
 
+fn run_packed(
+    model: &Model<'_>,
+    data: &ConvData,
+    geometry: &Geometry,
+    from: &Operand,
+    to: &Operand,
+    arena: &mut [i8],
+) {
+    let ConvData::Packed {
+        layout,
+        weights,
+        channels,
+        input_shift,
+        clamp,
+        scratch,
+    } = *data
+    else {
+        return;
+    };
+    let params = PackedParams {
+        weights: model.i8s(weights),
+        records: model.records(channels),
+        input_shift,
+        input_zero_point: from.quant.zero_point,
+        clamp,
+    };
+    let scratch = scratch.offset as usize..scratch.offset as usize + scratch.len as usize;
+    // `model::check` has shown that the three lie in the arena and apart.
+    if let Ok([input, output, scratch]) = arena.get_disjoint_mut([range(from), range(to), scratch])
+    {
+        kernels::packed(layout, geometry, &params, input, output, scratch);
+    }
+}
+
 fn conv_params<'m>(
     model: &Model<'m>,
     data: &ConvData,
@@ -303,7 +369,7 @@ fn conv_params<'m>(
         clamp,
     } = *data
     else {
-        // `model::check` refuses float parts in an int8 model.
+        // `model::check` refuses float parts in an int8 model, and `Engine::new` packed ones without kernel.
         unreachable!()
     };
     ConvParams {

@@ -9,7 +9,9 @@ use converter::graph::{
 };
 use converter::quantize::range::RangeRule;
 use edge_runtime::model::header::{self, Header};
-use edge_runtime::model::{Activation, ChannelOrder, Filter, InputSpec, ResizeRule, WeightsOrigin};
+use edge_runtime::model::{
+    Activation, ChannelOrder, Filter, InputSpec, Model, ResizeRule, WeightsOrigin,
+};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
@@ -279,9 +281,10 @@ pub fn reseal(bytes: &mut [u8]) {
     let head_at = header.head_offset() as usize;
     let sha = Sha256::digest(&bytes[header::LEN..head_at]);
     bytes[32..64].copy_from_slice(&sha);
+    let identity = Model::peek_packing(bytes).map_or(sha.into(), |p| p.trunk_sha256);
     let head = &mut bytes[head_at..];
     if head.len() >= 96 {
-        head[32..64].copy_from_slice(&sha);
+        head[32..64].copy_from_slice(&identity);
         let mut own = Sha256::new();
         own.update(&head[..64]);
         own.update(&head[96..]);

@@ -96,7 +96,8 @@ pub struct Convert {
     /// Where to write the model [default: NAME-int8.edge or NAME-f32.edge]
     #[arg(short, long, value_name = "FILE.edge")]
     pub output: Option<PathBuf>,
-    /// Say whether the model fits a board, as `fit` does; the file is written in any case
+    /// Pack an int8 model for this board's kernels and say whether it fits, as `fit` does; the file is
+    /// written in any case
     #[arg(long, value_name = "NAME|board.toml")]
     pub board: Option<String>,
     #[command(flatten)]
@@ -151,6 +152,9 @@ pub struct Inspect {
     /// The model
     #[arg(value_name = "FILE.edge")]
     pub model: PathBuf,
+    /// Show the model as `convert --board` packs it for this board
+    #[arg(long, value_name = "NAME|board.toml")]
+    pub board: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -40,6 +40,7 @@ pub fn write(
         input: lowering.operand(0, Quant::NONE),
         arena_bytes: lowering.plan.arena_bytes as u32,
         layers: 0,
+        packing: None,
     };
     let pooled = lowering.split.head.is_some_and(|h| h.pool.is_some());
     let pool = if pooled {

@@ -43,6 +43,7 @@ pub fn write(
         input: lowering.operand(0, quants.of(0)),
         arena_bytes: lowering.plan.arena_bytes as u32,
         layers: 0,
+        packing: None,
     };
     let Some(nodes) = lowering.split.head else {
         return Ok(writer.finish(manifest, trunk, None)?);

@@ -5,6 +5,8 @@
 //! bounds check, it never reads elsewhere. The portable versions define the arithmetic; a faster one is
 //! right when it gives the same bytes.
 
+#[cfg(all(feature = "arm-dsp", target_arch = "arm"))]
+pub mod arm;
 mod conv;
 mod depthwise;
 mod elementwise;
@@ -26,7 +28,56 @@ pub use norm::{NormParams, local_response_norm};
 pub use pool::{AvgPoolParams, avg_pool, max_pool};
 pub use requantize::{RequantizeFn, requantize, rescale};
 
-use crate::model::{Shape, Window};
+use crate::model::{ChannelRecord, Layout, Shape, Window};
+
+/// True if this build has a kernel for weights that are packed so.
+pub const fn runs(layout: Layout) -> bool {
+    match layout {
+        Layout::DspConv | Layout::DspDepthwise => {
+            cfg!(all(feature = "arm-dsp", target_arch = "arm"))
+        }
+    }
+}
+
+/// A packed convolution, depthwise or not; see [`crate::model::ConvData::Packed`].
+///
+/// # Panics
+/// If the build has no kernel for the layout, or a length is not what the layout and the shapes say.
+pub fn packed(
+    layout: Layout,
+    g: &Geometry,
+    params: &PackedParams<'_>,
+    input: &[i8],
+    output: &mut [i8],
+    scratch: &mut [i8],
+) {
+    match layout {
+        #[cfg(all(feature = "arm-dsp", target_arch = "arm"))]
+        Layout::DspConv => arm::conv(g, params, input, output, scratch),
+        #[cfg(all(feature = "arm-dsp", target_arch = "arm"))]
+        Layout::DspDepthwise => arm::depthwise(g, params, input, output, scratch),
+        #[cfg(not(all(feature = "arm-dsp", target_arch = "arm")))]
+        _ => {
+            let _ = (g, params, input, output, scratch);
+            unreachable!("the engine refuses layouts without kernel")
+        }
+    }
+}
+
+/// The numbers of a packed convolution.
+#[derive(Clone, Copy, Debug)]
+pub struct PackedParams<'p> {
+    /// Weights as the layout has them; they start on a multiple of 4.
+    pub weights: &'p [i8],
+    /// One per output channel, and what the layout adds.
+    pub records: &'p [ChannelRecord],
+    /// Activations are multiplied by 2 to this power: 0 or 8.
+    pub input_shift: u8,
+    /// What padding reads.
+    pub input_zero_point: i8,
+    /// Smallest and largest output.
+    pub clamp: [i8; 2],
+}
 
 /// The numbers of an int8 convolution; see [`crate::model::ConvData::I8`].
 #[derive(Clone, Copy, Debug)]

@@ -38,6 +38,12 @@ pub fn layers(trunk: &Trunk, bytes: &[u8], weights: &[u8]) -> Result<Operand, Mo
     if !(trunk.arena_bytes as usize).is_multiple_of(ALIGNMENT) {
         return Err(bad("arena size"));
     }
+    if trunk
+        .packing
+        .is_some_and(|p| p.arena_bytes > trunk.arena_bytes)
+    {
+        return Err(bad("arena size before packing"));
+    }
     if trunk.input.tensor != 0 || operand(trunk, &trunk.input).is_err() {
         return Err(bad("input tensor"));
     }
@@ -85,6 +91,7 @@ fn plan(trunk: &Trunk, bytes: &[u8]) -> Result<(), ModelError> {
                 }
             }
             alive &= !overlap(trunk, &tensor, &layer.output);
+            alive &= !layer.scratch().is_some_and(|s| covers(trunk, &s, &tensor));
         }
         after.next();
     }
@@ -98,6 +105,22 @@ fn range(trunk: &Trunk, o: &Operand) -> core::ops::Range<usize> {
 fn overlap(trunk: &Trunk, a: &Operand, b: &Operand) -> bool {
     let (a, b) = (range(trunk, a), range(trunk, b));
     a.start < b.end && b.start < a.end
+}
+
+/// True if a scratch range, already checked to lie in the arena, overlaps a tensor.
+fn covers(trunk: &Trunk, scratch: &Scratch, tensor: &Operand) -> bool {
+    let (tensor, start) = (range(trunk, tensor), scratch.offset as usize);
+    start < tensor.end && tensor.start < start + scratch.len as usize
+}
+
+fn scratch(trunk: &Trunk, layer: &Layer<'_>, scratch: &Scratch) -> Result<(), LayerProblem> {
+    let end = scratch.offset as u64 + scratch.len as u64;
+    let apart = |o: &Operand| !covers(trunk, scratch, o);
+    let mine = (scratch.offset as usize).is_multiple_of(ALIGNMENT)
+        && end <= trunk.arena_bytes as u64
+        && layer.inputs.iter().all(apart)
+        && apart(&layer.output);
+    mine.then_some(()).ok_or(LayerProblem::Scratch)
 }
 
 fn operand(trunk: &Trunk, o: &Operand) -> Result<(), LayerProblem> {
@@ -142,8 +165,12 @@ fn one(trunk: &Trunk, index: u32, layer: &Layer<'_>, weights: &[u8]) -> Result<(
             return Err(LayerProblem::Overlap);
         }
     }
+    if let Some(own) = layer.scratch() {
+        scratch(trunk, layer, &own)?;
+    }
     Checker {
         dtype: trunk.dtype,
+        packed: trunk.packing.is_some(),
         input: layer.inputs[0],
         layer,
         weights,
@@ -153,6 +180,7 @@ fn one(trunk: &Trunk, index: u32, layer: &Layer<'_>, weights: &[u8]) -> Result<(
 
 struct Checker<'c> {
     dtype: DType,
+    packed: bool,
     input: Operand,
     layer: &'c Layer<'c>,
     weights: &'c [u8],
@@ -174,11 +202,15 @@ impl<'c> Checker<'c> {
                 }
                 self.window(window, o)?;
                 let taps = area(window).saturating_mul((i / g) as u64);
-                self.conv_data(data, taps.saturating_mul(o as u64))
+                self.conv_data(data, taps.saturating_mul(o as u64), window, g, false)
             }
             Op::DepthwiseConv { window, data } => {
                 self.window(window, input.shape.c)?;
-                self.conv_data(data, area(window).saturating_mul(input.shape.c as u64))
+                let (c, weights) = (
+                    input.shape.c,
+                    area(window).saturating_mul(input.shape.c as u64),
+                );
+                self.conv_data(data, weights, window, c, true)
             }
             Op::MaxPool { window } => {
                 self.pool(window)?;
@@ -354,7 +386,14 @@ impl<'c> Checker<'c> {
         self.window(w, self.input.shape.c)
     }
 
-    fn conv_data(&self, data: &ConvData, weights: u64) -> Result<(), LayerProblem> {
+    fn conv_data(
+        &self,
+        data: &ConvData,
+        weights: u64,
+        window: &Window,
+        groups: u32,
+        depthwise: bool,
+    ) -> Result<(), LayerProblem> {
         let channels = self.layer.output.shape.c as u64;
         match (data, self.dtype) {
             (
@@ -383,6 +422,33 @@ impl<'c> Checker<'c> {
                 let n = self.blob(*shift, channels, 1)?;
                 let fits =
                     m.iter().all(|m| *m >= 1 << 30) && n.iter().all(|n| (1..=62).contains(n));
+                self.quantized(fits && clamp[0] <= clamp[1])
+            }
+            (
+                ConvData::Packed {
+                    layout,
+                    weights: w,
+                    channels: records,
+                    input_shift,
+                    clamp,
+                    scratch,
+                },
+                DType::I8,
+            ) => {
+                let (input, output) = (self.input.shape, self.layer.output.shape);
+                if !self.packed || !layout.holds(window, groups, depthwise) {
+                    return Err(LayerProblem::Layout);
+                }
+                self.blob(*w, layout.weights_len(window, input, output), 1)?;
+                let records = self.blob(*records, layout.records(output), 16)?;
+                if scratch.len as u64 != layout.scratch_len(window, input, output) {
+                    return Err(LayerProblem::Scratch);
+                }
+                let records: &[ChannelRecord] =
+                    bytemuck::try_cast_slice(records).map_err(|_| LayerProblem::Weights)?;
+                let zero_point = self.layer.output.quant.zero_point;
+                let fits = layout.shifts_input(*input_shift)
+                    && records.iter().all(|r| r.is_valid(*input_shift, zero_point));
                 self.quantized(fits && clamp[0] <= clamp[1])
             }
             _ => Err(LayerProblem::DType),

@@ -96,6 +96,12 @@ pub enum LayerProblem {
     /// A tensor lies outside the arena or off its alignment.
     #[error("has a tensor outside the arena")]
     Arena,
+    /// The scratch range lies outside the arena, overlaps an operand or has the wrong length.
+    #[error("has a scratch range that is not its own")]
+    Scratch,
+    /// Packed weights that do not fit the operator, or in a file that does not say whom it is packed for.
+    #[error("has packed weights that do not fit it")]
+    Layout,
     /// The output overlaps an input.
     #[error("would overwrite its own input")]
     Overlap,

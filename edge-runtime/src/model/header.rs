@@ -8,12 +8,12 @@ use sha2::{Digest, Sha256};
 pub const MAGIC: [u8; 8] = *b"\x8aGRAFT\r\n";
 
 /// The format that this reader knows.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Length of the header in bytes.
 pub const LEN: usize = 64;
 
-/// Lengths of the sections and the hash of the trunk.
+/// Lengths of the sections and the hash of metadata and weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Bytes of metadata.
@@ -23,7 +23,7 @@ pub struct Header {
     /// Bytes of the factory head; 0 if there is none.
     pub head_len: u32,
     /// SHA-256 of everything between header and head.
-    pub trunk_sha256: [u8; 32],
+    pub sha256: [u8; 32],
 }
 
 impl Header {
@@ -54,13 +54,13 @@ impl Header {
         if bytes[10..12] != [0; 2] || bytes[24..32] != [0; 8] {
             return Err(ModelError::Reserved);
         }
-        let mut trunk_sha256 = [0; 32];
-        trunk_sha256.copy_from_slice(&bytes[32..64]);
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(&bytes[32..64]);
         Ok(Self {
             metadata_len: word(12),
             weights_len: word(16),
             head_len: word(20),
-            trunk_sha256,
+            sha256,
         })
     }
 
@@ -72,7 +72,7 @@ impl Header {
         out[12..16].copy_from_slice(&self.metadata_len.to_le_bytes());
         out[16..20].copy_from_slice(&self.weights_len.to_le_bytes());
         out[20..24].copy_from_slice(&self.head_len.to_le_bytes());
-        out[32..].copy_from_slice(&self.trunk_sha256);
+        out[32..].copy_from_slice(&self.sha256);
         out
     }
 
@@ -118,7 +118,7 @@ impl Header {
     /// Compares the trunk's hash; `bytes` is the whole file, its length checked by [`Self::sections`].
     pub fn verify_hash(&self, bytes: &[u8]) -> Result<(), ModelError> {
         let trunk = &bytes[LEN..self.head_offset() as usize];
-        if Sha256::digest(trunk)[..] == self.trunk_sha256 {
+        if Sha256::digest(trunk)[..] == self.sha256 {
             Ok(())
         } else {
             Err(ModelError::Hash { section: "trunk" })
@@ -140,7 +140,7 @@ mod tests {
         metadata_len: 17,
         weights_len: 33,
         head_len: 5,
-        trunk_sha256: [7; 32],
+        sha256: [7; 32],
     };
 
     #[test]

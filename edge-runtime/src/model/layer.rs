@@ -3,6 +3,7 @@
 //! A [`Layer`] carries all that a backend needs to run it, so that a microcontroller decodes one
 //! layer at a time on its stack and keeps no table of tensors. Knows nothing of bytes or files.
 
+use super::{Layout, Scratch};
 use serde::{Deserialize, Serialize};
 
 /// Most inputs a layer can have (concatenations; importers split wider ones).
@@ -237,6 +238,22 @@ pub enum ConvData {
         /// Smallest and largest output.
         clamp: [i8; 2],
     },
+    /// The same function as [`ConvData::I8`], its numbers laid out for one family of processors.
+    Packed {
+        /// How.
+        layout: Layout,
+        /// Weights.
+        weights: Blob,
+        /// [`ChannelRecord`](super::ChannelRecord)s.
+        channels: Blob,
+        /// Activations are multiplied by 2 to this power first, and so are the accumulators: it makes room
+        /// for requantizing by the high word of a product. 0 or 8.
+        input_shift: u8,
+        /// Smallest and largest output.
+        clamp: [i8; 2],
+        /// Memory that the kernel needs while it runs.
+        scratch: Scratch,
+    },
 }
 
 /// A factor `multiplier / 2^shift` for values of at most 9 bits: the product fits 32 bits.
@@ -427,6 +444,22 @@ impl Op {
 }
 
 impl Layer<'_> {
+    /// The numbers of a convolution, depthwise or not.
+    pub fn conv_data(&self) -> Option<&ConvData> {
+        match &self.op {
+            Op::Conv { data, .. } | Op::DepthwiseConv { data, .. } => Some(data),
+            _ => None,
+        }
+    }
+
+    /// What the layer uses of the arena besides its operands.
+    pub fn scratch(&self) -> Option<Scratch> {
+        match self.conv_data()? {
+            ConvData::Packed { scratch, .. } => Some(*scratch),
+            _ => None,
+        }
+    }
+
     /// Multiply-accumulate operations of one inference (convolutions only, as papers count).
     pub fn macs(&self) -> u64 {
         let out = self.output.shape.len() as u64;

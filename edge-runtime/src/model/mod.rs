@@ -4,7 +4,7 @@
 //!
 //! | bytes | content |
 //! |---|---|
-//! | 0..64 | [`header`]: magic, format version, lengths, SHA-256 of the trunk |
+//! | 0..64 | [`header`]: magic, format version, lengths, SHA-256 of metadata and weights |
 //! | 64.. | metadata in postcard: [`Manifest`], [`Trunk`], then every [`Layer`] |
 //! | next multiple of 16 | weights, each tensor on a multiple of 16 |
 //! | next multiple of 16 | the factory head, in the head file's own format ([`crate::head`]) |
@@ -16,6 +16,7 @@ mod error;
 pub mod header;
 mod layer;
 mod manifest;
+pub mod packed;
 #[cfg(feature = "std")]
 mod storage;
 #[cfg(feature = "std")]
@@ -25,6 +26,7 @@ pub use check::{MAX_LAYERS, MAX_NAME};
 pub use error::{LayerProblem, ModelError};
 pub use layer::*;
 pub use manifest::*;
+pub use packed::{ChannelRecord, Family, Layout, Packing, Scratch};
 #[cfg(feature = "std")]
 pub use storage::AlignedBytes;
 
@@ -51,6 +53,8 @@ pub struct Trunk {
     pub arena_bytes: u32,
     /// Number of layers, at least one.
     pub layers: u32,
+    /// Where a file with packed weights came from; `None` for one that runs everywhere.
+    pub packing: Option<Packing>,
 }
 
 /// A checked model that borrows from the bytes of its file.
@@ -113,19 +117,36 @@ impl<'a> Model<'a> {
         Ok(model)
     }
 
+    /// Whom a file is packed for, without checking it; `None` too if it cannot be read.
+    pub fn peek_packing(bytes: &[u8]) -> Option<Packing> {
+        let [metadata, ..] = Header::read(bytes).ok()?.sections(bytes).ok()?;
+        let (_, rest) = postcard::take_from_bytes::<Manifest<'_>>(metadata).ok()?;
+        let (trunk, _) = postcard::take_from_bytes::<Trunk>(rest).ok()?;
+        trunk.packing
+    }
+
     /// What the file says of itself.
     pub fn manifest(&self) -> &Manifest<'a> {
         &self.manifest
     }
 
-    /// The lengths and the trunk's hash.
+    /// The lengths and the hash of metadata and weights.
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// SHA-256 of metadata and weights: the identity that a head is bound to.
+    /// The identity of the trunk, which a head is bound to: SHA-256 of metadata and weights before any
+    /// packing, so that a head fits the packed file and the one that it was made from.
     pub fn trunk_sha256(&self) -> &[u8; 32] {
-        &self.header.trunk_sha256
+        match &self.trunk.packing {
+            Some(packing) => &packing.trunk_sha256,
+            None => &self.header.sha256,
+        }
+    }
+
+    /// Where a file with packed weights came from; `None` for one that runs everywhere.
+    pub fn packing(&self) -> Option<&Packing> {
+        self.trunk.packing.as_ref()
     }
 
     /// Element type of activations and weights.
@@ -173,6 +194,11 @@ impl<'a> Model<'a> {
 
     /// The i32 values of a blob of this model.
     pub fn i32s(&self, blob: Blob) -> &'a [i32] {
+        bytemuck::cast_slice(self.bytes_of(blob))
+    }
+
+    /// The channel records of a packed convolution of this model.
+    pub fn records(&self, blob: Blob) -> &'a [ChannelRecord] {
         bytemuck::cast_slice(self.bytes_of(blob))
     }
 

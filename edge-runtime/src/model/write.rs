@@ -65,18 +65,19 @@ impl Writer {
             metadata_len: len32(metadata.len(), "metadata")?,
             weights_len: len32(self.weights.len(), "weights")?,
             head_len: 0,
-            trunk_sha256: [0; 32],
+            sha256: [0; 32],
         };
         metadata.resize(align(metadata.len()), 0);
         self.weights.resize(align(self.weights.len()), 0);
         let mut sha = Sha256::new();
         sha.update(&metadata);
         sha.update(&self.weights);
-        header.trunk_sha256 = sha.finalize().into();
+        header.sha256 = sha.finalize().into();
+        let identity = trunk.packing.map_or(header.sha256, |p| p.trunk_sha256);
 
         let head = head.map(|head| {
             encode_head(&NewHead {
-                trunk_sha256: header.trunk_sha256,
+                trunk_sha256: identity,
                 ..head
             })
         });

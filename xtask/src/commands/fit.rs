@@ -1,6 +1,6 @@
 //! `fit`: a model against a board.
 
-use super::{parse, read};
+use super::{parse, read_as_is};
 use crate::{cli, output, units};
 use anyhow::{Result, bail};
 use converter::board::fit::Line;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 pub fn run(args: &cli::Fit, json: bool) -> Result<()> {
     let board = board::find(&args.board)?;
-    let bytes = read(&args.model)?;
+    let bytes = read_as_is(&args.model)?;
     let model = parse(&args.model, &bytes)?;
     let request = Request {
         classes: args.classes as usize,

@@ -1,18 +1,27 @@
 //! `inspect`: what is in a model.
 
-use super::{parse, read};
+use super::{parse, read, read_as_is};
 use crate::{cli::Inspect, output, units};
 use anyhow::Result;
-use converter::report;
+use converter::{board, pack, report};
 use edge_runtime::head::{Head, HeadOrigin, Pool};
-use edge_runtime::model::{Calibration, DType, Manifest, Model, WeightsOrigin};
+use edge_runtime::model::{AlignedBytes, Calibration, DType, Manifest, Model, WeightsOrigin};
 use serde_json::json;
+use std::path::Path;
 
 pub fn run(args: &Inspect, json: bool) -> Result<()> {
-    let bytes = read(&args.model)?;
+    let bytes = match &args.board {
+        None => read_as_is(&args.model)?,
+        Some(board) => for_board(&args.model, board)?,
+    };
     let model = parse(&args.model, &bytes)?;
     let layers = report::layers(&model);
     let lower_bound = layers.iter().map(|l| l.live_bytes).max().unwrap_or(0);
+    let peak = layers
+        .iter()
+        .map(|l| l.live_bytes + l.scratch_bytes)
+        .max()
+        .unwrap_or(0);
     let manifest = model.manifest();
     let head = model.head();
     let value = json!({
@@ -37,10 +46,13 @@ pub fn run(args: &Inspect, json: bool) -> Result<()> {
         "bytes": bytes.len(),
         "arena_bytes": model.arena_bytes(),
         "arena_lower_bound_bytes": lower_bound,
+        "peak_with_scratch_bytes": peak,
+        "packed_for": model.packing().map(|p| p.family.name()),
         "trunk_sha256": units::hex(model.trunk_sha256()),
         "layers": layers.iter().map(|l| json!({
             "name": l.name, "op": l.op, "window": l.window, "shape": [l.shape.h, l.shape.w, l.shape.c],
             "macs": l.macs, "weight_bytes": l.weight_bytes, "offset": l.offset, "live_bytes": l.live_bytes,
+            "scratch_bytes": l.scratch_bytes, "layout": l.layout,
         })).collect::<Vec<_>>(),
         "head": head.map(|h| json!({
             "classes": h.classes(), "features": h.features(), "pool": pool(h), "bytes": h.bytes().len(),
@@ -49,9 +61,20 @@ pub fn run(args: &Inspect, json: bool) -> Result<()> {
         })),
     });
     output::print(json, value, || {
-        text(&model, bytes.len(), &layers, lower_bound)
+        text(&model, bytes.len(), &layers, lower_bound, peak)
     });
     Ok(())
+}
+
+/// The model as `convert --board` packs it; as it is for a board without packed kernels, and if float.
+fn for_board(path: &Path, board: &str) -> Result<AlignedBytes> {
+    let board = board::find(board)?;
+    let bytes = read(path)?;
+    let model = parse(path, &bytes)?;
+    match pack::family_of(&board) {
+        Some(family) if model.dtype() == DType::I8 => Ok(pack::pack(&model, family)?),
+        _ => Ok(bytes),
+    }
 }
 
 fn text(
@@ -59,6 +82,7 @@ fn text(
     file: usize,
     layers: &[report::LayerReport],
     lower_bound: u64,
+    peak: u64,
 ) -> String {
     let m = model.manifest();
     let i = &m.input;
@@ -124,6 +148,16 @@ fn text(
             units::bytes(lower_bound)
         ),
     ));
+    if let Some(packing) = model.packing() {
+        let packed = layers.iter().filter(|l| !l.layout.is_empty()).count();
+        let text = format!(
+            "for {}: {packed} of {} layers; with the kernels' scratch the largest layer needs {}",
+            packing.family.name(),
+            layers.len(),
+            units::bytes(peak)
+        );
+        rows.push(("packed", text));
+    }
     rows.push(("trunk", units::hex(model.trunk_sha256())));
     let mut out = output::pairs(&rows) + "\n";
 
@@ -137,6 +171,8 @@ fn text(
         "weights",
         "offset",
         "live",
+        "scratch",
+        "layout",
         "memory over time",
     ];
     let mut table = vec![header.map(String::from).to_vec()];
@@ -160,6 +196,12 @@ fn text(
             },
             l.offset.to_string(),
             units::bytes(l.live_bytes),
+            if l.scratch_bytes > 0 {
+                units::bytes(l.scratch_bytes)
+            } else {
+                String::new()
+            },
+            l.layout.into(),
             bar,
         ]);
     }

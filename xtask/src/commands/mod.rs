@@ -16,6 +16,7 @@ mod verify;
 
 use crate::cli::{Cli, Command};
 use anyhow::{Context, Result};
+use converter::pack;
 use edge_runtime::model::header::{self, Header};
 use edge_runtime::model::{AlignedBytes, Model};
 use std::fs::File;
@@ -42,8 +43,17 @@ pub fn run(cli: Cli) -> Result<()> {
     }
 }
 
-/// The bytes of a model file. Its header is looked at first: whatever is no model is not read.
+/// The bytes of a model file, unpacked if it is packed for a microcontroller: what the host runs.
 fn read(path: &Path) -> Result<AlignedBytes> {
+    let bytes = read_as_is(path)?;
+    match Model::peek_packing(&bytes) {
+        None => Ok(bytes),
+        Some(_) => pack::unpack(&parse(path, &bytes)?).with_context(|| path.display().to_string()),
+    }
+}
+
+/// The bytes of a model file. Its header is looked at first: whatever is no model is not read.
+fn read_as_is(path: &Path) -> Result<AlignedBytes> {
     let unreadable = || format!("{}: cannot read the model", path.display());
     let file = File::open(path).with_context(unreadable)?;
     let mut start = vec![];

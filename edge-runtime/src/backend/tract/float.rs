@@ -152,7 +152,7 @@ fn numbers<'m>(
             bias,
             activation,
         } => Ok((model.f32s(weights), model.f32s(bias), activation)),
-        ConvData::I8 { .. } => bail!("int8 weights in a float model"),
+        ConvData::I8 { .. } | ConvData::Packed { .. } => bail!("int8 weights in a float model"),
     }
 }
 

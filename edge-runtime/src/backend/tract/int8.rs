@@ -195,7 +195,7 @@ impl Convolution {
             clamp,
         } = data
         else {
-            bail!("float weights in an int8 model");
+            bail!("its weights are float, or packed for a microcontroller");
         };
         Ok(Self {
             geometry: Geometry {

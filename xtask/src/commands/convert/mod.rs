@@ -9,6 +9,7 @@ use converter::board::{self, Needs, Request};
 use converter::convert::{CalibrationSource, Converted, Int8Options, convert};
 use converter::dataset::Dataset;
 use converter::graph::Graph;
+use converter::{pack, report};
 use edge_runtime::model::{Model, WeightsOrigin};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -46,7 +47,12 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     }
     let name = source.name.clone();
     let random = matches!(source.weights, WeightsOrigin::Random { .. });
-    let converted = convert(source, int8.as_ref(), &bars).with_context(|| args.network.clone())?;
+    let mut converted =
+        convert(source, int8.as_ref(), &bars).with_context(|| args.network.clone())?;
+    let family = board.as_ref().and_then(pack::family_of);
+    if let Some(family) = family.filter(|_| args.int8) {
+        converted.bytes = pack::pack(&Model::parse(&converted.bytes)?, family)?;
+    }
     let suffix = if args.int8 { "int8" } else { "f32" };
     let out = args
         .output
@@ -68,6 +74,7 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
         "parameters": converted.parameters,
         "macs": converted.macs,
         "arena_bytes": model.arena_bytes(),
+        "packed_for": model.packing().map(|p| p.family.name()),
         "agreement": converted.agreement.map(|a| a.top1),
         "agreement_cosine": converted.agreement.map(|a| a.cosine),
         "agreement_on": converted.agreement.map(|_| judged_on(args, &converted)),
@@ -162,6 +169,18 @@ fn text(
             ),
         ),
     ];
+    if let Some(packing) = model.packing() {
+        let layers: Vec<_> = report::layers(model);
+        let packed = layers.iter().filter(|l| !l.layout.is_empty()).count();
+        rows.push((
+            "packed",
+            format!(
+                "for {}: {packed} of {} layers; commands on this computer unpack it",
+                packing.family.name(),
+                layers.len()
+            ),
+        ));
+    }
     if let Some(q) = model.manifest().quantization {
         let ranges = match q.calibration {
             edge_runtime::model::Calibration::DataFree { images } => format!(

@@ -448,6 +448,7 @@ pub fn finish(writer: Writer, dtype: DType, input: Operand, arena_bytes: u32) ->
         input,
         arena_bytes,
         layers: 0,
+        packing: None,
     };
     writer.finish(&manifest, trunk, None).expect("a small file")
 }

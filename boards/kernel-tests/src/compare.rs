@@ -1,0 +1,262 @@
+//! Packed kernels against the portable ones on random shapes, strides, pads, shifts and extremes.
+
+use crate::random::Random;
+use cortex_m_semihosting::{hprint, hprintln};
+use edge_runtime::kernels::{self, ConvParams, Geometry, PackedParams};
+use edge_runtime::model::packed::{conv_depth, conv_place, depthwise_place};
+use edge_runtime::model::{ChannelRecord, Layout, Shape, Window};
+
+/// Cases per layout.
+const CASES: u32 = 400;
+
+/// Largest tensors of a case.
+const ROOM: usize = 48 << 10;
+const CHANNELS: usize = 80;
+
+#[repr(C, align(16))]
+struct Memory {
+    weights: [i8; ROOM],
+    packed: [i8; ROOM],
+    input: [i8; ROOM],
+    expected: [i8; ROOM],
+    output: [i8; ROOM],
+    scratch: [i8; ROOM],
+    bias: [i32; CHANNELS],
+    multiplier: [i32; CHANNELS],
+    shift: [u8; CHANNELS],
+    records: [ChannelRecord; CHANNELS],
+}
+
+/// True if all cases agree.
+pub fn run() -> bool {
+    let memory = cortex_m::singleton!(: Memory = Memory {
+        weights: [0; ROOM],
+        packed: [0; ROOM],
+        input: [0; ROOM],
+        expected: [0; ROOM],
+        output: [0; ROOM],
+        scratch: [0; ROOM],
+        bias: [0; CHANNELS],
+        multiplier: [0; CHANNELS],
+        shift: [0; CHANNELS],
+        records: [ChannelRecord { bias: 0, multiplier: 0, rounding: 0, shift: 0 }; CHANNELS],
+    });
+    let Some(memory) = memory else {
+        return false;
+    };
+    let mut good = true;
+    for layout in [Layout::DspConv, Layout::DspDepthwise] {
+        let mut random = Random(layout as u64 + 11);
+        let (mut cases, mut bad, mut saturated, mut outputs) = (0, 0, 0u64, 0u64);
+        while cases < CASES {
+            let Some(case) = Case::new(&mut random, layout) else {
+                continue;
+            };
+            if !case.prepare(&mut random, memory) {
+                continue;
+            }
+            let output = case.run(memory);
+            saturated += output.iter().filter(|q| **q == i8::MIN || **q == i8::MAX).count() as u64;
+            outputs += output.len() as u64;
+            let n = case.geometry.output.len();
+            if memory.output[..n] != memory.expected[..n] {
+                let at = (0..n).find(|i| memory.output[*i] != memory.expected[*i]).unwrap_or(0);
+                hprintln!("DIFFERENT at {}: {:?}", at, case);
+                bad += 1;
+            }
+            // What lies behind the output must not be touched.
+            if memory.output[n..n + 16] != [GUARD; 16] {
+                hprintln!("WRITES BEHIND THE OUTPUT: {:?}", case);
+                bad += 1;
+            }
+            cases += 1;
+        }
+        hprint!("{}: {} cases, {} outputs, {} of them saturated", layout.name(), cases, outputs, saturated);
+        hprintln!(", {} bad", bad);
+        good &= bad == 0 && saturated > 0 && saturated < outputs;
+    }
+    good
+}
+
+/// Stands behind the output.
+const GUARD: i8 = 0x55;
+
+#[derive(Debug)]
+struct Case {
+    layout: Layout,
+    geometry: Geometry,
+    input_shift: u8,
+    zero_points: [i8; 2],
+    clamp: [i8; 2],
+    extremes: bool,
+    /// Bytes that the input starts off a multiple of 4.
+    offset: usize,
+}
+
+impl Case {
+    fn new(r: &mut Random, layout: Layout) -> Option<Self> {
+        let pick = |r: &mut Random, values: &[u32]| values[r.bits() as usize % values.len()];
+        let depthwise = layout == Layout::DspDepthwise;
+        let kernel = match (depthwise, r.range(0, 3)) {
+            (true, _) => [3, 3],
+            (_, 0) => [1, 1],
+            (_, 1) => [3, 3],
+            _ => [r.range(1, 5), r.range(1, 5)],
+        };
+        let dilation = match depthwise {
+            true => [1, 1],
+            false => [pick(r, &[1, 1, 1, 2]), pick(r, &[1, 1, 1, 2, 3])],
+        };
+        let window = Window {
+            kernel,
+            stride: match depthwise {
+                true => [r.range(1, 4), r.range(1, 2)],
+                false => [r.range(1, 3), r.range(1, 3)],
+            },
+            dilation,
+            pad_before: [r.range(0, 3), r.range(0, 3)],
+            pad_after: [r.range(0, 3), r.range(0, 3)],
+        };
+        let mut side = |most| match r.range(0, 5) {
+            0 => 1,
+            1 => r.range(1, 40),
+            _ => r.range(1, most),
+        };
+        let (h, w) = (side(12), side(12));
+        let c = match depthwise {
+            true => pick(r, &[4, 8, 16, 32, 5, 6, 7, 13, 64]),
+            false => pick(r, &[1, 2, 3, 4, 5, 8, 12, 16, 32, 64]),
+        };
+        let input = Shape::new(h, w, c);
+        let channels = match depthwise {
+            true => c,
+            false => r.range(1, 24),
+        };
+        let output = Shape::new(window.output_len(0, h)?, window.output_len(1, w)?, channels);
+        let zero = |r: &mut Random| match r.range(0, 3) {
+            0 => i8::MIN,
+            1 => i8::MAX,
+            _ => r.bits() as i8,
+        };
+        let zero_points = [zero(r), zero(r)];
+        let clamp = match r.range(0, 3) {
+            0 => {
+                let (a, b) = (r.bits() as i8, r.bits() as i8);
+                [a.min(b), a.max(b)]
+            }
+            _ => [i8::MIN, i8::MAX],
+        };
+        let geometry = Geometry { input, output, window };
+        let fits = input.len() + 4 <= ROOM
+            && output.len() + 16 <= ROOM
+            && layout.weights_len(&window, input, output) <= ROOM as u64
+            && layout.scratch_len(&window, input, output) <= ROOM as u64;
+        fits.then_some(Self {
+            layout,
+            geometry,
+            input_shift: 8 * (r.bits() % 2) as u8,
+            zero_points,
+            clamp,
+            extremes: r.range(0, 3) == 0,
+            offset: r.range(0, 3) as usize,
+        })
+    }
+
+    fn depthwise(&self) -> bool {
+        self.layout == Layout::DspDepthwise
+    }
+
+    /// Fills the memory; false if the numbers cannot be packed.
+    fn prepare(&self, r: &mut Random, m: &mut Memory) -> bool {
+        let g = &self.geometry;
+        let channels = g.output.c as usize;
+        let area = (g.window.kernel[0] * g.window.kernel[1]) as usize;
+        let taps = match self.depthwise() {
+            true => area,
+            false => area * g.input.c as usize,
+        };
+        let depth = conv_depth(&g.window, g.input) as usize;
+        r.fill(&mut m.weights[..taps * channels], self.extremes, -127);
+        r.fill(&mut m.input[..g.input.len() + 4], self.extremes, i8::MIN);
+        m.output.fill(GUARD);
+        m.packed.fill(0);
+        for c in 0..channels {
+            for k in 0..taps {
+                match self.depthwise() {
+                    true => m.packed[depthwise_place(c, k)] = m.weights[k * channels + c],
+                    false => m.packed[conv_place(c, k, depth)] = m.weights[c * taps + k],
+                }
+            }
+            // From results that all saturate to such that are all the zero point.
+            let magnitude = 128 * 127 * taps as u32;
+            let bits = 32 - magnitude.leading_zeros();
+            if bits + self.input_shift as u32 > 29 {
+                return false;
+            }
+            m.bias[c] = (r.bits() as i32) >> (31 - bits);
+            m.multiplier[c] = (1 << 30) + (r.bits() >> 2) as i32;
+            let low = 33 - self.input_shift;
+            m.shift[c] = match r.range(0, 7) {
+                0 => low,
+                1 => low + 22,
+                _ => (23 + bits as u8 + r.range(0, 8) as u8).clamp(low, low + 22),
+            };
+            let record = match r.range(0, 9) {
+                // A switched-off channel.
+                0 => {
+                    m.shift[c] = 62;
+                    m.bias[c] = 0;
+                    let record = ChannelRecord::constant(0, m.multiplier[c], 62, self.zero_points[1]);
+                    Some(record)
+                }
+                _ => ChannelRecord::new(
+                    m.bias[c],
+                    m.multiplier[c],
+                    m.shift[c],
+                    self.input_shift,
+                    self.zero_points[1],
+                ),
+            };
+            let Some(record) = record else {
+                return false;
+            };
+            m.records[c] = record;
+            m.records[c + 1] = record;
+        }
+        true
+    }
+
+    /// Runs both kernels; the packed one's output.
+    fn run<'m>(&self, m: &'m mut Memory) -> &'m [i8] {
+        let g = &self.geometry;
+        let (channels, outputs) = (g.output.c as usize, g.output.len());
+        let weights = self.layout.weights_len(&g.window, g.input, g.output) as usize;
+        let records = self.layout.records(g.output) as usize;
+        let scratch = self.layout.scratch_len(&g.window, g.input, g.output) as usize;
+        let input = &m.input[self.offset..][..g.input.len()];
+        let params = ConvParams {
+            weights: &m.weights,
+            bias: &m.bias[..channels],
+            multiplier: &m.multiplier[..channels],
+            shift: &m.shift[..channels],
+            input_zero_point: self.zero_points[0],
+            output_zero_point: self.zero_points[1],
+            clamp: self.clamp,
+        };
+        let expected = &mut m.expected[..outputs];
+        match self.depthwise() {
+            true => kernels::depthwise(g, &params, input, expected),
+            false => kernels::conv(g, 1, &params, input, expected),
+        }
+        let params = PackedParams {
+            weights: &m.packed[..weights],
+            records: &m.records[..records],
+            input_shift: self.input_shift,
+            input_zero_point: self.zero_points[0],
+            clamp: self.clamp,
+        };
+        let output = &mut m.output[..outputs];
+        kernels::packed(self.layout, g, &params, input, output, &mut m.scratch[..scratch]);
+        output
+    }
+}

@@ -1,0 +1,31 @@
+//! Kernels for ARMv7E-M and ARMv8-M with the DSP extension, over weights that the converter packed.
+//!
+//! The inner loops are assembly, since they take all 14 registers and `asm!` lends only twelve. Each equals
+//! the portable kernel bit for bit; `boards/kernel-tests` compares them in QEMU. Built with the feature
+//! `arm-dsp`; on ARMv8-M the compiler must be told of the extension (`-C target-cpu=cortex-m33`).
+
+mod conv;
+mod depthwise;
+
+pub use conv::conv;
+pub use depthwise::depthwise;
+
+use super::requantize::saturate;
+
+/// Bytes of a record that the assembly reads.
+const _: () = assert!(size_of::<crate::model::ChannelRecord>() == 16);
+
+/// Two equal 16-bit values in a word.
+fn twice(value: i32) -> u32 {
+    let half = value as u32 & 0xffff;
+    half << 16 | half
+}
+
+/// Applies bounds narrower than int8's, which the assembly saturates to.
+fn clamp(values: &mut [i8], bounds: [i8; 2]) {
+    if bounds != [i8::MIN, i8::MAX] {
+        for q in values {
+            *q = saturate(*q as i32, bounds);
+        }
+    }
+}
