@@ -20,7 +20,9 @@ pub fn flash(board: &Board, image: &Image, model: Option<&Path>) -> Result<()> {
     };
     run(download().arg(&image.elf))?;
     if let Some(model) = model {
-        let region = board.region(Use::Model).context("the board has no region 'model'")?;
+        let region = board
+            .region(Use::Model)
+            .context("the board has no region 'model'")?;
         let base = format!("{:#x}", region.base);
         let format = ["--binary-format", "bin", "--base-address", &base];
         run(download().args(format).arg(model))?;
@@ -31,14 +33,22 @@ pub fn flash(board: &Board, image: &Image, model: Option<&Path>) -> Result<()> {
 /// Shows the logs of a running board until it is interrupted.
 pub fn attach(board: &Board, elf: &Path) -> Result<()> {
     let chip = chip(board)?;
-    run(Command::new(PROBE_RS).args(["attach", "--chip", chip]).arg(elf))
+    run(Command::new(PROBE_RS)
+        .args(["attach", "--chip", chip])
+        .arg(elf))
 }
 
 /// The serial port of a board, if exactly one has the USB product name that the board's description gives.
 pub fn serial_port(board: &Board) -> Result<String> {
     let name_it = "name it with --port serial:DEVICE";
-    let Deploy::ProbeRs { serial: Some(part), .. } = &board.deploy else {
-        bail!("it is not known which serial port leads to {}; {name_it}", board.name);
+    let Deploy::ProbeRs {
+        serial: Some(part), ..
+    } = &board.deploy
+    else {
+        bail!(
+            "it is not known which serial port leads to {}; {name_it}",
+            board.name
+        );
     };
     let ports = serialport::available_ports().context("cannot list the serial ports")?;
     let fits = |port: &&serialport::SerialPortInfo| match &port.port_type {
@@ -48,18 +58,18 @@ pub fn serial_port(board: &Board) -> Result<String> {
             .is_some_and(|name| normal(name).contains(&normal(part))),
         _ => false,
     };
-    let found: Vec<&str> = ports.iter().filter(fits).map(|p| p.port_name.as_str()).collect();
+    let found: Vec<&str> = ports
+        .iter()
+        .filter(fits)
+        .map(|p| p.port_name.as_str())
+        .collect();
     match found[..] {
         [one] => Ok(one.into()),
         [] => bail!(
             "no serial port is a '{part}', which leads to {}; plug it in, or {name_it}",
             board.name
         ),
-        _ => bail!(
-            "{} may be at {}; {name_it}",
-            board.name,
-            found.join(" or ")
-        ),
+        _ => bail!("{} may be at {}; {name_it}", board.name, found.join(" or ")),
     }
 }
 
@@ -78,9 +88,9 @@ fn chip(board: &Board) -> Result<&str> {
 
 fn run(command: &mut Command) -> Result<()> {
     let status = match command.status() {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => bail!(
-            "probe-rs is not installed (`cargo install probe-rs-tools --locked`)"
-        ),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            bail!("probe-rs is not installed (`cargo install probe-rs-tools --locked`)")
+        }
         status => status.context("cannot start probe-rs")?,
     };
     if !status.success() {

@@ -1,8 +1,8 @@
 //! A microsecond clock from the core's own timer.
 
 use core::sync::atomic::{AtomicU32, Ordering};
-use cortex_m::peripheral::SYST;
 use cortex_m::peripheral::syst::SystClkSource;
+use cortex_m::peripheral::{SCB, SYST};
 use cortex_m_rt::exception;
 use edge_runtime::device::Clock;
 
@@ -15,13 +15,17 @@ static TURNS: AtomicU32 = AtomicU32::new(0);
 #[exception]
 fn SysTick() {
     // One writer, which nobody interrupts for another write.
-    TURNS.store(TURNS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    TURNS.store(
+        TURNS.load(Ordering::Relaxed).wrapping_add(1),
+        Ordering::Relaxed,
+    );
 }
 
-/// SysTick at the processor's clock, counted on by its interrupt. Must be read with interrupts enabled.
-pub struct SysTickClock {
-    hz: u32,
-}
+/// The timer's frequency; 0 while it does not run.
+static HZ: AtomicU32 = AtomicU32::new(0);
+
+/// SysTick at the processor's clock, counted on by its interrupt.
+pub struct SysTickClock(());
 
 impl SysTickClock {
     /// Starts the timer, which runs at `hz`.
@@ -31,26 +35,47 @@ impl SysTickClock {
         timer.clear_current();
         timer.enable_interrupt();
         timer.enable_counter();
-        Self { hz: hz.max(1) }
+        HZ.store(hz, Ordering::Relaxed);
+        Self(())
     }
 
-    /// Ticks of the processor's clock since the start.
+    /// Ticks of the processor's clock since the start. With interrupts off for longer than a turn, turns are
+    /// lost.
     pub fn ticks(&self) -> u64 {
-        loop {
-            let before = TURNS.load(Ordering::Relaxed);
-            let current = SYST::get_current();
-            // The same before and after: the timer did not turn in between.
-            if TURNS.load(Ordering::Relaxed) == before {
-                return u64::from(before) * u64::from(TURN) + u64::from(TURN - 1 - current);
-            }
-        }
+        ticks()
     }
 }
 
 impl Clock for SysTickClock {
     fn micros(&self) -> u64 {
-        let (ticks, hz) = (self.ticks(), u64::from(self.hz));
-        // In two parts, so that nothing overflows for as long as the count lasts.
-        ticks / hz * 1_000_000 + ticks % hz * 1_000_000 / hz
+        micros()
+    }
+}
+
+/// Microseconds since a [`SysTickClock`] was started; 0 before. For timestamps of logs.
+pub fn micros() -> u64 {
+    let hz = u64::from(HZ.load(Ordering::Relaxed));
+    if hz == 0 {
+        return 0;
+    }
+    let ticks = ticks();
+    // In two parts, so that nothing overflows for as long as the count lasts.
+    ticks / hz * 1_000_000 + ticks % hz * 1_000_000 / hz
+}
+
+fn ticks() -> u64 {
+    loop {
+        let turns = TURNS.load(Ordering::Relaxed);
+        let mut current = SYST::get_current();
+        let mut over = turns;
+        // A turn that is over and not counted, because interrupts are off: the count is that of the next.
+        if SCB::is_pendst_pending() {
+            current = SYST::get_current();
+            over = turns.wrapping_add(1);
+        }
+        // The same before and after: no turn was counted in between.
+        if TURNS.load(Ordering::Relaxed) == turns {
+            return u64::from(over) * u64::from(TURN) + u64::from(TURN - 1 - current);
+        }
     }
 }

@@ -30,7 +30,10 @@ struct Record {
     crc: u32,
 }
 
-const _: () = assert!(size_of::<Record>() <= 64, "memory-map keeps 64 bytes for it");
+const _: () = assert!(
+    size_of::<Record>() <= 64,
+    "memory-map keeps 64 bytes for it"
+);
 
 unsafe extern "C" {
     static mut _fault_record: Record;
@@ -129,7 +132,11 @@ unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
 
 #[exception]
 unsafe fn DefaultHandler(number: i16) {
-    end(FaultKind::Exception, number as u16 as u32, FileName::default())
+    end(
+        FaultKind::Exception,
+        number as u16 as u32,
+        FileName::default(),
+    )
 }
 
 /// Panics of defmt's own macros take the same way.

@@ -16,7 +16,7 @@ mod run;
 mod stack;
 
 pub use board::Board;
-pub use clock::SysTickClock;
+pub use clock::{SysTickClock, micros};
 pub use map::{MemoryMap, Region};
 pub use run::run;
 pub use stack::stack_use;

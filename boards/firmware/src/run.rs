@@ -82,7 +82,14 @@ where
         trust: Trust::Anyone,
         stack: Some(measure_stack),
     };
-    let app = App::new(&model, parts.flash, parts.clock, parts.power, parts.memory, &config);
+    let app = App::new(
+        &model,
+        parts.flash,
+        parts.clock,
+        parts.power,
+        parts.memory,
+        &config,
+    );
     let mut app = app.map_err(|e| NotReady::from(&e))?;
     if let Some(last) = last {
         app.note(EventKind::Fault(last));
@@ -140,7 +147,11 @@ impl<L: Read + Write> Wire<L> {
 /// The stack, for the host that asks and for the log.
 fn measure_stack() -> StackUse {
     let stack = stack_use();
-    defmt::info!("stack: {=u32} bytes of {=u32} used at most", stack.used, stack.size);
+    defmt::info!(
+        "stack: {=u32} bytes of {=u32} used at most",
+        stack.used,
+        stack.size
+    );
     stack
 }
 
@@ -157,10 +168,19 @@ fn log_fault(fault: &Fault) {
     match fault.kind {
         FaultKind::Panic => {
             let file = fault.file.as_str();
-            defmt::error!("restarted after a panic at {=str}:{=u32}, {=u32} in a row", file, at, row);
+            defmt::error!(
+                "restarted after a panic at {=str}:{=u32}, {=u32} in a row",
+                file,
+                at,
+                row
+            );
         }
         FaultKind::HardFault => {
-            defmt::error!("restarted after a hard fault at {=u32:#010x}, {=u32} in a row", at, row);
+            defmt::error!(
+                "restarted after a hard fault at {=u32:#010x}, {=u32} in a row",
+                at,
+                row
+            );
         }
         FaultKind::Exception => {
             defmt::error!("restarted after exception {=u32}, {=u32} in a row", at, row);
@@ -172,7 +192,10 @@ fn log_reason(reason: &NotReady) {
     match *reason {
         NotReady::NoModel => defmt::warn!("no model; flash one"),
         NotReady::ModelVersion { found } => {
-            defmt::warn!("the model has format version {=u16}; convert it again", found);
+            defmt::warn!(
+                "the model has format version {=u16}; convert it again",
+                found
+            );
         }
         NotReady::DamagedModel => defmt::error!("the model is damaged; flash it again"),
         NotReady::FloatModel => defmt::error!("the model is float; convert it with --int8"),
@@ -182,7 +205,10 @@ fn log_reason(reason: &NotReady) {
         NotReady::Areas => defmt::error!("heads or samples of this model do not fit their regions"),
         NotReady::Flash { at } => defmt::error!("the flash failed at offset {=u32}", at),
         NotReady::Faults { faults } => {
-            defmt::error!("{=u32} faults in a row: waits for a reset by the host", faults);
+            defmt::error!(
+                "{=u32} faults in a row: waits for a reset by the host",
+                faults
+            );
         }
     }
 }

@@ -70,12 +70,20 @@ impl Files {
             firmware.base,
             firmware.size,
             stack.base,
-            stack.size.checked_sub(FAULT_RECORD).ok_or("region 'stack' is too small")?,
+            stack
+                .size
+                .checked_sub(FAULT_RECORD)
+                .ok_or("region 'stack' is too small")?,
         );
         let clock = board.cpu.clock_hz.ok_or("'clock_hz' is missing")?;
         let store = board.store(Use::Heads);
         let store = store.ok_or("the memory of region 'heads' lacks 'erase' and 'write'")?;
-        let place = |r: &Region| format!("firmware::Region {{ base: {:#x}, len: {:#x} }}", r.base, r.size);
+        let place = |r: &Region| {
+            format!(
+                "firmware::Region {{ base: {:#x}, len: {:#x} }}",
+                r.base, r.size
+            )
+        };
         let constants = format!(
             "/// The board, from its `board.toml`.\n\
              pub const MAP: firmware::MemoryMap = firmware::MemoryMap {{\n    \
@@ -113,9 +121,20 @@ mod tests {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../qemu-m4/board.toml");
         let mut board: Board = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let files = Files::of(&board).unwrap();
-        assert!(files.linker.contains("RAM : ORIGIN = 0x20300000, LENGTH = 0xfffc0"));
-        assert!(files.constants.contains("model: firmware::Region { base: 0x21000000, len: 0x1000000 }"));
+        assert!(
+            files
+                .linker
+                .contains("RAM : ORIGIN = 0x20300000, LENGTH = 0xfffc0")
+        );
+        assert!(
+            files
+                .constants
+                .contains("model: firmware::Region { base: 0x21000000, len: 0x1000000 }")
+        );
         board.regions.retain(|r| r.purpose != Use::Arena);
-        assert_eq!(Files::of(&board).err().unwrap(), "there is no region 'arena'");
+        assert_eq!(
+            Files::of(&board).err().unwrap(),
+            "there is no region 'arena'"
+        );
     }
 }

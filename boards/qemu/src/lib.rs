@@ -17,6 +17,8 @@ use firmware::{Board, MemoryMap, SysTickClock};
 use flash::RamFlash;
 use uart::Uart;
 
+defmt::timestamp!("{=u64:us}", firmware::micros());
+
 /// Where a machine's UART 0 is.
 #[derive(Clone, Copy, Debug)]
 pub struct UartPlace {

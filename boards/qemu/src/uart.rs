@@ -54,7 +54,10 @@ impl Uart {
             base: core::ptr::with_exposed_provenance_mut(place.base as usize),
             irq: Irq(place.irq),
         };
-        uart.set(register::BAUD_DIVIDER, (place.clock_hz / baud).max(LEAST_DIVIDER));
+        uart.set(
+            register::BAUD_DIVIDER,
+            (place.clock_hz / baud).max(LEAST_DIVIDER),
+        );
         uart.set(register::CTRL, ENABLE);
         uart
     }

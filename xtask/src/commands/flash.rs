@@ -33,7 +33,10 @@ pub fn run(args: &Flash, json: bool) -> Result<()> {
         return stop(&board, json);
     }
     if board.kind != Kind::Mcu {
-        bail!("{} runs Linux and no firmware; docs/linux-program.md says how a model gets there", board.name);
+        bail!(
+            "{} runs Linux and no firmware; docs/linux-program.md says how a model gets there",
+            board.name
+        );
     }
     if let Some(path) = &args.model {
         let bytes = read(path)?;
@@ -70,18 +73,18 @@ pub fn run(args: &Flash, json: bool) -> Result<()> {
     output::print(json, value, || {
         let model = match &runs {
             Value::Null => "none; flash one".into(),
-            runs => format!("{}, up to {} classes", runs["name"].as_str().unwrap_or(""), runs["max_classes"]),
+            runs => format!(
+                "{}, up to {} classes",
+                runs["name"].as_str().unwrap_or(""),
+                runs["max_classes"]
+            ),
         };
         let firmware = format!(
             "{} of flash, {} of RAM for static variables",
             units::bytes(image.size.flash),
             units::bytes(image.size.ram)
         );
-        let rows = [
-            ("firmware", firmware),
-            ("model", model),
-            ("runs in", place),
-        ];
+        let rows = [("firmware", firmware), ("model", model), ("runs in", place)];
         format!(
             "{} ({})\n{}\nNext:\n  cargo xtask device --port board:{1} info\n  cargo xtask monitor --board {1}",
             board.title,
@@ -117,11 +120,13 @@ fn stop(board: &Board, json: bool) -> Result<()> {
         bail!("only boards in QEMU can be stopped; unplug {}", board.name);
     }
     let stopped = qemu::stop(&Folder::of(board)?)?;
-    output::print(json, json!({"board": board.name, "stopped": stopped}), || {
-        match stopped {
+    output::print(
+        json,
+        json!({"board": board.name, "stopped": stopped}),
+        || match stopped {
             true => format!("{} has ended", board.name),
             false => format!("{} did not run", board.name),
-        }
-    });
+        },
+    );
     Ok(())
 }

@@ -5,8 +5,8 @@ use crate::qemu::folder::Folder;
 use crate::qemu::qmp::Qmp;
 use crate::{firmware, probe_rs};
 use anyhow::{Context, Result, bail};
-use converter::board::{self, Board};
 use converter::board::schema::Deploy;
+use converter::board::{self, Board};
 use defmt_decoder::{DecodeError, Frame, Locations, Table};
 use serde_json::{Value, json};
 use std::fs::File;
@@ -34,12 +34,16 @@ fn follow(board: &Board, once: bool, json: bool) -> Result<()> {
     let path = folder.log();
     let mut log = File::open(&path).with_context(|| {
         let (name, path) = (&board.name, path.display());
-        format!("{path}: {name} has no log; start it with `cargo xtask flash --board {name} MODEL.edge`")
+        format!(
+            "{path}: {name} has no log; start it with `cargo xtask flash --board {name} MODEL.edge`"
+        )
     })?;
     let elf = folder.firmware();
     let bytes = std::fs::read(&elf).with_context(|| elf.display().to_string())?;
     let cannot = || format!("{}: cannot decode its logs", elf.display());
-    let table = Table::parse(&bytes).with_context(cannot)?.with_context(cannot)?;
+    let table = Table::parse(&bytes)
+        .with_context(cannot)?
+        .with_context(cannot)?;
     let locations = table.get_locations(&bytes).with_context(cannot)?;
     let mut decoder = table.new_stream_decoder();
     let mut piece = [0; PIECE];
@@ -47,7 +51,9 @@ fn follow(board: &Board, once: bool, json: bool) -> Result<()> {
         // Asked before reading: what an ending QEMU wrote last is read after it.
         let ended = once || Qmp::connect(&folder.control()).is_err();
         loop {
-            let count = log.read(&mut piece).with_context(|| path.display().to_string())?;
+            let count = log
+                .read(&mut piece)
+                .with_context(|| path.display().to_string())?;
             if count == 0 {
                 break;
             }
@@ -88,7 +94,11 @@ fn print(frame: &Frame<'_>, locations: &Locations, json: bool) -> bool {
             "line": place.map(|p| Value::from(p.line)),
         })
         .to_string(),
-        false => format!("{:>12} {level:<5} {}", time.unwrap_or_default(), message.escape_debug()),
+        false => format!(
+            "{:>12} {level:<5} {}",
+            time.unwrap_or_default(),
+            message.escape_debug()
+        ),
     };
     writeln!(std::io::stdout().lock(), "{line}").is_ok()
 }

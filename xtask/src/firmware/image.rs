@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 /// Parts of symbols that must not occur: formatting, which panics would link, and an allocator.
 const FORBIDDEN: [(&str, &str); 3] = [
-    ("4core3fmt", "formatting (core::fmt); an `unwrap` of a Result, or a message with arguments, links it"),
+    (
+        "4core3fmt",
+        "formatting (core::fmt); an `unwrap` of a Result, or a message with arguments, links it",
+    ),
     ("__rust_alloc", "an allocator"),
     ("__rg_alloc", "an allocator"),
 ];

@@ -13,7 +13,7 @@ use converter::board::Board;
 use converter::board::schema::Use;
 pub use image::Image;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use toolchain::Toolchain;
 
 /// The workspace of the firmware.
@@ -61,7 +61,10 @@ pub fn build_binary(board: &Board, binary: &str) -> Result<Image> {
     let status = command.status();
     let status = status.with_context(|| format!("cannot start {toolchain}"))?;
     if !status.success() {
-        bail!("the firmware of {} does not build with {toolchain}", board.name);
+        bail!(
+            "the firmware of {} does not build with {toolchain}",
+            board.name
+        );
     }
     let elf = target_dir().join(target).join("release").join(binary);
     let image = Image::read(&elf)?;
@@ -84,7 +87,11 @@ pub fn build_binary(board: &Board, binary: &str) -> Result<Image> {
 
 /// What the compiler is told of the processor: instructions of its core beyond its target's.
 fn flags(board: &Board) -> String {
-    let v8 = board.cpu.target.as_deref().is_some_and(|t| t.starts_with("thumbv8"));
+    let v8 = board
+        .cpu
+        .target
+        .as_deref()
+        .is_some_and(|t| t.starts_with("thumbv8"));
     match v8 {
         true => format!("-Ctarget-cpu={}", board.cpu.core),
         false => String::new(),

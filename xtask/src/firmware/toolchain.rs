@@ -99,7 +99,10 @@ pub fn on_path(name: &str) -> Option<PathBuf> {
 /// The first line that a program prints, if it succeeds.
 fn print(program: &str, args: &[&str]) -> Option<String> {
     let mut command = Command::new(program);
-    command.args(args).stdin(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
     let out = command.output().ok().filter(|out| out.status.success())?;
     let text = String::from_utf8(out.stdout).ok()?;
     text.lines().next().map(String::from)

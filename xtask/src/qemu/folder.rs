@@ -18,7 +18,11 @@ impl Folder {
     /// The folder of a board for the user's commands: `boards/NAME` in `$GRAFT_STATE`, else in
     /// `$XDG_STATE_HOME/graft`, else in `~/.local/state/graft`.
     pub fn of(board: &Board) -> Result<Self> {
-        let var = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let var = |name| {
+            std::env::var_os(name)
+                .filter(|v| !v.is_empty())
+                .map(PathBuf::from)
+        };
         let state = var(VARIABLE)
             .or_else(|| Some(var("XDG_STATE_HOME")?.join("graft")))
             .or_else(|| Some(var("HOME")?.join(".local/state/graft")));

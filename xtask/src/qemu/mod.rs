@@ -87,7 +87,9 @@ pub fn launch(
         command.args(["-global", global]);
     }
     if let Some(model) = model {
-        let region = board.region(Use::Model).context("the board has no region 'model'")?;
+        let region = board
+            .region(Use::Model)
+            .context("the board has no region 'model'")?;
         let copied = folder.model();
         copy(model, &copied)?;
         let mut device = joined("loader,file=", &copied);

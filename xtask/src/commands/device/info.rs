@@ -98,7 +98,11 @@ pub fn run(client: &mut Connection, identity: &Identity, json: bool) -> Result<(
             ),
         ];
         if let Some(stack) = s.stack {
-            let text = format!("{} of {} used at most", bytes(stack.used), bytes(stack.size));
+            let text = format!(
+                "{} of {} used at most",
+                bytes(stack.used),
+                bytes(stack.size)
+            );
             rows.push(("stack", text));
         }
         output::pairs(&rows)

@@ -102,7 +102,9 @@ fn board(name: &str) -> Result<Port> {
             let folder = Folder::of(&board)?;
             if Qmp::connect(&folder.control()).is_err() {
                 let name = &board.name;
-                bail!("{name} does not run; start it with `cargo xtask flash --board {name} MODEL.edge`");
+                bail!(
+                    "{name} does not run; start it with `cargo xtask flash --board {name} MODEL.edge`"
+                );
             }
             Ok(Port::Unix(folder.line()))
         }

@@ -74,7 +74,10 @@ fn event_text(kind: &EventKind) -> String {
                 FaultKind::Exception => format!("exception {}", fault.at),
             };
             let kind = fault_kind(fault.kind);
-            format!("restarted after a {kind} at {at}, {} in a row", fault.in_a_row)
+            format!(
+                "restarted after a {kind} at {at}, {} in a row",
+                fault.in_a_row
+            )
         }
     }
 }
