@@ -20,17 +20,19 @@ fn unpacking_gives_the_same_bytes_and_the_identity_stays() {
     for seed in 0..6 {
         let bytes = model(seed);
         let plain = Model::parse(&bytes).unwrap();
-        let packed_bytes = pack(&plain, Family::Dsp).unwrap();
-        let packed = Model::parse(&packed_bytes).unwrap();
-        assert_eq!(packed.trunk_sha256(), plain.trunk_sha256());
-        assert_ne!(packed.header().sha256, plain.header().sha256);
-        assert_eq!(packed.packing().unwrap().family, Family::Dsp);
-        assert_eq!(packed.manifest(), plain.manifest());
-        assert_eq!(
-            packed.head().unwrap().bytes(),
-            plain.head().unwrap().bytes()
-        );
-        assert_eq!(unpack(&packed).unwrap()[..], bytes[..]);
+        for family in [Family::Dsp, Family::Mve] {
+            let packed_bytes = pack(&plain, family).unwrap();
+            let packed = Model::parse(&packed_bytes).unwrap();
+            assert_eq!(packed.trunk_sha256(), plain.trunk_sha256());
+            assert_ne!(packed.header().sha256, plain.header().sha256);
+            assert_eq!(packed.packing().unwrap().family, family);
+            assert_eq!(packed.manifest(), plain.manifest());
+            assert_eq!(
+                packed.head().unwrap().bytes(),
+                plain.head().unwrap().bytes()
+            );
+            assert_eq!(unpack(&packed).unwrap()[..], bytes[..]);
+        }
         assert_eq!(unpack(&plain).unwrap()[..], bytes[..]);
     }
 }
@@ -119,6 +121,24 @@ fn both_layouts_are_used_and_what_has_none_stays() {
         .sum();
     let grown = packed.arena_bytes() - plain.arena_bytes();
     assert!(grown < scratch / 2, "{grown} of {scratch}");
+}
+
+#[test]
+fn mve_has_layouts_for_every_depthwise_kernel() {
+    let mut mobile = source(1);
+    mobile.graph = separable();
+    let bytes = convert(mobile, Some(&int8()), &Silent).unwrap().bytes;
+    let plain = Model::parse(&bytes).unwrap();
+    let packed = pack(&plain, Family::Mve).unwrap();
+    let packed = Model::parse(&packed).unwrap();
+    assert_eq!(unpack(&packed).unwrap()[..], bytes[..]);
+    let layouts = packed.layers().filter_map(|l| match l.conv_data() {
+        Some(ConvData::Packed { layout, .. }) => Some(*layout),
+        _ => None,
+    });
+    let (depthwise, conv): (Vec<_>, Vec<_>) = layouts.partition(|l| *l == Layout::MveDepthwise);
+    assert_eq!((conv.len(), depthwise.len()), (3, 3));
+    assert!(conv.iter().all(|l| *l == Layout::MveConv));
 }
 
 #[test]

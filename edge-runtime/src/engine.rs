@@ -345,6 +345,7 @@ fn run_packed(
         records: model.records(channels),
         input_shift,
         input_zero_point: from.quant.zero_point,
+        output_zero_point: to.quant.zero_point,
         clamp,
     };
     let scratch = scratch.offset as usize..scratch.offset as usize + scratch.len as usize;

@@ -2,12 +2,20 @@
 
 use crate::random::Random;
 use cortex_m_semihosting::{hprint, hprintln};
-use edge_runtime::kernels::{self, ConvParams, Geometry, PackedParams};
+use edge_runtime::kernels::{self, AddParams, ConvParams, Geometry, PackedParams};
+use edge_runtime::model::packed::mve::{LANES, MveConv, MveDepthwise};
 use edge_runtime::model::packed::{conv_depth, conv_place, depthwise_place};
 use edge_runtime::model::{ChannelRecord, Layout, Shape, Window};
 
 /// Cases per layout.
 const CASES: u32 = 400;
+
+/// What this program has kernels for.
+const LAYOUTS: &[Layout] = if cfg!(feature = "m55") {
+    &[Layout::MveConv, Layout::MveDepthwise]
+} else {
+    &[Layout::DspConv, Layout::DspDepthwise]
+};
 
 /// Largest tensors of a case.
 const ROOM: usize = 48 << 10;
@@ -45,7 +53,7 @@ pub fn run() -> bool {
         return false;
     };
     let mut good = true;
-    for layout in [Layout::DspConv, Layout::DspDepthwise] {
+    for layout in LAYOUTS.iter().copied() {
         let mut random = Random(layout as u64 + 11);
         let (mut cases, mut bad, mut saturated, mut outputs) = (0, 0, 0u64, 0u64);
         while cases < CASES {
@@ -75,11 +83,51 @@ pub fn run() -> bool {
         hprintln!(", {} bad", bad);
         good &= bad == 0 && saturated > 0 && saturated < outputs;
     }
-    good
+    good & adds(memory)
+}
+
+/// True if sums of two tensors are what [`AddParams::apply`] says, in place and not.
+fn adds(m: &mut Memory) -> bool {
+    let mut r = Random(17);
+    let mut bad = 0;
+    for _ in 0..CASES {
+        let len = r.range(1, 99) as usize;
+        let extremes = r.range(0, 3) == 0;
+        let (a, b) = (&mut m.input[..len], &mut m.weights[..len]);
+        r.fill(a, extremes, i8::MIN);
+        r.fill(b, extremes, i8::MIN);
+        let mut multiplier = || (r.bits() % ((1 << 22) + 1)) as i32 - (1 << 21);
+        let multipliers = [multiplier(), multiplier()];
+        let bounds = [r.bits() as i8, r.bits() as i8];
+        let p = AddParams {
+            zero_points: [r.bits() as i8, r.bits() as i8],
+            multipliers,
+            shift: r.range(1, 30) as u8,
+            output_zero_point: r.bits() as i8,
+            clamp: [bounds[0].min(bounds[1]), bounds[0].max(bounds[1])],
+        };
+        for i in 0..len {
+            m.expected[i] = p.apply(a[i], b[i]);
+        }
+        m.output[..len + 16].fill(GUARD);
+        kernels::add(&p, a, b, &mut m.output[..len]);
+        kernels::add_in_place(&p, a, b);
+        let same = m.output[..len] == m.expected[..len] && a == &m.expected[..len];
+        if !same || m.output[len..len + 16] != [GUARD; 16] {
+            hprintln!("DIFFERENT sum of {} elements: {:?}", len, p);
+            bad += 1;
+        }
+    }
+    hprintln!("add: {} cases, {} bad", CASES, bad);
+    bad == 0
 }
 
 /// Stands behind the output.
 const GUARD: i8 = 0x55;
+
+fn is_depthwise(layout: Layout) -> bool {
+    matches!(layout, Layout::DspDepthwise | Layout::MveDepthwise)
+}
 
 #[derive(Debug)]
 struct Case {
@@ -96,20 +144,21 @@ struct Case {
 impl Case {
     fn new(r: &mut Random, layout: Layout) -> Option<Self> {
         let pick = |r: &mut Random, values: &[u32]| values[r.bits() as usize % values.len()];
-        let depthwise = layout == Layout::DspDepthwise;
-        let kernel = match (depthwise, r.range(0, 3)) {
+        let depthwise = is_depthwise(layout);
+        let nine = layout == Layout::DspDepthwise;
+        let kernel = match (nine, r.range(0, 3)) {
             (true, _) => [3, 3],
             (_, 0) => [1, 1],
             (_, 1) => [3, 3],
             _ => [r.range(1, 5), r.range(1, 5)],
         };
-        let dilation = match depthwise {
+        let dilation = match nine {
             true => [1, 1],
             false => [pick(r, &[1, 1, 1, 2]), pick(r, &[1, 1, 1, 2, 3])],
         };
         let window = Window {
             kernel,
-            stride: match depthwise {
+            stride: match nine {
                 true => [r.range(1, 4), r.range(1, 2)],
                 false => [r.range(1, 3), r.range(1, 3)],
             },
@@ -163,7 +212,7 @@ impl Case {
     }
 
     fn depthwise(&self) -> bool {
-        self.layout == Layout::DspDepthwise
+        is_depthwise(self.layout)
     }
 
     /// Fills the memory; false if the numbers cannot be packed.
@@ -176,16 +225,25 @@ impl Case {
             false => area * g.input.c as usize,
         };
         let depth = conv_depth(&g.window, g.input) as usize;
+        let mve = MveConv::new(&g.window, g.input, g.output);
         r.fill(&mut m.weights[..taps * channels], self.extremes, -127);
         r.fill(&mut m.input[..g.input.len() + 4], self.extremes, i8::MIN);
         m.output.fill(GUARD);
         m.packed.fill(0);
         for c in 0..channels {
             for k in 0..taps {
-                match self.depthwise() {
-                    true => m.packed[depthwise_place(c, k)] = m.weights[k * channels + c],
-                    false => m.packed[conv_place(c, k, depth)] = m.weights[c * taps + k],
-                }
+                let weight = match self.depthwise() {
+                    true => m.weights[k * channels + c],
+                    false => m.weights[c * taps + k],
+                };
+                let at = match self.layout {
+                    Layout::DspConv => conv_place(c, k, depth),
+                    Layout::DspDepthwise => depthwise_place(c, k),
+                    Layout::MveConv => mve.place(c as u64, k as u64) as usize,
+                    // Below, when all numbers are there.
+                    Layout::MveDepthwise => continue,
+                };
+                m.packed[at] = weight;
             }
             // From results that all saturate to such that are all the zero point.
             let magnitude = 128 * 127 * taps as u32;
@@ -198,6 +256,7 @@ impl Case {
             let low = 33 - self.input_shift;
             m.shift[c] = match r.range(0, 7) {
                 0 => low,
+                1 if self.layout == Layout::MveDepthwise => r.range(low as u32, 62) as u8,
                 1 => low + 22,
                 _ => (23 + bits as u8 + r.range(0, 8) as u8).clamp(low, low + 22),
             };
@@ -220,10 +279,37 @@ impl Case {
             let Some(record) = record else {
                 return false;
             };
-            m.records[c] = record;
-            m.records[c + 1] = record;
+            m.records[c..c + 4].fill(record);
+        }
+        if self.layout == Layout::MveDepthwise {
+            self.pack_blocks(m);
         }
         true
+    }
+
+    /// Weights and numbers as [`MveDepthwise`] says.
+    fn pack_blocks(&self, m: &mut Memory) {
+        let g = &self.geometry;
+        let layout = MveDepthwise::new(&g.window, g.input, g.output);
+        let (area, channels) = ((g.window.kernel[0] * g.window.kernel[1]) as usize, g.input.c as usize);
+        let blocks = m.packed.chunks_exact_mut(layout.block_len() as usize);
+        for (block, bytes) in blocks.take(layout.period as usize).enumerate() {
+            let (weights, numbers) = bytes.split_at_mut((layout.taps * LANES) as usize);
+            for lane in 0..LANES {
+                let c = layout.channel(block as u64, lane) as usize;
+                for k in 0..area {
+                    weights[k * LANES as usize + lane as usize] = m.weights[k * channels + c];
+                }
+            }
+            for (i, lane) in MveDepthwise::ORDER.into_iter().enumerate() {
+                let c = layout.channel(block as u64, lane) as usize;
+                let shift = 32 - self.input_shift as i32 - m.shift[c] as i32;
+                for (k, value) in [m.bias[c], m.multiplier[c], shift].into_iter().enumerate() {
+                    let value = value.to_le_bytes().map(|b| b as i8);
+                    numbers[(k * LANES as usize + i) * 4..][..4].copy_from_slice(&value);
+                }
+            }
+        }
     }
 
     /// Runs both kernels; the packed one's output.
@@ -253,6 +339,7 @@ impl Case {
             records: &m.records[..records],
             input_shift: self.input_shift,
             input_zero_point: self.zero_points[0],
+            output_zero_point: self.zero_points[1],
             clamp: self.clamp,
         };
         let output = &mut m.output[..outputs];

@@ -17,8 +17,14 @@ use cortex_m_rt::entry;
 use cortex_m_semihosting::{debug, hprintln};
 use edge_runtime::model::header::MAGIC;
 
-/// Where `./run` places the model: the board's PSRAM.
-const MODEL: usize = if cfg!(m33) { 0x8000_0000 } else { 0x2100_0000 };
+/// Where `./run` places the model: the board's PSRAM, or DDR.
+const MODEL: usize = if cfg!(m33) {
+    0x8000_0000
+} else if cfg!(feature = "m55") {
+    0x6000_0000
+} else {
+    0x2100_0000
+};
 
 /// Length of the PSRAM.
 const ROOM: usize = 16 << 20;

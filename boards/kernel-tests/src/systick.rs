@@ -2,8 +2,14 @@
 
 use cortex_m::peripheral::{SYST, syst::SystClkSource};
 
-/// Instructions per tick: 25 MHz on mps2-an386, 20 MHz on mps2-an521.
-pub const PER_TICK: u64 = if cfg!(m33) { 50 } else { 40 };
+/// Hundredths of instructions per tick: 25 MHz on mps2-an386, 20 MHz on mps2-an521, 32 MHz on mps3-an547.
+pub const PER_TICK: u64 = if cfg!(m33) {
+    50_00
+} else if cfg!(feature = "m55") {
+    31_25
+} else {
+    40_00
+};
 
 const TOP: u32 = 0xff_ffff;
 
@@ -23,11 +29,11 @@ impl Counter {
     /// Instructions since the last call, to a tick; starts again from zero.
     ///
     /// # Panics
-    /// If there were more than 671 million, which wraps.
+    /// If there were more than 524 million, which wraps.
     pub fn lap(&mut self) -> u64 {
         let ticks = TOP - SYST::get_current();
         assert!(!self.0.has_wrapped(), "a lap is too long for SysTick");
         self.0.clear_current();
-        ticks as u64 * PER_TICK
+        ticks as u64 * PER_TICK / 100
     }
 }

@@ -6,6 +6,8 @@
 //! layouts of [`edge_runtime::model::packed`], no kernel.
 
 mod dsp;
+mod layer;
+mod mve;
 mod scratch;
 
 use crate::board::Board;
@@ -44,7 +46,11 @@ pub enum PackError {
 /// The family of a board's processor, by `cpu.features`; `None` where the portable layout is the right one.
 pub fn family_of(board: &Board) -> Option<Family> {
     let has = |feature: &str| board.cpu.features.iter().any(|f| f == feature);
-    has("dsp").then_some(Family::Dsp)
+    match (has("mve"), has("dsp")) {
+        (true, _) => Some(Family::Mve),
+        (_, true) => Some(Family::Dsp),
+        _ => None,
+    }
 }
 
 /// The file of `model`, packed for a family.
@@ -61,9 +67,7 @@ pub fn pack(model: &Model<'_>, family: Family) -> Result<AlignedBytes, PackError
     let mut layers: Vec<Layer<'_>> = model.layers().collect();
     let mut writer = Writer::default();
     for layer in &mut layers {
-        let packed = match family {
-            Family::Dsp => dsp::pack(model, layer, &mut writer),
-        };
+        let packed = layer::pack(model, layer, family, &mut writer);
         match (packed, data_of(&mut layer.op)) {
             (Some(packed), Some(data)) => *data = packed,
             _ => copy_blobs(model, &mut layer.op, &mut writer),
@@ -100,7 +104,7 @@ pub fn unpack(model: &Model<'_>) -> Result<AlignedBytes, PackError> {
         let input = layer.inputs[0];
         let plain = match &layer.op {
             Op::Conv { window, data, .. } | Op::DepthwiseConv { window, data } => {
-                dsp::unpack(model, data, window, input.shape, output.shape, &mut writer)
+                layer::unpack(model, data, window, input.shape, output.shape, &mut writer)
             }
             _ => None,
         };

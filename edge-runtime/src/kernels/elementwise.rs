@@ -18,8 +18,9 @@ pub struct AddParams {
 }
 
 impl AddParams {
+    /// The sum of two elements.
     #[inline(always)]
-    fn apply(&self, a: i8, b: i8) -> i8 {
+    pub fn apply(&self, a: i8, b: i8) -> i8 {
         let a = (a as i32 - self.zero_points[0] as i32) * self.multipliers[0];
         let b = (b as i32 - self.zero_points[1] as i32) * self.multipliers[1];
         let scaled = (a + b + (1 << (self.shift - 1))) >> self.shift;
@@ -27,8 +28,11 @@ impl AddParams {
     }
 }
 
-/// `output[i] = a[i] + b[i]`, rescaled.
+/// `output[i] = a[i] + b[i]`, rescaled. All three have one length.
 pub fn add(p: &AddParams, a: &[i8], b: &[i8], output: &mut [i8]) {
+    #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
+    return super::arm::mve::add(p, a, b, output);
+    #[cfg(not(all(feature = "arm-mve", target_arch = "arm")))]
     for ((q, a), b) in output.iter_mut().zip(a).zip(b) {
         *q = p.apply(*a, *b);
     }
@@ -36,6 +40,9 @@ pub fn add(p: &AddParams, a: &[i8], b: &[i8], output: &mut [i8]) {
 
 /// As [`add`], the first input being overwritten.
 pub fn add_in_place(p: &AddParams, a: &mut [i8], b: &[i8]) {
+    #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
+    return super::arm::mve::add_in_place(p, a, b);
+    #[cfg(not(all(feature = "arm-mve", target_arch = "arm")))]
     for (a, b) in a.iter_mut().zip(b) {
         *a = p.apply(*a, *b);
     }

@@ -5,7 +5,7 @@
 //! bounds check, it never reads elsewhere. The portable versions define the arithmetic; a faster one is
 //! right when it gives the same bytes.
 
-#[cfg(all(feature = "arm-dsp", target_arch = "arm"))]
+#[cfg(all(any(feature = "arm-dsp", feature = "arm-mve"), target_arch = "arm"))]
 pub mod arm;
 mod conv;
 mod depthwise;
@@ -36,6 +36,9 @@ pub const fn runs(layout: Layout) -> bool {
         Layout::DspConv | Layout::DspDepthwise => {
             cfg!(all(feature = "arm-dsp", target_arch = "arm"))
         }
+        Layout::MveConv | Layout::MveDepthwise => {
+            cfg!(all(feature = "arm-mve", target_arch = "arm"))
+        }
     }
 }
 
@@ -56,7 +59,11 @@ pub fn packed(
         Layout::DspConv => arm::conv(g, params, input, output, scratch),
         #[cfg(all(feature = "arm-dsp", target_arch = "arm"))]
         Layout::DspDepthwise => arm::depthwise(g, params, input, output, scratch),
-        #[cfg(not(all(feature = "arm-dsp", target_arch = "arm")))]
+        #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
+        Layout::MveConv => arm::mve::conv(g, params, input, output, scratch),
+        #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
+        Layout::MveDepthwise => arm::mve::depthwise(g, params, input, output, scratch),
+        #[allow(unreachable_patterns)]
         _ => {
             let _ = (g, params, input, output, scratch);
             unreachable!("the engine refuses layouts without kernel")
@@ -75,6 +82,8 @@ pub struct PackedParams<'p> {
     pub input_shift: u8,
     /// What padding reads.
     pub input_zero_point: i8,
+    /// Added after scaling, where it is not in the records.
+    pub output_zero_point: i8,
     /// Smallest and largest output.
     pub clamp: [i8; 2],
 }

@@ -3,7 +3,10 @@
 //! `docs/format.md` draws them. A layout is a pure function of family and geometry; the converter packs,
 //! the reader checks lengths, the kernels compute. Knows no kernel.
 
+pub mod mve;
+
 use super::{Shape, Window, align};
+use mve::{MAX_DEPTHWISE_TAPS, MveConv, MveDepthwise};
 use serde::{Deserialize, Serialize};
 
 /// Processors that read one set of layouts.
@@ -11,6 +14,8 @@ use serde::{Deserialize, Serialize};
 pub enum Family {
     /// ARMv7E-M and ARMv8-M with the DSP extension: Cortex-M4, M7, M33.
     Dsp,
+    /// ARMv8.1-M with the integer vector extension (Helium): Cortex-M52, M55, M85.
+    Mve,
 }
 
 impl Family {
@@ -18,6 +23,7 @@ impl Family {
     pub const fn name(self) -> &'static str {
         match self {
             Family::Dsp => "dsp",
+            Family::Mve => "mve",
         }
     }
 }
@@ -53,6 +59,13 @@ pub enum Layout {
     /// Depthwise 3x3 of at least 4 channels, dilation 1, horizontal stride 1 or 2. By channels: the three
     /// taps of each kernel row, then a zero: 12 bytes.
     DspDepthwise,
+    /// Convolutions of one group. By fours of output channels, the last filled up with zeros: for every 16
+    /// taps `k..k+16` the 16 bytes of each of the four channels. The taps of a filter are in the order of
+    /// OHWI, with zeros up to a multiple of 16. See [`MveConv`].
+    MveConv,
+    /// Depthwise, at most 64 taps. By sixteens of a row of the output, until the channels repeat: weights
+    /// of every tap, then biases, multipliers and shifts; there are no records. See [`MveDepthwise`].
+    MveDepthwise,
 }
 
 /// Input elements that [`Layout::DspDepthwise`] expands at a time should not take more bytes than this.
@@ -152,13 +165,15 @@ impl Layout {
         match self {
             Layout::DspConv => "dsp-conv",
             Layout::DspDepthwise => "dsp-depthwise",
+            Layout::MveConv => "mve-conv",
+            Layout::MveDepthwise => "mve-depthwise",
         }
     }
 
     /// True if the layout can hold a convolution with this window, in so many groups or depthwise.
     pub fn holds(self, window: &Window, groups: u32, depthwise: bool) -> bool {
         match self {
-            Layout::DspConv => !depthwise && groups == 1,
+            Layout::DspConv | Layout::MveConv => !depthwise && groups == 1,
             Layout::DspDepthwise => {
                 depthwise
                     && groups as usize >= DEPTHWISE_CHANNELS
@@ -166,13 +181,19 @@ impl Layout {
                     && window.dilation == [1, 1]
                     && (1..=2).contains(&window.stride[1])
             }
+            Layout::MveDepthwise => {
+                let taps = window.kernel[0] as u64 * window.kernel[1] as u64;
+                depthwise && taps <= MAX_DEPTHWISE_TAPS
+            }
         }
     }
 
     /// True if the activations may be shifted left by so many bits before they are multiplied.
     pub const fn shifts_input(self, by: u8) -> bool {
         match self {
-            Layout::DspConv | Layout::DspDepthwise => by == 0 || by == 8,
+            Layout::DspConv | Layout::DspDepthwise | Layout::MveConv | Layout::MveDepthwise => {
+                by == 0 || by == 8
+            }
         }
     }
 
@@ -183,6 +204,8 @@ impl Layout {
                 conv_depth(window, input).saturating_mul((output.c as u64).next_multiple_of(2))
             }
             Layout::DspDepthwise => 12 * output.c as u64,
+            Layout::MveConv => MveConv::new(window, input, output).weights_len(),
+            Layout::MveDepthwise => MveDepthwise::new(window, input, output).weights_len(),
         }
     }
 
@@ -191,6 +214,8 @@ impl Layout {
         match self {
             Layout::DspConv => (output.c as u64).next_multiple_of(2),
             Layout::DspDepthwise => output.c as u64,
+            Layout::MveConv => (output.c as u64).next_multiple_of(4),
+            Layout::MveDepthwise => 0,
         }
     }
 
@@ -215,6 +240,8 @@ impl Layout {
                 let rows = (band.input_rows * DEPTHWISE_CHANNELS) as u64;
                 (rows * band.pitch as u64).next_multiple_of(16)
             }
+            Layout::MveConv => MveConv::new(window, input, output).scratch_len(),
+            Layout::MveDepthwise => MveDepthwise::new(window, input, output).scratch_len(),
         }
     }
 }

@@ -4,24 +4,31 @@
 //! the portable kernel bit for bit; `boards/kernel-tests` compares them in QEMU. Built with the feature
 //! `arm-dsp`; on ARMv8-M the compiler must be told of the extension (`-C target-cpu=cortex-m33`).
 
+#[cfg(feature = "arm-dsp")]
 mod conv;
+#[cfg(feature = "arm-dsp")]
 mod depthwise;
+#[cfg(feature = "arm-mve")]
+pub mod mve;
 
-pub use conv::conv;
-pub use depthwise::depthwise;
+#[cfg(feature = "arm-dsp")]
+pub use {conv::conv, depthwise::depthwise};
 
+#[cfg(feature = "arm-dsp")]
 use super::requantize::saturate;
 
 /// Bytes of a record that the assembly reads.
 const _: () = assert!(size_of::<crate::model::ChannelRecord>() == 16);
 
 /// Two equal 16-bit values in a word.
+#[cfg(feature = "arm-dsp")]
 fn twice(value: i32) -> u32 {
     let half = value as u32 & 0xffff;
     half << 16 | half
 }
 
 /// Applies bounds narrower than int8's, which the assembly saturates to.
+#[cfg(feature = "arm-dsp")]
 fn clamp(values: &mut [i8], bounds: [i8; 2]) {
     if bounds != [i8::MIN, i8::MAX] {
         for q in values {
