@@ -61,7 +61,7 @@ fn work(region: &[u8], memory: &mut [u8], clock: &Clock) -> Result<(), Failure> 
     });
     let model = Model::parse_region(region).map_err(|_| Failure::Model)?;
     let inputs = Inputs::behind(&model, region).ok_or(Failure::Inputs)?;
-    let mut memory = Memory::new(&model, memory)?;
+    let memory = Memory::new(&model, memory)?;
 
     // Once with nothing in between: the count, and the stack.
     let first = inputs.get(0).ok_or(Failure::Inputs)?;
