@@ -349,7 +349,8 @@ fn jump_nowhere(bench: &Bench) {
         }
         String::from_utf8(got).unwrap()
     };
-    send("?", true);
+    // Only after its description has been asked for does QEMU set single registers.
+    send("qXfer:features:read:target.xml:0,8", true);
     let address = NOWHERE.swap_bytes();
     assert!(send(&format!("Pf={address:08x}"), true).contains("OK"));
     send("c", false);

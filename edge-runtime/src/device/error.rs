@@ -183,7 +183,9 @@ pub enum NotReady {
     #[error("the device's model is float, and it runs int8 models; convert with --int8")]
     FloatModel,
     /// The model does not fit the RAM, not even with a head of two classes.
-    #[error("the device's model needs {need} bytes of RAM, and there are {have}; flash a smaller one")]
+    #[error(
+        "the device's model needs {need} bytes of RAM, and there are {have}; flash a smaller one"
+    )]
     Ram {
         /// What there is.
         have: u32,

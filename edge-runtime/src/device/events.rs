@@ -96,6 +96,16 @@ impl FileName {
         Self(bytes)
     }
 
+    /// As [`Self::bytes`] gave it.
+    pub const fn from_bytes(bytes: [u8; FILE_NAME]) -> Self {
+        Self(bytes)
+    }
+
+    /// Text and zeros.
+    pub const fn bytes(&self) -> [u8; FILE_NAME] {
+        self.0
+    }
+
     /// The text; bytes that are none are left out at the front.
     pub fn as_str(&self) -> &str {
         let len = self.0.iter().position(|b| *b == 0).unwrap_or(FILE_NAME);
@@ -146,7 +156,10 @@ mod tests {
         assert_eq!(long.as_str(), "src/kernels/depthwise.rs");
         // 23 bytes and a character of two, cut in the middle.
         let cut = FileName::new("x/ä23456789012345678901.rs");
-        assert_eq!(cut.as_str(), "ä23456789012345678901.rs".trim_start_matches('ä'));
+        assert_eq!(
+            cut.as_str(),
+            "ä23456789012345678901.rs".trim_start_matches('ä')
+        );
         assert_eq!(FileName::default().as_str(), "");
     }
 

@@ -47,7 +47,8 @@ impl<'b> Vacant<'b> {
                 self.reset = true;
                 let header = Header::new(header.session, header.id);
                 let mut out = [0; 32];
-                if let Some(len) = p::encode(header, &Message::Reply(Ok(Reply::Resetting)), &mut out)
+                if let Some(len) =
+                    p::encode(header, &Message::Reply(Ok(Reply::Resetting)), &mut out)
                 {
                     reply(&out[..len]);
                 }
