@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod bench;
 mod boards;
 mod convert;
 pub mod device;
@@ -12,7 +13,7 @@ mod monitor;
 mod retrain_head;
 mod run;
 mod simulate;
-mod verify;
+pub mod verify;
 
 use crate::cli::{Cli, Command};
 use anyhow::{Context, Result};
@@ -33,6 +34,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Run(args) => run::run(&args, json),
         Command::Eval(args) => eval::run(&args, json),
         Command::Verify(args) => verify::run(&args, json),
+        Command::Bench(args) => bench::run(&args, json),
         Command::RetrainHead(args) => retrain_head::run(&args, json),
         Command::Boards(args) => boards::run(&args, json),
         Command::Fit(args) => fit::run(&args, json),
