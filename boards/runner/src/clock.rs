@@ -44,7 +44,9 @@ impl Clock {
             let current = SYST::get_current();
             // The same before and after: the timer did not turn in between.
             if TURNS.load(Ordering::Relaxed) == before {
-                return u64::from(before) * u64::from(TURN) + u64::from(TURN - 1 - current);
+                // It counts down; at the start and at the end of a turn it is zero.
+                let passed = (TURN - current) % TURN;
+                return u64::from(before) * u64::from(TURN) + u64::from(passed);
             }
         }
     }
