@@ -67,6 +67,8 @@ pub enum Command {
     Flash(Flash),
     /// Show what a board's firmware logs
     Monitor(Monitor),
+    /// Say what is installed for each job, what is missing, and how to get it
+    Doctor,
     /// Talk to a device
     Device(device::Device),
 }

@@ -4,6 +4,7 @@ mod bench;
 mod boards;
 mod convert;
 pub mod device;
+mod doctor;
 mod eval;
 mod fit;
 mod flash;
@@ -41,6 +42,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Simulate(args) => simulate::run(&args, json),
         Command::Flash(args) => flash::run(&args, json),
         Command::Monitor(args) => monitor::run(&args, json),
+        Command::Doctor => doctor::run(json),
         Command::Device(args) => device::run(&args, json),
     }
 }

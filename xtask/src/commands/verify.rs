@@ -265,6 +265,41 @@ mod tests {
     }
 
     #[test]
+    fn a_tampered_checksum_is_noticed() {
+        let bytes = converter::convert::convert(
+            graft_tests::source(1),
+            Some(&graft_tests::int8()),
+            &converter::progress::Silent,
+        );
+        let bytes = bytes.unwrap().bytes;
+        let model = Model::parse(&bytes).unwrap();
+        let mut engine = BackendKind::Engine.load(&model).unwrap();
+        let input = vec![3; model.input().shape.len()];
+        let good = trace(&model, &mut *engine, &input).unwrap();
+        assert_eq!(good.layers.len(), model.layers().count());
+        assert_eq!(first_difference(&model, &good, &good.clone()), None);
+        for (index, layer) in model.layers().enumerate() {
+            let mut bad = good.clone();
+            bad.layers[index][31] ^= 1;
+            // What comes after it differs, too, and is not what is named.
+            bad.head = None;
+            let place = first_difference(&model, &good, &bad).unwrap();
+            let said = differs(&place, ["engine", "qemu-m4"], "picture");
+            assert_eq!(said.value["layer"], index);
+            let expected = format!("layer {index} '{}' ({}) differs", layer.name, layer.op.name());
+            assert!(said.text.starts_with(&expected), "{}", said.text);
+        }
+        let mut short = good.clone();
+        short.layers.pop();
+        assert!(first_difference(&model, &good, &short).is_some());
+        for (part, place) in [(0, Place::Feature), (1, Place::Logits)] {
+            let mut bad = good.clone();
+            bad.head.as_mut().unwrap()[part][0] ^= 1;
+            assert_eq!(first_difference(&model, &good, &bad), Some(place));
+        }
+    }
+
+    #[test]
     fn names_in_a_row() {
         assert_eq!(listed(&["a"]), "a");
         assert_eq!(listed(&["a", "b"]), "a and b");

@@ -6,7 +6,7 @@
 //! Knows no model and no way to a board.
 
 pub mod image;
-mod toolchain;
+pub mod toolchain;
 
 use anyhow::{Context, Result, bail};
 use converter::board::Board;

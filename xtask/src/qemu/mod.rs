@@ -12,6 +12,7 @@ pub mod once;
 pub mod qmp;
 
 use crate::firmware::Image;
+use crate::firmware::toolchain::says;
 use anyhow::{Context, Result, bail};
 use converter::board::Board;
 use converter::board::schema::{Deploy, Use};
@@ -126,11 +127,19 @@ pub fn launch(
     Ok(Machine { folder })
 }
 
+/// How to get QEMU.
+const GET: &str = "on Debian: `apt install qemu-system-arm`";
+
+/// What QEMU calls itself, or how to get it.
+pub fn version() -> Result<String, String> {
+    says(QEMU, &["--version"]).ok_or(GET.into())
+}
+
 /// Starts QEMU, or says how to get it.
 fn spawn(command: &mut Command) -> Result<Child> {
     match command.spawn() {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            bail!("{QEMU} is not installed (on Debian: `apt install qemu-system-arm`)")
+            bail!("{QEMU} is not installed ({GET})")
         }
         child => child.with_context(|| format!("cannot start {QEMU}")),
     }
