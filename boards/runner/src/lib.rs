@@ -22,7 +22,7 @@ use edge_runtime::engine::Engine;
 use edge_runtime::head::Head;
 use edge_runtime::model::{ALIGNMENT, Model, align};
 use line::Line;
-use report::{Failure, JOB_LEN, Report};
+use report::{JOB_LEN, Report, failure, kind};
 use sha2::{Digest, Sha256};
 
 /// Where a board's regions are: first address and length in bytes.
@@ -54,63 +54,100 @@ pub unsafe fn run(places: &Places) -> ! {
     line::end(work(region, memory, &Clock::start(core.SYST)))
 }
 
-fn work(region: &[u8], memory: &mut [u8], clock: &Clock) -> Result<(), Failure> {
+fn work(region: &[u8], memory: &mut [u8], clock: &Clock) -> Result<(), u32> {
     let mut line = Line::open();
-    line.send(&Report::Clock {
+    line.send(&Report {
+        kind: kind::CLOCK,
         ticks: clock.calibrate(),
+        ..Report::default()
     });
-    let model = Model::parse_region(region).map_err(|_| Failure::Model)?;
-    let inputs = Inputs::behind(&model, region).ok_or(Failure::Inputs)?;
-    let memory = Memory::new(&model, memory)?;
-
+    // By reference: a copy would be 700 bytes of stack.
+    let opened = Model::parse_region(region);
+    let Ok(model) = &opened else {
+        return Err(failure::MODEL);
+    };
+    let inputs = Inputs::behind(model, region).ok_or(failure::INPUTS)?;
+    let mut memory = Memory::new(model, memory)?;
     // Once with nothing in between: the count, and the stack.
-    let first = inputs.get(0).ok_or(Failure::Inputs)?;
-    let mut engine = Engine::new(&model, memory.arena).map_err(|_| Failure::Engine)?;
-    engine.input_mut().copy_from_slice(first);
+    let ticks = infer(model, inputs.get(0)?, &mut memory, clock)?;
+    line.send(&Report {
+        kind: kind::INFERENCE,
+        ticks,
+        value: stack::high_water(),
+        ..Report::default()
+    });
+    for input in 0..inputs.count {
+        let values = inputs.get(input)?;
+        observe(model, (input, values), &mut memory, clock, &mut line)?;
+    }
+    Ok(())
+}
+
+// Functions of their own, so that the stack of one is not in use while another runs.
+
+/// Ticks of an inference.
+#[inline(never)]
+fn infer(
+    model: &Model<'_>,
+    input: &[i8],
+    memory: &mut Memory<'_>,
+    clock: &Clock,
+) -> Result<u64, u32> {
+    let mut engine = Engine::new(model, memory.arena).map_err(|_| failure::ENGINE)?;
+    engine.input_mut().copy_from_slice(input);
     let start = clock.ticks();
     let map = engine.run();
     if let Some(head) = model.head() {
         head.feature(map, memory.feature);
         head.logits(memory.feature, memory.logits);
     }
-    let ticks = clock.ticks() - start;
-    line.send(&Report::Inference {
-        ticks,
-        stack: stack::high_water(),
-    });
+    Ok(clock.ticks() - start)
+}
 
-    for input in 0..inputs.count {
-        let values = inputs.get(input).ok_or(Failure::Inputs)?;
-        let mut engine = Engine::new(&model, memory.arena).map_err(|_| Failure::Engine)?;
-        engine.input_mut().copy_from_slice(values);
-        let mut start = clock.ticks();
-        let map = engine.run_observed(|layer, values| {
-            // Hashing and reporting are not counted.
-            let ticks = clock.ticks() - start;
-            line.send(&Report::Layer {
-                input,
-                layer: layer as u32,
-                ticks,
-                output: digest(bytemuck::cast_slice(values)),
-            });
-            start = clock.ticks();
+/// The same layer by layer, all of it reported; hashing and reporting are not counted.
+#[inline(never)]
+fn observe(
+    model: &Model<'_>,
+    (input, values): (u32, &[i8]),
+    memory: &mut Memory<'_>,
+    clock: &Clock,
+    line: &mut Line,
+) -> Result<(), u32> {
+    let mut engine = Engine::new(model, memory.arena).map_err(|_| failure::ENGINE)?;
+    engine.input_mut().copy_from_slice(values);
+    let mut start = clock.ticks();
+    let map = engine.run_observed(|layer, output| {
+        let ticks = clock.ticks() - start;
+        line.send(&Report {
+            kind: kind::LAYER,
+            input,
+            ticks,
+            value: layer as u32,
+            digests: [digest(bytemuck::cast_slice(output)), [0; 32]],
+            ..Report::default()
         });
-        if let Some(head) = model.head() {
-            start = clock.ticks();
-            head.feature(map, memory.feature);
-            head.logits(memory.feature, memory.logits);
-            let ticks = clock.ticks() - start;
-            line.send(&Report::Head {
-                input,
-                ticks,
-                feature: digest(bytemuck::cast_slice(memory.feature)),
-                logits: digest(bytemuck::cast_slice(memory.logits)),
-            });
-        }
+        start = clock.ticks();
+    });
+    if let Some(head) = model.head() {
+        start = clock.ticks();
+        head.feature(map, memory.feature);
+        head.logits(memory.feature, memory.logits);
+        let ticks = clock.ticks() - start;
+        line.send(&Report {
+            kind: kind::HEAD,
+            input,
+            ticks,
+            digests: [
+                digest(bytemuck::cast_slice(memory.feature)),
+                digest(bytemuck::cast_slice(memory.logits)),
+            ],
+            ..Report::default()
+        });
     }
     Ok(())
 }
 
+#[inline(never)]
 fn digest(bytes: &[u8]) -> report::Digest {
     Sha256::digest(bytes).into()
 }
@@ -133,10 +170,11 @@ impl<'a> Inputs<'a> {
         })
     }
 
-    fn get(&self, index: u32) -> Option<&'a [i8]> {
-        let start = self.len.checked_mul(index as usize)?;
-        let inside = index < self.count;
-        self.values.get(start..)?.get(..self.len).filter(|_| inside)
+    fn get(&self, index: u32) -> Result<&'a [i8], u32> {
+        let inside = (index < self.count).then_some(());
+        let start = inside.and_then(|()| self.len.checked_mul(index as usize));
+        let values = start.and_then(|start| self.values.get(start..)?.get(..self.len));
+        values.ok_or(failure::INPUTS)
     }
 }
 
@@ -148,17 +186,13 @@ struct Memory<'r> {
 }
 
 impl<'r> Memory<'r> {
-    fn new(model: &Model<'_>, memory: &'r mut [u8]) -> Result<Self, Failure> {
+    fn new(model: &Model<'_>, memory: &'r mut [u8]) -> Result<Self, u32> {
         let (features, classes) = model.head().map_or((0, 0), sizes);
         let (arena, logits) = (model.arena_bytes(), size_of::<f32>() * classes);
         let need = align(arena) + align(logits) + features;
-        let short = Failure::Memory {
-            have: memory.len() as u32,
-            need: need as u32,
-        };
-        let memory = memory.get_mut(..need).ok_or(short)?;
+        let memory = memory.get_mut(..need).ok_or(failure::MEMORY)?;
         if !memory.as_ptr().addr().is_multiple_of(ALIGNMENT) {
-            return Err(Failure::Engine);
+            return Err(failure::ENGINE);
         }
         let (arena, rest) = memory.split_at_mut(align(arena));
         let (scores, feature) = rest.split_at_mut(align(logits));
@@ -166,7 +200,7 @@ impl<'r> Memory<'r> {
         Ok(Self {
             arena: bytemuck::cast_slice_mut(arena),
             feature: bytemuck::cast_slice_mut(feature),
-            logits: bytemuck::try_cast_slice_mut(scores).map_err(|_| Failure::Engine)?,
+            logits: bytemuck::try_cast_slice_mut(scores).map_err(|_| failure::ENGINE)?,
         })
     }
 }
@@ -176,15 +210,15 @@ fn sizes(head: &Head<'_>) -> (usize, usize) {
     (head.features(), head.classes())
 }
 
+/// Looks at nothing of the panic, so that messages and places of checks are not linked.
 #[panic_handler]
-fn panic(info: &PanicInfo<'_>) -> ! {
-    let line = info.location().map_or(0, |place| place.line());
-    line::end(Err(Failure::Panic { line }))
+fn panic(_: &PanicInfo<'_>) -> ! {
+    line::end(Err(failure::PANIC))
 }
 
 #[exception]
-unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
-    line::end(Err(Failure::Fault { at: frame.pc() }))
+unsafe fn HardFault(_: &ExceptionFrame) -> ! {
+    line::end(Err(failure::FAULT))
 }
 
 /// The main program of a machine: reads `runner.rs`, which the build script made.

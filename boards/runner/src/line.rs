@@ -1,6 +1,6 @@
 //! The way to the host: semihosting's standard output.
 
-use crate::report::{Failure, MAX_REPORT, Report};
+use crate::report::{Report, kind};
 use cortex_m_semihosting::debug::{self, ExitStatus};
 use cortex_m_semihosting::hio::{self, HostStream};
 
@@ -15,26 +15,23 @@ impl Line {
 
     /// Sends a message. What is lost the host misses, since it knows what has to come.
     pub fn send(&mut self, report: &Report) {
-        let mut bytes = [0; 1 + MAX_REPORT];
-        let [len, message @ ..] = &mut bytes;
-        let Ok(used) = postcard::to_slice(report, message) else {
-            return;
-        };
-        *len = used.len() as u8;
-        let count = 1 + used.len();
-        if let (Some(stream), Some(bytes)) = (&mut self.0, bytes.get(..count)) {
-            let _ = stream.write_all(bytes);
+        if let Some(stream) = &mut self.0 {
+            let _ = stream.write_all(bytemuck::bytes_of(report));
         }
     }
 }
 
-/// Says that everything was run, or why not, and ends the machine.
-pub fn end(result: Result<(), Failure>) -> ! {
-    let (last, status) = match result {
-        Ok(()) => (Report::Done, ExitStatus::Ok(())),
-        Err(failure) => (Report::Failed(failure), ExitStatus::Err(())),
+/// Says that everything was run, or why not ([`crate::report::failure`]), and ends the machine.
+pub fn end(result: Result<(), u32>) -> ! {
+    let (kind, value, status) = match result {
+        Ok(()) => (kind::DONE, 0, ExitStatus::Ok(())),
+        Err(failure) => (kind::FAILED, failure, ExitStatus::Err(())),
     };
-    Line::open().send(&last);
+    Line::open().send(&Report {
+        kind,
+        value,
+        ..Report::default()
+    });
     loop {
         debug::exit(status);
     }

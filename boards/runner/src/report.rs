@@ -1,12 +1,10 @@
-//! What a runner tells the host, one message after another: a byte with the length, then the message in
-//! postcard. The host's side includes this file, so nothing but types is here.
+//! What a runner tells the host: messages of fixed length, one after another, as they lie in memory
+//! (little-endian). The host's side includes this file, so nothing but types is here. No serializer: an image
+//! that is measured should hold as little as it can besides what is measured.
 
-use serde::{Deserialize, Serialize};
+use bytemuck::{Pod, Zeroable};
 
-/// Most bytes of a message.
-pub const MAX_REPORT: usize = 120;
-
-/// Instructions of the loop that [`Report::Clock`] times.
+/// Instructions of the loop that [`kind::CLOCK`] times.
 pub const CALIBRATION: u64 = 2_000_000;
 
 /// Bytes before the inputs, which start on the next multiple of 16 behind the model: how many inputs there
@@ -16,73 +14,54 @@ pub const JOB_LEN: usize = 16;
 /// SHA-256 of values as they lie in memory (int8, or little-endian f32).
 pub type Digest = [u8; 32];
 
-/// A message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Report {
-    /// First: how long a loop of [`CALIBRATION`] instructions takes.
-    Clock {
-        /// Of SysTick at the processor's clock.
-        ticks: u64,
-    },
-    /// One inference of the first input, head included, with nothing in between.
-    Inference {
-        /// What it takes.
-        ticks: u64,
-        /// Most bytes of stack that were in use since the start.
-        stack: u32,
-    },
-    /// A layer of the inference of an input.
-    Layer {
-        /// Index of the input.
-        input: u32,
-        /// Index of the layer.
-        layer: u32,
-        /// What it takes.
-        ticks: u64,
-        /// Of its output.
-        output: Digest,
-    },
-    /// The head, after the last layer of an input.
-    Head {
-        /// Index of the input.
-        input: u32,
-        /// What it takes.
-        ticks: u64,
-        /// Of the feature vector.
-        feature: Digest,
-        /// Of the logits.
-        logits: Digest,
-    },
+/// What a message is about.
+pub mod kind {
+    /// First: `ticks` of a loop of [`super::CALIBRATION`] instructions.
+    pub const CLOCK: u32 = 1;
+    /// `ticks` of one inference of the first input, head included, with nothing in between; `value` is the most
+    /// bytes of stack that were in use since the start.
+    pub const INFERENCE: u32 = 2;
+    /// Layer `value` of input `input`: its `ticks`, and the digest of its output.
+    pub const LAYER: u32 = 3;
+    /// The head, after the last layer of input `input`: its `ticks`, and the digests of feature vector and
+    /// logits.
+    pub const HEAD: u32 = 4;
     /// Last: everything was run.
-    Done,
-    /// Last: it could not be.
-    Failed(Failure),
+    pub const DONE: u32 = 5;
+    /// Last: it could not be; `value` says why (see [`super::failure`]).
+    pub const FAILED: u32 = 6;
 }
 
 /// Why a runner stops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Failure {
+pub mod failure {
     /// The bytes of the model are none, or damaged.
-    Model,
+    pub const MODEL: u32 = 1;
     /// This image cannot run the model: float, or packed for another processor.
-    Engine,
+    pub const ENGINE: u32 = 2;
     /// The inputs are cut off.
-    Inputs,
+    pub const INPUTS: u32 = 3;
     /// The arena and the head's vectors need more RAM than the region has.
-    Memory {
-        /// Bytes there are.
-        have: u32,
-        /// Bytes it takes.
-        need: u32,
-    },
-    /// A check failed in this line of a source file.
-    Panic {
-        /// The line.
-        line: u32,
-    },
-    /// The processor stopped at this address.
-    Fault {
-        /// The address.
-        at: u32,
-    },
+    pub const MEMORY: u32 = 4;
+    /// A check failed.
+    pub const PANIC: u32 = 5;
+    /// The processor stopped.
+    pub const FAULT: u32 = 6;
+}
+
+/// A message. What its kind does not use is zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Report {
+    /// See [`kind`].
+    pub kind: u32,
+    /// Index of the input.
+    pub input: u32,
+    /// Ticks of SysTick at the processor's clock.
+    pub ticks: u64,
+    /// Index of the layer, bytes of stack, or why the runner failed.
+    pub value: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Checksums.
+    pub digests: [Digest; 2],
 }

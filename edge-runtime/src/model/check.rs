@@ -54,11 +54,13 @@ pub fn layers(trunk: &Trunk, bytes: &[u8], weights: &[u8]) -> Result<Operand, Mo
             layer: index,
             problem,
         };
-        let (layer, left) = postcard::take_from_bytes::<Layer<'_>>(rest)
-            .map_err(|_| at(LayerProblem::Undecodable))?;
-        rest = left;
-        one(trunk, index, &layer, weights).map_err(at)?;
-        output = layer.output;
+        // By reference: copies of a layer are what the stack of a microcontroller would be full of.
+        let decoded = postcard::take_from_bytes::<Layer<'_>>(rest);
+        let Ok((layer, left)) = &decoded else {
+            return Err(at(LayerProblem::Undecodable));
+        };
+        one(trunk, index, layer, weights).map_err(at)?;
+        (rest, output) = (left, layer.output);
     }
     if !rest.is_empty() {
         return Err(ModelError::Metadata { record: "last" });

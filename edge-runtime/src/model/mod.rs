@@ -93,15 +93,24 @@ impl<'a> Model<'a> {
         if !bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) {
             return Err(ModelError::Misaligned);
         }
-        let [metadata, weights, head] = header.sections(bytes)?;
+        let sections = header.sections(bytes)?;
         header.verify_hash(bytes)?;
+        let output = checked(sections)?;
+        Self::assembled(header, sections, output)
+    }
 
+    /// The model of checked sections. A function of its own, as [`checked`] is: what one of them has on the
+    /// stack is not there while the other runs.
+    #[inline(never)]
+    fn assembled(
+        header: Header,
+        [metadata, weights, head]: [&'a [u8]; 3],
+        output: Operand,
+    ) -> Result<Self, ModelError> {
         let manifest_error = |_| ModelError::Metadata { record: "manifest" };
-        let trunk_error = |_| ModelError::Metadata { record: "trunk" };
-        let (manifest, rest) = postcard::take_from_bytes(metadata).map_err(manifest_error)?;
-        let (trunk, layers) = postcard::take_from_bytes(rest).map_err(trunk_error)?;
+        let (manifest, _) = postcard::take_from_bytes(metadata).map_err(manifest_error)?;
         check::manifest(&manifest)?;
-        let output = check::layers(&trunk, layers, weights)?;
+        let (trunk, layers) = trunk(metadata)?;
         let mut model = Self {
             header,
             manifest,
@@ -210,6 +219,23 @@ impl<'a> Model<'a> {
     fn bytes_of(&self, blob: Blob) -> &'a [u8] {
         &self.weights[blob.offset as usize..][..blob.len as usize]
     }
+}
+
+/// Checks the layers; the last one's output.
+#[inline(never)]
+fn checked([metadata, weights, _]: [&[u8]; 3]) -> Result<Operand, ModelError> {
+    let (trunk, layers) = trunk(metadata)?;
+    check::layers(&trunk, layers, weights)
+}
+
+/// The second record, and what comes after it.
+#[inline(never)]
+fn trunk(metadata: &[u8]) -> Result<(Trunk, &[u8]), ModelError> {
+    let manifest_error = |_| ModelError::Metadata { record: "manifest" };
+    let trunk_error = |_| ModelError::Metadata { record: "trunk" };
+    let (_, rest) =
+        postcard::take_from_bytes::<Manifest<'_>>(metadata).map_err(manifest_error)?;
+    postcard::take_from_bytes(rest).map_err(trunk_error)
 }
 
 /// Decodes layers one by one.

@@ -24,11 +24,17 @@ pub struct Once {
 }
 
 /// Starts a program with a file in memory at `address`. An instruction takes a nanosecond of the machine's
-/// clock.
+/// clock. Each of the program's messages has `message_len` bytes.
 ///
 /// # Errors
 /// If the board is none of QEMU's, or QEMU is missing.
-pub fn start(board: &Board, elf: &Path, file: &Path, address: u64) -> Result<Once> {
+pub fn start(
+    board: &Board,
+    elf: &Path,
+    file: &Path,
+    address: u64,
+    message_len: usize,
+) -> Result<Once> {
     let Deploy::Qemu { machine, globals } = &board.deploy else {
         bail!("{} is no board of QEMU", board.name);
     };
@@ -56,9 +62,8 @@ pub fn start(board: &Board, elf: &Path, file: &Path, address: u64) -> Result<Onc
     let (sender, messages) = sync_channel(WAITING);
     // Ends with QEMU's output, or when nobody listens any more.
     std::thread::spawn(move || {
-        let mut len = [0];
-        while output.read_exact(&mut len).is_ok() {
-            let mut message = vec![0; usize::from(len[0])];
+        loop {
+            let mut message = vec![0; message_len];
             if output.read_exact(&mut message).is_err() || sender.send(message).is_err() {
                 break;
             }
@@ -68,7 +73,7 @@ pub fn start(board: &Board, elf: &Path, file: &Path, address: u64) -> Result<Onc
 }
 
 impl Once {
-    /// The next message: a byte with its length goes before each.
+    /// The next message.
     ///
     /// # Errors
     /// If the machine ended, with what QEMU said, or if nothing comes for ten minutes.

@@ -46,7 +46,7 @@ impl<'b> Runner<'b> {
         let ram = packed.arena_bytes() + head_bytes(&packed) + ALIGNMENT;
         has(board, Use::Arena, ram, "activations and head take")?;
         has(board, Use::Model, file.len(), "the model takes")?;
-        let image = firmware::build_binary(board, &format!("{}-runner", board.name))?;
+        let image = firmware::build_runner(board)?;
         Ok(Self { board, image, file })
     }
 
@@ -82,12 +82,17 @@ impl<'b> Runner<'b> {
         let hz = self.board.cpu.clock_hz;
         let hz = hz.with_context(|| format!("{} has no clock", self.board.name))?;
         let mut collector = Collector::new(&model, inputs.len(), hz);
-        let mut machine = qemu::once::start(self.board, &self.image.elf, file.path(), base)?;
+        let mut machine = qemu::once::start(
+            self.board,
+            &self.image.elf,
+            file.path(),
+            base,
+            size_of::<Report>(),
+        )?;
         let failed = || format!("the runner on {} failed", self.board.name);
         while !collector.is_done() {
             let message = machine.next().with_context(failed)?;
-            let report: Report = postcard::from_bytes(&message)
-                .with_context(|| format!("{} says what is no report", self.board.name))?;
+            let report: Report = bytemuck::pod_read_unaligned(&message);
             collector.take(&report).with_context(failed)?;
             seen();
         }

@@ -1,7 +1,7 @@
 //! What an image said, checked: everything that has to come, in order, and counts that agree with each
 //! other.
 
-use super::report::{CALIBRATION, Digest, Failure, Report};
+use super::report::{CALIBRATION, Digest, Report, failure, kind};
 use anyhow::{Result, bail};
 use edge_runtime::model::Model;
 
@@ -102,9 +102,11 @@ impl Collector {
     pub fn take(&mut self, report: &Report) -> Result<()> {
         let all = self.done.len() == self.inputs;
         let (input, layer) = (self.done.len(), self.current.layers.len());
-        match *report {
-            Report::Failed(failure) => bail!("{}", said(failure)),
-            Report::Clock { ticks } if !self.calibrated => {
+        let Report { ticks, value, .. } = *report;
+        let (this, [first, second]) = (report.input as usize == input && !all, report.digests);
+        match report.kind {
+            kind::FAILED => bail!("{}", said(value)),
+            kind::CLOCK if !self.calibrated => {
                 let expected = CALIBRATION * self.hz / NANOSECONDS as u64;
                 if ticks.abs_diff(expected) > JITTER {
                     bail!(
@@ -113,32 +115,37 @@ impl Collector {
                 }
                 self.calibrated = true;
             }
-            Report::Inference { ticks, stack } if self.calibrated && self.inference.is_none() => {
-                self.inference = Some((ticks, stack));
+            kind::INFERENCE if self.calibrated && self.inference.is_none() => {
+                self.inference = Some((ticks, value));
             }
-            Report::Layer { input: i, layer: l, ticks, output }
+            kind::LAYER
                 if self.inference.is_some()
-                    && !all
-                    && (i as usize, l as usize) == (input, layer)
+                    && this
+                    && value as usize == layer
                     && layer < self.layers =>
             {
                 let instructions = self.instructions(ticks)?;
-                self.current.layers.push(LayerRun { instructions, output });
+                self.current.layers.push(LayerRun {
+                    instructions,
+                    output: first,
+                });
                 self.ticks = self.ticks.saturating_add(ticks);
                 if !self.has_head && self.current.layers.len() == self.layers {
                     self.next_input();
                 }
             }
-            Report::Head { input: i, ticks, feature, logits }
-                if !all && self.has_head && i as usize == input && layer == self.layers =>
-            {
+            kind::HEAD if this && self.has_head && layer == self.layers => {
                 let instructions = self.instructions(ticks)?;
-                self.current.head = Some(HeadRun { instructions, feature, logits });
+                self.current.head = Some(HeadRun {
+                    instructions,
+                    feature: first,
+                    logits: second,
+                });
                 self.ticks = self.ticks.saturating_add(ticks);
                 self.next_input();
             }
-            Report::Done if all => self.ended = true,
-            other => bail!("it said {other:?}, which was not due"),
+            kind::DONE if all => self.ended = true,
+            other => bail!("it sent a message of kind {other}, which was not due"),
         }
         Ok(())
     }
@@ -181,16 +188,15 @@ impl Collector {
     }
 }
 
-fn said(failure: Failure) -> String {
-    match failure {
-        Failure::Model => "it found no whole model in its region".into(),
-        Failure::Engine => "it has no kernels for this model".into(),
-        Failure::Inputs => "it found the inputs cut off".into(),
-        Failure::Memory { have, need } => {
-            format!("the model needs {need} bytes of region 'arena', which has {have}")
-        }
-        Failure::Panic { line } => format!("a check failed in line {line} of a source file"),
-        Failure::Fault { at } => format!("the processor stopped at {at:#010x}"),
+fn said(why: u32) -> &'static str {
+    match why {
+        failure::MODEL => "it found no whole model in its region",
+        failure::ENGINE => "it has no kernels for this model",
+        failure::INPUTS => "it found the inputs cut off",
+        failure::MEMORY => "the model needs more RAM than region 'arena' has",
+        failure::PANIC => "a check failed",
+        failure::FAULT => "the processor stopped at a fault",
+        _ => "it does not say why",
     }
 }
 
@@ -198,13 +204,34 @@ fn said(failure: Failure) -> String {
 mod tests {
     use super::*;
 
-    const CLOCK: Report = Report::Clock { ticks: 50_000 };
-    const INFERENCE: Report = Report::Inference { ticks: 30, stack: 500 };
-    const HEAD: Report = Report::Head { input: 0, ticks: 1, feature: [8; 32], logits: [9; 32] };
+    fn report(kind: u32, ticks: u64, value: u32) -> Report {
+        Report {
+            kind,
+            ticks,
+            value,
+            digests: [[8; 32], [9; 32]],
+            ..Report::default()
+        }
+    }
+
+    fn clock() -> Report {
+        report(kind::CLOCK, 50_000, 0)
+    }
+
+    fn inference() -> Report {
+        report(kind::INFERENCE, 30, 500)
+    }
 
     fn layer(layer: u32, ticks: u64) -> Report {
-        let output = [layer as u8; 32];
-        Report::Layer { input: 0, layer, ticks, output }
+        report(kind::LAYER, ticks, layer)
+    }
+
+    fn head() -> Report {
+        report(kind::HEAD, 1, 0)
+    }
+
+    fn done() -> Report {
+        report(kind::DONE, 0, 0)
     }
 
     fn run(reports: &[Report]) -> Result<Run> {
@@ -218,7 +245,7 @@ mod tests {
 
     #[test]
     fn ticks_become_instructions() {
-        let all = [CLOCK, INFERENCE, layer(0, 10), layer(1, 19), HEAD, Report::Done];
+        let all = [clock(), inference(), layer(0, 10), layer(1, 19), head(), done()];
         let run = run(&all).unwrap();
         assert_eq!((run.instructions, run.stack_bytes), (1200, 500));
         let layers: Vec<u64> = run.inputs[0].layers.iter().map(|l| l.instructions).collect();
@@ -232,20 +259,20 @@ mod tests {
 
     #[test]
     fn a_clock_that_counts_otherwise_is_refused() {
-        let error = run(&[Report::Clock { ticks: 40_000 }]).unwrap_err().to_string();
+        let error = run(&[report(kind::CLOCK, 40_000, 0)]).unwrap_err().to_string();
         assert!(error.contains("does not count"), "{error}");
-        assert!(run(&[Report::Clock { ticks: u64::MAX }]).is_err());
+        assert!(run(&[report(kind::CLOCK, u64::MAX, 0)]).is_err());
     }
 
     #[test]
     fn what_is_not_due_is_refused() {
         let wrong: [&[Report]; 6] = [
-            &[INFERENCE],
-            &[CLOCK, CLOCK],
-            &[CLOCK, INFERENCE, layer(1, 1)],
-            &[CLOCK, INFERENCE, layer(0, 1), layer(0, 1)],
-            &[CLOCK, INFERENCE, layer(0, 1), HEAD],
-            &[CLOCK, INFERENCE, layer(0, 1), layer(1, 1), Report::Done],
+            &[inference()],
+            &[clock(), clock()],
+            &[clock(), inference(), layer(1, 1)],
+            &[clock(), inference(), layer(0, 1), layer(0, 1)],
+            &[clock(), inference(), layer(0, 1), head()],
+            &[clock(), inference(), layer(0, 1), layer(1, 1), done()],
         ];
         for reports in wrong {
             let error = run(reports).unwrap_err().to_string();
@@ -255,16 +282,18 @@ mod tests {
 
     #[test]
     fn a_lost_turn_is_noticed() {
-        let long = Report::Inference { ticks: TURN + 30, stack: 1 };
-        let all = [CLOCK, long, layer(0, 10), layer(1, 19), HEAD, Report::Done];
+        let long = report(kind::INFERENCE, TURN + 30, 1);
+        let all = [clock(), long, layer(0, 10), layer(1, 19), head(), done()];
         let error = run(&all).unwrap_err().to_string();
         assert!(error.contains("a turn of the timer was missed"), "{error}");
     }
 
     #[test]
     fn failures_are_told() {
-        let failure = Report::Failed(Failure::Memory { have: 1, need: 2 });
-        let error = run(&[CLOCK, failure]).unwrap_err().to_string();
-        assert!(error.contains("needs 2 bytes"), "{error}");
+        for (why, text) in [(failure::MEMORY, "more RAM"), (99, "does not say")] {
+            let failed = report(kind::FAILED, 0, why);
+            let error = run(&[clock(), failed]).unwrap_err().to_string();
+            assert!(error.contains(text), "{error}");
+        }
     }
 }
