@@ -7,10 +7,6 @@ fn main() {
     let target = env::var("TARGET").unwrap_or_default();
     let m55 = env::var_os("CARGO_FEATURE_M55").is_some();
     let m33 = target.starts_with("thumbv8m") && !m55;
-    println!("cargo:rustc-check-cfg=cfg(m33)");
-    if m33 {
-        println!("cargo:rustc-cfg=m33");
-    }
     let (code, len, data) = match (m33, m55) {
         (true, _) => ("0x10000000", "1M", "0x38000000"),
         (_, true) => ("0x00000000", "512K", "0x21000000"),

@@ -1,7 +1,9 @@
-//! The promise, checked: the same inputs through several backends, every layer compared bit by bit.
+//! The promise, checked: the same inputs through several backends, every layer compared bit by bit; and
+//! checksums of the same, to compare with boards, which have no room for whole activations.
 
 use edge_runtime::backend::{Backend, BackendError, Values};
 use edge_runtime::model::{DType, Model};
+use sha2::{Digest, Sha256};
 
 /// Why there is nothing to compare.
 #[derive(Debug, thiserror::Error)]
@@ -136,6 +138,106 @@ pub fn verify_one(
         }
     }
     Ok(Ok(expected.iter().map(|v| v.len() as u64).sum()))
+}
+
+/// SHA-256 of values as a device has them in memory.
+pub type Checksum = [u8; 32];
+
+/// Checksums of everything that one inference gives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// Of each layer's output, in the file's order.
+    pub layers: Vec<Checksum>,
+    /// Of the head's feature vector and of its logits, if the model has a head.
+    pub head: Option<[Checksum; 2]>,
+}
+
+/// Runs one input on a backend.
+///
+/// # Errors
+/// If the model is float or the backend fails.
+pub fn trace(
+    model: &Model<'_>,
+    backend: &mut dyn Backend,
+    input: &[i8],
+) -> Result<Trace, VerifyError> {
+    if model.dtype() != DType::I8 {
+        return Err(VerifyError::FloatModel);
+    }
+    let mut trace = Trace::default();
+    let mut map = vec![];
+    backend.run_observed(Values::I8(input), &mut |_, values| {
+        if let Values::I8(values) = values {
+            trace
+                .layers
+                .push(checksum(values.iter().map(|q| [*q as u8])));
+            map.clear();
+            map.extend_from_slice(values);
+        }
+    })?;
+    trace.head = model.head().map(|head| {
+        let (mut feature, mut logits) = (vec![0; head.features()], vec![0.0; head.classes()]);
+        head.feature(&map, &mut feature);
+        head.logits(&feature, &mut logits);
+        [
+            checksum(feature.iter().map(|q| [*q as u8])),
+            checksum(logits.iter().map(|l| l.to_le_bytes())),
+        ]
+    });
+    Ok(trace)
+}
+
+fn checksum<const N: usize>(values: impl Iterator<Item = [u8; N]>) -> Checksum {
+    let bytes: Vec<u8> = values.flatten().collect();
+    Sha256::digest(bytes).into()
+}
+
+/// The first thing of an inference that differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A layer's output.
+    Layer {
+        /// Its index.
+        index: usize,
+        /// Its name.
+        name: String,
+        /// Its operator.
+        op: &'static str,
+    },
+    /// The feature vector.
+    Feature,
+    /// The logits.
+    Logits,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Layer { index, name, op } => write!(f, "layer {index} '{name}' ({op})"),
+            Self::Feature => f.write_str("the head's feature vector"),
+            Self::Logits => f.write_str("the head's logits"),
+        }
+    }
+}
+
+/// Where two inferences of a model differ first; what one of them lacks differs.
+pub fn first_difference(model: &Model<'_>, expected: &Trace, got: &Trace) -> Option<Place> {
+    let layers = expected.layers.len().max(got.layers.len());
+    let differs = |i: &usize| expected.layers.get(*i) != got.layers.get(*i);
+    if let Some(index) = (0..layers).find(differs) {
+        let layer = model.layers().nth(index);
+        let (name, op) = layer.map_or(("", ""), |l| (l.name, l.op.name()));
+        return Some(Place::Layer {
+            index,
+            name: name.into(),
+            op,
+        });
+    }
+    match (expected.head, got.head) {
+        (a, b) if a == b => None,
+        (Some([a, _]), Some([b, _])) if a == b => Some(Place::Logits),
+        _ => Some(Place::Feature),
+    }
 }
 
 /// First element that differs, its two values, and how many differ. A missing element counts as 0.

@@ -3,6 +3,8 @@
 pub mod deploy;
 pub mod device;
 
+use crate::commands::device::port::Port;
+use crate::commands::verify::Target;
 use clap::{Args, Parser, Subcommand};
 use converter::quantize::range::RangeRule;
 use converter::runner::BackendKind;
@@ -50,8 +52,10 @@ pub enum Command {
     Run(Run),
     /// Measure accuracy on labelled pictures
     Eval(Eval),
-    /// Compare every layer's int8 output between backends, bit by bit
+    /// Compare every layer's int8 output between backends and boards, bit by bit
     Verify(Verify),
+    /// Measure a model on a board: instructions per layer in QEMU, time on hardware; flash and RAM
+    Bench(Bench),
     /// Train a new head on class folders; the trunk stays as it is
     RetrainHead(RetrainHead),
     /// List the boards, or show one
@@ -64,6 +68,8 @@ pub enum Command {
     Flash(Flash),
     /// Show what a board's firmware logs
     Monitor(Monitor),
+    /// Say what is installed for each job, what is missing, and how to get it
+    Doctor,
     /// Talk to a device
     Device(device::Device),
     /// Make a key: for an encrypted line, or a pair for signatures
@@ -208,20 +214,37 @@ pub struct Verify {
     /// The model
     #[arg(value_name = "FILE.edge")]
     pub model: PathBuf,
-    /// Folder of pictures to compare on [default: 16 generated ones]
+    /// Folder of pictures to compare on [default: 16 generated ones, or 2 with a board]
     #[arg(long, value_name = "DIR")]
     pub images: Option<PathBuf>,
     /// Look at no more than N pictures
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
-    /// The backends to compare; the first is what the others are held against
+    /// What to compare: `engine`, `tract`, and boards in QEMU (`qemu-m4`, ...), which run the model packed
+    /// for them; the first of `engine` and `tract` is what the others are held against
     #[arg(
         long,
-        value_name = "BACKENDS",
+        value_name = "TARGETS",
         value_delimiter = ',',
         default_value = "engine,tract"
     )]
-    pub on: Vec<BackendKind>,
+    pub on: Vec<Target>,
+}
+
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// The model; must be int8
+    #[arg(value_name = "FILE.edge")]
+    pub model: PathBuf,
+    /// A microcontroller board (`cargo xtask boards`)
+    #[arg(long, value_name = "NAME")]
+    pub board: String,
+    /// The line to a board of hardware, which was flashed with the model [default: board:NAME]
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<Port>,
+    /// Inferences on hardware; in QEMU every one takes the same
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub runs: u16,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod peak;
 mod probe_rs;
 mod progress;
 mod qemu;
+mod runner;
 mod units;
 
 use clap::Parser;

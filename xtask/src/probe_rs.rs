@@ -1,6 +1,7 @@
 //! Boards behind a debug probe, through the program `probe-rs`. Built and not run: no board was at hand.
 
 use crate::firmware::Image;
+use crate::firmware::toolchain::says;
 use anyhow::{Context, Result, bail};
 use converter::board::Board;
 use converter::board::schema::{Deploy, Use};
@@ -9,6 +10,14 @@ use std::process::Command;
 
 /// The program.
 const PROBE_RS: &str = "probe-rs";
+
+/// How to get it.
+const GET: &str = "`cargo install probe-rs-tools --locked`";
+
+/// What the program calls itself, or how to get it.
+pub fn version() -> Result<String, String> {
+    says(PROBE_RS, &["--version"]).ok_or(GET.into())
+}
 
 /// Writes firmware and model to a board's flash and restarts it.
 pub fn flash(board: &Board, image: &Image, model: Option<&Path>) -> Result<()> {
@@ -95,7 +104,7 @@ fn chip(board: &Board) -> Result<&str> {
 fn run(command: &mut Command) -> Result<()> {
     let status = match command.status() {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            bail!("probe-rs is not installed (`cargo install probe-rs-tools --locked`)")
+            bail!("{PROBE_RS} is not installed ({GET})")
         }
         status => status.context("cannot start probe-rs")?,
     };

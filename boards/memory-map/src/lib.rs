@@ -1,9 +1,9 @@
 //! From `board.toml` to what the linker and the firmware must know of a board's memory.
 //!
 //! The build script of a board's crate calls [`emit`]: it writes `memory.x`, which `cortex-m-rt`'s linker
-//! script includes, and `board.rs` with the constants `MAP`, `BAUD` (if the board is reached through a
-//! serial port) and `SENSOR` (on boards), so that no address stands in two places. The file is read with the
-//! types that the host commands read it with.
+//! script includes; `board.rs` for the firmware, with the constants `MAP`, `BAUD` (if the board is reached through
+//! a serial port) and `SENSOR` (on boards); and `runner.rs` with `PLACES` for the image that measures. So no
+//! address stands in two places. The file is read with the types that the host commands read it with.
 
 #[allow(dead_code)]
 #[path = "../../../converter/src/board/schema.rs"]
@@ -15,7 +15,8 @@ use std::path::Path;
 /// Bytes at the end of region `stack` that no start of the program touches: the record of the last fault.
 pub const FAULT_RECORD: u64 = 64;
 
-/// Reads `board.toml` beside the crate's `Cargo.toml` and writes `memory.x` and `board.rs` to `OUT_DIR`.
+/// Reads `board.toml` beside the crate's `Cargo.toml` and writes `memory.x`, `board.rs` and `runner.rs` to
+/// `OUT_DIR`.
 ///
 /// # Panics
 /// With a sentence, which Cargo shows, if the file is missing or describes no microcontroller.
@@ -30,14 +31,20 @@ pub fn emit() {
         .and_then(|board| Files::of(&board));
     let files = files.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let out = var("OUT_DIR");
-    for (name, text) in [("memory.x", files.linker), ("board.rs", files.constants)] {
+    let generated = [
+        ("memory.x", files.linker),
+        ("board.rs", files.constants),
+        ("runner.rs", files.places),
+    ];
+    for (name, text) in generated {
         let path = Path::new(&out).join(name);
         std::fs::write(&path, text)
             .unwrap_or_else(|e| panic!("{}: cannot write: {e}", path.display()));
     }
     println!("cargo:rustc-link-search={out}");
     println!("cargo:rustc-link-arg-bins=-Tlink.x");
-    println!("cargo:rustc-link-arg-bins=-Tdefmt.x");
+    // The firmware logs, the runner does not.
+    println!("cargo:rustc-link-arg-bin={}=-Tdefmt.x", var("CARGO_PKG_NAME"));
     // Sections keep the addresses of the map; padding them to pages would only make the file longer.
     println!("cargo:rustc-link-arg-bins=--nmagic");
 }
@@ -46,6 +53,7 @@ pub fn emit() {
 struct Files {
     linker: String,
     constants: String,
+    places: String,
 }
 
 impl Files {
@@ -94,7 +102,18 @@ impl Files {
             store.erase,
             store.write,
         );
-        Ok(Self { linker, constants })
+        let place = |r: &Region| format!("({:#x}, {:#x})", r.base, r.size);
+        let places = format!(
+            "/// The regions, from `board.toml`.\n\
+             const PLACES: runner::Places = runner::Places {{ model: {}, arena: {} }};\n",
+            place(region(Use::Model)?),
+            place(region(Use::Arena)?),
+        );
+        Ok(Self {
+            linker,
+            constants,
+            places,
+        })
     }
 }
 

@@ -53,6 +53,18 @@ pub fn family_of(board: &Board) -> Option<Family> {
     }
 }
 
+/// The file of `model` as a board runs it: packed for its processor's kernels where there are any. `model`
+/// must not be packed.
+///
+/// # Errors
+/// As [`pack`].
+pub fn for_board(model: &Model<'_>, board: &Board) -> Result<AlignedBytes, PackError> {
+    match family_of(board) {
+        Some(family) => pack(model, family),
+        None => unpack(model),
+    }
+}
+
 /// The file of `model`, packed for a family.
 ///
 /// # Errors

@@ -9,11 +9,14 @@ use crate::{output, probe_rs, qemu, units};
 use anyhow::{Context, Result, bail};
 use converter::board::schema::{Deploy, Kind};
 use converter::board::{self, Board, Needs, Request};
+use converter::pack;
 use edge_runtime::device::client::{Client, ClientError, Patience};
 use edge_runtime::device::{DeviceError, NotReady};
 use edge_runtime::model::DType;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::Duration;
+use tempfile::NamedTempFile;
 
 /// How long a board may take to start: some seconds for the checksum of a large model in QEMU.
 const PATIENCE: Patience = Patience {
@@ -38,17 +41,10 @@ pub fn run(args: &Flash, json: bool) -> Result<()> {
             board.name
         );
     }
-    if let Some(path) = &args.model {
-        let bytes = read(path)?;
-        let model = parse(path, &bytes)?;
-        if model.dtype() != DType::I8 {
-            bail!("a device runs int8 models, and this one is float; convert it with --int8");
-        }
-        let needs = Needs::of(&model, bytes.len());
-        fit::require(&board::fit::judge(&needs, &board, &Request::default()))?;
-    }
+    let packed = args.model.as_deref().map(|path| packed(path, &board));
+    let packed = packed.transpose()?;
     let image = firmware::build(&board)?;
-    let model = args.model.as_deref();
+    let model = packed.as_ref().map(NamedTempFile::path);
     let place = match &board.deploy {
         Deploy::Qemu { .. } => {
             let folder = Folder::of(&board)?;
@@ -93,6 +89,21 @@ pub fn run(args: &Flash, json: bool) -> Result<()> {
         )
     });
     Ok(())
+}
+
+/// A model as the board runs it, packed for its kernels, if it fits.
+fn packed(path: &Path, board: &Board) -> Result<NamedTempFile> {
+    let bytes = read(path)?;
+    let model = parse(path, &bytes)?;
+    if model.dtype() != DType::I8 {
+        bail!("a device runs int8 models, and this one is float; convert it with --int8");
+    }
+    let packed = pack::for_board(&model, board)?;
+    let needs = Needs::of(&parse(path, &packed)?, packed.len());
+    fit::require(&board::fit::judge(&needs, board, &Request::default()))?;
+    let file = NamedTempFile::new().context("no temporary file")?;
+    std::fs::write(file.path(), &packed[..]).context("cannot write the packed model")?;
+    Ok(file)
 }
 
 /// What the firmware takes, for machines.

@@ -1,9 +1,11 @@
 //! One file per command.
 
+mod bench;
 mod boards;
 mod convert;
 pub mod deploy;
 pub mod device;
+mod doctor;
 mod eval;
 mod fit;
 mod flash;
@@ -15,7 +17,7 @@ mod retrain_head;
 mod run;
 mod sign;
 mod simulate;
-mod verify;
+pub mod verify;
 
 use crate::cli::{Cli, Command};
 use anyhow::{Context, Result};
@@ -36,12 +38,14 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Run(args) => run::run(&args, json),
         Command::Eval(args) => eval::run(&args, json),
         Command::Verify(args) => verify::run(&args, json),
+        Command::Bench(args) => bench::run(&args, json),
         Command::RetrainHead(args) => retrain_head::run(&args, json),
         Command::Boards(args) => boards::run(&args, json),
         Command::Fit(args) => fit::run(&args, json),
         Command::Simulate(args) => simulate::run(&args, json),
         Command::Flash(args) => flash::run(&args, json),
         Command::Monitor(args) => monitor::run(&args, json),
+        Command::Doctor => doctor::run(json),
         Command::Device(args) => device::run(&args, json),
         Command::Deploy(args) => deploy::run(&args, json),
         Command::Keygen(args) => keygen::run(&args, json),

@@ -30,11 +30,11 @@ impl Toolchain {
     /// # Errors
     /// Says what to install.
     pub fn find(target: &str) -> Result<Self> {
-        let library = print("rustc", &["--print", "target-libdir", "--target", target]);
+        let library = says("rustc", &["--print", "target-libdir", "--target", target]);
         if library.is_some_and(|dir| Path::new(&dir).is_dir()) {
             return Ok(Self::Installed);
         }
-        let sysroot = print(DEBIAN_RUSTC, &["--print", "sysroot"]);
+        let sysroot = says(DEBIAN_RUSTC, &["--print", "sysroot"]);
         let has_source = sysroot.is_some_and(|dir| Path::new(&dir).join(DEBIAN_SOURCE).is_file());
         if !Path::new(DEBIAN_CARGO).is_file() || !has_source {
             bail!(
@@ -78,8 +78,8 @@ impl std::fmt::Display for Toolchain {
 
 /// `rust-lld` of the installed toolchain, or one of the system.
 fn linker() -> Option<PathBuf> {
-    let sysroot = print("rustc", &["--print", "sysroot"]);
-    let host = print("rustc", &["--print", "host-tuple"]);
+    let sysroot = says("rustc", &["--print", "sysroot"]);
+    let host = says("rustc", &["--print", "host-tuple"]);
     let own = sysroot.zip(host).map(|(sysroot, host)| {
         let folder = Path::new(&sysroot).join("lib/rustlib").join(host);
         folder.join("bin/rust-lld")
@@ -97,7 +97,7 @@ pub fn on_path(name: &str) -> Option<PathBuf> {
 }
 
 /// The first line that a program prints, if it succeeds.
-fn print(program: &str, args: &[&str]) -> Option<String> {
+pub fn says(program: &str, args: &[&str]) -> Option<String> {
     let mut command = Command::new(program);
     command
         .args(args)

@@ -1,15 +1,18 @@
 //! A board in QEMU: started in the background with a firmware and a model in its region, reached through
 //! sockets and files in a folder, stopped through QEMU's own control socket.
 //!
+//! - [`once`]: a program that runs to its end, in the foreground;
 //! - [`qmp`]: the control socket;
 //! - [`folder`]: where a board's sockets and files are.
 //!
 //! Knows no protocol of the device.
 
 pub mod folder;
+pub mod once;
 pub mod qmp;
 
 use crate::firmware::Image;
+use crate::firmware::toolchain::says;
 use anyhow::{Context, Result, bail};
 use converter::board::Board;
 use converter::board::schema::{Deploy, Use};
@@ -18,7 +21,7 @@ use qmp::Qmp;
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// QEMU's program.
@@ -108,12 +111,7 @@ pub fn launch(
     // Not ended by a Ctrl-C that is meant for this program.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    let mut child = match command.spawn() {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            bail!("{QEMU} is not installed (on Debian: `apt install qemu-system-arm`)")
-        }
-        child => child.with_context(|| format!("cannot start {QEMU}"))?,
-    };
+    let mut child = spawn(&mut command)?;
     let start = Instant::now();
     while Qmp::connect(&folder.control()).is_err() {
         let ended = child.try_wait().context("QEMU is lost")?.is_some();
@@ -127,6 +125,24 @@ pub fn launch(
         std::thread::sleep(PAUSE);
     }
     Ok(Machine { folder })
+}
+
+/// How to get QEMU.
+const GET: &str = "on Debian: `apt install qemu-system-arm`";
+
+/// What QEMU calls itself, or how to get it.
+pub fn version() -> Result<String, String> {
+    says(QEMU, &["--version"]).ok_or(GET.into())
+}
+
+/// Starts QEMU, or says how to get it.
+fn spawn(command: &mut Command) -> Result<Child> {
+    match command.spawn() {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            bail!("{QEMU} is not installed ({GET})")
+        }
+        child => child.with_context(|| format!("cannot start {QEMU}")),
+    }
 }
 
 /// Ends the machine of a folder; false if none runs.

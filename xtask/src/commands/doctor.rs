@@ -1,0 +1,245 @@
+//! `doctor`: what is installed for each job, what is missing, and how to get it. It asks the code that the
+//! commands themselves ask.
+
+use crate::firmware::toolchain::{Toolchain, on_path, says};
+use crate::{output, probe_rs, qemu};
+use anyhow::{Result, bail};
+use converter::board::{self, schema::Kind};
+use converter::zoo::{cache, fetch};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
+
+/// One thing that a job needs.
+struct Check {
+    job: &'static str,
+    part: String,
+    /// What was found, or how to get it.
+    found: Result<String, String>,
+    /// Without it nothing works.
+    basic: bool,
+}
+
+impl Check {
+    fn new(job: &'static str, part: impl Into<String>, found: Result<String, String>) -> Self {
+        Self {
+            job,
+            part: part.into(),
+            found,
+            basic: false,
+        }
+    }
+
+    fn value(&self) -> Value {
+        json!({
+            "job": self.job, "part": self.part, "basic": self.basic, "found": self.found.is_ok(),
+            "detail": self.found.as_ref().ok(), "get": self.found.as_ref().err(),
+        })
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let (state, text) = match &self.found {
+            Ok(found) => ("found", found),
+            Err(get) => ("missing", get),
+        };
+        [self.job, &self.part, state, text]
+            .map(String::from)
+            .to_vec()
+    }
+}
+
+pub fn run(json: bool) -> Result<()> {
+    let checks = all();
+    let works = checks.iter().all(|c| c.found.is_ok() || !c.basic);
+    let value = json!({
+        "ok": works,
+        "checks": checks.iter().map(Check::value).collect::<Vec<_>>(),
+    });
+    output::print(json, value, || {
+        let mut rows = vec![
+            ["job", "part", "", "what, or how to get it"]
+                .map(String::from)
+                .to_vec(),
+        ];
+        rows.extend(checks.iter().map(Check::cells));
+        output::table(&rows)
+    });
+    match works {
+        true => Ok(()),
+        false => bail!("the basics are missing; the table says how to get them"),
+    }
+}
+
+fn all() -> Vec<Check> {
+    let mut checks = host();
+    checks.extend(weights());
+    checks.extend(firmware());
+    checks.push(Check::new(
+        "boards in QEMU",
+        "qemu-system-arm",
+        qemu::version(),
+    ));
+    checks.push(Check::new(
+        "boards of hardware",
+        "probe-rs",
+        probe_rs::version(),
+    ));
+    checks.push(Check::new(
+        "boards of hardware",
+        "serial ports",
+        serial_ports(),
+    ));
+    checks.extend(deploy());
+    checks
+}
+
+/// What builds and tests the host side.
+fn host() -> Vec<Check> {
+    let get =
+        "install Rust 1.91 or newer with rustup, or on Debian `apt install rustc-web cargo-web`";
+    ["rustc", "cargo"]
+        .map(|program| Check {
+            basic: true,
+            ..Check::new(
+                "everything",
+                program,
+                says(program, &["--version"]).ok_or(get.into()),
+            )
+        })
+        .into()
+}
+
+fn weights() -> Vec<Check> {
+    let folder = cache::folder().map_err(|e| e.to_string());
+    let folder = folder.and_then(|path| match may_be_written(&path) {
+        true => Ok(format!("{}", path.display())),
+        false => Err(format!(
+            "{} cannot be written; name another folder in GRAFT_CACHE",
+            path.display()
+        )),
+    });
+    let get =
+        "a Python with pip (on Debian: `apt install python3-pip`), or its name in GRAFT_PYTHON";
+    vec![
+        Check::new("weights of the catalog", "cache folder", folder),
+        Check::new(
+            "weights of the catalog",
+            "pip",
+            fetch::pip_version().ok_or(get.into()),
+        ),
+    ]
+}
+
+/// True if the folder, or the nearest one above that exists, takes files.
+fn may_be_written(folder: &Path) -> bool {
+    let exists = folder.ancestors().find(|path| path.is_dir());
+    exists.is_some_and(|path| tempfile::tempfile_in(path).is_ok())
+}
+
+/// A compiler for each target of a board.
+fn firmware() -> Vec<Check> {
+    let mcus = board::all().iter().filter(|b| b.kind == Kind::Mcu);
+    let mut targets: Vec<&str> = mcus.filter_map(|b| b.cpu.target.as_deref()).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    let check = |target: &&str| {
+        let found = match Toolchain::find(target) {
+            Ok(Toolchain::Installed) => Ok("the installed Rust has it".into()),
+            Ok(Toolchain::Debian { linker }) => Ok(format!(
+                "Debian's Rust builds it, {} links",
+                linker.display()
+            )),
+            Err(e) => Err(e.to_string()),
+        };
+        Check::new("firmware", *target, found)
+    };
+    targets.iter().map(check).collect()
+}
+
+/// Serial ports, and whether this user may open them.
+fn serial_ports() -> Result<String, String> {
+    let ports = serialport::available_ports().map_err(|e| format!("cannot list them: {e}"))?;
+    let names: Vec<&str> = ports.iter().map(|p| p.port_name.as_str()).collect();
+    match names.iter().find(|name| !may_be_opened(name)) {
+        Some(name) => Err(format!(
+            "no permission for {name}; `sudo usermod -aG dialout $USER`, then log in again"
+        )),
+        None if names.is_empty() => Ok("none is plugged in".into()),
+        None => Ok(names.join(", ")),
+    }
+}
+
+/// Asks the system without opening the port, which would restart some boards.
+fn may_be_opened(port: &str) -> bool {
+    if !cfg!(unix) {
+        return true;
+    }
+    ["-r", "-w"].iter().all(|right| {
+        let status = Command::new("test").args([right, port]).status();
+        status.map_or(true, |status| status.success())
+    })
+}
+
+/// What brings the device program to a Linux board.
+fn deploy() -> Vec<Check> {
+    let job = "Linux boards";
+    let ssh = ["ssh", "scp"].map(|name| {
+        let found = on_path(name).map(|path| path.display().to_string());
+        Check::new(
+            job,
+            name,
+            found.ok_or("on Debian: `apt install openssh-client`".into()),
+        )
+    });
+    let mut checks: Vec<Check> = ssh.into();
+    checks.push(Check::new(job, AARCH64, aarch64()));
+    let linker = on_path(AARCH64_LINKER).map(|path| path.display().to_string());
+    let get = "on Debian: `apt install gcc-aarch64-linux-gnu`; only to build here for aarch64";
+    checks.push(Check::new(job, AARCH64_LINKER, linker.ok_or(get.into())));
+    checks
+}
+
+const AARCH64: &str = "aarch64-unknown-linux-gnu";
+const AARCH64_LINKER: &str = "aarch64-linux-gnu-gcc";
+
+/// A standard library for aarch64: of the installed Rust, or of Debian's.
+fn aarch64() -> Result<String, String> {
+    let has = |rustc: &str| {
+        let folder = says(rustc, &["--print", "target-libdir", "--target", AARCH64]);
+        folder.is_some_and(|dir| Path::new(&dir).is_dir())
+    };
+    match ["rustc", "/usr/bin/rustc"]
+        .into_iter()
+        .find(|rustc| has(rustc))
+    {
+        Some(rustc) => Ok(format!("{rustc} has it")),
+        None => Err(format!(
+            "`rustup target add {AARCH64}`, or on Debian `dpkg --add-architecture arm64 && apt update && apt install libstd-rust-web-dev:arm64`"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rust_is_found_and_what_is_missing_is_told() {
+        let checks = all();
+        let rustc = checks.iter().find(|c| c.part == "rustc").unwrap();
+        assert!(rustc.basic && rustc.found.as_ref().unwrap().starts_with("rustc 1."));
+        assert_eq!(says("no-such-program-of-graft", &[]), None);
+        let missing = Check::new("job", "part", Err("apt".into()));
+        assert_eq!(missing.value()["found"], false);
+        assert_eq!(missing.cells(), ["job", "part", "missing", "apt"]);
+        let targets = checks.iter().filter(|c| c.job == "firmware").count();
+        assert!(targets >= 2, "the boards have two targets at least");
+    }
+
+    #[test]
+    fn folders_that_take_files() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(may_be_written(&folder.path().join("a/b")));
+        assert!(!may_be_written(Path::new("/proc/nowhere")));
+    }
+}

@@ -1,0 +1,146 @@
+//! A model on a board in QEMU, run to the end by the board's runner image (`boards/runner`): instructions,
+//! memory, and the checksum of everything that comes out.
+//!
+//! - [`report`]: what the image says, the same file that it is built from;
+//! - [`run`]: what it must have said, in this order.
+
+#[allow(dead_code)]
+#[path = "../../../boards/runner/src/report.rs"]
+mod report;
+mod run;
+
+pub use run::{InputRun, Run};
+
+use crate::firmware::{self, Image};
+use crate::qemu;
+use anyhow::{Context, Result, bail};
+use converter::board::Board;
+use converter::board::schema::{Deploy, Use};
+use converter::pack;
+use edge_runtime::head::Head;
+use edge_runtime::model::{ALIGNMENT, AlignedBytes, Model, align};
+use report::{JOB_LEN, Report};
+use run::Collector;
+
+/// A model that is ready to run on a board.
+pub struct Runner<'b> {
+    board: &'b Board,
+    /// The image.
+    pub image: Image,
+    /// The model as it is put on the board: packed for its processor.
+    pub file: AlignedBytes,
+}
+
+impl<'b> Runner<'b> {
+    /// Packs a model for a board and builds the board's image.
+    ///
+    /// # Errors
+    /// If the board is none of QEMU's, the model is float or needs more memory than the board's regions
+    /// have, or the image does not build.
+    pub fn new(board: &'b Board, model: &Model<'_>) -> Result<Self> {
+        if !matches!(board.deploy, Deploy::Qemu { .. }) {
+            bail!("{} is no board of QEMU", board.name);
+        }
+        let file = pack::for_board(model, board)?;
+        let packed = Model::parse(&file).context("the packed model")?;
+        let ram = packed.arena_bytes() + head_bytes(&packed) + ALIGNMENT;
+        has(board, Use::Arena, ram, "activations and head take")?;
+        has(board, Use::Model, file.len(), "the model takes")?;
+        let image = firmware::build_runner(board)?;
+        Ok(Self { board, image, file })
+    }
+
+    /// The model as the board has it.
+    pub fn model(&self) -> Result<Model<'_>> {
+        Model::parse(&self.file).context("the packed model")
+    }
+
+    /// The board's name.
+    pub fn name(&self) -> &str {
+        &self.board.name
+    }
+
+    /// How many inputs fit behind the model; at least 1.
+    pub fn capacity(&self, input_len: usize) -> usize {
+        let region = self.board.region(Use::Model).map_or(0, |r| r.size);
+        let used = (align(self.file.len()) + JOB_LEN) as u64;
+        (region.saturating_sub(used) / (input_len as u64).max(1)).max(1) as usize
+    }
+
+    /// Runs all inputs, each as long as the model's. `seen` is called after each layer.
+    ///
+    /// # Errors
+    /// If the inputs do not fit, QEMU fails, or the image says something else than it has to.
+    pub fn run(&self, inputs: &[Vec<i8>], seen: &mut dyn FnMut()) -> Result<Run> {
+        let model = self.model()?;
+        let job = job(&self.file, inputs);
+        has(self.board, Use::Model, job.len(), "model and inputs take")?;
+        let region = self.board.region(Use::Model);
+        let base = region.context("the board has no region 'model'")?.base;
+        let file = tempfile::NamedTempFile::new().context("no temporary file")?;
+        std::fs::write(file.path(), job).context("cannot write the model for QEMU")?;
+        let hz = self.board.cpu.clock_hz;
+        let hz = hz.with_context(|| format!("{} has no clock", self.board.name))?;
+        let mut collector = Collector::new(&model, inputs.len(), hz);
+        let mut machine = qemu::once::start(
+            self.board,
+            &self.image.elf,
+            file.path(),
+            base,
+            size_of::<Report>(),
+        )?;
+        let failed = || format!("the runner on {} failed", self.board.name);
+        while !collector.is_done() {
+            let message = machine.next().with_context(failed)?;
+            let report: Report = bytemuck::pod_read_unaligned(&message);
+            collector.take(&report).with_context(failed)?;
+            seen();
+        }
+        collector.finish().with_context(failed)
+    }
+}
+
+/// Bytes of RAM besides arena, stack and static variables: a head's feature vector and logits.
+pub fn head_bytes(model: &Model<'_>) -> usize {
+    let head = |h: &Head<'_>| h.features() + size_of::<f32>() * h.classes();
+    model.head().map_or(0, head)
+}
+
+fn has(board: &Board, purpose: Use, need: usize, what: &str) -> Result<()> {
+    let have = board.region(purpose).map_or(0, |r| r.size);
+    if need as u64 > have {
+        bail!(
+            "the model does not fit {}: {what} {need} bytes, and region '{}' has {have}",
+            board.name,
+            purpose.name()
+        );
+    }
+    Ok(())
+}
+
+/// Model, number of inputs, inputs: what the image finds in region `model`.
+fn job(model: &[u8], inputs: &[Vec<i8>]) -> Vec<u8> {
+    let mut job = model.to_vec();
+    job.resize(align(job.len()), 0);
+    job.extend((inputs.len() as u32).to_le_bytes());
+    job.resize(job.len() + JOB_LEN - size_of::<u32>(), 0);
+    for input in inputs {
+        job.extend(input.iter().map(|q| *q as u8));
+    }
+    job
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_lie_behind_the_model() {
+        let job = job(&[7; 17], &[vec![1, -1], vec![2, -2]]);
+        assert_eq!(job[..17], [7; 17]);
+        assert_eq!(job[17..32], [0; 15]);
+        assert_eq!(job[32..36], [2, 0, 0, 0]);
+        assert_eq!(job[36..48], [0; 12]);
+        assert_eq!(job[48..], [1, 255, 2, 254]);
+    }
+}
