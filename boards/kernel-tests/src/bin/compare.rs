@@ -5,7 +5,7 @@
 use core::panic::PanicInfo;
 use cortex_m_rt::entry;
 use cortex_m_semihosting::{hprint, hprintln};
-use edge_runtime::kernels::{self, AddParams, MulParams, ConvParams, Geometry, PackedParams};
+use edge_runtime::kernels::{self, AddParams, ConvParams, Geometry, MulParams, PackedParams};
 use edge_runtime::model::packed::mve::{LANES, MveConv, MveDepthwise};
 use edge_runtime::model::packed::{conv_depth, conv_place, depthwise_place};
 use edge_runtime::model::{ChannelRecord, Layout, Shape, Window};
@@ -378,7 +378,10 @@ impl Case {
     fn pack_blocks(&self, m: &mut Memory) {
         let g = &self.geometry;
         let layout = MveDepthwise::new(&g.window, g.input, g.output);
-        let (area, channels) = ((g.window.kernel[0] * g.window.kernel[1]) as usize, g.input.c as usize);
+        let (area, channels) = (
+            (g.window.kernel[0] * g.window.kernel[1]) as usize,
+            g.input.c as usize,
+        );
         let blocks = m.packed.chunks_exact_mut(layout.block_len() as usize);
         for (block, bytes) in blocks.take(layout.period as usize).enumerate() {
             let (weights, numbers) = bytes.split_at_mut((layout.taps * LANES) as usize);
