@@ -279,7 +279,7 @@ fn broken_models() {
     let mut huge = good.clone();
     huge[16..20].fill(0xff);
     let mut newer = good.clone();
-    newer[8] = 2;
+    newer[8] = 99;
     let cases: [(&str, &[u8], &str); 8] = [
         ("empty.edge", b"", "cut off"),
         ("cut.edge", &good[..good.len() / 2], "cut off"),
@@ -292,7 +292,7 @@ fn broken_models() {
         ("metadata.edge", &flip(100), "damaged"),
         ("head.edge", &flip(good.len() - 5), "damaged"),
         ("huge.edge", &huge, "cut off"),
-        ("newer.edge", &newer, "version 2"),
+        ("newer.edge", &newer, "version 99"),
     ];
     class_folders(&b.path("data"), &["a", "b"], 2, 0);
     for (name, bytes, word) in cases {

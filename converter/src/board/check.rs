@@ -514,7 +514,7 @@ mod tests {
                 ),
                 (
                     |b| region(b, Use::Model).base -= 0x2_0000,
-                    &["'firmware'", "'model'", "0x8000000"],
+                    &["'firmware'", "'model'", "0x8020000"],
                 ),
             ],
         );
