@@ -697,7 +697,9 @@ fn every_result_as_json() {
         let info = json(&mut command("info"));
         assert_eq!(
             keys(&info),
-            ["flash", "head", "model", "protocol", "ram", "samples", "stack"]
+            [
+                "flash", "head", "model", "protocol", "ram", "samples", "stack"
+            ]
         );
         assert_eq!(info["head"]["sequence"], 1 + u32::from(commit));
         assert_eq!(info["samples"]["stored"], 48);
