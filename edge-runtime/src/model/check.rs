@@ -47,6 +47,14 @@ pub fn layers(trunk: &Trunk, bytes: &[u8], weights: &[u8]) -> Result<Operand, Mo
     if trunk.input.tensor != 0 || operand(trunk, &trunk.input).is_err() {
         return Err(bad("input tensor"));
     }
+    let output = each(trunk, bytes, weights)?;
+    plan(trunk, bytes)?;
+    Ok(output)
+}
+
+/// Checks every layer by itself; returns the last one's output.
+#[inline(never)]
+fn each(trunk: &Trunk, bytes: &[u8], weights: &[u8]) -> Result<Operand, ModelError> {
     let mut rest = bytes;
     let mut output = trunk.input;
     for index in 0..trunk.layers {
@@ -55,31 +63,29 @@ pub fn layers(trunk: &Trunk, bytes: &[u8], weights: &[u8]) -> Result<Operand, Mo
             problem,
         };
         // By reference: copies of a layer are what the stack of a microcontroller would be full of.
-        let decoded = postcard::take_from_bytes::<Layer<'_>>(rest);
-        let Ok((layer, left)) = &decoded else {
+        let Some(layer) = &next_layer(&mut rest) else {
             return Err(at(LayerProblem::Undecodable));
         };
         one(trunk, index, layer, weights).map_err(at)?;
-        (rest, output) = (left, layer.output);
+        output = layer.output;
     }
     if !rest.is_empty() {
         return Err(ModelError::Metadata { record: "last" });
     }
-    plan(trunk, bytes)?;
     Ok(output)
 }
 
 /// Every tensor is read as it was written, and nothing was written over it meanwhile.
 fn plan(trunk: &Trunk, bytes: &[u8]) -> Result<(), ModelError> {
-    let all = || Layers {
+    let mut makers = Layers {
         left: trunk.layers,
         bytes,
     };
-    let produced = core::iter::once(trunk.input).chain(all().map(|l| l.output));
-    let mut after = all();
-    for (made_before, tensor) in produced.enumerate() {
-        let mut alive = true;
-        for (index, layer) in (made_before as u32..).zip(after.clone()) {
+    let mut tensor = trunk.input;
+    loop {
+        let (mut alive, mut users) = (true, makers.clone());
+        let mut index = tensor.tensor;
+        while let Some(layer) = &users.next() {
             let at = |problem| ModelError::Layer {
                 layer: index,
                 problem,
@@ -94,10 +100,13 @@ fn plan(trunk: &Trunk, bytes: &[u8]) -> Result<(), ModelError> {
             }
             alive &= !overlap(trunk, &tensor, &layer.output);
             alive &= !layer.scratch().is_some_and(|s| covers(trunk, &s, &tensor));
+            index += 1;
         }
-        after.next();
+        match &makers.next() {
+            Some(layer) => tensor = layer.output,
+            None => return Ok(()),
+        }
     }
-    Ok(())
 }
 
 fn range(trunk: &Trunk, o: &Operand) -> core::ops::Range<usize> {

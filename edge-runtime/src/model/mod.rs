@@ -238,6 +238,16 @@ fn trunk(metadata: &[u8]) -> Result<(Trunk, &[u8]), ModelError> {
     postcard::take_from_bytes(rest).map_err(trunk_error)
 }
 
+/// Decodes the layer at the start of the bytes and goes on behind it; `None` for no layer. By itself, without
+/// `postcard::take_from_bytes`, which would put two more copies on the stack.
+#[inline(never)]
+fn next_layer<'a>(bytes: &mut &'a [u8]) -> Option<Layer<'a>> {
+    let mut from = postcard::Deserializer::from_bytes(bytes);
+    let layer = Layer::deserialize(&mut from).ok()?;
+    *bytes = from.finalize().ok()?;
+    Some(layer)
+}
+
 /// Decodes layers one by one.
 #[derive(Clone, Debug)]
 pub struct Layers<'a> {
@@ -250,9 +260,7 @@ impl<'a> Iterator for Layers<'a> {
 
     fn next(&mut self) -> Option<Layer<'a>> {
         self.left = self.left.checked_sub(1)?;
-        let (layer, rest) = postcard::take_from_bytes(self.bytes).ok()?;
-        self.bytes = rest;
-        Some(layer)
+        next_layer(&mut self.bytes)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
