@@ -8,8 +8,11 @@ weights of EfficientNet-Lite0. Prints every figure; exits with 1 if one is out o
 """
 import array
 import ast
+import atexit
 import json
 import math
+import random
+import shutil
 import struct
 import subprocess
 import sys
@@ -111,6 +114,74 @@ def efficientnet():
         check(f"the file written, on {backend}", again, again == result["val_top1"])
 
 
+def started(words, announces):
+    """A program that runs until the end of this script, and the address that its first line of output announces."""
+    process = subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, text=True)
+    atexit.register(process.kill)
+    line = process.stdout.readline()
+    if not line:
+        sys.exit(f"FAILED: {words[0]} did not start")
+    return announces(line)
+
+
+def pick(name, choose):
+    """A folder with some of the pictures of every class of flowers/train, chosen from their sorted names."""
+    folder = WORK / name
+    shutil.rmtree(folder, ignore_errors=True)
+    for source in sorted(p for p in (DATA / "flowers/train").iterdir() if p.is_dir()):
+        (folder / source.name).mkdir(parents=True)
+        for picture in choose(sorted(source.iterdir())):
+            shutil.copy(picture, folder / source.name)
+    return folder
+
+
+def device():
+    """A head trained on a device, in the simulation and in the program for Linux, and one from few pictures."""
+    model, train, val = WORK / "int8.edge", DATA / "flowers/train", DATA / "flowers/val"
+    if not model.exists():
+        xtask("convert", "efficientnet-lite0", "--int8", "--calib", DATA / "imagenet-sample", "--calib-images", 200, "-o", model)
+    host = WORK / "flowers-0.edge"
+    if not host.exists():
+        xtask("retrain-head", model, "--data", train, "--seed", 0, "-o", host)
+    file = host.read_bytes()
+
+    simulation = ["cargo", "xtask", "simulate", "--board", "qemu-m7", model, "--listen", "127.0.0.1:0", "--json"]
+    subprocess.run(["cargo", "build", "--quiet", "--workspace", "--bins"], check=True)
+    program = ["target/debug/edge", "serve", "--model", model, "--state", tempfile.mkdtemp(dir=WORK), "--listen", "127.0.0.1:0"]
+    places = (
+        ("simulation", simulation, lambda line: json.loads(line)["listening"]),
+        ("Linux program", program, lambda line: line.strip().removeprefix("listening on ")),
+    )
+    for name, words, announces in places:
+        port = ("device", "--port", "tcp:" + started(words, announces))
+        result = xtask(*port, "retrain-head", "--data", train)
+        check(f"{name}: committed", result["head_sequence"], result["committed"])
+        head = WORK / "device.head"
+        head.unlink(missing_ok=True)
+        xtask(*port, "export-head", head)
+        check(f"{name}: the host's head, bit for bit", result["head_sha256"], file.endswith(head.read_bytes()))
+        top1 = xtask(*port, "eval", val)["top1"]
+        check(f"{name}: val top-1", top1, top1 >= 0.894)
+        if name == "simulation":
+            # The first 20 of each folder by name, on a device that has forgotten all others.
+            result = xtask(*port, "retrain-head", "--clear", "--force", "--data", pick("first-20", lambda files: files[:20]))
+            pictures = result["samples"] + result["held_out"]
+            check("20 of each class: pictures", pictures, pictures == 100)
+            top1 = xtask(*port, "eval", val)["top1"]
+            check("20 of each class: val top-1", top1, top1 >= 0.81)
+
+
+def few():
+    """Heads from 20 pictures of each class, on the host, after `efficientnet`: one choice of pictures says little."""
+    model, train, val = WORK / "int8.edge", DATA / "flowers/train", DATA / "flowers/val"
+    found = []
+    for number in range(5):
+        folder = pick("few", lambda files: random.Random(number).sample(files, 20))
+        found.append(xtask("retrain-head", model, "--data", folder, "--val", val, "-o", WORK / "few.edge")["val_top1"])
+    mean = sum(found) / len(found)
+    check(f"20 of each class, 5 random choices, {min(found)} to {max(found)}: mean val top-1", mean, mean >= 0.81)
+
+
 def cifar():
     for name in ("resnet20", "resnet56"):
         onnx, test, calib = DATA / f"models/{name}_cifar10.onnx", DATA / "cifar10/test", DATA / "cifar10/calib"
@@ -172,7 +243,7 @@ def resnet50():
     print(f"  {result['seconds']:.1f} s, {ratio:.2f} times one float pass over the same {result['float_pass_images']} pictures")
 
 
-PARTS = (efficientnet, cifar, quantized_sources, open_nsfw, resnet50)
+PARTS = (efficientnet, device, few, cifar, quantized_sources, open_nsfw, resnet50)
 for part in [p for p in PARTS if p.__name__ in sys.argv[3:] or not sys.argv[3:]]:
     print(part.__name__, flush=True)
     part()

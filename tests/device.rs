@@ -5,18 +5,18 @@ use converter::progress::Silent;
 use converter::retrain::retrain;
 use converter::runner::BackendKind;
 use ed25519_dalek::{Signer, SigningKey};
-use edge_runtime::device::DeviceError;
 use edge_runtime::device::app::{App, AppError};
 use edge_runtime::device::client::{Client, ClientError, Pipe};
 use edge_runtime::device::memory::{Areas, MemoryPlan, PlanError};
 use edge_runtime::device::protocol::{
     self as p, ClassMode, Header, Message, Progress, Reply, Request, RetrainOptions,
 };
-use edge_runtime::head::signature::{PublicKey, Trust};
+use edge_runtime::device::{DeviceError, Feature};
 use edge_runtime::head::store::Active;
 use edge_runtime::head::{Head, Pool, PoolKind};
 use edge_runtime::model::{AlignedBytes, Model};
 use edge_runtime::power::NoMeter;
+use edge_runtime::signature::{PublicKey, Trust, head_message, model_message};
 use edge_runtime::sim::{Faults, SimClock, SimFlash};
 use graft_tests::class_folders;
 use graft_tests::device::{
@@ -165,10 +165,11 @@ fn what_a_training_refuses() {
             ..RetrainOptions::default()
         };
         let refused = client.retrain(unsupported, &mut |_| ());
-        assert!(matches!(
-            refused,
-            Err(ClientError::Device(DeviceError::Unsupported(_)))
-        ));
+        let Err(ClientError::Device(error)) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(error, DeviceError::Unsupported(Feature::HiddenLayer));
+        assert!(error.to_string().contains("leave --hidden out"), "{error}");
         let pool = RetrainOptions {
             pool: Some(PoolKind::Max),
             ..RetrainOptions::default()
@@ -439,7 +440,7 @@ fn hostile_peers() {
     let mut payload = [0xee; 40];
     payload[..9].copy_from_slice(&[9, 1, 0, 0, 0, 2, 0, 0, 0]);
     let reply = send(&mut app, &payload);
-    assert_eq!(reply, [[1, 1, 0, 0, 0, 2, 0, 0, 0, 0, 1, 0, 1]]);
+    assert_eq!(reply, [[2, 1, 0, 0, 0, 2, 0, 0, 0, 0, 1, 0, 2]]);
     // Another model.
     let other = Request::Hello {
         expect: Some([1; 32]),
@@ -585,12 +586,29 @@ fn heads_from_outside_are_judged() {
 
     let key = SigningKey::from_bytes(&[5; 32]);
     let signed = Trust::Signed(PublicKey::new(key.verifying_key().as_bytes()).unwrap());
-    let signature = key.sign(head).to_bytes();
+    let trunk = model.trunk_sha256();
+    let sign = |message: &[u8]| key.sign(message).to_bytes();
+    let signature = sign(&head_message(trunk, head));
     let judged = import(&mut flash, &model, signed, head, None);
     assert_eq!(judged, Some(DeviceError::Unsigned));
-    let wrong = key.sign(foreign).to_bytes();
-    let judged = import(&mut flash, &model, signed, head, Some(wrong));
-    assert_eq!(judged, Some(DeviceError::Signature));
+    // Of another head, of a model with these bytes, of the bytes alone, and noise.
+    for wrong in [
+        sign(&head_message(trunk, foreign)),
+        sign(&head_message(&[1; 32], head)),
+        sign(&model_message(head)),
+        sign(head),
+        [0xff; 64],
+    ] {
+        let judged = import(&mut flash, &model, signed, head, Some(wrong));
+        assert_eq!(judged, Some(DeviceError::Signature));
+    }
+    // A good signature makes no head of another trunk and no damaged one a good one.
+    let theirs = sign(&head_message(foreign[32..64].try_into().unwrap(), foreign));
+    let judged = import(&mut flash, &model, signed, foreign, Some(theirs));
+    assert_eq!(judged, Some(DeviceError::ForeignHead));
+    let broken = sign(&head_message(trunk, &damaged));
+    let judged = import(&mut flash, &model, signed, &damaged, Some(broken));
+    assert_eq!(judged, Some(DeviceError::BadHead));
     assert_eq!(flash.operations(), 0, "state untouched");
     assert_eq!(
         import(&mut flash, &model, signed, head, Some(signature)),
@@ -615,6 +633,69 @@ fn heads_from_outside_are_judged() {
     assert_eq!(import(&mut flash, &model, Trust::Anyone, head, None), None);
     assert_eq!(active(&mut flash, Trust::Anyone, &mut memory), (2, false));
     assert_eq!(active(&mut flash, signed, &mut memory), (1, true));
+}
+
+/// A device that gets another model and its old one back: what the old one stored waits until its place is
+/// needed.
+#[test]
+fn samples_and_heads_of_another_trunk_wait() {
+    let old = Model::parse(&MODEL).unwrap();
+    let bytes = int8_model(8);
+    let new = Model::parse(&bytes).unwrap();
+    let mut flash = flash();
+    let (samples, head) = with_client(&old, &mut flash, Faults::NONE, 1, |client| {
+        client.connect(None).unwrap();
+        add_samples(client, &old, 30);
+        let trained = client.retrain(RetrainOptions::default(), &mut |_| ());
+        assert_eq!(trained.unwrap().committed, Some(1));
+        (client.samples().unwrap(), client.export_head().unwrap())
+    });
+
+    let untouched = flash.operations();
+    with_client(&new, &mut flash, Faults::NONE, 2, |client| {
+        client.connect(None).unwrap();
+        let state = client.state().unwrap();
+        assert_eq!((state.samples, state.active), (0, Active::Factory));
+        assert_eq!(
+            client.export_head().unwrap(),
+            new.head().unwrap().bytes(),
+            "not the old trunk's head"
+        );
+        let trained = client.retrain(RetrainOptions::default(), &mut |_| ());
+        assert_refused(trained, DeviceError::TooFewClasses { have: 0 });
+    });
+    assert_eq!(flash.operations(), untouched, "left alone");
+
+    // One sample of the new trunk takes a free segment.
+    with_client(&new, &mut flash, Faults::NONE, 3, |client| {
+        client.connect(None).unwrap();
+        add_samples(client, &new, 1);
+        assert_eq!(client.state().unwrap().samples, 1);
+    });
+    with_client(&old, &mut flash, Faults::NONE, 4, |client| {
+        client.connect(None).unwrap();
+        assert_eq!(client.samples().unwrap(), samples);
+        assert_eq!(client.export_head().unwrap(), head);
+    });
+
+    // The store takes as many samples as an empty one, and a head: now the place is needed.
+    with_client(&new, &mut flash, Faults::NONE, 5, |client| {
+        client.connect(None).unwrap();
+        let most = client.state().unwrap().max_samples as usize;
+        add_samples(client, &new, most - 1);
+        assert_eq!(client.state().unwrap().samples as usize, most);
+        let trained = client.retrain(RetrainOptions::default(), &mut |_| ());
+        assert_eq!(trained.unwrap().committed, Some(2), "no number twice");
+    });
+    with_client(&old, &mut flash, Faults::NONE, 6, |client| {
+        client.connect(None).unwrap();
+        let state = client.state().unwrap();
+        // The one segment that is always spare may still have some.
+        assert!(state.samples < 30 / 2, "{}", state.samples);
+        assert_eq!(state.active, Active::Factory);
+        add_samples(client, &old, 1);
+        assert_eq!(client.state().unwrap().samples, state.samples + 1);
+    });
 }
 
 fn any_request() -> impl Strategy<Value = Vec<u8>> {

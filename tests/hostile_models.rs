@@ -20,6 +20,8 @@ static INT8: LazyLock<AlignedBytes> =
     LazyLock::new(|| convert(source(1), Some(&int8()), &Silent).unwrap().bytes);
 static PACKED: LazyLock<AlignedBytes> =
     LazyLock::new(|| pack::pack(&Model::parse(&INT8).unwrap(), Family::Dsp).unwrap());
+static PACKED_MVE: LazyLock<AlignedBytes> =
+    LazyLock::new(|| pack::pack(&Model::parse(&INT8).unwrap(), Family::Mve).unwrap());
 static FLOAT: LazyLock<AlignedBytes> =
     LazyLock::new(|| convert(source(1), None, &Silent).unwrap().bytes);
 
@@ -87,7 +89,7 @@ fn every_flipped_byte_is_noticed() {
 fn thousands_of_resealed_flips_do_no_harm() {
     let mut random = Random::new(99);
     let (mut refused, mut ran) = (0, 0);
-    for original in [&*INT8, &*FLOAT, &*PACKED] {
+    for original in [&*INT8, &*FLOAT, &*PACKED, &*PACKED_MVE] {
         let header = Header::read(original).unwrap();
         let (metadata, head_at) = (header.metadata_len as usize, header.head_offset() as usize);
         for round in 0..6000 {

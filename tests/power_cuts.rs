@@ -4,10 +4,10 @@
 use edge_runtime::device::protocol::RetrainOptions;
 use edge_runtime::flash::Flash;
 use edge_runtime::head::file::{HeadData, HeadOrigin, HeadRecord, NewData, NewHead};
-use edge_runtime::head::signature::Trust;
 use edge_runtime::head::store::{HeadStore, StoreError};
 use edge_runtime::model::write::encode_head;
 use edge_runtime::model::{AlignedBytes, Model};
+use edge_runtime::signature::Trust;
 use edge_runtime::sim::{Faults, PowerCut, SimFlash, Torn};
 use graft_tests::device::{AREAS, flash, input, int8_model, with_client};
 

@@ -20,5 +20,6 @@ pub mod quantize;
 pub mod report;
 pub mod retrain;
 pub mod runner;
+pub mod sign;
 pub mod verify;
 pub mod zoo;

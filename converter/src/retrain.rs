@@ -4,7 +4,6 @@
 use crate::dataset::{Dataset, DatasetError, LoadError, map_all};
 use crate::progress::Progress;
 use crate::runner::{BackendKind, Feature, RunError, RunnerPool};
-use edge_runtime::head::Head;
 use edge_runtime::head::file::{HeadData, HeadOrigin, HeadRecord, NewData, NewHead};
 use edge_runtime::head::train::{self, Epoch, Samples, TrainError, TrainOptions};
 use edge_runtime::model::write::{WriteError, encode_head, with_head};
@@ -17,13 +16,14 @@ const HELD_OUT_EVERY: usize = edge_runtime::device::samples::HELD_OUT_EVERY as u
 pub struct Retrained {
     /// The whole `.edge` file.
     pub bytes: AlignedBytes,
-    /// Samples trained on.
+    /// Samples trained on that are not held out.
     pub trained_on: usize,
-    /// Samples held out.
+    /// Samples held out; fewer than [`train::MIN_JUDGES`] are trained on at last.
     pub held_out: usize,
     /// The epoch that won.
     pub best: Epoch,
-    /// Accuracy of the requantized head on the held-out samples, if there are any.
+    /// Accuracy on the held-out samples of the requantized head that was trained without them, if there are
+    /// any.
     pub held_out_top1: Option<f32>,
     /// Memory that training takes on a device, in bytes: workspace and the new layer, without the samples.
     pub training_bytes: usize,
@@ -136,51 +136,48 @@ pub fn retrain(
     };
     progress.stage("training", options.epochs as usize + 1);
     let quant = head.record().feature_quant;
-    let best = train::train(
+    let trained = train::train(
         &store,
         quant,
         options,
         &mut layer,
         &mut workspace,
-        &mut |_| progress.step(),
+        &mut |epoch| {
+            if !epoch.refit {
+                progress.step();
+            }
+        },
     )?;
 
     let held_out = store.held_out.iter().filter(|h| **h).count();
     let trained_on = store.len() - held_out;
     let labels = dataset.classes.join("\n");
-    let new = |held_out_top1: Option<f32>| {
-        let origin = HeadOrigin::Retrained {
-            images: trained_on as u32,
-            held_out: held_out as u32,
-            held_out_top1,
-            seed: options.seed,
-        };
-        let record = HeadRecord {
+    let held_out_top1 = (held_out > 0).then(|| trained.right as f32 / trained.judges as f32);
+    let new = NewHead {
+        trunk_sha256: *model.trunk_sha256(),
+        record: HeadRecord {
             classes: classes as u32,
             labels: &labels,
-            origin,
+            origin: HeadOrigin::Retrained {
+                images: trained_on as u32,
+                held_out: held_out as u32,
+                held_out_top1,
+                seed: options.seed,
+            },
             ..*head.record()
-        };
-        let data = NewData::I8 {
+        },
+        data: NewData::I8 {
             weights: &weights,
             bias: &bias,
             scale: &scale,
-        };
-        let new = NewHead {
-            trunk_sha256: *model.trunk_sha256(),
-            record,
-            data,
-        };
-        Ok::<_, RetrainError>(AlignedBytes::copy_of(&encode_head(&new)?))
+        },
     };
-    // The accuracy that the file states is the requantized head's own, so it is written twice.
-    let held_out_top1 = accuracy(&Head::parse(&new(None)?, model)?, &store);
-    let bytes = with_head(file, &new(held_out_top1)?)?;
+    let bytes = with_head(file, &AlignedBytes::copy_of(&encode_head(&new)?))?;
     Ok(Retrained {
         bytes,
         trained_on,
         held_out,
-        best,
+        best: trained.best,
         held_out_top1,
         training_bytes: crate::report::training_bytes(features, classes),
     })
@@ -221,16 +218,4 @@ fn collect(
         labels,
         held_out,
     })
-}
-
-/// Fraction of the held-out samples that `head` gets right, if there are any.
-fn accuracy(head: &Head<'_>, store: &Store) -> Option<f32> {
-    let mut logits = vec![0.0; head.classes()];
-    let (mut right, mut count) = (0, 0);
-    for i in (0..store.len()).filter(|&i| store.held_out[i]) {
-        head.logits(&store.features[i], &mut logits);
-        right += usize::from(edge_runtime::head::math::argmax(&logits) == store.labels[i]);
-        count += 1;
-    }
-    (count > 0).then(|| right as f32 / count as f32)
 }

@@ -3,7 +3,7 @@
 //!
 //! The core is `no_std` and allocates nothing; it compiles with `default-features = false`. The feature
 //! `std` adds what a host needs (CPU-feature detection, aligned file buffers, the [`backend::Backend`]
-//! trait), `tract` adds the tract backend, `signed` the signatures of imported heads, `sim` a simulated
+//! trait), `tract` adds the tract backend, `signed` the signatures of models and imported heads, `key-files` their files, `sim` a simulated
 //! device's parts, `pictures` picture files, `noise` sockets and the encrypted line, `linux` what the device
 //! program for Linux plugs in. The core knows no board, no transport and no file format but its own.
 
@@ -27,6 +27,7 @@ pub mod model;
 #[cfg(feature = "pictures")]
 pub mod picture;
 pub mod power;
+pub mod signature;
 #[cfg(feature = "sim")]
 pub mod sim;
 #[cfg(feature = "noise")]

@@ -6,16 +6,23 @@ use converter::dataset::{Dataset, image_file};
 use converter::progress::Silent;
 use converter::retrain::retrain;
 use converter::runner::BackendKind;
+use converter::sign::{PrivateKey, new_pair, public_half};
 use edge_runtime::device::DeviceError;
 use edge_runtime::device::client::{Client, ClientError, Patience, Pipe};
-use edge_runtime::device::protocol::{Request, RetrainOptions};
+use edge_runtime::device::frame::{self, FrameReader};
+use edge_runtime::device::protocol::{
+    self as p, Header, MAX_PAYLOAD, Message, Progress, Request, RetrainOptions,
+};
+use edge_runtime::device::server::{RX_LEN, TX_LEN};
 use edge_runtime::head::store::Active;
-use edge_runtime::linux::MAX_CONNECTIONS;
+use edge_runtime::linux::{LocalPipe, MAX_CONNECTIONS};
 use edge_runtime::model::{AlignedBytes, Model};
+use edge_runtime::signature::{Trust, beside};
 use edge_runtime::sim::Faults;
 use edge_runtime::transport::{ConnectError, Key, Line, NoiseError};
-use graft_tests::device::{flash, input, int8_model, with_client};
+use graft_tests::device::{flash, input, int8_model, memory, start, with_client};
 use graft_tests::{class_folders, picture};
+use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
@@ -372,7 +379,13 @@ fn other_machines_need_the_key() {
         }) => (),
         other => panic!("{other:?}"),
     }
-    // Without a key, nothing is answered.
+    // Without a key, nothing is answered, and the program says what may be the matter.
+    let without = edge("info")
+        .args(["--connect", &server.address])
+        .output()
+        .unwrap();
+    let text = failure(without);
+    assert!(text.contains("give the same file with --key"), "{text}");
     let line = Line::connect(&server.address.parse().unwrap(), None).unwrap();
     let patience = Patience {
         timeout: Duration::from_millis(100),
@@ -394,6 +407,393 @@ fn other_machines_need_the_key() {
     assert!(shown.contains("number 1, 3 classes"), "{shown}");
     let text = failure(with(&place.key("other", &[2; 32])));
     assert!(text.contains("refused the key"), "{text}");
+}
+
+/// A pair of keys for signatures.
+fn pair(place: &Place, name: &str) -> (PrivateKey, PathBuf) {
+    let path = place.path(name);
+    new_pair(&path).unwrap();
+    (PrivateKey::read(&path).unwrap(), public_half(&path))
+}
+
+#[test]
+fn a_public_key_decides_whose_models_run() {
+    let place = Place::new();
+    let model = place.path("model.edge");
+    let ((key, public), (other, _)) = (pair(&place, "key.pem"), pair(&place, "other.pem"));
+    let refused = |trust: &Path, words: &str| {
+        for command in ["serve", "info"] {
+            let mut asked = place.own(command);
+            if command == "serve" {
+                asked.args(["--listen", "127.0.0.1:0"]);
+            }
+            let text = failure(asked.arg("--trust").arg(trust).output().unwrap());
+            assert!(text.contains(words), "{text}");
+        }
+        assert!(!place.path("state").exists(), "refused before it is made");
+    };
+    refused(&public, "the model has no signature");
+    other.sign_file(&model).unwrap();
+    refused(&public, "the signature of the model does not fit");
+    // The signature of a model that was changed after it was signed, though it is a good model still.
+    std::fs::write(&model, &int8_model(8)[..]).unwrap();
+    key.sign_file(&model).unwrap();
+    std::fs::write(&model, &MODEL[..]).unwrap();
+    refused(&public, "the signature of the model does not fit");
+    std::fs::write(beside(&model), [1; 63]).unwrap();
+    refused(&public, "a signature has 64 bytes");
+    key.sign_file(&model).unwrap();
+    refused(&place.path("key.pem"), "this is a private key");
+    refused(&place.path("model.edge"), "not an Ed25519 public key");
+    refused(&place.path("absent"), "cannot read the public key");
+    let shown = place.own("info").arg("--trust").arg(&public).output();
+    let shown = success(shown.unwrap());
+    assert!(shown.contains("heads with a valid signature"), "{shown}");
+    // Elsewhere than beside the model.
+    let elsewhere = place.path("signature");
+    std::fs::rename(beside(&model), &elsewhere).unwrap();
+    let mut info = place.own("info");
+    info.arg("--trust").arg(&public);
+    info.arg("--signature").arg(&elsewhere);
+    success(info.output().unwrap());
+}
+
+#[test]
+fn a_public_key_decides_whose_heads_are_taken() {
+    let place = Place::new();
+    let flash = || std::fs::read(place.path("state/flash.bin")).unwrap();
+    let (key, public) = pair(&place, "key.pem");
+    let (other, other_public) = pair(&place, "other.pem");
+    let trust = |public: &Path| ["--trust".to_string(), public.to_str().unwrap().into()];
+    let start = |public: &Path| {
+        let trust = trust(public);
+        Running::start(&place, "127.0.0.1:0", &[&trust[0], &trust[1]])
+    };
+    key.sign_file(&place.path("model.edge")).unwrap();
+    let server = start(&public);
+    let mut client = server.client();
+    let before = (client.state().unwrap(), flash());
+    assert!(before.0.signed && before.0.active == Active::Factory);
+    let head = simulated(options());
+    let (_, good) = key.sign(&head).unwrap();
+    let (_, forged) = other.sign(&head).unwrap();
+    let (_, models) = key.sign(&MODEL).unwrap();
+    for (signature, error) in [
+        (None, DeviceError::Unsigned),
+        (Some(&forged), DeviceError::Signature),
+        (Some(&models), DeviceError::Signature),
+    ] {
+        client.import_head(&head, signature).unwrap();
+        match client.commit() {
+            Err(ClientError::Device(found)) => assert_eq!(found, error),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!((client.state().unwrap(), flash()), before, "untouched");
+    }
+    client.import_head(&head, Some(&good)).unwrap();
+    assert_eq!(client.commit().unwrap(), 1);
+    assert!(client.export_head().unwrap() == head);
+    // What the device trains itself needs no signature.
+    add_samples(&mut client, &Model::parse(&MODEL).unwrap());
+    let forced = RetrainOptions {
+        force: true,
+        ..options()
+    };
+    let trained = client.retrain(forced, &mut |_| ()).unwrap();
+    assert_eq!(trained.committed, Some(2));
+    assert_eq!(client.rollback().unwrap().sequence(), 1);
+    // A head stays judged: with another key it is not active, with the right one it is again.
+    server.kill();
+    other.sign_file(&place.path("model.edge")).unwrap();
+    let server = start(&other_public);
+    assert_eq!(server.client().state().unwrap().active, Active::Factory);
+    server.kill();
+    key.sign_file(&place.path("model.edge")).unwrap();
+    let server = start(&public);
+    assert_eq!(server.client().state().unwrap().active.sequence(), 1);
+}
+
+/// Sends a payload as a frame and waits for the payload that answers it.
+fn raw(line: &mut Line, payload: &[u8]) -> Option<Vec<u8>> {
+    let mut tx = [0; TX_LEN];
+    line.send(frame::encode(payload, &mut tx).unwrap()).unwrap();
+    let (mut rx, mut bytes) = ([0; RX_LEN], [0; 2000]);
+    let mut reader = FrameReader::new(&mut rx);
+    loop {
+        let count = line.receive(&mut bytes, Duration::from_secs(2)).unwrap();
+        if count == 0 {
+            return None;
+        }
+        let mut rest = &bytes[..count];
+        if let Some(payload) = reader.read(&mut rest) {
+            return Some(payload.to_vec());
+        }
+    }
+}
+
+/// Each is refused with an error of its own, and what the device remembers stays as it was.
+#[test]
+fn hostile_hosts_change_nothing() {
+    let place = Place::new();
+    let key = place.key("key", &[1; 32]);
+    let model = Model::parse(&MODEL).unwrap();
+    let flash = || std::fs::read(place.path("state/flash.bin")).unwrap();
+    for more in [&[][..], &["--key", key.to_str().unwrap()]] {
+        let server = Running::start(&place, "127.0.0.1:0", more);
+        let key = more.get(1).map(|path| Key::read(path.as_ref()).unwrap());
+        let mut client = server.client_with(key.as_ref()).unwrap();
+        client.send_input(&input(&model, 0, 1)).unwrap();
+        client.add_sample("red", None).unwrap();
+        let before = (client.state().unwrap(), flash());
+        let refused = |error: ClientError, expected: DeviceError| match error {
+            ClientError::Device(found) => assert_eq!(found, expected),
+            other => panic!("{other}"),
+        };
+
+        // Another version of the protocol, whatever follows.
+        let mut line = Line::connect(&server.address.parse().unwrap(), key.as_ref()).unwrap();
+        let mut payload = [0xee; 40];
+        payload[0] = p::VERSION + 1;
+        let answer = raw(&mut line, &payload).expect("an answer");
+        let (header, body) = Header::decode(&answer).unwrap();
+        let device = p::VERSION;
+        assert_eq!((header.version, header.id), (device, 0xeeee_eeee));
+        match p::decode::<Message<'_>>(body) {
+            Some(Message::Reply(Err(e))) => assert_eq!(e, DeviceError::Version { device }),
+            other => panic!("{other:?}"),
+        }
+        // A frame that no device has room for is dropped, and the line goes on.
+        let mut long = vec![1; 10 * MAX_PAYLOAD];
+        long.push(0);
+        line.send(&long).unwrap();
+        let answer = raw(&mut line, &payload).expect("an answer");
+        assert_eq!(answer[0], p::VERSION);
+        drop(line);
+
+        let other = client.connect(Some([1; 32])).unwrap_err();
+        refused(other, DeviceError::WrongModel);
+        client.connect(None).unwrap();
+        let (len, crc, signature) = (u32::MAX, 0, None);
+        let need = model.input().shape.len() as u32;
+        let long = Request::BeginInput { len, crc };
+        let long = client.call(&long, |_| Some(())).unwrap_err();
+        refused(long, DeviceError::InputLength { need });
+        let limit = before.0.max_head;
+        for len in [len, limit + 1] {
+            let long = Request::BeginImport {
+                len,
+                crc,
+                signature,
+            };
+            let long = client.call(&long, |_| Some(())).unwrap_err();
+            refused(long, DeviceError::TooLong { limit });
+        }
+        let foreign = int8_model(8);
+        let foreign = Model::parse(&foreign).unwrap();
+        let foreign = foreign.head().unwrap().bytes();
+        client.import_head(foreign, None).unwrap();
+        refused(client.commit().unwrap_err(), DeviceError::ForeignHead);
+        client.import_head(&foreign[..100], None).unwrap();
+        refused(client.commit().unwrap_err(), DeviceError::BadHead);
+        assert_eq!((client.state().unwrap(), flash()), before, "untouched");
+        client.clear_samples(None).unwrap();
+    }
+}
+
+/// A newer model in the old one's place, and the old one back.
+#[test]
+fn what_another_trunk_stored_waits() {
+    let place = Place::new();
+    let server = Running::start(&place, "127.0.0.1:0", &[]);
+    let mut client = server.client();
+    add_samples(&mut client, &Model::parse(&MODEL).unwrap());
+    client.retrain(options(), &mut |_| ()).unwrap();
+    let (state, head) = (client.state().unwrap(), client.export_head().unwrap());
+    server.kill();
+
+    let replace = |bytes: &[u8]| {
+        std::fs::write(place.path("new.edge"), bytes).unwrap();
+        std::fs::rename(place.path("new.edge"), place.path("model.edge")).unwrap();
+    };
+    let newer = int8_model(8);
+    replace(&newer);
+    let server = Running::start(&place, "127.0.0.1:0", &[]);
+    let mut client = server.client();
+    let new_state = client.state().unwrap();
+    assert_eq!((new_state.samples, new_state.classes), (0, 0));
+    assert_eq!(new_state.active, Active::Factory);
+    let factory = Model::parse(&newer).unwrap();
+    assert!(client.export_head().unwrap() == factory.head().unwrap().bytes());
+    let untrained = client.retrain(options(), &mut |_| ()).unwrap_err();
+    let expected = DeviceError::TooFewClasses { have: 0 };
+    assert!(matches!(untrained, ClientError::Device(e) if e == expected));
+    // A sample of the new trunk takes a place of its own.
+    client.send_input(&input(&factory, 0, 1)).unwrap();
+    client.add_sample("red", None).unwrap();
+    assert_eq!(client.state().unwrap().samples, 1);
+    server.kill();
+
+    replace(&MODEL);
+    let server = Running::start(&place, "127.0.0.1:0", &[]);
+    let mut client = server.client();
+    assert_eq!(client.state().unwrap(), state);
+    assert!(client.export_head().unwrap() == head);
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    let object = value.as_object().expect("an object");
+    object.keys().map(String::as_str).collect()
+}
+
+/// The keys that `cargo xtask device --json` has, asked of the own state and of a running program.
+#[test]
+fn every_result_as_json() {
+    let place = Place::new();
+    let data = place.path("pictures");
+    class_folders(&data, &CLASSES, EACH, 50);
+    let png = place.path("one.png");
+    std::fs::write(&png, image_file::encode_png(&picture(2, 999))).unwrap();
+    let session = |command: &dyn Fn(&str) -> Command, commit: bool| {
+        let json = |command: &mut Command| -> Value {
+            let text = success(command.arg("--json").output().unwrap());
+            assert_eq!(text.lines().count(), 1, "{text}");
+            serde_json::from_str(&text).unwrap()
+        };
+        let mut retrain = command("retrain-head");
+        retrain.arg("--data").arg(&data);
+        retrain.args(["--clear", "--seed", "3"]);
+        if commit {
+            retrain.arg("--no-commit");
+        }
+        let trained = json(&mut retrain);
+        assert_eq!(
+            keys(&trained),
+            [
+                "classes",
+                "committed",
+                "head_sequence",
+                "head_sha256",
+                "held_out",
+                "held_out_top1",
+                "samples",
+                "training_ram_bytes"
+            ]
+        );
+        assert_eq!(
+            [
+                &trained["classes"],
+                &trained["samples"],
+                &trained["held_out"]
+            ],
+            [3, 42, 6]
+        );
+        assert_eq!(trained["committed"], !commit);
+        if commit {
+            assert!(trained["head_sequence"].is_null());
+            assert_eq!(json(&mut command("commit"))["head_sequence"], 2);
+        } else {
+            assert_eq!(trained["head_sequence"], 1);
+        }
+        let info = json(&mut command("info"));
+        assert_eq!(
+            keys(&info),
+            ["flash", "head", "model", "protocol", "ram", "samples"]
+        );
+        assert_eq!(info["head"]["sequence"], 1 + u32::from(commit));
+        assert_eq!(info["samples"]["stored"], 48);
+        let samples = json(&mut command("samples"));
+        assert_eq!(samples["samples"], 48);
+        let red = &samples["classes"][2];
+        assert_eq!(
+            (&red["class"], &red["held_out"]),
+            (&"red".into(), &2.into())
+        );
+        let seen = json(command("infer").arg(&png));
+        assert_eq!(seen["top"][0]["label"], "red");
+        assert_eq!(keys(&seen), ["image", "microseconds", "top"]);
+        let back = json(&mut command("rollback"));
+        assert_eq!(back["head_sequence"], 0);
+        trained["head_sha256"].clone()
+    };
+    let own = session(&|command| place.own(command), false);
+
+    let mut serve = place.own("serve");
+    serve.args(["--listen", "127.0.0.1:0", "--json"]);
+    let mut child = serve.stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    let ready: Value = serde_json::from_str(&line).unwrap();
+    let address = ready["listening"].as_str().unwrap().to_string();
+    let server = Running {
+        child,
+        out,
+        address,
+    };
+    assert_eq!(ready["model"], "small");
+    assert_eq!(
+        (&ready["encrypted"], &ready["signature_needed"]),
+        (&false.into(), &false.into())
+    );
+    let asked = session(
+        &|command| {
+            let mut asking = edge(command);
+            asking.args(["--connect", &server.address]);
+            asking
+        },
+        true,
+    );
+    assert_eq!(own, asked);
+}
+
+/// In the same process, progress is not something to read when all is done.
+#[test]
+fn a_local_pipe_tells_progress_at_once() {
+    let model = Model::parse(&MODEL).unwrap();
+    let (mut flash, mut memory) = (flash(), memory(&model));
+    let app = start(&model, &mut flash, &mut memory, Trust::Anyone);
+    let (mut rx, mut tx) = ([0; RX_LEN], [0; TX_LEN]);
+    let mut seen = vec![];
+    let mut watch = |progress| match progress {
+        Progress::Epoch { number, .. } => seen.push(number),
+        Progress::Run { number, of } => assert!(number <= of),
+    };
+    let pipe = LocalPipe::new(app, &mut rx, &mut tx, &mut watch);
+    let mut client = Client::new(pipe, 1, Patience::default());
+    client.connect(None).unwrap();
+    add_samples(&mut client, &model);
+    let late = &mut |progress| panic!("{progress:?} comes too late");
+    let trained = client.retrain(options(), late).unwrap();
+    client.bench(2, late).unwrap();
+    let head = client.export_head().unwrap();
+    drop(client);
+    assert!(seen.len() as u32 > trained.epoch);
+    assert_eq!(seen, (0..seen.len() as u32).collect::<Vec<_>>());
+    assert!(head == simulated(options()));
+}
+
+#[test]
+fn progress_is_shown_in_plain_lines() {
+    let place = Place::new();
+    let data = place.path("pictures");
+    class_folders(&data, &CLASSES, EACH, 50);
+    let mut own = place.own("retrain-head");
+    own.arg("--data").arg(&data);
+    let server_place = Place::new();
+    let server = Running::start(&server_place, "127.0.0.1:0", &[]);
+    let mut asking = edge("retrain-head");
+    asking.args(["--connect", &server.address]);
+    asking.arg("--data").arg(&data);
+    for mut command in [own, asking] {
+        let output = command.output().unwrap();
+        let shown = String::from_utf8(output.stderr.clone()).unwrap();
+        success(output);
+        assert!(!shown.contains(['\r', '\x1b']), "{shown:?}");
+        let count = |line: &str| shown.lines().filter(|l| l.starts_with(line)).count();
+        assert_eq!(count("features of picture 1 of 48"), 1, "{shown}");
+        assert_eq!(count("features of picture 48 of 48"), 1, "{shown}");
+        assert_eq!(count("training: epoch 0 of at most"), 1, "{shown}");
+    }
 }
 
 #[test]

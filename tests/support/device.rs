@@ -8,9 +8,9 @@ use edge_runtime::device::client::{Client, Patience};
 use edge_runtime::device::memory::{Areas, MemoryPlan};
 use edge_runtime::device::server::{RX_LEN, Server, TX_LEN};
 use edge_runtime::flash::{Area, Geometry};
-use edge_runtime::head::signature::Trust;
 use edge_runtime::model::{AlignedBytes, Model};
 use edge_runtime::power::NoMeter;
+use edge_runtime::signature::Trust;
 use edge_runtime::sim::{Faults, SimClock, SimFlash, SimPipe};
 
 /// The device's flash: 40 KiB in blocks of 1 KiB, units of 8 bytes that are programmed once.

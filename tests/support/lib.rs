@@ -1,6 +1,7 @@
 //! What the tests share: a small network with every operator, and generated pictures to feed it.
 
 pub mod device;
+pub mod fuzz;
 
 use converter::convert::{CalibrationSource, Int8Options, Source};
 use converter::dataset::{Picture, dead_leaves, image_file};

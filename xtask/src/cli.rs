@@ -1,5 +1,6 @@
 //! The arguments.
 
+pub mod deploy;
 pub mod device;
 
 use crate::commands::device::port::Port;
@@ -71,6 +72,12 @@ pub enum Command {
     Doctor,
     /// Talk to a device
     Device(device::Device),
+    /// Make a key: for an encrypted line, or a pair for signatures
+    Keygen(Keygen),
+    /// Sign models and heads for devices that take signed ones only
+    Sign(Sign),
+    /// Put program and model on a Linux board over ssh, start them, and check that they answer
+    Deploy(deploy::Deploy),
 }
 
 #[derive(Debug, Args)]
@@ -269,6 +276,27 @@ pub struct RetrainHead {
     /// L2 penalty on the weights
     #[arg(long, value_name = "DECAY")]
     pub weight_decay: Option<f32>,
+}
+
+#[derive(Debug, Args)]
+pub struct Keygen {
+    /// Where to write it, readable by you only; an existing file is left alone
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// A pair for signatures: the private key in FILE, the public one in FILE.pub [default: the key of an
+    /// encrypted line, which host and device share]
+    #[arg(long)]
+    pub signing: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Sign {
+    /// .edge models, and heads that `device export-head` wrote; the signature of FILE goes to FILE.sig
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The private key that `keygen --signing` made
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -31,6 +31,11 @@ pub fn print(json: bool, value: Value, text: impl FnOnce() -> String) {
     let _ = writeln!(std::io::stdout().lock(), "{out}");
 }
 
+/// As [`print()`], of an object that says itself what it looks like for machines.
+pub fn report(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) {
+    print(json, serde_json::json!(value), text);
+}
+
 /// Rows as aligned columns; numbers (all of a column but the header) to the right.
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);

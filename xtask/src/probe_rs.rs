@@ -49,7 +49,13 @@ pub fn attach(board: &Board, elf: &Path) -> Result<()> {
 
 /// The serial port of a board, if exactly one has the USB product name that the board's description gives.
 pub fn serial_port(board: &Board) -> Result<String> {
-    let name_it = "name it with --port serial:DEVICE";
+    let baud = match &board.deploy {
+        Deploy::ProbeRs {
+            baud: Some(baud), ..
+        } => format!(":{baud}"),
+        _ => String::new(),
+    };
+    let name_it = format!("name it with --port serial:DEVICE{baud}");
     let Deploy::ProbeRs {
         serial: Some(part), ..
     } = &board.deploy

@@ -153,7 +153,9 @@ fn a_whole_session() {
     let info = device.json(&["info"]);
     assert_eq!(
         keys(&info),
-        ["flash", "head", "model", "protocol", "ram", "samples"]
+        [
+            "flash", "head", "model", "protocol", "ram", "samples", "stack"
+        ]
     );
     assert_eq!(info["head"]["active"], "factory");
     assert_eq!(

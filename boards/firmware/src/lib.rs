@@ -8,15 +8,19 @@
 #![warn(missing_docs)]
 #![forbid(clippy::undocumented_unsafe_blocks)]
 
+mod asleep;
 mod board;
 mod clock;
 mod fault;
 mod map;
+mod meter;
 mod run;
 mod stack;
 
+pub use asleep::{Asleep, PIECE};
 pub use board::Board;
 pub use clock::{SysTickClock, micros};
 pub use map::{MemoryMap, Region};
+pub use meter::{Meter, Sensor};
 pub use run::run;
 pub use stack::stack_use;

@@ -6,14 +6,13 @@ use crate::{fault, stack_use};
 use core::convert::Infallible;
 use cortex_m::peripheral::SCB;
 use edge_runtime::device::app::{App, Config};
-use edge_runtime::device::frame::FrameReader;
 use edge_runtime::device::memory::{Areas, MemoryPlan};
 use edge_runtime::device::protocol::StackUse;
-use edge_runtime::device::server::{RX_LEN, TX_LEN, receive};
+use edge_runtime::device::server::{RX_LEN, Server, TX_LEN};
 use edge_runtime::device::vacant::Vacant;
 use edge_runtime::device::{Clock, EventKind, Fault, FaultKind, NotReady};
 use edge_runtime::flash::Flash;
-use edge_runtime::head::signature::Trust;
+use edge_runtime::signature::Trust;
 use edge_runtime::model::Model;
 use edge_runtime::power::PowerMeter;
 use embedded_io::{Read, Write};
@@ -83,8 +82,7 @@ where
         trust: Trust::Anyone,
         stack: Some(measure_stack),
     };
-    // Used where it is made: it has some kilobytes, and every move would take them of the stack again.
-    let mut app = App::new(
+    let app = App::new(
         &model,
         parts.flash,
         parts.clock,
@@ -92,10 +90,7 @@ where
         parts.memory,
         &config,
     );
-    let app = match &mut app {
-        Ok(app) => app,
-        Err(e) => return Err(NotReady::from(&*e)),
-    };
+    let mut app = app.map_err(|e| NotReady::from(&e))?;
     if let Some(last) = last {
         app.note(EventKind::Fault(last));
     }
@@ -106,21 +101,15 @@ where
         plan.total(),
         plan.classes,
     );
-    let mut reader = FrameReader::new(rx);
+    let mut server = Server::new(app, rx, tx);
     loop {
         let mut piece = [0; PIECE];
         let mut answered = false;
-        receive(
-            app,
-            &mut reader,
-            tx,
-            wire.receive(&mut piece),
-            &mut |frame| {
-                answered = true;
-                wire.send(frame);
-            },
-        );
-        if app.reset_requested() {
+        server.receive(wire.receive(&mut piece), &mut |frame| {
+            answered = true;
+            wire.send(frame);
+        });
+        if server.app().reset_requested() {
             restart();
         }
         if answered {

@@ -1,14 +1,15 @@
 //! From `board.toml` to what the linker and the firmware must know of a board's memory.
 //!
 //! The build script of a board's crate calls [`emit`]: it writes `memory.x`, which `cortex-m-rt`'s linker
-//! script includes, `board.rs` with the constant `MAP` for the firmware, and `runner.rs` with `PLACES` for the
-//! image that measures, so that no address stands in two places. The file is read with the types that the host commands read it with.
+//! script includes, and `board.rs` with the constants `MAP`, `BAUD` (if the board is reached through a
+//! serial port) and `SENSOR` (on boards), and `runner.rs` with `PLACES` for the image that measures, so that no
+//! address stands in two places. The file is read with the types that the host commands read it with.
 
 #[allow(dead_code)]
 #[path = "../../../converter/src/board/schema.rs"]
 mod schema;
 
-use schema::{Board, Region, Use};
+use schema::{Board, Deploy, Power, Region, Use};
 use std::path::Path;
 
 /// Bytes at the end of region `stack` that no start of the program touches: the record of the last fault.
@@ -78,6 +79,10 @@ impl Files {
         let clock = board.cpu.clock_hz.ok_or("'clock_hz' is missing")?;
         let store = board.store(Use::Heads);
         let store = store.ok_or("the memory of region 'heads' lacks 'erase' and 'write'")?;
+        let hardware = match &board.deploy {
+            Deploy::ProbeRs { baud, .. } => line(*baud)? + &sensor(&board.power)?,
+            _ => String::new(),
+        };
         let place = |r: &Region| {
             format!(
                 "firmware::Region {{ base: {:#x}, len: {:#x} }}",
@@ -88,7 +93,7 @@ impl Files {
             "/// The board, from its `board.toml`.\n\
              pub const MAP: firmware::MemoryMap = firmware::MemoryMap {{\n    \
              board: {:?},\n    clock_hz: {clock},\n    model: {},\n    heads: {},\n    samples: {},\n    \
-             arena: {},\n    erase: {},\n    write: {},\n}};\n",
+             arena: {},\n    erase: {},\n    write: {},\n}};\n{hardware}",
             board.name,
             place(region(Use::Model)?),
             place(region(Use::Heads)?),
@@ -112,14 +117,57 @@ impl Files {
     }
 }
 
+/// The line to the host.
+fn line(baud: Option<u32>) -> Result<String, String> {
+    let baud = baud.ok_or("[deploy] lacks 'baud'")?;
+    Ok(format!(
+        "/// Bits a second on the line to the host.\npub const BAUD: u32 = {baud};\n"
+    ))
+}
+
+/// The power sensor.
+fn sensor(power: &Power) -> Result<String, String> {
+    let sensor = match power {
+        Power::None { .. } => "None".into(),
+        Power::Ina219 {
+            bus,
+            address,
+            shunt_microohm,
+            ..
+        } => {
+            let fits = (0x08..=0x77).contains(address);
+            let address = fits
+                .then_some(address)
+                .ok_or("[power] needs a 7-bit 'address'")?;
+            format!(
+                "Some(firmware::Sensor {{ bus: {bus}, address: {address:#x}, \
+                 shunt_microohms: {shunt_microohm} }})"
+            )
+        }
+        other => {
+            return Err(format!(
+                "the firmware has no driver of sensor '{}'",
+                other.sensor()
+            ));
+        }
+    };
+    Ok(format!(
+        "/// The sensor in the supply line.\npub const SENSOR: Option<firmware::Sensor> = {sensor};\n"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn board(name: &str) -> Board {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../{name}/board.toml"));
+        toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
     #[test]
     fn a_board_of_the_tree() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../qemu-m4/board.toml");
-        let mut board: Board = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let mut board = board("qemu-m4");
         let files = Files::of(&board).unwrap();
         assert!(
             files
@@ -136,5 +184,46 @@ mod tests {
             Files::of(&board).err().unwrap(),
             "there is no region 'arena'"
         );
+    }
+
+    #[test]
+    fn what_hardware_has_besides() {
+        assert!(
+            !Files::of(&board("qemu-m4"))
+                .unwrap()
+                .constants
+                .contains("BAUD")
+        );
+        let mut board = board("rp2350");
+        let constants = Files::of(&board).unwrap().constants;
+        assert!(
+            constants.contains("pub const BAUD: u32 = 1000000;"),
+            "{constants}"
+        );
+        assert!(
+            constants.contains("SENSOR: Option<firmware::Sensor> = None;"),
+            "{constants}"
+        );
+        let ina219 = |address| Power::Ina219 {
+            bus: 0,
+            address,
+            shunt_microohm: 100_000,
+            note: None,
+        };
+        board.power = ina219(0x41);
+        let constants = Files::of(&board).unwrap().constants;
+        let sensor = "Some(firmware::Sensor { bus: 0, address: 0x41, shunt_microohms: 100000 })";
+        assert!(constants.contains(sensor), "{constants}");
+        board.power = ina219(0x80);
+        assert!(Files::of(&board).err().unwrap().contains("7-bit"));
+        board.power = Power::Rapl { note: None };
+        assert!(Files::of(&board).err().unwrap().contains("'rapl'"));
+        board.power = Power::None { note: None };
+        board.deploy = Deploy::ProbeRs {
+            chip: "RP235x".into(),
+            serial: None,
+            baud: None,
+        };
+        assert!(Files::of(&board).err().unwrap().contains("'baud'"));
     }
 }

@@ -1,7 +1,7 @@
 //! What makes a board's description consistent: regions inside their memories, on erase blocks, apart from
 //! each other, and none missing. Stops at the first contradiction.
 
-use super::schema::{Board, Kind, LINUX_ERASE, Memory, MemoryKind, Use};
+use super::schema::{Board, Deploy, Kind, LINUX_ERASE, Memory, MemoryKind, Use};
 use super::sizes::{MAX_WRITE, MIN_ERASE};
 
 /// Most memories, regions, accelerators, sources or operators.
@@ -170,6 +170,12 @@ pub fn check(board: &Board) -> Result<(), Problem> {
     if let Some(clock) = board.cpu.clock_hz {
         range("the clock in Hz", clock, 1_000, 100_000_000_000)?;
     }
+    if let Deploy::ProbeRs {
+        baud: Some(baud), ..
+    } = board.deploy
+    {
+        range("the baud rate", baud.into(), 9_600, 4_000_000)?;
+    }
     let kind = match board.kind {
         Kind::Mcu => "mcu",
         Kind::Linux => "linux",
@@ -276,7 +282,7 @@ fn texts(board: &Board) -> Result<(), Problem> {
         _ => {}
     }
     match &board.deploy {
-        super::schema::Deploy::ProbeRs { chip, serial } => {
+        super::schema::Deploy::ProbeRs { chip, serial, .. } => {
             all.push(("deploy.chip", chip));
             all.extend(serial.iter().map(|s| ("deploy.serial", s.as_str())));
         }
@@ -454,6 +460,16 @@ mod tests {
                 (|b| b.sources = vec!["x".into(); 65], &["sources", "65"]),
                 (|b| b.cpu.cores = Some(0), &["cores", "0"]),
                 (|b| b.cpu.clock_hz = Some(1), &["clock"]),
+                (
+                    |b| {
+                        b.deploy = Deploy::ProbeRs {
+                            chip: "STM32H743ZITx".into(),
+                            serial: None,
+                            baud: Some(300),
+                        };
+                    },
+                    &["baud", "300", "9600"],
+                ),
                 (|b| b.kind = Kind::Linux, &["linux", "[linux]"]),
                 (|b| b.memories[0].size = 0, &["'flash'", "32 bits"]),
                 (|b| b.memories[1].base = u64::MAX, &["'itcm'", "32 bits"]),

@@ -536,7 +536,7 @@ mod tests {
         let request = Request::default();
         let board = find("nucleo-h743zi2").unwrap();
         let fit = judge(&needs, &board, &request);
-        assert_eq!(line(&fit, Item::Model).has, Some(1152 * KIB));
+        assert_eq!(line(&fit, Item::Model).has, Some(1024 * KIB));
         let room = sizes::sample_room(&board.store(Use::Samples).unwrap(), 256);
         let buffers = sizes::buffer_bytes(256, 5, 2, &room);
         assert_eq!(line(&fit, Item::Buffers).needs, Some(buffers));
@@ -557,7 +557,7 @@ mod tests {
         let advice = line(&fit, Item::Arena).advice.as_ref().unwrap();
         assert!(advice.contains("smaller input"), "{advice}");
         needs.arena_bytes = 0;
-        needs.model_bytes = 1152 * KIB + 1;
+        needs.model_bytes = 1024 * KIB + 1;
         let fit = judge(&needs, &board, &request);
         assert_eq!(fit.misfits(), ["model"]);
         let advice = line(&fit, Item::Model).advice.as_ref().unwrap();

@@ -191,6 +191,8 @@ pub enum Deploy {
         chip: String,
         /// A part of the USB product name of the serial port that leads to the firmware's UART.
         serial: Option<String>,
+        /// Bits a second on the serial line to the firmware.
+        baud: Option<u32>,
     },
     /// Started in QEMU.
     Qemu {

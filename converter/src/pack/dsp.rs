@@ -21,7 +21,7 @@ pub fn unpack_conv(packed: &[i8], depth: usize, taps: usize, channels: usize) ->
 
 /// 1HWC to [`Layout::DspDepthwise`](edge_runtime::model::Layout::DspDepthwise).
 pub fn pack_depthwise(weights: &[i8], channels: usize) -> Vec<i8> {
-    let mut out = vec![0; 12 * channels];
+    let mut out = vec![0; 9 * channels];
     for (tap, row) in weights.chunks_exact(channels).enumerate() {
         for (c, w) in row.iter().enumerate() {
             out[depthwise_place(c, tap)] = *w;
@@ -49,7 +49,7 @@ mod tests {
         assert_eq!(packed[32..40], [19, 0, 21, 0, 20, 0, 22, 0]);
         assert_eq!(unpack_conv(&packed, 16, 9, 3), weights);
         let packed = pack_depthwise(&weights, 3);
-        assert_eq!(packed[..12], [1, 4, 7, 0, 10, 13, 16, 0, 19, 22, 25, 0]);
+        assert_eq!(packed[..9], [1, 4, 7, 10, 13, 16, 19, 22, 25]);
         assert_eq!(unpack_depthwise(&packed, 3), weights);
     }
 }

@@ -161,7 +161,7 @@ fn with_head_of(model: &Model<'_>, bytes: AlignedBytes) -> Result<AlignedBytes, 
     }
 }
 
-fn data_of<'l>(op: &'l mut Op) -> Option<&'l mut ConvData> {
+fn data_of(op: &mut Op) -> Option<&mut ConvData> {
     match op {
         Op::Conv { data, .. } | Op::DepthwiseConv { data, .. } => Some(data),
         _ => None,

@@ -16,11 +16,11 @@ use super::samples::{Class, Entry, MAX_CLASS_NAME, SampleError, SampleStore};
 use super::{Clock, crc32};
 use crate::engine::{Engine, EngineError};
 use crate::flash::Flash;
-use crate::head::signature::{SIGNATURE_LEN, Trust};
 use crate::head::store::{HeadStore, StoreError};
 use crate::head::{FeatureRule, Head, PoolKind, math};
 use crate::model::{Model, WeightsOrigin};
 use crate::power::{PowerError, PowerMeter};
+use crate::signature::{SIGNATURE_LEN, Trust};
 
 /// What the application is configured with.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +29,7 @@ pub struct Config {
     pub areas: Areas,
     /// Most classes that can be trained; decides how much memory is needed.
     pub classes: usize,
-    /// Whose heads are taken.
+    /// Whose heads are taken. Whose model this is was decided before: [`Trust::check_model`].
     pub trust: Trust,
     /// Measures the program's stack, where that can be done.
     pub stack: Option<fn() -> StackUse>,
@@ -292,6 +292,11 @@ impl<'a, F: Flash, C: Clock, P: PowerMeter> App<'a, F, C, P> {
     /// True once a host has asked for a restart, and the reply is sent.
     pub fn reset_requested(&self) -> bool {
         self.reset
+    }
+
+    /// The model.
+    pub fn model(&self) -> &'a Model<'a> {
+        self.core.model
     }
 
     /// How the memory is used.

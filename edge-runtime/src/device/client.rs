@@ -14,9 +14,9 @@ use super::protocol::{
 };
 use super::samples::Added;
 use crate::head::PoolKind;
-use crate::head::signature::SIGNATURE_LEN;
 use crate::head::store::Active;
 use crate::power::Reading;
+use crate::signature::SIGNATURE_LEN;
 use std::io;
 use std::time::Duration;
 

@@ -6,11 +6,11 @@ use super::samples::SampleError;
 use crate::engine::EngineError;
 use crate::flash::FlashError;
 use crate::head::PoolKind;
-use crate::head::signature::TrustError;
 use crate::head::store::StoreError;
 use crate::head::train::TrainError;
 use crate::model::ModelError;
 use crate::power::PowerError;
+use crate::signature::TrustError;
 use serde::{Deserialize, Serialize};
 
 /// Why a request was refused. What was stored before is still stored.
@@ -258,10 +258,10 @@ impl From<&AppError> for NotReady {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Feature {
     /// A hidden layer in the head.
-    #[error("a hidden layer in the head")]
+    #[error("a hidden layer in the head; train without one (leave --hidden out)")]
     HiddenLayer,
     /// This pooling with this model.
-    #[error("this pooling with this model")]
+    #[error("this pooling with this model; use the pooling of its own head (leave --pool out)")]
     Pooling,
 }
 
@@ -303,7 +303,7 @@ impl From<StoreError> for DeviceError {
             StoreError::Area => Self::Area,
             StoreError::Room { have, .. } => Self::TooLong { limit: have as u32 },
             StoreError::Head(e) => e.into(),
-            StoreError::Trust(TrustError::Unsigned) => Self::Unsigned,
+            StoreError::Trust(TrustError::Unsigned(_)) => Self::Unsigned,
             StoreError::Trust(_) => Self::Signature,
             StoreError::NothingToRollBack => Self::NothingToRollBack,
             StoreError::Sequence => Self::Numbers,

@@ -7,7 +7,8 @@
 //! - [`mod@app`]: the application, which owns memory and stores;
 //! - [`mod@server`]: the application behind a byte pipe;
 //! - [`mod@vacant`]: what answers where the application cannot run;
-//! - `client`: the other side, for hosts (feature `std`).
+//! - `client`: the other side, for hosts (feature `std`);
+//! - `report`: what a device said as the objects that programs print for machines (feature `std`).
 //!
 //! Firmware, the Linux program and the simulation differ in what they plug in: a [`crate::flash::Flash`], a
 //! [`Clock`], a [`crate::power::PowerMeter`], and the pipe. Knows no board and no transport.
@@ -20,12 +21,14 @@ mod events;
 pub mod frame;
 pub mod memory;
 pub mod protocol;
+#[cfg(feature = "std")]
+pub mod report;
 mod retrain;
 pub mod samples;
 pub mod server;
 pub mod vacant;
 
-pub use error::{DeviceError, NotReady};
+pub use error::{DeviceError, Feature, NotReady};
 pub use events::{Event, EventKind, FILE_NAME, Fault, FaultKind, FileName};
 
 /// A clock that counts from some moment on.

@@ -470,13 +470,15 @@ pub struct ClassCount<'a> {
 pub struct Retrained {
     /// Classes of the new head.
     pub classes: u32,
-    /// Samples trained on.
+    /// Samples trained on that are not held out.
     pub samples: u32,
-    /// Samples held out.
+    /// Samples held out; fewer than [`MIN_JUDGES`](crate::head::train::MIN_JUDGES) are trained on at last.
     pub held_out: u32,
-    /// Fraction of the held-out samples that the requantized head gets right, if there are any.
+    /// Fraction of the held-out samples that the requantized head gets right that was trained without them, if
+    /// there are any.
     pub held_out_top1: Option<f32>,
-    /// The same of the head that was active, among the same classes, if it knows them all.
+    /// The same of the head that was active, among the same classes, if it knows them all. What it states, if that
+    /// is lower and it may have been trained on these samples.
     pub present_top1: Option<f32>,
     /// The epoch that won.
     pub epoch: u32,

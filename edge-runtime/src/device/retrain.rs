@@ -10,7 +10,7 @@ use super::samples::{Class, MAX_CLASSES};
 use crate::flash::Flash;
 use crate::head::file::{HeadOrigin, HeadRecord, NewData, NewHead, encode};
 use crate::head::train::{self, Layer, Samples};
-use crate::head::{FeatureRule, Head, HeadData, math};
+use crate::head::{FeatureRule, Head, HeadData};
 use crate::model::{ALIGNMENT, Blob};
 use crate::power::PowerMeter;
 
@@ -58,7 +58,7 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
         let labels = write_labels(classes, take(memory::labels_len(count))?);
 
         let view = self.samples.view(&self.flash);
-        let best = train::train(
+        let trained = train::train(
             &view,
             rule.quant,
             &options.train_options(),
@@ -79,14 +79,8 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
         let samples = view.len() - held_out;
         // Without held-out samples all of them judge, as in training.
         let judges = || (0..view.len()).filter(|&i| held_out == 0 || view.held_out(i));
-        let judged = judges().count() as f32;
-        let logits = logits_of(self.logits, count)?;
-        let mut right = 0u32;
-        for i in judges() {
-            layer.logits(view.feature(i), logits);
-            right += u32::from(math::argmax(logits) == view.label(i));
-        }
-        let mut present_right = None;
+        let top1 = trained.right as f32 / trained.judges as f32;
+        let mut present_top1 = None;
         if let Some(head) = &present
             && FeatureRule::of(head) == rule
             && let Some(places) = places(head, classes)
@@ -97,10 +91,11 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
                 head.logits(view.feature(i), logits);
                 right += u32::from(restricted_argmax(logits, &places) == view.label(i));
             }
-            present_right = Some(right);
+            let measured = right as f32 / trained.judges as f32;
+            present_top1 = Some(stated_if_lower(head, measured));
         }
 
-        let held_out_top1 = (held_out > 0).then_some(right as f32 / judged);
+        let held_out_top1 = (held_out > 0).then_some(top1);
         let none = Blob { offset: 0, len: 0 };
         let record = HeadRecord {
             map: rule.map,
@@ -138,7 +133,7 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
         let total = (samples + held_out) as u32;
         self.log(EventKind::Trained { samples: total });
 
-        let not_worse = present_right.is_none_or(|present| right >= present);
+        let not_worse = present_top1.is_none_or(|present| top1 >= present);
         let mut committed = None;
         if options.commit && (not_worse || options.force) {
             let head = &self.candidate_area[..len];
@@ -152,8 +147,8 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
             samples: samples as u32,
             held_out: held_out as u32,
             held_out_top1,
-            present_top1: present_right.map(|right| right as f32 / judged),
-            epoch: best.number,
+            present_top1,
+            epoch: trained.best.number,
             committed,
             sha256,
             training_bytes: memory::training_bytes(features, count) as u32,
@@ -214,6 +209,21 @@ fn places(head: &Head<'_>, classes: &[Class]) -> Option<heapless::Vec<u32, MAX_C
         places.push(place(class)? as u32).ok()?;
     }
     Some(places)
+}
+
+/// The accuracy of a head that was measured, or the one that it states, if that is lower.
+///
+/// A head with few samples held out was trained on them at last ([`train::MIN_JUDGES`]). Where they are the
+/// samples of this store, it would look better than every new head; what it states was measured before.
+fn stated_if_lower(head: &Head<'_>, measured: f32) -> f32 {
+    match head.record().origin {
+        HeadOrigin::Retrained {
+            held_out,
+            held_out_top1: Some(stated),
+            ..
+        } if (held_out as usize) < train::MIN_JUDGES && stated < measured => stated,
+        _ => measured,
+    }
 }
 
 /// Index into `places` of the largest of those logits, the first of equal ones.

@@ -31,8 +31,15 @@ impl<'a, 'b, F: Flash, C: Clock, P: PowerMeter> Server<'a, 'b, F, C, P> {
     }
 
     /// Takes what has arrived, in pieces of any size; `send` gets the frames to send.
-    pub fn receive(&mut self, bytes: &[u8], send: &mut dyn FnMut(&[u8])) {
-        receive(&mut self.app, &mut self.reader, self.tx, bytes, send);
+    pub fn receive(&mut self, mut bytes: &[u8], send: &mut dyn FnMut(&[u8])) {
+        while let Some(payload) = self.reader.read(&mut bytes) {
+            let tx = &mut *self.tx;
+            self.app.handle(payload, &mut |message| {
+                if let Some(frame) = encode(message, &mut tx[..]) {
+                    send(frame);
+                }
+            });
+        }
     }
 
     /// The application.
@@ -48,22 +55,5 @@ impl<'a, 'b, F: Flash, C: Clock, P: PowerMeter> Server<'a, 'b, F, C, P> {
     /// Gives the application back.
     pub fn into_app(self) -> App<'a, F, C, P> {
         self.app
-    }
-}
-
-/// [`Server::receive`] for an application that stays where it is: moving one takes its size of stack again.
-pub fn receive<F: Flash, C: Clock, P: PowerMeter>(
-    app: &mut App<'_, F, C, P>,
-    reader: &mut FrameReader<'_>,
-    tx: &mut [u8; TX_LEN],
-    mut bytes: &[u8],
-    send: &mut dyn FnMut(&[u8]),
-) {
-    while let Some(payload) = reader.read(&mut bytes) {
-        app.handle(payload, &mut |message| {
-            if let Some(frame) = encode(message, &mut tx[..]) {
-                send(frame);
-            }
-        });
     }
 }

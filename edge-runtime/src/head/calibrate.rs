@@ -60,15 +60,18 @@ pub fn calibrate(samples: &impl Samples, layer: &mut Layer<'_>, logits: &mut [f3
             }
         }
     }
-    // A scale must stay a positive normal number.
-    layer
-        .scale
-        .iter_mut()
-        .for_each(|s| *s = (*s * factor).max(1e-30));
+    layer.sharpen(factor);
     factor
 }
 
 impl Layer<'_> {
+    /// Multiplies all logits by a positive factor.
+    pub fn sharpen(&mut self, factor: f32) {
+        // A scale must stay a positive normal number.
+        let scales = self.scale.iter_mut();
+        scales.for_each(|s| *s = (*s * factor).max(1e-30));
+    }
+
     /// Logits of a feature, as the written head will give them.
     pub fn logits(&self, feature: &[i8], logits: &mut [f32]) {
         int8_logits(self.weights, self.bias, self.scale, feature, logits);

@@ -72,11 +72,12 @@ pub enum HeadOrigin {
     Factory,
     /// Trained by [`super::train`].
     Retrained {
-        /// Pictures trained on.
+        /// Pictures trained on that were not held out.
         images: u32,
-        /// Pictures held out.
+        /// Pictures held out. Fewer than [`super::train::MIN_JUDGES`] were trained on at last.
         held_out: u32,
-        /// Fraction of those that the requantized head gets right, if there are any.
+        /// Fraction of those that the requantized head gets right that was trained without them, if there are
+        /// any.
         held_out_top1: Option<f32>,
         /// Seed of the training.
         seed: u64,

@@ -7,8 +7,7 @@
 //! - [`train`]: softmax regression on int8 features, the same bits on every machine;
 //! - [`mod@calibrate`]: temperature calibration, the last step of training;
 //! - [`math`]: our own `exp` and `ln`;
-//! - [`store`]: two slots in flash, so that a new head survives anything;
-//! - [`signature`]: whose heads are taken.
+//! - [`store`]: two slots in flash, so that a new head survives anything.
 //!
 //! Knows no backend: it starts where the trunk ends.
 
@@ -17,7 +16,6 @@ pub mod feature;
 pub mod file;
 mod infer;
 pub mod math;
-pub mod signature;
 pub mod store;
 pub mod train;
 

@@ -22,9 +22,9 @@
 //! [`Trust`], is not valid, here as everywhere. Knows no transport and no training.
 
 use super::file::Head;
-use super::signature::{SIGNATURE_LEN, Trust, TrustError};
 use crate::flash::{Area, Flash, FlashError, is_erased, write};
 use crate::model::{Model, ModelError};
+use crate::signature::{SIGNATURE_LEN, Trust, TrustError};
 
 const MAGIC: [u8; 4] = *b"GSLT";
 const VERSION: u16 = 1;
@@ -240,7 +240,8 @@ impl HeadStore {
     ) -> Result<(), StoreError> {
         self.check_room(head.len())?;
         Head::parse(head, model)?;
-        Ok(self.trust.check(head, signature)?)
+        let trunk = model.trunk_sha256();
+        Ok(self.trust.check_head(trunk, head, signature)?)
     }
 
     /// Makes `head` the active one and returns its sequence number. `import` is the signature of a head from
@@ -257,7 +258,8 @@ impl HeadStore {
         self.check_room(head.len())?;
         Head::parse(head, model)?;
         if let Some(signature) = import {
-            self.trust.check(head, signature.as_ref())?;
+            self.trust
+                .check_head(model.trunk_sha256(), head, signature.as_ref())?;
         }
         let used = |slot: usize| self.valid[slot].map_or(0, |h| h.sequence);
         let sequence = self.newest.checked_add(1).ok_or(StoreError::Sequence)?;
@@ -355,7 +357,10 @@ impl HeadStore {
         let head = self.body(flash, slot, header.len)?;
         Head::parse(head, model).ok()?;
         if header.imported {
-            self.trust.check(head, header.signature.as_ref()).ok()?;
+            let trunk = model.trunk_sha256();
+            self.trust
+                .check_head(trunk, head, header.signature.as_ref())
+                .ok()?;
         }
         Some(header)
     }

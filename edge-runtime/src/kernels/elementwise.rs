@@ -18,6 +18,18 @@ pub struct AddParams {
 }
 
 impl AddParams {
+    /// What is left of the rule without the two inputs: rounding, and all three zero points. `None` if the
+    /// sum could then leave 32 bits.
+    fn constant(&self) -> Option<i32> {
+        let [za, zb] = self.zero_points.map(i64::from);
+        let [ma, mb] = self.multipliers.map(i64::from);
+        let zero = (self.output_zero_point as i64) << self.shift;
+        let constant = (1 << (self.shift - 1)) + zero - za * ma - zb * mb;
+        let reach = 128 * (ma.abs() + mb.abs());
+        let fits = constant.abs() + reach <= i32::MAX as i64;
+        fits.then_some(constant as i32)
+    }
+
     /// The sum of two elements.
     #[inline(always)]
     pub fn apply(&self, a: i8, b: i8) -> i8 {
@@ -28,23 +40,99 @@ impl AddParams {
     }
 }
 
-/// `output[i] = a[i] + b[i]`, rescaled. All three have one length.
+/// One form of the addition.
+trait Sum: Copy {
+    fn of(self, a: i8, b: i8) -> i8;
+}
+
+/// As the definition has it.
+impl Sum for &AddParams {
+    #[inline(always)]
+    fn of(self, a: i8, b: i8) -> i8 {
+        self.apply(a, b)
+    }
+}
+
+/// With all constants in one; `FULL` if the bounds are int8's, which some processors have an instruction for.
+#[derive(Clone, Copy)]
+struct Folded<const FULL: bool> {
+    multipliers: [i32; 2],
+    constant: i32,
+    shift: u8,
+    clamp: [i8; 2],
+}
+
+impl<const FULL: bool> Sum for Folded<FULL> {
+    #[inline(always)]
+    fn of(self, a: i8, b: i8) -> i8 {
+        let [ma, mb] = self.multipliers;
+        let scaled = (a as i32 * ma + b as i32 * mb + self.constant) >> self.shift;
+        let clamp = if FULL { [i8::MIN, i8::MAX] } else { self.clamp };
+        saturate(scaled, clamp)
+    }
+}
+
+impl AddParams {
+    /// The folded form, if it is exact and `FULL` is what the bounds are.
+    fn folded<const FULL: bool>(&self) -> Option<Folded<FULL>> {
+        let full = self.clamp == [i8::MIN, i8::MAX];
+        let constant = self.constant().filter(|_| full == FULL)?;
+        Some(Folded {
+            multipliers: self.multipliers,
+            constant,
+            shift: self.shift,
+            clamp: self.clamp,
+        })
+    }
+}
+
+/// `output[i] = a[i] + b[i]`, rescaled.
 pub fn add(p: &AddParams, a: &[i8], b: &[i8], output: &mut [i8]) {
-    #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
-    return super::arm::mve::add(p, a, b, output);
-    #[cfg(not(all(feature = "arm-mve", target_arch = "arm")))]
-    for ((q, a), b) in output.iter_mut().zip(a).zip(b) {
-        *q = p.apply(*a, *b);
+    fn run(sum: impl Sum, a: &[i8], b: &[i8], output: &mut [i8]) {
+        // By fours: compilers that optimize for size do not unroll.
+        let (a4, a) = a.as_chunks::<4>();
+        let (b4, b) = b.as_chunks::<4>();
+        let (fours, rest) = output.as_chunks_mut::<4>();
+        for ((q, a), b) in fours.iter_mut().zip(a4).zip(b4) {
+            q[0] = sum.of(a[0], b[0]);
+            q[1] = sum.of(a[1], b[1]);
+            q[2] = sum.of(a[2], b[2]);
+            q[3] = sum.of(a[3], b[3]);
+        }
+        for ((q, a), b) in rest.iter_mut().zip(a).zip(b) {
+            *q = sum.of(*a, *b);
+        }
+    }
+    if let Some(sum) = p.folded::<true>() {
+        run(sum, a, b, output);
+    } else if let Some(sum) = p.folded::<false>() {
+        run(sum, a, b, output);
+    } else {
+        run(p, a, b, output);
     }
 }
 
 /// As [`add`], the first input being overwritten.
 pub fn add_in_place(p: &AddParams, a: &mut [i8], b: &[i8]) {
-    #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
-    return super::arm::mve::add_in_place(p, a, b);
-    #[cfg(not(all(feature = "arm-mve", target_arch = "arm")))]
-    for (a, b) in a.iter_mut().zip(b) {
-        *a = p.apply(*a, *b);
+    fn run(sum: impl Sum, a: &mut [i8], b: &[i8]) {
+        let (b4, b) = b.as_chunks::<4>();
+        let (fours, rest) = a.as_chunks_mut::<4>();
+        for (a, b) in fours.iter_mut().zip(b4) {
+            a[0] = sum.of(a[0], b[0]);
+            a[1] = sum.of(a[1], b[1]);
+            a[2] = sum.of(a[2], b[2]);
+            a[3] = sum.of(a[3], b[3]);
+        }
+        for (a, b) in rest.iter_mut().zip(b) {
+            *a = sum.of(*a, *b);
+        }
+    }
+    if let Some(sum) = p.folded::<true>() {
+        run(sum, a, b);
+    } else if let Some(sum) = p.folded::<false>() {
+        run(sum, a, b);
+    } else {
+        run(p, a, b);
     }
 }
 
@@ -62,8 +150,9 @@ pub struct MulParams {
 }
 
 impl MulParams {
+    /// The product of two elements.
     #[inline(always)]
-    fn apply(&self, a: i8, b: i8) -> i8 {
+    pub fn apply(&self, a: i8, b: i8) -> i8 {
         let a = a as i32 - self.zero_points[0] as i32;
         let b = b as i32 - self.zero_points[1] as i32;
         let full = [i8::MIN, i8::MAX];

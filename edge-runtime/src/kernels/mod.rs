@@ -9,6 +9,10 @@
 pub mod arm;
 mod conv;
 mod depthwise;
+#[cfg_attr(
+    all(feature = "arm-mve", target_arch = "arm"),
+    allow(dead_code, reason = "some have a faster version")
+)]
 mod elementwise;
 mod layout;
 mod norm;
@@ -17,12 +21,13 @@ mod requantize;
 #[cfg(test)]
 mod tests;
 
+#[cfg(all(feature = "arm-mve", target_arch = "arm"))]
+pub use arm::mve::{add, add_in_place, map, map_in_place, mul, mul_in_place};
 pub use conv::conv;
 pub use depthwise::depthwise;
-pub use elementwise::{
-    AddParams, MulParams, PReluParams, add, add_in_place, map, map_in_place, mul, mul_in_place,
-    prelu, prelu_in_place,
-};
+pub use elementwise::{AddParams, MulParams, PReluParams, prelu, prelu_in_place};
+#[cfg(not(all(feature = "arm-mve", target_arch = "arm")))]
+pub use elementwise::{add, add_in_place, map, map_in_place, mul, mul_in_place};
 pub use layout::{concat_part, pad, shuffle, slice};
 pub use norm::{NormParams, local_response_norm};
 pub use pool::{AvgPoolParams, avg_pool, max_pool};

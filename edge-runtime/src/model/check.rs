@@ -27,6 +27,7 @@ pub fn manifest(manifest: &Manifest<'_>) -> Result<(), ModelError> {
 }
 
 /// Checks all layers and the plan; returns the last one's output.
+#[inline(never)]
 pub fn layers(trunk: &Trunk, bytes: &[u8], weights: &[u8]) -> Result<Operand, ModelError> {
     let bad = |problem| ModelError::Value {
         record: "trunk",
@@ -47,14 +48,6 @@ pub fn layers(trunk: &Trunk, bytes: &[u8], weights: &[u8]) -> Result<Operand, Mo
     if trunk.input.tensor != 0 || operand(trunk, &trunk.input).is_err() {
         return Err(bad("input tensor"));
     }
-    let output = each(trunk, bytes, weights)?;
-    plan(trunk, bytes)?;
-    Ok(output)
-}
-
-/// Checks every layer by itself; returns the last one's output.
-#[inline(never)]
-fn each(trunk: &Trunk, bytes: &[u8], weights: &[u8]) -> Result<Operand, ModelError> {
     let mut rest = bytes;
     let mut output = trunk.input;
     for index in 0..trunk.layers {
@@ -62,51 +55,79 @@ fn each(trunk: &Trunk, bytes: &[u8], weights: &[u8]) -> Result<Operand, ModelErr
             layer: index,
             problem,
         };
-        // By reference: copies of a layer are what the stack of a microcontroller would be full of.
-        let Some(layer) = &next_layer(&mut rest) else {
-            return Err(at(LayerProblem::Undecodable));
-        };
-        one(trunk, index, layer, weights).map_err(at)?;
-        output = layer.output;
+        (output, rest) = next(trunk, index, rest, weights).map_err(at)?;
     }
     if !rest.is_empty() {
         return Err(ModelError::Metadata { record: "last" });
     }
+    plan(trunk, bytes)?;
     Ok(output)
+}
+
+/// Decodes and checks the first layer of `bytes`; its output, and the bytes that follow it.
+#[inline(never)]
+fn next<'b>(
+    trunk: &Trunk,
+    index: u32,
+    bytes: &'b [u8],
+    weights: &[u8],
+) -> Result<(Operand, &'b [u8]), LayerProblem> {
+    let mut left = bytes;
+    // By reference: a layer is too large to be moved about on a small stack.
+    let Ok(layer) = &take_layer(&mut left) else {
+        return Err(LayerProblem::Undecodable);
+    };
+    one(trunk, index, layer, weights)?;
+    Ok((layer.output, left))
 }
 
 /// Every tensor is read as it was written, and nothing was written over it meanwhile.
 fn plan(trunk: &Trunk, bytes: &[u8]) -> Result<(), ModelError> {
-    let mut makers = Layers {
-        left: trunk.layers,
-        bytes,
-    };
-    let mut tensor = trunk.input;
-    loop {
-        let (mut alive, mut users) = (true, makers.clone());
-        let mut index = tensor.tensor;
-        while let Some(layer) = &users.next() {
-            let at = |problem| ModelError::Layer {
-                layer: index,
-                problem,
-            };
-            for input in layer.inputs.iter().filter(|i| i.tensor == tensor.tensor) {
-                if *input != tensor {
-                    return Err(at(LayerProblem::Operand));
-                }
-                if !alive {
-                    return Err(at(LayerProblem::Arena));
-                }
-            }
-            alive &= !overlap(trunk, &tensor, &layer.output);
-            alive &= !layer.scratch().is_some_and(|s| covers(trunk, &s, &tensor));
-            index += 1;
-        }
-        match &makers.next() {
-            Some(layer) => tensor = layer.output,
-            None => return Ok(()),
+    let (mut after, mut tensor) = (bytes, trunk.input);
+    for first in 0..trunk.layers {
+        survives(trunk, &tensor, first, after)?;
+        if let Some(output) = next_output(&mut after) {
+            tensor = output;
         }
     }
+    Ok(())
+}
+
+/// What the first layer of `bytes` writes; goes on to the next one.
+#[inline(never)]
+fn next_output(bytes: &mut &[u8]) -> Option<Operand> {
+    take_layer(bytes).ok().map(|l| l.output)
+}
+
+/// One tensor is read as it was written by layer `first`, which starts at `bytes`, and those after it.
+#[inline(never)]
+fn survives(
+    trunk: &Trunk,
+    tensor: &Operand,
+    first: u32,
+    mut bytes: &[u8],
+) -> Result<(), ModelError> {
+    let mut alive = true;
+    for index in first..trunk.layers {
+        let at = |problem| ModelError::Layer {
+            layer: index,
+            problem,
+        };
+        let Ok(layer) = &take_layer(&mut bytes) else {
+            return Err(at(LayerProblem::Undecodable));
+        };
+        for input in layer.inputs.iter().filter(|i| i.tensor == tensor.tensor) {
+            if input != tensor {
+                return Err(at(LayerProblem::Operand));
+            }
+            if !alive {
+                return Err(at(LayerProblem::Arena));
+            }
+        }
+        alive &= !overlap(trunk, tensor, &layer.output);
+        alive &= !layer.scratch().is_some_and(|s| covers(trunk, &s, tensor));
+    }
+    Ok(())
 }
 
 fn range(trunk: &Trunk, o: &Operand) -> core::ops::Range<usize> {

@@ -89,28 +89,32 @@ impl<'a> Model<'a> {
     /// # Errors
     /// Says what is wrong and where. Never panics, whatever the bytes.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ModelError> {
+        // In steps, so that a small stack holds the temporaries of one at a time.
+        let (trunk, layers, weights) = Self::open(bytes)?;
+        let output = check::layers(&trunk, layers, weights)?;
+        Self::assemble(bytes, output)
+    }
+
+    /// Checks header, hash and the first two records; the second one, and the bytes of layers and weights.
+    #[inline(never)]
+    fn open(bytes: &'a [u8]) -> Result<(Trunk, &'a [u8], &'a [u8]), ModelError> {
         let header = Header::read(bytes)?;
         if !bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) {
             return Err(ModelError::Misaligned);
         }
-        let sections = header.sections(bytes)?;
+        let [metadata, weights, _] = header.sections(bytes)?;
         header.verify_hash(bytes)?;
-        let output = checked(sections)?;
-        Self::assembled(header, sections, output)
+        let (trunk, layers) = Self::trunk(Self::manifest_of(metadata)?.1)?;
+        Ok((trunk, layers, weights))
     }
 
-    /// The model of checked sections. A function of its own, as [`checked`] is: what one of them has on the
-    /// stack is not there while the other runs.
+    /// Reads again what [`Self::open`] has checked, and the head.
     #[inline(never)]
-    fn assembled(
-        header: Header,
-        [metadata, weights, head]: [&'a [u8]; 3],
-        output: Operand,
-    ) -> Result<Self, ModelError> {
-        let manifest_error = |_| ModelError::Metadata { record: "manifest" };
-        let (manifest, _) = postcard::take_from_bytes(metadata).map_err(manifest_error)?;
-        check::manifest(&manifest)?;
-        let (trunk, layers) = trunk(metadata)?;
+    fn assemble(bytes: &'a [u8], output: Operand) -> Result<Self, ModelError> {
+        let header = Header::read(bytes)?;
+        let [metadata, weights, head] = header.sections(bytes)?;
+        let (manifest, rest) = Self::manifest_of(metadata)?;
+        let (trunk, layers) = Self::trunk(rest)?;
         let mut model = Self {
             header,
             manifest,
@@ -124,6 +128,20 @@ impl<'a> Model<'a> {
             model.head = Some(Head::parse(head, &model)?);
         }
         Ok(model)
+    }
+
+    /// The first record, checked, and what follows it.
+    fn manifest_of(metadata: &'a [u8]) -> Result<(Manifest<'a>, &'a [u8]), ModelError> {
+        let error = ModelError::Metadata { record: "manifest" };
+        let read: (Manifest<'a>, _) = postcard::take_from_bytes(metadata).map_err(|_| error)?;
+        check::manifest(&read.0)?;
+        Ok(read)
+    }
+
+    /// The second record, and what follows it.
+    fn trunk(rest: &'a [u8]) -> Result<(Trunk, &'a [u8]), ModelError> {
+        let error = ModelError::Metadata { record: "trunk" };
+        postcard::take_from_bytes(rest).map_err(|_| error)
     }
 
     /// Whom a file is packed for, without checking it; `None` too if it cannot be read.
@@ -221,31 +239,15 @@ impl<'a> Model<'a> {
     }
 }
 
-/// Checks the layers; the last one's output.
-#[inline(never)]
-fn checked([metadata, weights, _]: [&[u8]; 3]) -> Result<Operand, ModelError> {
-    let (trunk, layers) = trunk(metadata)?;
-    check::layers(&trunk, layers, weights)
-}
-
-/// The second record, and what comes after it.
-#[inline(never)]
-fn trunk(metadata: &[u8]) -> Result<(Trunk, &[u8]), ModelError> {
-    let manifest_error = |_| ModelError::Metadata { record: "manifest" };
-    let trunk_error = |_| ModelError::Metadata { record: "trunk" };
-    let (_, rest) =
-        postcard::take_from_bytes::<Manifest<'_>>(metadata).map_err(manifest_error)?;
-    postcard::take_from_bytes(rest).map_err(trunk_error)
-}
-
-/// Decodes the layer at the start of the bytes and goes on behind it; `None` for no layer. By itself, without
-/// `postcard::take_from_bytes`, which would put two more copies on the stack.
-#[inline(never)]
-fn next_layer<'a>(bytes: &mut &'a [u8]) -> Option<Layer<'a>> {
-    let mut from = postcard::Deserializer::from_bytes(bytes);
-    let layer = Layer::deserialize(&mut from).ok()?;
-    *bytes = from.finalize().ok()?;
-    Some(layer)
+/// Decodes the first layer of `bytes`, and leaves those behind it. (`postcard::take_from_bytes` moves the
+/// layer twice, which takes as much stack again.)
+fn take_layer<'a>(bytes: &mut &'a [u8]) -> postcard::Result<Layer<'a>> {
+    let mut deserializer = postcard::Deserializer::from_bytes(bytes);
+    let layer = Layer::deserialize(&mut deserializer);
+    if let Ok(rest) = deserializer.finalize() {
+        *bytes = rest;
+    }
+    layer
 }
 
 /// Decodes layers one by one.
@@ -260,7 +262,7 @@ impl<'a> Iterator for Layers<'a> {
 
     fn next(&mut self) -> Option<Layer<'a>> {
         self.left = self.left.checked_sub(1)?;
-        next_layer(&mut self.bytes)
+        take_layer(&mut self.bytes).ok()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -56,8 +56,8 @@ pub enum Layout {
     /// `a[k+1] b[k+1] a[k+3] b[k+3]`. The taps of a filter are in the order of OHWI, with zeros up to a
     /// multiple of 8.
     DspConv,
-    /// Depthwise 3x3 of at least 4 channels, dilation 1, horizontal stride 1 or 2. By channels: the three
-    /// taps of each kernel row, then a zero: 12 bytes.
+    /// Depthwise 3x3 of at least 4 channels, dilation 1, horizontal stride 1 or 2. By channels: nine
+    /// bytes.
     DspDepthwise,
     /// Convolutions of one group. By fours of output channels, the last filled up with zeros: for every 16
     /// taps `k..k+16` the 16 bytes of each of the four channels. The taps of a filter are in the order of
@@ -203,7 +203,7 @@ impl Layout {
             Layout::DspConv => {
                 conv_depth(window, input).saturating_mul((output.c as u64).next_multiple_of(2))
             }
-            Layout::DspDepthwise => 12 * output.c as u64,
+            Layout::DspDepthwise => 9 * output.c as u64,
             Layout::MveConv => MveConv::new(window, input, output).weights_len(),
             Layout::MveDepthwise => MveDepthwise::new(window, input, output).weights_len(),
         }
@@ -262,7 +262,7 @@ pub fn conv_place(c: usize, k: usize, depth: usize) -> usize {
 
 /// Where tap `tap` of channel `c` lies in [`Layout::DspDepthwise`].
 pub fn depthwise_place(c: usize, tap: usize) -> usize {
-    c * 12 + tap / 3 * 4 + tap % 3
+    9 * c + tap
 }
 
 /// How [`Layout::DspDepthwise`] goes over a map: bands of output rows, whose input rows are expanded to

@@ -22,7 +22,7 @@ pub enum KeyError {
         source: std::io::Error,
     },
     /// Not a key.
-    #[error("{}: a key file has exactly {KEY_LEN} random bytes; make one with `head -c {KEY_LEN} /dev/urandom`", .0.display())]
+    #[error("{}: a key file has exactly {KEY_LEN} random bytes; `cargo xtask keygen` or `head -c {KEY_LEN} /dev/urandom` makes one", .0.display())]
     Length(PathBuf),
     /// The key is no secret.
     #[error("{}: every user of this machine may read the key; `chmod o= {}`", .0.display(), .0.display())]

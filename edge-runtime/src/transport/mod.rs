@@ -13,7 +13,7 @@ pub use key::{KEY_LEN, Key, KeyError};
 pub use noise::{NoiseError, NoisePipe};
 pub use stream::{Stream, StreamPipe};
 
-use crate::device::client::Pipe;
+use crate::device::client::{ClientError, Pipe};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,9 +48,34 @@ pub enum ConnectError {
         /// Why.
         source: NoiseError,
     },
+    /// It ended the connection at the first request, which was not encrypted.
+    #[error(
+        "{0}: the device hung up at once; if it was started with a key, give the same file with --key"
+    )]
+    HungUp(String),
     /// This system has no such sockets.
     #[error("{}: this system has no Unix sockets; use an address and a port", .0.display())]
     NoUnix(PathBuf),
+}
+
+/// What it means that the first request over a line without a key failed: a device that was started with one
+/// hangs up on whatever is no handshake. `None` if it means something else.
+pub fn no_key(address: &Address, error: &ClientError) -> Option<ConnectError> {
+    match error {
+        ClientError::Pipe(e) if hung_up(e.kind()) => {
+            Some(ConnectError::HungUp(address.to_string()))
+        }
+        _ => None,
+    }
+}
+
+/// True if the other side ended the connection, whether or not it had read everything.
+fn hung_up(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(
+        kind,
+        UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe
+    )
 }
 
 impl Line {

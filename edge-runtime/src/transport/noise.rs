@@ -7,7 +7,7 @@
 //!
 //! The cryptography is `snow`'s. Knows nothing of what is sent.
 
-use super::{HANDSHAKE_TIMEOUT, KEY_LEN, Key};
+use super::{HANDSHAKE_TIMEOUT, KEY_LEN, Key, hung_up};
 use crate::device::client::Pipe;
 use snow::{Builder, HandshakeState, TransportState};
 use std::io::{self, ErrorKind};
@@ -34,7 +34,10 @@ pub enum NoiseError {
     #[error("the line failed during the handshake: {0}")]
     Pipe(#[from] io::Error),
     /// The other side is silent.
-    #[error("no handshake within {} s; does the other side use a key?", HANDSHAKE_TIMEOUT.as_secs())]
+    #[error(
+        "no handshake within {} s; if the other side was started without a key, leave --key away",
+        HANDSHAKE_TIMEOUT.as_secs()
+    )]
     Silent,
     /// The other side hung up on our message, as devices do on hosts with a wrong key.
     #[error("the device refused the key; use the key file that it was started with")]
@@ -185,14 +188,6 @@ impl Incoming {
             self.0.extend_from_slice(&bytes[..count]);
         }
     }
-}
-
-fn hung_up(kind: ErrorKind) -> bool {
-    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    matches!(
-        kind,
-        BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof
-    )
 }
 
 fn damaged() -> io::Error {

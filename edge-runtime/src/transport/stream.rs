@@ -3,8 +3,11 @@
 use super::{Address, ConnectError};
 use crate::device::client::Pipe;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
+
+/// How long each address of a host is tried.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a write may wait for a peer that does not read.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,7 +64,7 @@ impl StreamPipe {
     /// Connects to an address.
     pub fn connect(address: &Address) -> Result<Self, ConnectError> {
         let pipe = match address {
-            Address::Tcp(address) => TcpStream::connect(address).and_then(Self::tcp),
+            Address::Tcp(address) => tcp(address).and_then(Self::tcp),
             #[cfg(unix)]
             Address::Unix(path) => {
                 std::os::unix::net::UnixStream::connect(path).and_then(Self::new)
@@ -74,6 +77,18 @@ impl StreamPipe {
             source,
         })
     }
+}
+
+/// Connects to the first address of a host that answers.
+fn tcp(address: &str) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(ErrorKind::NotFound, "the host has no address");
+    for address in address.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+            Ok(stream) => return Ok(stream),
+            Err(e) => last = e,
+        }
+    }
+    Err(last)
 }
 
 impl Pipe for StreamPipe {

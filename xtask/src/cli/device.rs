@@ -20,6 +20,12 @@ pub struct Simulate {
     /// Folder for the flash's content, so that the next start finds heads and samples [default: forgotten]
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
+    /// A public key (PEM): start only a model with a valid signature, and take only heads with one
+    #[arg(long, value_name = "FILE")]
+    pub trust: Option<PathBuf>,
+    /// The model's signature [default: FILE.edge.sig]
+    #[arg(long, value_name = "FILE", requires = "trust")]
+    pub signature: Option<PathBuf>,
     /// Most classes that can be trained [default: as many as fit the board]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=100))]
     pub classes: Option<u32>,
@@ -49,6 +55,9 @@ pub struct Device {
     /// one that `flash` flashed
     #[arg(long, value_name = "PORT")]
     pub port: Port,
+    /// The key that the device was started with: the line is encrypted, and the device must have the key, too
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
     /// Go on only if the device has this model
     #[arg(long, value_name = "FILE.edge")]
     pub model: Option<PathBuf>,
@@ -141,6 +150,9 @@ pub struct RetrainHead {
     /// How features are pooled: `avg` or `max` [default: as the stored samples, else as the model's head]
     #[arg(long, value_name = "KIND", value_parser = pool)]
     pub pool: Option<PoolKind>,
+    /// Width of a hidden layer in the head; no device has that yet, so anything but 0 is refused
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub hidden: u16,
     /// Refuse if a class of the present head has no samples
     #[arg(long)]
     pub keep_classes: bool,
@@ -181,7 +193,7 @@ pub struct ImportHead {
     /// A head that `export-head` wrote
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// File with the head's Ed25519 signature, 64 bytes; for devices with a public key
+    /// The head's signature, for devices with a public key [default: FILE.sig, if it is there]
     #[arg(long, value_name = "FILE")]
     pub signature: Option<PathBuf>,
     /// Make it the active head at once

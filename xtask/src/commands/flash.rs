@@ -114,7 +114,7 @@ fn size(image: &Image) -> Value {
 /// Waits until the device says what runs on it; nothing, if no model was flashed and none is there.
 fn first_words(board: &Board, flashed: bool) -> Result<Value> {
     let port = Port::Board(board.name.clone());
-    let mut client = Client::new(port.open()?, super::device::session(), PATIENCE);
+    let mut client = Client::new(port.open(None)?, super::device::session(), PATIENCE);
     match client.connect(None) {
         Err(ClientError::Device(DeviceError::NotReady(NotReady::NoModel))) if !flashed => {
             return Ok(Value::Null);

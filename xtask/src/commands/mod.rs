@@ -3,16 +3,19 @@
 mod bench;
 mod boards;
 mod convert;
+pub mod deploy;
 pub mod device;
 mod doctor;
 mod eval;
 mod fit;
 mod flash;
 mod inspect;
+mod keygen;
 mod models;
 mod monitor;
 mod retrain_head;
 mod run;
+mod sign;
 mod simulate;
 pub mod verify;
 
@@ -44,6 +47,9 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Monitor(args) => monitor::run(&args, json),
         Command::Doctor => doctor::run(json),
         Command::Device(args) => device::run(&args, json),
+        Command::Deploy(args) => deploy::run(&args, json),
+        Command::Keygen(args) => keygen::run(&args, json),
+        Command::Sign(args) => sign::run(&args, json),
     }
 }
 

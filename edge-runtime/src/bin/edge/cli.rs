@@ -9,6 +9,9 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "edge", version, max_term_width = 100)]
 pub struct Cli {
+    /// Print one JSON object on stdout instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -47,6 +50,19 @@ pub struct Own {
     /// Most classes that can be trained
     #[arg(long, value_name = "N", default_value_t = MAX_CLASSES)]
     pub classes: usize,
+    #[command(flatten)]
+    pub trust: TrustArgs,
+}
+
+/// Whose models and heads this device takes.
+#[derive(Clone, Debug, Default, Args)]
+pub struct TrustArgs {
+    /// A public key (PEM): run only a model with a valid signature, and take only heads with one
+    #[arg(long, value_name = "FILE")]
+    pub trust: Option<PathBuf>,
+    /// The model's signature [default: the model's name and .sig]
+    #[arg(long, value_name = "FILE", requires = "trust")]
+    pub signature: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -87,8 +103,10 @@ pub struct Target {
     /// Most classes that can be trained
     #[arg(long, value_name = "N", default_value_t = MAX_CLASSES)]
     pub classes: usize,
+    #[command(flatten)]
+    pub trust: TrustArgs,
     /// Ask the program that listens there: HOST:PORT or unix:PATH
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "trust")]
     pub connect: Option<Address>,
     /// File with the key of that program
     #[arg(long, value_name = "FILE", requires = "connect")]

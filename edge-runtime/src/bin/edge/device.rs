@@ -2,16 +2,18 @@
 
 use crate::cli::{Own, Target};
 use crate::error::Error;
+use crate::output::Output;
+use crate::progress::Steps;
 use edge_runtime::device::app::AppError;
 use edge_runtime::device::app::{App, Config};
 use edge_runtime::device::client::{Client, Patience, Pipe};
 use edge_runtime::device::memory::MemoryPlan;
-use edge_runtime::device::server::{RX_LEN, Server, TX_LEN};
+use edge_runtime::device::server::{RX_LEN, TX_LEN};
 use edge_runtime::flash::Flash;
-use edge_runtime::head::signature::Trust;
 use edge_runtime::linux::{FileFlash, HWMON, Hwmon, LocalPipe, ModelFile, MonotonicClock, State};
 use edge_runtime::model::Model;
-use edge_runtime::transport::{Key, Line};
+use edge_runtime::signature::{PublicKey, Trust, find_signature};
+use edge_runtime::transport::{Key, Line, no_key};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -27,6 +29,8 @@ pub fn with_app<R>(
         path: own.model.clone(),
         source,
     })?;
+    // Nothing in the model is believed before its signature is.
+    let trust = trust(own, &bytes)?;
     let model = Model::parse(&bytes).map_err(|source| Error::Model {
         path: own.model.clone(),
         source,
@@ -35,7 +39,7 @@ pub fn with_app<R>(
     let config = Config {
         areas,
         classes: own.classes,
-        trust: Trust::Anyone,
+        trust,
         stack: None,
     };
     let plan = MemoryPlan::new(&model, &flash.geometry(), &areas, own.classes);
@@ -45,33 +49,54 @@ pub fn with_app<R>(
     act(app)
 }
 
+/// Whom this device trusts, after its model was judged by that.
+fn trust(own: &Own, model: &[u8]) -> Result<Trust, Error> {
+    let Some(key) = &own.trust.trust else {
+        return Ok(Trust::Anyone);
+    };
+    let trust = Trust::Signed(PublicKey::read(key)?);
+    let signature = find_signature(&own.model, own.trust.signature.as_deref())?;
+    let judged = trust.check_model(model, signature.as_ref());
+    judged.map_err(|source| Error::Untrusted {
+        path: own.model.clone(),
+        source,
+    })?;
+    Ok(trust)
+}
+
 /// What a command does with a client, whatever the line.
 pub trait Job {
     /// Asks and prints.
-    fn run<P: Pipe>(self, client: &mut Client<P>) -> Result<(), Error>;
+    fn run<P: Pipe>(self, client: &mut Client<P>, output: Output) -> Result<(), Error>;
 }
 
 /// Connects a client to what `target` names, and runs a job with it.
-pub fn ask(target: &Target, job: impl Job) -> Result<(), Error> {
+pub fn ask(target: &Target, output: Output, job: impl Job) -> Result<(), Error> {
     if let Some(address) = &target.connect {
         let key = target.key.as_deref().map(Key::read).transpose()?;
         let line = Line::connect(address, key.as_ref())?;
         let mut client = Client::new(line, session(), Patience::default());
-        client.connect(None)?;
-        return job.run(&mut client);
+        if let Err(e) = client.connect(None) {
+            let refused = no_key(address, &e).filter(|_| key.is_none());
+            return Err(refused.map_or_else(|| e.into(), Error::from));
+        }
+        return job.run(&mut client, output);
     }
     let own = Own {
         model: target.model.clone().unwrap_or_default(),
         state: target.state.clone().unwrap_or_default(),
         samples_mib: target.samples_mib,
         classes: target.classes,
+        trust: target.trust.clone(),
     };
     with_app(&own, |app| {
         let (mut rx, mut tx) = ([0; RX_LEN], [0; TX_LEN]);
-        let pipe = LocalPipe::new(Server::new(app, &mut rx, &mut tx));
+        let mut steps = Steps::new();
+        let mut watch = |progress| steps.training(progress);
+        let pipe = LocalPipe::new(app, &mut rx, &mut tx, &mut watch);
         let mut client = Client::new(pipe, session(), Patience::default());
         client.connect(None)?;
-        job.run(&mut client)
+        job.run(&mut client, output)
     })
 }
 

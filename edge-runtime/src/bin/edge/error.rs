@@ -5,6 +5,7 @@ use edge_runtime::device::client::ClientError;
 use edge_runtime::linux::{ListenError, StateError};
 use edge_runtime::model::ModelError;
 use edge_runtime::picture::{DatasetError, LoadError};
+use edge_runtime::signature::{SignatureFileError, TrustError};
 use edge_runtime::transport::{ConnectError, KeyError};
 use std::path::PathBuf;
 
@@ -26,6 +27,17 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong.
         source: ModelError,
+    },
+    /// The public key, or a signature.
+    #[error(transparent)]
+    Signature(#[from] SignatureFileError),
+    /// The model is not one that this device takes.
+    #[error("{}: {source}", path.display())]
+    Untrusted {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: TrustError,
     },
     /// The folder with the state.
     #[error(transparent)]

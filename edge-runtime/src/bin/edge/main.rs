@@ -9,6 +9,10 @@ mod commands;
 mod device;
 #[cfg(target_os = "linux")]
 mod error;
+#[cfg(target_os = "linux")]
+mod output;
+#[cfg(target_os = "linux")]
+mod progress;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {

@@ -18,7 +18,8 @@
 //!
 //! Every eighth sample of a class is held out, as counted when it is captured, for good. Class names are in
 //! the records, so there is no table that could get lost. Features of another trunk or another pooling
-//! are not samples: their segments count as free.
+//! are not samples: their segments count as free, and those of another trunk are taken last, so that an older
+//! model that comes back finds its samples as long as there is room for both.
 //!
 //! RAM: a caller-owned index of 12 bytes a cell, and the class table. Knows no model and no protocol.
 
@@ -382,6 +383,21 @@ impl<'a> SampleStore<'a> {
             .filter(|s| self.segment(flash, *s).is_none())
     }
 
+    /// The spare to take: one that is empty, else one without samples of another trunk, else the first. What
+    /// lies in an empty one is erased all over; the segments of another trunk may have another length.
+    fn best_spare(&self, flash: &impl Flash) -> Option<u32> {
+        let bytes = |segment| {
+            let start = self.layout.segment_at(segment) as usize;
+            let all = flash.bytes().get(start..).unwrap_or_default();
+            all.get(..self.layout.segment as usize).unwrap_or_default()
+        };
+        let empty = |s: &u32| is_erased(bytes(*s));
+        let ours = |s: &u32| Segment::decode(bytes(*s)).is_none_or(|s| s.trunk == self.trunk);
+        let spares = || self.spares(flash);
+        let found = spares().find(empty).or_else(|| spares().find(ours));
+        found.or_else(|| spares().next())
+    }
+
     fn cell<'f>(&self, flash: &'f impl Flash, cell: u32) -> &'f [u8] {
         let at = self.layout.cell_at(cell) as usize;
         let bytes = flash.bytes().get(at..).unwrap_or_default();
@@ -579,18 +595,11 @@ impl<'a> SampleStore<'a> {
             if !self.free.is_empty() {
                 break;
             }
-            let mut spares = self.spares(flash);
-            match (spares.next(), spares.next()) {
-                (Some(segment), Some(_)) => {
-                    drop(spares);
-                    self.open_segment(flash, segment)?;
-                }
-                (Some(spare), None) => {
-                    drop(spares);
-                    self.reclaim(flash, spare)?;
-                }
-                (None, _) => {
-                    drop(spares);
+            let another = self.spares(flash).nth(1).is_some();
+            match self.best_spare(flash) {
+                Some(segment) if another => self.open_segment(flash, segment)?,
+                Some(spare) => self.reclaim(flash, spare)?,
+                None => {
                     // A reclaiming that failed left its segment empty but for the header.
                     let mut empty = (0..self.layout.segments).filter(|s| self.population(*s) == 0);
                     let segment = empty.next().ok_or(SampleError::Area)?;

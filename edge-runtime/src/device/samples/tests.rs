@@ -135,6 +135,35 @@ fn samples_are_there_after_a_restart() {
     assert_eq!((store.len(), store.pool()), (1, Some(PoolKind::Avg)));
 }
 
+/// Whatever the length of its features: as long as there is room for both, another trunk takes nothing away.
+#[test]
+fn another_trunk_takes_what_is_empty_first() {
+    for features in [FEATURES, 300, 1000] {
+        let (mut flash, area) = flash(4, 24);
+        let mut index = vec![Entry::default(); 1000];
+        let mut store = open(&mut flash, area, &mut index);
+        for step in scenario(20) {
+            apply(&mut flash, &mut store, step).unwrap();
+        }
+        let before = content(&flash, &store);
+        let mut index = vec![Entry::default(); 1000];
+        let mut other = SampleStore::open(&mut flash, area, [6; 32], features, &mut index).unwrap();
+        let feature = vec![1; features];
+        for token in 1..=4 {
+            let added = other.add(&mut flash, "a", PoolKind::Avg, token, &feature);
+            assert_eq!(added.unwrap().evicted, None);
+        }
+        let mut index = vec![Entry::default(); 1000];
+        let mut store = open(&mut flash, area, &mut index);
+        assert_eq!(content(&flash, &store), before, "{features}");
+        // And back, with more of its own: now the other one loses.
+        for step in scenario(200) {
+            apply(&mut flash, &mut store, step).unwrap();
+        }
+        assert_eq!(store.len(), store.layout().capacity(), "{features}");
+    }
+}
+
 #[test]
 fn a_full_store_stays_balanced_and_wears_evenly() {
     let (mut flash, area) = flash(16, 8);

@@ -41,9 +41,34 @@ unsafe extern "C" {
         from_stride: usize,
         rows: usize,
     );
+    fn graft_expand_windows(
+        from: *const i8,
+        to: *mut u32,
+        words: usize,
+        pixel_stride: usize,
+        row_stride: usize,
+        rows: usize,
+    );
+    fn graft_expand_windows_high(
+        from: *const i8,
+        to: *mut u32,
+        words: usize,
+        pixel_stride: usize,
+        row_stride: usize,
+        rows: usize,
+    );
+    fn graft_gather(
+        from: *const i8,
+        to: *mut i8,
+        words: usize,
+        row_stride: usize,
+        rows: usize,
+        run: usize,
+    );
 }
 
 type Expand = unsafe extern "C" fn(*const i8, *mut u32, usize, usize, usize);
+type ExpandWindows = unsafe extern "C" fn(*const i8, *mut u32, usize, usize, usize, usize);
 
 /// Computes all outputs from weights in [`Layout::DspConv`].
 ///
@@ -66,18 +91,7 @@ pub fn conv(
 
     let depth = conv_depth(&g.window, g.input) as usize;
     let columns = scratch.as_mut_ptr().cast::<u32>();
-    let unfold = Unfold {
-        g,
-        input,
-        depth,
-        zero_point: p.input_zero_point,
-        zero: twice((p.input_zero_point as i32) << p.input_shift),
-        bytes: scratch[8 * depth..].as_mut_ptr(),
-        expand: match p.input_shift {
-            0 => [graft_expand_4, graft_expand_1],
-            _ => [graft_expand_high_4, graft_expand_high_1],
-        },
-    };
+    let unfold = Unfold::new(g, p, input, depth, scratch[8 * depth..].as_mut_ptr());
     let channels = g.output.c as usize;
     let pairs = channels / 2;
     let records = p.records.as_ptr_range();
@@ -85,20 +99,11 @@ pub fn conv(
     // An odd last channel is half of a pair of its own.
     let last = (!channels.is_multiple_of(2)).then(|| p.weights[2 * pairs * depth..].as_ptr());
     let pixels = g.output.h as usize * g.output.w as usize;
-    let (mut pixel, mut x, mut y) = (0, 0, 0);
-    let mut next = || {
-        let at = [y, x];
-        x += 1;
-        if x == g.output.w as usize {
-            (x, y) = (0, y + 1);
-        }
-        at
-    };
+    let mut pixel = 0;
+    let mut next = Position { x: 0, y: 0 };
     while pixel + 4 <= pixels {
-        for i in 0..4 {
-            // SAFETY: the scratch has room for four columns of `depth`, 2 * depth words.
-            unsafe { unfold.column(next(), columns.add(i), 4) };
-        }
+        // SAFETY: the scratch has room for four columns of `depth`, 2 * depth words.
+        unsafe { unfold.four_columns(&mut next, columns) };
         let out = output[pixel * channels..][..4 * channels].as_mut_ptr();
         // SAFETY: columns, weights and records have the lengths that `depth` and the channels ask for,
         // as was asserted; the tile writes `2 * pairs` bytes of each of the four pixels of `out`, or two
@@ -130,7 +135,7 @@ pub fn conv(
     while pixel < pixels {
         // SAFETY: as above, for one column of `depth / 2` words and one pixel.
         unsafe {
-            unfold.column(next(), columns, 1);
+            unfold.column(next.step(g), columns, 1);
             let end = columns.add(depth / 2);
             let out = output[pixel * channels..][..channels].as_mut_ptr();
             if pairs > 0 {
@@ -161,6 +166,26 @@ pub fn conv(
     clamp(output, p.clamp);
 }
 
+/// A position of the output.
+#[derive(Clone, Copy)]
+struct Position {
+    x: usize,
+    y: usize,
+}
+
+impl Position {
+    /// This position; goes on to the next one in the row, or the next row.
+    #[inline(always)]
+    fn step(&mut self, g: &Geometry) -> Self {
+        let here = *self;
+        self.x += 1;
+        if self.x == g.output.w as usize {
+            (self.x, self.y) = (0, self.y + 1);
+        }
+        here
+    }
+}
+
 /// Windows of the input as columns of 16-bit taps.
 struct Unfold<'u> {
     g: &'u Geometry,
@@ -175,49 +200,132 @@ struct Unfold<'u> {
     bytes: *mut i8,
     /// For words 4 apart, and 1 apart.
     expand: [Expand; 2],
+    expand_windows: ExpandWindows,
+    /// True if whole words can be widened where they are.
+    words: bool,
+    /// Bytes of an input row.
+    row: usize,
+    /// Rows and columns that a window spans.
+    span: [isize; 2],
+    /// Bytes of a window's row that lie together, if horizontal dilation is 1.
+    run: usize,
+    /// Bytes from one row of a window to the next.
+    row_stride: usize,
+    /// True for 1x1 with stride 1: windows follow each other in memory.
+    pointwise: bool,
 }
 
-impl Unfold<'_> {
+impl<'u> Unfold<'u> {
+    fn new(
+        g: &'u Geometry,
+        p: &PackedParams<'_>,
+        input: &'u [i8],
+        depth: usize,
+        bytes: *mut i8,
+    ) -> Self {
+        let w = &g.window;
+        let row = (g.input.w * g.input.c) as usize;
+        Self {
+            g,
+            input,
+            depth,
+            zero_point: p.input_zero_point,
+            zero: twice((p.input_zero_point as i32) << p.input_shift),
+            bytes,
+            expand: match p.input_shift {
+                0 => [graft_expand_4, graft_expand_1],
+                _ => [graft_expand_high_4, graft_expand_high_1],
+            },
+            expand_windows: match p.input_shift {
+                0 => graft_expand_windows,
+                _ => graft_expand_windows_high,
+            },
+            words: g.input.c.is_multiple_of(4),
+            row,
+            span: [w.span(0) as isize, w.span(1) as isize],
+            run: (w.kernel[1] * g.input.c) as usize,
+            row_stride: w.dilation[0] as usize * row,
+            pointwise: w.is_unpadded() && w.kernel == [1, 1] && w.stride == [1, 1],
+        }
+    }
+
+    /// Row and column of the input under the first tap at an output position.
+    #[inline(always)]
+    fn origin(&self, at: Position) -> [isize; 2] {
+        let w = &self.g.window;
+        [
+            (at.y * w.stride[0] as usize) as isize - w.pad_before[0] as isize,
+            (at.x * w.stride[1] as usize) as isize - w.pad_before[1] as isize,
+        ]
+    }
+
+    /// True if the window there, of so many columns, lies in the input and its rows have no gaps.
+    #[inline(always)]
+    fn inside(&self, [y0, x0]: [isize; 2], columns: isize) -> bool {
+        y0 >= 0
+            && x0 >= 0
+            && y0 + self.span[0] <= self.g.input.h as isize
+            && x0 + columns <= self.g.input.w as isize
+            && self.g.window.dilation[1] == 1
+    }
+
+    /// Writes the columns of the next four positions, interleaved word by word.
+    ///
+    /// # Safety
+    /// `to` has room for `2 * depth` words, and there are four positions left.
+    #[inline(always)]
+    unsafe fn four_columns(&self, next: &mut Position, to: *mut u32) {
+        let origin = self.origin(*next);
+        let step = self.g.window.stride[1] as usize;
+        let together = self.pointwise
+            || next.x + 4 <= self.g.output.w as usize
+                && self.inside(origin, self.span[1] + 3 * step as isize);
+        if self.words && together {
+            let c = self.g.input.c as usize;
+            let from = origin[0] as usize * self.row + origin[1] as usize * c;
+            let rows = self.g.window.kernel[0] as usize;
+            // SAFETY: the four windows lie in the input, `step` pixels apart.
+            unsafe {
+                let from = self.input.as_ptr().add(from);
+                (self.expand_windows)(from, to, self.run / 4, step * c, self.row_stride, rows)
+            };
+            for _ in 0..4 {
+                next.step(self.g);
+            }
+        } else {
+            for i in 0..4 {
+                // SAFETY: as the caller's.
+                unsafe { self.column(next.step(self.g), to.add(i), 4) };
+            }
+        }
+    }
+
     /// Writes the column of output position `at`, its words `step` words apart (4 or 1).
     ///
     /// # Safety
     /// `to` has room for `depth / 2` such words.
     #[inline(always)]
-    unsafe fn column(&self, [y, x]: [usize; 2], to: *mut u32, step: usize) {
-        let (g, w) = (self.g, &self.g.window);
-        let c = g.input.c as usize;
-        let y0 = (y * w.stride[0] as usize) as isize - w.pad_before[0] as isize;
-        let x0 = (x * w.stride[1] as usize) as isize - w.pad_before[1] as isize;
-        let inside = y0 >= 0
-            && x0 >= 0
-            && y0 + w.span(0) as isize <= g.input.h as isize
-            && x0 + w.span(1) as isize <= g.input.w as isize;
-        let row = g.input.w as usize * c;
-        if c.is_multiple_of(4) && inside && w.dilation[1] == 1 {
-            let from = y0 as usize * row + x0 as usize * c;
-            let (words, rows) = (w.kernel[1] as usize * c / 4, w.kernel[0] as usize);
-            let stride = w.dilation[0] as usize * row;
-            // SAFETY: all rows of the window lie in the input; `to` has room for all taps.
-            unsafe {
-                self.expand[(step == 1) as usize](
-                    self.input.as_ptr().add(from),
-                    to,
-                    words,
-                    stride,
-                    rows,
-                )
-            };
-        } else if c.is_multiple_of(4) {
-            // SAFETY: as the caller's.
-            unsafe { self.words_at_border([y0, x0], to, step) };
-        } else {
-            // SAFETY: `bytes` has room for `depth` taps and what whole words write beyond.
-            unsafe {
-                match inside && w.dilation[1] == 1 {
-                    true => self.bytes_inside(y0 as usize * row + x0 as usize * c),
-                    false => self.bytes_at_border([y0, x0]),
+    unsafe fn column(&self, at: Position, to: *mut u32, step: usize) {
+        let [y0, x0] = self.origin(at);
+        let inside = self.inside([y0, x0], self.span[1]);
+        let from = || y0 as usize * self.row + x0 as usize * self.g.input.c as usize;
+        let expand = self.expand[(step == 1) as usize];
+        // SAFETY: windows that are read as runs lie in the input; `to` has room for all taps, and `bytes` too.
+        unsafe {
+            match (self.words, inside) {
+                (true, true) => {
+                    let rows = self.g.window.kernel[0] as usize;
+                    let from = self.input.as_ptr().add(from());
+                    expand(from, to, self.run / 4, self.row_stride, rows);
                 }
-                self.expand[(step == 1) as usize](self.bytes, to, self.depth / 4, 0, 1);
+                (true, false) => self.words_at_border([y0, x0], to, step),
+                (false, _) => {
+                    match inside {
+                        true => self.bytes_inside(from()),
+                        false => self.bytes_at_border([y0, x0]),
+                    }
+                    expand(self.bytes, to, self.depth / 4, 0, 1);
+                }
             }
         }
     }
@@ -267,28 +375,20 @@ impl Unfold<'_> {
     /// `bytes` has room for `depth + 3` bytes.
     #[inline(always)]
     unsafe fn bytes_inside(&self, from: usize) {
-        let (g, w) = (self.g, &self.g.window);
-        let c = g.input.c as usize;
-        let run = w.kernel[1] as usize * c;
-        let stride = w.dilation[0] as usize * g.input.w as usize * c;
-        let rows = w.kernel[0] as usize;
+        let (run, rows) = (self.run, self.g.window.kernel[0] as usize);
         // Whole words read up to three bytes beyond a row; at the input's end they must not.
-        let whole = from + (rows - 1) * stride + run + 3 <= self.input.len();
-        for ky in 0..rows {
-            // SAFETY: reads lie in the input; what is written beyond a row is overwritten by the next
-            // one, or meets weights of zero.
-            unsafe {
-                let from = self.input.as_ptr().add(from + ky * stride);
-                let to = self.bytes.add(ky * run);
-                if whole {
-                    let mut i = 0;
-                    while i < run {
-                        let word = from.add(i).cast::<u32>().read_unaligned();
-                        to.add(i).cast::<u32>().write_unaligned(word);
-                        i += 4;
-                    }
-                } else {
-                    core::ptr::copy_nonoverlapping(from, to, run);
+        let whole = from + (rows - 1) * self.row_stride + run + 3 <= self.input.len();
+        // SAFETY: reads lie in the input; what is written beyond a row is overwritten by the next one, or
+        // meets weights of zero.
+        unsafe {
+            let from = self.input.as_ptr().add(from);
+            if whole {
+                let words = run.div_ceil(4);
+                graft_gather(from, self.bytes, words, self.row_stride, rows, run);
+            } else {
+                for ky in 0..rows {
+                    let from = from.add(ky * self.row_stride);
+                    core::ptr::copy_nonoverlapping(from, self.bytes.add(ky * run), run);
                 }
             }
         }

@@ -4,6 +4,9 @@
 @ Columns: s16, two taps a word, (0, 2) then (1, 3) of every four taps.
 @ Records: bias, multiplier, rounding, shift.
 
+@ The DSP extension, which the ARMv8-M target leaves out; the encodings are ARMv7E-M's.
+    .cpu    cortex-m33
+
 @ Two taps of two channels by four pixels: 15 instructions for 16 products.
 .macro GRAFT_TAPS
     ldr     lr, [r2], #4
@@ -223,3 +226,90 @@ graft_conv_1x2:
     GRAFT_EXPAND graft_expand_1, GRAFT_WIDEN, 4
     GRAFT_EXPAND graft_expand_high_4, GRAFT_WIDEN_HIGH, 16
     GRAFT_EXPAND graft_expand_high_1, GRAFT_WIDEN_HIGH, 4
+
+@ void NAME(from, to, words, pixel_stride, row_stride, rows)
+@ Windows of four pixels at once, `pixel_stride` bytes apart: `rows` times `words` words of bytes of each, the
+@ rows `row_stride` bytes apart. Output words are interleaved by pixel. 16 instructions for 16 taps.
+.macro GRAFT_EXPAND_WINDOWS name, low, high
+    .section .text.\name, "ax", %progbits
+    .global \name
+    .type   \name, %function
+    .thumb_func
+\name:
+    push    {r4-r11, lr}
+    sub     sp, sp, #12
+    @ sp: 0 row, 4 words; arguments from 48
+    mov     lr, #0xff00ff00
+    str     r2, [sp, #4]
+    add     r8, r3, r3, lsl #1
+1:  str     r0, [sp]
+    ldr     r2, [sp, #4]
+2:  ldr     r5, [r0, r3]
+    ldr     r6, [r0, r3, lsl #1]
+    ldr     r7, [r0, r8]
+    ldr     r4, [r0], #4
+    \low    r9, r4
+    \low    r10, r5
+    \low    r11, r6
+    \low    r12, r7
+    stm     r1!, {r9-r12}
+    \high   r4, r4
+    \high   r5, r5
+    \high   r6, r6
+    \high   r7, r7
+    stm     r1!, {r4-r7}
+    subs    r2, r2, #1
+    bne     2b
+    ldr     r0, [sp]
+    ldrd    r4, r5, [sp, #48]
+    add     r0, r0, r4
+    subs    r5, r5, #1
+    str     r5, [sp, #52]
+    bne     1b
+    add     sp, sp, #12
+    pop     {r4-r11, pc}
+    .size   \name, . - \name
+.endm
+
+.macro GRAFT_LOW to, from
+    sxtb16  \to, \from
+.endm
+
+.macro GRAFT_HIGH to, from
+    sxtb16  \to, \from, ror #8
+.endm
+
+@ The same times 256.
+.macro GRAFT_LOW_256 to, from
+    and     \to, lr, \from, lsl #8
+.endm
+
+.macro GRAFT_HIGH_256 to, from
+    and     \to, lr, \from
+.endm
+
+    GRAFT_EXPAND_WINDOWS graft_expand_windows, GRAFT_LOW, GRAFT_HIGH
+    GRAFT_EXPAND_WINDOWS graft_expand_windows_high, GRAFT_LOW_256, GRAFT_HIGH_256
+
+@ void graft_gather(from, to, words, row_stride, rows, run)
+@ `rows` times `words` unaligned words, the rows `row_stride` bytes apart in memory and `run` bytes at `to`.
+    .section .text.graft_gather, "ax", %progbits
+    .global graft_gather
+    .type   graft_gather, %function
+    .thumb_func
+graft_gather:
+    push    {r4-r7, lr}
+    ldrd    r4, r5, [sp, #20]
+1:  mov     r6, r1
+    mov     r7, r0
+    mov     r12, r2
+2:  ldr     lr, [r7], #4
+    str     lr, [r6], #4
+    subs    r12, r12, #1
+    bne     2b
+    add     r0, r0, r3
+    add     r1, r1, r5
+    subs    r4, r4, #1
+    bne     1b
+    pop     {r4-r7, pc}
+    .size   graft_gather, . - graft_gather

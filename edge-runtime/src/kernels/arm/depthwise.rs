@@ -40,6 +40,8 @@ unsafe extern "C" {
         channels: usize,
         plane: usize,
         pairs: usize,
+        first: usize,
+        last: usize,
     );
     fn graft_expand_planes_high(
         from: *const i8,
@@ -47,6 +49,8 @@ unsafe extern "C" {
         channels: usize,
         plane: usize,
         pairs: usize,
+        first: usize,
+        last: usize,
     );
 }
 
@@ -69,7 +73,6 @@ pub fn depthwise(
     assert!(p.records.len() as u64 == layout.records(g.output));
     assert!(scratch.len() as u64 >= layout.scratch_len(&g.window, g.input, g.output));
     assert!(scratch.as_ptr().addr().is_multiple_of(4));
-    assert!(p.weights.as_ptr().addr().is_multiple_of(4));
 
     let band = DepthwiseBand::new(&g.window, g.input, g.output);
     let plane = band.pitch * band.input_rows;
@@ -93,11 +96,11 @@ pub fn depthwise(
             let first = block.min(channels - DEPTHWISE_CHANNELS);
             let y0 = (first_row * sy) as isize - g.window.pad_before[0] as isize;
             // SAFETY: the scratch has room for four planes of `band`.
-            unsafe { planes.fill(first, y0, (rows - 1) * sy + 3) };
+            unsafe { planes.fill(first, y0, (rows - 1) * sy + 3, block == 0) };
             for i in 0..DEPTHWISE_CHANNELS {
                 let c = first + i;
                 let arguments = Arguments {
-                    weights: p.weights[12 * c..][..12].as_ptr(),
+                    weights: p.weights[9 * c..][..9].as_ptr(),
                     record: &p.records[c],
                     row_stride: band.pitch * sy,
                     rows,
@@ -144,11 +147,12 @@ struct Planes<'p> {
 }
 
 impl Planes<'_> {
-    /// Fills `rows` rows from input row `y0` (negative in the padding) of the channels from `first` on.
+    /// Fills `rows` rows from input row `y0` (negative in the padding) of the channels from `first` on;
+    /// padding, which is the same for all channels, only where `padding` says so.
     ///
     /// # Safety
     /// `to` has room for four planes of as many rows.
-    unsafe fn fill(&self, first: usize, y0: isize, rows: usize) {
+    unsafe fn fill(&self, first: usize, y0: isize, rows: usize, padding: bool) {
         let (w, c) = (self.g.input.w as usize, self.g.input.c as usize);
         for row in 0..rows {
             // SAFETY: the row lies in each plane.
@@ -157,8 +161,8 @@ impl Planes<'_> {
             if (0..self.g.input.h as isize).contains(&y) {
                 let from = &self.input[y as usize * w * c..][..w * c];
                 // SAFETY: as the caller's.
-                unsafe { self.row(&from[first..], to) };
-            } else {
+                unsafe { self.row(&from[first..], to, padding) };
+            } else if padding {
                 // SAFETY: as the caller's.
                 unsafe { self.zeros(to, 0, self.band.pitch / 2) };
             }
@@ -169,45 +173,30 @@ impl Planes<'_> {
     ///
     /// # Safety
     /// `to` has room for a row in each of four planes.
-    unsafe fn row(&self, from: &[i8], to: *mut i8) {
+    #[inline(always)]
+    unsafe fn row(&self, from: &[i8], to: *mut i8, padding: bool) {
         let (w, c) = (self.g.input.w as usize, self.g.input.c as usize);
         let columns = self.band.pitch / 2;
         let left = (self.g.window.pad_before[1] as usize).min(columns);
         let there = w.min(columns - left);
-        // SAFETY: columns are less than a row has; pixels are less than `there`.
+        // Words start at even columns.
+        let odd = (left % 2).min(there);
+        let (pairs, last) = ((there - odd) / 2, (there - odd) % 2);
+        let expand = match self.input_shift {
+            0 => graft_expand_planes,
+            _ => graft_expand_planes_high,
+        };
+        // SAFETY: columns are fewer than a row has; pixels are fewer than `there`, and `from` starts at the
+        // first of at least four channels.
         unsafe {
-            self.zeros(to, 0, left);
-            // Words start at even columns.
-            let odd = (left % 2).min(there);
-            if odd == 1 {
-                self.pixel(from, to, left);
+            if there > 0 {
+                let first = to.add(2 * left);
+                expand(from.as_ptr(), first, c, self.plane, pairs, odd, last);
             }
-            let pairs = (there - odd) / 2;
-            if pairs > 0 {
-                let expand = match self.input_shift {
-                    0 => graft_expand_planes,
-                    _ => graft_expand_planes_high,
-                };
-                let first = to.add(2 * (left + odd));
-                expand(from[odd * c..].as_ptr(), first, c, self.plane, pairs);
+            if padding {
+                self.zeros(to, 0, left);
+                self.zeros(to, left + there, columns);
             }
-            if (there - odd) % 2 == 1 {
-                self.pixel(&from[(there - 1) * c..], to, left + there - 1);
-            }
-            self.zeros(to, left + there, columns);
-        }
-    }
-
-    /// One pixel's four channels to column `at`.
-    ///
-    /// # Safety
-    /// The column lies in the row at `to`.
-    #[inline(always)]
-    unsafe fn pixel(&self, from: &[i8], to: *mut i8, at: usize) {
-        for (i, q) in from[..DEPTHWISE_CHANNELS].iter().enumerate() {
-            let value = (*q as i16) << self.input_shift;
-            // SAFETY: as the caller's; planes and columns are aligned for 16 bits.
-            unsafe { *to.add(i * self.plane).cast::<i16>().add(at) = value };
         }
     }
 

@@ -1,5 +1,8 @@
 @ Depthwise 3x3. `depthwise.rs` says what the functions compute and who checks their arguments.
 
+@ The DSP extension, which the ARMv8-M target leaves out; the encodings are ARMv7E-M's.
+    .cpu    cortex-m33
+
 @ Three rows of a 3x3 window over 16-bit planes; r0 goes on by `\step` bytes.
 @ r0 plane, r1 pitch; r4-r9 the rows' weights as (w0, w1), (w1, w2); r10, r11 accumulators; r12, lr free.
 
@@ -44,13 +47,22 @@
     sub     r0, r0, r1, lsl #1
 .endm
 
-@ Three weights and a zero at r12 to (w0, w1) and (w1, w2).
+@ Three weights and any byte at r12 + `at` to (w0, w1) and (w1, w2).
 .macro GRAFT_ROW_WEIGHTS at, w01, w12
     ldr     r10, [r12, #\at]
     sxtb16  r11, r10
     sxtb16  r10, r10, ror #8
     pkhbt   \w01, r11, r10, lsl #16
     pkhbt   \w12, r10, r11
+.endm
+
+@ The same with the byte in front of the weights: nothing is read behind the last ones.
+.macro GRAFT_LAST_WEIGHTS at, w01, w12
+    ldr     r10, [r12, #\at]
+    sxtb16  r11, r10, ror #8
+    sxtb16  r10, r10
+    pkhbt   \w01, r11, r10
+    pkhtb   \w12, r11, r10, asr #16
 .endm
 
 @ void NAME(plane, pitch, output, channels, arguments)
@@ -76,8 +88,8 @@
     strd    r4, r5, [sp, #24]
     strd    r6, r7, [sp, #32]
     GRAFT_ROW_WEIGHTS 0, r4, r5
-    GRAFT_ROW_WEIGHTS 4, r6, r7
-    GRAFT_ROW_WEIGHTS 8, r8, r9
+    GRAFT_ROW_WEIGHTS 3, r6, r7
+    GRAFT_LAST_WEIGHTS 5, r8, r9
 1:  ldr     r12, [sp, #32]
     adds    lr, r2, r12
     str     lr, [sp, #20]
@@ -128,8 +140,8 @@
     GRAFT_DEPTHWISE graft_depthwise_1, GRAFT_WINDOW_1
     GRAFT_DEPTHWISE graft_depthwise_2, GRAFT_WINDOW_2
 
-@ Four channels of two pixels, a in r4 and b in r5, to one word of each of four planes at r1.
-@ r3, r6, r7: one, two and three planes on; lr is 0xff00ff00.
+@ Four channels of two pixels, mixed in r12 and r4, to a word of each of four planes.
+@ lr is 0xff00ff00.
 .macro GRAFT_PLANES
     sxtb16  r8, r12
     sxtb16  r9, r12, ror #8
@@ -137,6 +149,7 @@
     sxtb16  r11, r4, ror #8
 .endm
 
+@ The same times 256.
 .macro GRAFT_PLANES_HIGH
     and     r8, lr, r12, lsl #8
     and     r9, lr, r12
@@ -144,8 +157,21 @@
     and     r11, lr, r4
 .endm
 
-@ void NAME(from, to, channels, plane, pairs)
-@ Pairs of pixels, `channels` bytes apart, to words of four planes, `plane` bytes apart.
+@ One pixel at r0 to half a word of each plane.
+.macro GRAFT_PIXEL widen
+    ldr     r12, [r0]
+    add     r0, r0, r2
+    lsr     r4, r12, #16
+    \widen
+    strh    r11, [r1, r7]
+    strh    r10, [r1, r6]
+    strh    r9, [r1, r3]
+    strh    r8, [r1], #2
+.endm
+
+@ void NAME(from, to, channels, plane, pairs, first, last)
+@ Pixels, `channels` bytes apart, to columns of four planes, `plane` bytes apart: one if `first` is not zero,
+@ then `pairs` times two, then one if `last` is not zero. Pairs start on a multiple of 4.
 .macro GRAFT_EXPAND_PLANES name, widen
     .section .text.\name, "ax", %progbits
     .global \name
@@ -154,10 +180,16 @@
 \name:
     push    {r4-r11, lr}
     sub     sp, sp, #4
+    @ arguments from 40
     mov     lr, #0xff00ff00
     lsl     r6, r3, #1
     add     r7, r6, r3
-1:  ldr     r4, [r0]
+    ldrd    r4, r5, [sp, #40]
+    cbz     r5, 1f
+    GRAFT_PIXEL \widen
+1:  ldr     r4, [sp, #40]
+    cbz     r4, 3f
+2:  ldr     r4, [r0]
     ldr     r5, [r0, r2]
     add     r0, r0, r2, lsl #1
     pkhbt   r12, r4, r5, lsl #16
@@ -170,8 +202,11 @@
     ldr     r4, [sp, #40]
     subs    r4, r4, #1
     str     r4, [sp, #40]
-    bne     1b
-    add     sp, sp, #4
+    bne     2b
+3:  ldr     r5, [sp, #48]
+    cbz     r5, 4f
+    GRAFT_PIXEL \widen
+4:  add     sp, sp, #4
     pop     {r4-r11, pc}
     .size   \name, . - \name
 .endm

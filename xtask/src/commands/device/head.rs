@@ -1,13 +1,14 @@
 //! `commit`, `rollback`, `export-head`, `import-head`.
 
 use super::Connection;
-use super::info::{active_text, active_value};
+use super::info::active_text;
 use crate::cli::device::{ExportHead, ImportHead};
 use crate::{output, units};
 use anyhow::{Context, Result, bail};
+use edge_runtime::device::report::{ActiveHead, Committed};
 use edge_runtime::head::Head;
-use edge_runtime::head::signature::SIGNATURE_LEN;
 use edge_runtime::model::AlignedBytes;
+use edge_runtime::signature::{SIGNATURE_LEN, find_signature};
 use serde_json::json;
 use std::fs::File;
 use std::io::Read;
@@ -26,23 +27,10 @@ pub struct HeadFile {
 impl HeadFile {
     /// Reads and checks both files.
     pub fn read(args: &ImportHead) -> Result<Self> {
-        let head = read(&args.file, MAX_HEAD)?;
+        let head = read(&args.file)?;
         let name = || args.file.display().to_string();
         Head::parse_alone(&head).with_context(name)?;
-        let signature = match &args.signature {
-            None => None,
-            Some(path) => {
-                let bytes = read(path, SIGNATURE_LEN as u64)?;
-                let signature = <[u8; SIGNATURE_LEN]>::try_from(&bytes[..]);
-                Some(signature.ok().with_context(|| {
-                    format!(
-                        "{}: a signature has {SIGNATURE_LEN} bytes, not {}",
-                        path.display(),
-                        bytes.len()
-                    )
-                })?)
-            }
-        };
+        let signature = find_signature(&args.file, args.signature.as_deref())?;
         Ok(Self {
             sha256: sha256(&head),
             head,
@@ -51,16 +39,16 @@ impl HeadFile {
     }
 }
 
-fn read(path: &Path, most: u64) -> Result<AlignedBytes> {
+fn read(path: &Path) -> Result<AlignedBytes> {
     let cannot = || format!("{}: cannot read the file", path.display());
     let mut bytes = vec![];
     let file = File::open(path).with_context(cannot)?;
-    file.take(most + 1)
+    file.take(MAX_HEAD + 1)
         .read_to_end(&mut bytes)
         .with_context(cannot)?;
-    if bytes.len() as u64 > most {
+    if bytes.len() as u64 > MAX_HEAD {
         bail!(
-            "{}: longer than the {most} bytes it can have",
+            "{}: longer than the {MAX_HEAD} bytes it can have",
             path.display()
         );
     }
@@ -81,15 +69,16 @@ pub fn fetch(client: &mut Connection) -> Result<AlignedBytes> {
 
 pub fn commit(client: &mut Connection, json: bool) -> Result<()> {
     let sequence = client.commit()?;
-    output::print(json, json!({"head_sequence": sequence}), || {
-        format!("head {sequence} is active")
-    });
+    let committed = Committed {
+        head_sequence: sequence,
+    };
+    output::report(json, &committed, || format!("head {sequence} is active"));
     Ok(())
 }
 
 pub fn rollback(client: &mut Connection, json: bool) -> Result<()> {
     let active = client.rollback()?;
-    output::print(json, active_value(&active), || {
+    output::report(json, &ActiveHead::from(&active), || {
         format!("{} is active", active_text(&active))
     });
     Ok(())
@@ -133,6 +122,7 @@ pub fn import(
         "file": args.file.display().to_string(),
         "bytes": file.head.len(),
         "head_sha256": file.sha256,
+        "signed": file.signature.is_some(),
         "committed": sequence.is_some(),
         "head_sequence": sequence,
     });

@@ -4,58 +4,15 @@ use super::{Connection, input::InputRule};
 use crate::{output, units};
 use anyhow::Result;
 use edge_runtime::device::client::Identity;
-use edge_runtime::device::protocol::VERSION;
+use edge_runtime::device::report::Info;
 use edge_runtime::head::store::Active;
-use edge_runtime::model::DType;
-use serde_json::{Value, json};
 
 pub fn run(client: &mut Connection, identity: &Identity, json: bool) -> Result<()> {
-    let trunk = units::hex(&identity.trunk);
-    let (model, name, readable) = client.model(|m| {
-        let value = json!({
-            "name": m.name,
-            "trunk_sha256": trunk,
-            "dtype": if m.dtype == DType::I8 { "int8" } else { "float32" },
-            "input": [m.input.h, m.input.w, m.input.c],
-            "features": m.features,
-            "pool": m.pool.to_string(),
-            "random_weights": m.random_weights,
-        });
-        let name = format!(
-            "{}, input {}, {} features",
-            m.name.escape_debug(),
-            m.input,
-            m.features
-        );
-        (value, name, InputRule::checked(m).map(|_| ()))
-    })?;
-    readable?;
+    // A rule that makes no sense is an error here, not only with the first picture.
+    InputRule::ask(client)?;
+    let info = Info::ask(client, identity)?;
     let s = client.state()?;
-    let value = json!({
-        "protocol": VERSION,
-        "model": model,
-        "head": {
-            "active": active_name(&s.active),
-            "sequence": s.active.sequence(),
-            "classes": s.head_classes,
-            "previous": s.previous.as_ref().map(active_value),
-            "waiting_for_commit": s.candidate,
-            "signature_needed": s.signed,
-            "max_bytes": s.max_head,
-        },
-        "samples": {
-            "stored": s.samples, "capacity": s.max_samples,
-            "classes": s.classes, "max_classes": s.max_classes,
-        },
-        "flash": {
-            "bytes": s.flash.len,
-            "erase_bytes": s.flash.erase_size,
-            "write_bytes": s.flash.write_size,
-        },
-        "stack": s.stack.map(|stack| json!({"used_bytes": stack.used, "bytes": stack.size})),
-        "ram": {"bytes": s.ram, "arena_bytes": s.arena, "training_bytes": s.training},
-    });
-    output::print(json, value, || {
+    output::report(json, &info, || {
         let bytes = |n: u32| units::bytes(n.into());
         let waiting = match s.candidate {
             true => "; another one waits for commit",
@@ -65,13 +22,23 @@ pub fn run(client: &mut Connection, identity: &Identity, json: bool) -> Result<(
             Some(active) => format!("; rollback leads to {}", active_text(active)),
             None => String::new(),
         };
+        let [h, w, c] = info.model.input;
+        let name = format!(
+            "{}, input {h}x{w}x{c}, {} features",
+            info.model.name.escape_debug(),
+            info.model.features
+        );
+        let signed = match s.signed {
+            true => "; takes signed ones only",
+            false => "",
+        };
         let mut rows = vec![
             ("model", name),
-            ("trunk", trunk),
+            ("trunk", info.model.trunk_sha256.clone()),
             (
                 "head",
                 format!(
-                    "{}, {} classes{previous}{waiting}",
+                    "{}, {} classes{previous}{waiting}{signed}",
                     active_text(&s.active),
                     s.head_classes
                 ),
@@ -110,20 +77,7 @@ pub fn run(client: &mut Connection, identity: &Identity, json: bool) -> Result<(
     Ok(())
 }
 
-/// `factory` or `slot`.
-pub fn active_name(active: &Active) -> &'static str {
-    match active {
-        Active::Factory => "factory",
-        Active::Slot { .. } => "slot",
-    }
-}
-
-/// A head in the device's stores, for machines.
-pub fn active_value(active: &Active) -> Value {
-    json!({"active": active_name(active), "head_sequence": active.sequence()})
-}
-
-/// The same for people.
+/// A head in the device's stores, for people.
 pub fn active_text(active: &Active) -> String {
     match active {
         Active::Factory => "the factory head".into(),

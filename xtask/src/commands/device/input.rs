@@ -5,8 +5,8 @@ use crate::{cli::device::Infer, output, units};
 use anyhow::{Result, bail};
 use converter::dataset::{load, preprocess};
 use edge_runtime::device::protocol::ModelInfo;
+use edge_runtime::device::report::{Class, Inference};
 use edge_runtime::model::{DType, InputSpec, Quant, Shape};
-use serde_json::json;
 use std::path::Path;
 
 /// Longest input that is prepared here, whatever a device asks for.
@@ -61,18 +61,13 @@ pub fn infer(client: &mut Connection, args: &Infer, json: bool) -> Result<()> {
     InputRule::ask(client)?.send(client, &args.picture)?;
     let (micros, top) = client.infer(args.top)?;
     let picture = args.picture.display().to_string();
-    let classes = top.iter().map(|t| {
-        json!({"class": t.class, "label": t.label, "probability": t.probability, "logit": t.logit})
-    });
-    let mut value = json!({
-        "image": picture,
-        "microseconds": micros,
-        "top": classes.collect::<Vec<_>>(),
-    });
-    if args.logits {
-        value["logits"] = json!(client.logits()?);
-    }
-    output::print(json, value, || {
+    let seen = Inference {
+        image: picture.clone(),
+        microseconds: micros,
+        top: top.iter().map(Class::from).collect(),
+        logits: args.logits.then(|| client.logits()).transpose()?,
+    };
+    output::report(json, &seen, || {
         let mut text = format!("{picture}  ({:.1} ms on the device)\n", micros as f64 / 1e3);
         for t in &top {
             let label = match t.label.as_str() {

@@ -15,6 +15,7 @@ use crate::cli::device::{Device, DeviceCommand};
 use anyhow::Result;
 use edge_runtime::device::DeviceError;
 use edge_runtime::device::client::{Client, ClientError, Identity, Patience};
+use edge_runtime::transport::Key;
 use port::Line;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -30,9 +31,15 @@ pub fn run(args: &Device, json: bool) -> Result<()> {
         timeout: Duration::from_millis(args.timeout.into()),
         attempts: args.attempts,
     };
+    let key = args.key.as_deref().map(Key::read).transpose()?;
+    let open = || -> Result<Connection> {
+        let line = args.port.open(key.as_ref())?;
+        Ok(Client::new(line, session(), patience))
+    };
     let connect = || -> Result<(Connection, Identity)> {
-        let mut client = Client::new(args.port.open()?, session(), patience);
-        let identity = client.connect(expect)?;
+        let mut client = open()?;
+        let identity = client.connect(expect);
+        let identity = identity.map_err(|e| args.port.explain(key.as_ref(), e))?;
         Ok((client, identity))
     };
     // Files are looked at before the device is asked for anything.
@@ -63,11 +70,11 @@ pub fn run(args: &Device, json: bool) -> Result<()> {
         DeviceCommand::Power => measure::power(&mut connect()?.0, json),
         DeviceCommand::Log => system::log(&mut connect()?.0, json),
         DeviceCommand::Reset => {
-            let mut client = Client::new(args.port.open()?, session(), patience);
+            let mut client = open()?;
             match client.connect(expect) {
                 // A device whose application does not run can be restarted nevertheless.
                 Ok(_) | Err(ClientError::Device(DeviceError::NotReady(_))) => (),
-                Err(e) => return Err(e.into()),
+                Err(e) => return Err(args.port.explain(key.as_ref(), e)),
             }
             system::reset(&mut client, json)
         }

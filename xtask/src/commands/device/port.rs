@@ -1,19 +1,18 @@
-//! The line to a device: TCP, a Unix socket, a serial port, all as the client's byte pipe.
+//! The line to a device: a socket, encrypted if there is a key, or a serial port; all as the client's byte pipe.
 
 use crate::probe_rs;
 use crate::qemu::folder::Folder;
 use crate::qemu::qmp::Qmp;
 use anyhow::{Context, Result, bail};
 use converter::board::schema::Deploy;
-use edge_runtime::device::client::Pipe;
+use edge_runtime::device::client::{ClientError, Pipe};
+use edge_runtime::transport::{self, Address, Key, no_key};
 use serialport::SerialPort;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
-use std::path::PathBuf;
+use std::io::{self, ErrorKind};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// How long to wait for a connection, and for a device that takes nothing.
+/// How long to wait for a serial device that takes nothing.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Baud rate of serial ports; USB ones ignore it.
@@ -22,10 +21,8 @@ const BAUD: u32 = 115_200;
 /// Where a device is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Port {
-    /// `HOST:PORT`
-    Tcp(String),
-    /// A socket's path.
-    Unix(PathBuf),
+    /// `tcp:HOST:PORT` or `unix:PATH`
+    Socket(Address),
     /// A serial device and its baud rate.
     Serial(String, u32),
     /// A board that was flashed: the socket of its QEMU, or the serial port that looks like it.
@@ -40,14 +37,8 @@ impl FromStr for Port {
         let (kind, rest) = text.split_once(':').ok_or(forms)?;
         match (kind, rest) {
             (_, "") => Err(forms.into()),
-            ("tcp", _) => match rest.rsplit_once(':') {
-                Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
-                    Ok(Self::Tcp(rest.into()))
-                }
-                _ => Err(forms.into()),
-            },
+            ("tcp" | "unix", _) => text.parse().map(Self::Socket).map_err(|_| forms.into()),
             ("board", _) => Ok(Self::Board(rest.into())),
-            ("unix", _) => Ok(Self::Unix(rest.into())),
             ("serial", _) => match rest.rsplit_once(':') {
                 None => Ok(Self::Serial(rest.into(), BAUD)),
                 Some((device, baud)) => match baud.parse() {
@@ -65,8 +56,8 @@ impl FromStr for Port {
 impl std::fmt::Display for Port {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Tcp(address) => write!(f, "tcp:{address}"),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Socket(Address::Tcp(address)) => write!(f, "tcp:{address}"),
+            Self::Socket(unix) => write!(f, "{unix}"),
             Self::Serial(device, baud) => write!(f, "serial:{device}:{baud}"),
             Self::Board(name) => write!(f, "board:{name}"),
         }
@@ -74,23 +65,35 @@ impl std::fmt::Display for Port {
 }
 
 impl Port {
-    /// Opens it.
-    pub fn open(&self) -> Result<Line> {
-        if let Self::Board(name) = self {
-            return board(name)?.open();
+    /// Opens it. With a key, the device must prove that it has it, too.
+    pub fn open(&self, key: Option<&Key>) -> Result<Line> {
+        match self {
+            Self::Board(name) => board(name)?.open(key),
+            Self::Socket(address) => {
+                let line = transport::Line::connect(address, key)?;
+                Ok(Line::Socket(Box::new(line)))
+            }
+            Self::Serial(..) if key.is_some() => {
+                bail!("{self}: a key is for tcp: and unix: lines; leave --key away")
+            }
+            Self::Serial(device, baud) => {
+                let port = serialport::new(device, *baud).timeout(TIMEOUT).open();
+                let port = port.map_err(io::Error::from);
+                let port = port.with_context(|| {
+                    format!("{self}: cannot connect; check that the device is plugged in and runs")
+                })?;
+                Ok(Line::Serial(port))
+            }
         }
-        let cannot = || format!("{self}: cannot connect; check that the device runs");
-        let stream = match self {
-            Self::Tcp(address) => tcp(address).map(|s| Box::new(s) as Box<dyn Stream>),
-            Self::Unix(path) => unix(path),
-            Self::Board(_) => Err(io::Error::other("a board is another port")),
-            Self::Serial(device, baud) => serialport::new(device, *baud)
-                .timeout(TIMEOUT)
-                .open()
-                .map(|s| Box::new(s) as Box<dyn Stream>)
-                .map_err(io::Error::from),
+    }
+
+    /// The failure of the first request over this line, in words of this line.
+    pub fn explain(&self, key: Option<&Key>, error: ClientError) -> anyhow::Error {
+        let refused = match (self, key) {
+            (Self::Socket(address), None) => no_key(address, &error),
+            _ => None,
         };
-        Ok(Line(stream.with_context(cannot)?))
+        refused.map_or_else(|| error.into(), Into::into)
     }
 }
 
@@ -106,9 +109,12 @@ fn board(name: &str) -> Result<Port> {
                     "{name} does not run; start it with `cargo xtask flash --board {name} MODEL.edge`"
                 );
             }
-            Ok(Port::Unix(folder.line()))
+            Ok(Port::Socket(Address::Unix(folder.line())))
         }
-        Deploy::ProbeRs { .. } => Ok(Port::Serial(probe_rs::serial_port(&board)?, BAUD)),
+        Deploy::ProbeRs { baud, .. } => {
+            let port = probe_rs::serial_port(&board)?;
+            Ok(Port::Serial(port, baud.unwrap_or(BAUD)))
+        }
         _ => bail!(
             "{} runs Linux; name its line with --port tcp:HOST:PORT or unix:PATH",
             board.name
@@ -116,72 +122,30 @@ fn board(name: &str) -> Result<Port> {
     }
 }
 
-fn tcp(address: &str) -> io::Result<TcpStream> {
-    let mut last = io::Error::new(ErrorKind::NotFound, "the host has no address");
-    for address in address.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, TIMEOUT) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                stream.set_write_timeout(Some(TIMEOUT))?;
-                return Ok(stream);
-            }
-            Err(e) => last = e,
-        }
-    }
-    Err(last)
-}
-
-#[cfg(unix)]
-fn unix(path: &std::path::Path) -> io::Result<Box<dyn Stream>> {
-    let stream = std::os::unix::net::UnixStream::connect(path)?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
-    Ok(Box::new(stream))
-}
-
-#[cfg(not(unix))]
-fn unix(_: &std::path::Path) -> io::Result<Box<dyn Stream>> {
-    Err(io::Error::new(
-        ErrorKind::Unsupported,
-        "this system has no Unix sockets",
-    ))
-}
-
-/// A stream whose reading can be limited in time.
-trait Stream: Read + Write {
-    fn limit(&mut self, timeout: Duration) -> io::Result<()>;
-}
-
-impl Stream for TcpStream {
-    fn limit(&mut self, timeout: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(timeout))
-    }
-}
-
-#[cfg(unix)]
-impl Stream for std::os::unix::net::UnixStream {
-    fn limit(&mut self, timeout: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(timeout))
-    }
-}
-
-impl Stream for Box<dyn SerialPort> {
-    fn limit(&mut self, timeout: Duration) -> io::Result<()> {
-        self.set_timeout(timeout).map_err(io::Error::from)
-    }
-}
-
 /// An open line.
-pub struct Line(Box<dyn Stream>);
+pub enum Line {
+    /// A socket.
+    Socket(Box<transport::Line>),
+    /// A serial port.
+    Serial(Box<dyn SerialPort>),
+}
 
 impl Pipe for Line {
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all(bytes)
+        match self {
+            Self::Socket(line) => line.send(bytes),
+            Self::Serial(port) => port.write_all(bytes),
+        }
     }
 
     fn receive(&mut self, buffer: &mut [u8], timeout: Duration) -> io::Result<usize> {
+        let port = match self {
+            Self::Socket(line) => return line.receive(buffer, timeout),
+            Self::Serial(port) => port,
+        };
         // Zero would mean: for ever.
-        self.0.limit(timeout.max(Duration::from_millis(1)))?;
-        match self.0.read(buffer) {
+        port.set_timeout(timeout.max(Duration::from_millis(1)))?;
+        match port.read(buffer) {
             Ok(0) => Err(io::Error::new(
                 ErrorKind::UnexpectedEof,
                 "the device closed the connection",
@@ -206,10 +170,14 @@ mod tests {
 
     #[test]
     fn ports_as_they_are_typed() {
+        let tcp = |text: &str| Port::Socket(Address::Tcp(text.into()));
         for (text, port) in [
-            ("tcp:127.0.0.1:4700", Port::Tcp("127.0.0.1:4700".into())),
-            ("tcp:[::1]:4700", Port::Tcp("[::1]:4700".into())),
-            ("unix:/run/edge.sock", Port::Unix("/run/edge.sock".into())),
+            ("tcp:127.0.0.1:4700", tcp("127.0.0.1:4700")),
+            ("tcp:[::1]:4700", tcp("[::1]:4700")),
+            (
+                "unix:/run/edge.sock",
+                Port::Socket(Address::Unix("/run/edge.sock".into())),
+            ),
             (
                 "serial:/dev/ttyACM0",
                 Port::Serial("/dev/ttyACM0".into(), BAUD),
@@ -234,24 +202,5 @@ mod tests {
         ] {
             assert!(text.parse::<Port>().is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn silence_and_the_end_of_a_line() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut line = Port::Tcp(address.to_string()).open().unwrap();
-        let (mut device, _) = listener.accept().unwrap();
-        let mut buffer = [0; 8];
-        assert_eq!(line.receive(&mut buffer, Duration::ZERO).unwrap(), 0);
-        device.write_all(b"abc").unwrap();
-        let count = line.receive(&mut buffer, Duration::from_secs(5)).unwrap();
-        assert!(count >= 1 && b"abc".starts_with(&buffer[..count]));
-        drop(device);
-        while line
-            .receive(&mut buffer, Duration::from_secs(5))
-            .is_ok_and(|n| n > 0)
-        {}
-        assert!(line.receive(&mut buffer, Duration::from_secs(5)).is_err());
     }
 }

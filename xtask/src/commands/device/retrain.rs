@@ -7,7 +7,8 @@ use anyhow::{Result, bail};
 use converter::dataset::Dataset;
 use converter::progress::Progress as _;
 use edge_runtime::device::protocol::{ClassMode, Progress, RetrainOptions, Retrained};
-use serde_json::json;
+use edge_runtime::device::report::Training;
+use edge_runtime::device::{DeviceError, Feature};
 use std::path::Path;
 use std::time::Instant;
 
@@ -41,6 +42,10 @@ pub fn run(
     if client.model(|m| m.random_weights)? {
         bail!("the weights of the device's model are random; a head on it would learn nothing");
     }
+    if args.hidden != 0 {
+        // The device would say the same, after all pictures are sent.
+        return Err(DeviceError::Unsupported(Feature::HiddenLayer).into());
+    }
     let bars = Bars::new();
     let stored = match data {
         Some(data) => send(client, args, data, &bars)?,
@@ -53,6 +58,7 @@ pub fn run(
             false => ClassMode::Replace,
         },
         pool: args.pool,
+        hidden: args.hidden,
         epochs: args.epochs.unwrap_or(defaults.epochs),
         learning_rate: args.learning_rate.unwrap_or(defaults.learning_rate),
         seed: args.seed,
@@ -69,17 +75,9 @@ pub fn run(
     })?;
     let seconds = start.elapsed().as_secs_f64();
     drop(bars);
-    let value = json!({
-        "classes": new.classes,
-        "samples": new.samples,
-        "held_out": new.held_out,
-        "held_out_top1": new.held_out_top1,
-        "committed": new.committed.is_some(),
-        "head_sequence": new.committed,
-        "head_sha256": units::hex(&new.sha256),
-        "training_ram_bytes": new.training_bytes,
+    output::report(json, &Training::from(&new), || {
+        text(&new, args, &stored, seconds)
     });
-    output::print(json, value, || text(&new, args, &stored, seconds));
     Ok(())
 }
 

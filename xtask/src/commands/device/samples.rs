@@ -4,6 +4,7 @@ use super::{Connection, input::InputRule};
 use crate::cli::device::{AddSample, ClearSamples};
 use crate::output;
 use anyhow::{Context, Result, bail};
+use edge_runtime::device::report::Samples;
 use edge_runtime::device::samples::{Added, MAX_CLASS_NAME};
 use edge_runtime::head::PoolKind;
 use serde_json::json;
@@ -67,20 +68,15 @@ pub fn add(client: &mut Connection, args: &AddSample, json: bool) -> Result<()> 
 }
 
 pub fn list(client: &mut Connection, json: bool) -> Result<()> {
-    let classes = client.samples()?;
-    let entries = classes
-        .iter()
-        .map(|c| json!({"class": c.name, "samples": c.samples, "held_out": c.held_out}));
-    let total: u64 = classes.iter().map(|c| u64::from(c.samples)).sum();
-    let value = json!({"samples": total, "classes": entries.collect::<Vec<_>>()});
-    output::print(json, value, || {
-        if classes.is_empty() {
+    let samples = Samples::from(&client.samples()?[..]);
+    output::report(json, &samples, || {
+        if samples.classes.is_empty() {
             return "no samples; `add-sample` and `retrain-head --data` add some".into();
         }
         let mut rows = vec![["class", "samples", "held out"].map(String::from).to_vec()];
-        rows.extend(classes.iter().map(|c| {
+        rows.extend(samples.classes.iter().map(|c| {
             vec![
-                c.name.escape_debug().to_string(),
+                c.class.escape_debug().to_string(),
                 c.samples.to_string(),
                 c.held_out.to_string(),
             ]

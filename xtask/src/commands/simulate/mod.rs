@@ -12,9 +12,10 @@ use anyhow::{Context, Result, bail};
 use board::Device;
 use clock::WallClock;
 use edge_runtime::device::app::{App, Config};
+use edge_runtime::device::report::Listening;
 use edge_runtime::device::server::{RX_LEN, Server, TX_LEN};
-use edge_runtime::head::signature::Trust;
 use edge_runtime::power::ina219::Ina219;
+use edge_runtime::signature::{PublicKey, Trust, find_signature};
 use edge_runtime::sim::{Faults, FlashImage, SensorBus};
 use line::Line;
 use serde_json::json;
@@ -24,6 +25,7 @@ const LOAD: (i32, u16) = (25_000, 5_000);
 
 pub fn run(args: &Simulate, json: bool) -> Result<()> {
     let bytes = read(&args.model)?;
+    let trust = trust(args, &bytes)?;
     let model = parse(&args.model, &bytes)?;
     let device = Device::new(&args.board, &model, bytes.len(), args.classes)?;
     let mut flash = match &args.state {
@@ -56,7 +58,7 @@ pub fn run(args: &Simulate, json: bool) -> Result<()> {
     let config = Config {
         areas: device.areas,
         classes: device.plan.classes,
-        trust: Trust::Anyone,
+        trust,
         stack: None,
     };
     let mut memory = vec![0; device.plan.total()];
@@ -69,15 +71,17 @@ pub fn run(args: &Simulate, json: bool) -> Result<()> {
         let mut server = Server::new(app, &mut rx, &mut tx);
         if !announced {
             announced = true;
-            let value = json!({
-                "listening": line.address().to_string(),
-                "board": device.board,
-                "model": model.manifest().name,
-                "ram_bytes": device.plan.total(),
-                "ram_limit_bytes": device.ram,
-                "flash_bytes": device.geometry.len,
-                "most_classes": device.plan.classes,
+            let mut value = json!(Listening {
+                listening: line.address().to_string(),
+                model: model.manifest().name.into(),
+                ram_bytes: device.plan.total(),
+                flash_bytes: device.geometry.len,
+                most_classes: device.plan.classes,
+                encrypted: false,
+                signature_needed: trust.is_required(),
             });
+            value["board"] = json!(device.board);
+            value["ram_limit_bytes"] = json!(device.ram);
             output::print(json, value, || {
                 format!(
                     "{} on a simulated {}: {} of RAM, {} of flash for heads and samples, up to {} classes\nlistening on {}",
@@ -92,4 +96,17 @@ pub fn run(args: &Simulate, json: bool) -> Result<()> {
         }
         line.serve(&mut server)?;
     }
+}
+
+/// Whom the device trusts, after its model was judged by that.
+fn trust(args: &Simulate, model: &[u8]) -> Result<Trust> {
+    let Some(key) = &args.trust else {
+        return Ok(Trust::Anyone);
+    };
+    let trust = Trust::Signed(PublicKey::read(key)?);
+    let signature = find_signature(&args.model, args.signature.as_deref())?;
+    trust
+        .check_model(model, signature.as_ref())
+        .with_context(|| args.model.display().to_string())?;
+    Ok(trust)
 }

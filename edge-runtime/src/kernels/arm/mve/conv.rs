@@ -104,10 +104,13 @@ impl<'g> Unfolder<'g> {
 
     fn row(&self, y: usize) -> Row {
         let (taps, y0) = self.g.taps(0, y);
+        if taps.is_empty() {
+            return Row { taps, at: 0 };
+        }
         let first = y0 + (taps.start * self.g.window.dilation[0] as usize) as isize;
         let row_len = self.g.input.w as usize * self.g.input.c as usize;
         Row {
-            at: first.max(0) as usize * row_len,
+            at: first as usize * row_len,
             taps,
         }
     }

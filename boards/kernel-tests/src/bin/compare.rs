@@ -1,11 +1,15 @@
 //! Packed kernels against the portable ones on random shapes, strides, pads, shifts and extremes.
+#![no_std]
+#![no_main]
 
-use crate::random::Random;
+use core::panic::PanicInfo;
+use cortex_m_rt::entry;
 use cortex_m_semihosting::{hprint, hprintln};
-use edge_runtime::kernels::{self, AddParams, ConvParams, Geometry, PackedParams};
+use edge_runtime::kernels::{self, AddParams, MulParams, ConvParams, Geometry, PackedParams};
 use edge_runtime::model::packed::mve::{LANES, MveConv, MveDepthwise};
 use edge_runtime::model::packed::{conv_depth, conv_place, depthwise_place};
 use edge_runtime::model::{ChannelRecord, Layout, Shape, Window};
+use kernel_tests::{exit, random::Random};
 
 /// Cases per layout.
 const CASES: u32 = 400;
@@ -35,8 +39,13 @@ struct Memory {
     records: [ChannelRecord; CHANNELS],
 }
 
+#[entry]
+fn main() -> ! {
+    exit(run())
+}
+
 /// True if all cases agree.
-pub fn run() -> bool {
+fn run() -> bool {
     let memory = cortex_m::singleton!(: Memory = Memory {
         weights: [0; ROOM],
         packed: [0; ROOM],
@@ -64,11 +73,16 @@ pub fn run() -> bool {
                 continue;
             }
             let output = case.run(memory);
-            saturated += output.iter().filter(|q| **q == i8::MIN || **q == i8::MAX).count() as u64;
+            saturated += output
+                .iter()
+                .filter(|q| **q == i8::MIN || **q == i8::MAX)
+                .count() as u64;
             outputs += output.len() as u64;
             let n = case.geometry.output.len();
             if memory.output[..n] != memory.expected[..n] {
-                let at = (0..n).find(|i| memory.output[*i] != memory.expected[*i]).unwrap_or(0);
+                let at = (0..n)
+                    .find(|i| memory.output[*i] != memory.expected[*i])
+                    .unwrap_or(0);
                 hprintln!("DIFFERENT at {}: {:?}", at, case);
                 bad += 1;
             }
@@ -79,11 +93,17 @@ pub fn run() -> bool {
             }
             cases += 1;
         }
-        hprint!("{}: {} cases, {} outputs, {} of them saturated", layout.name(), cases, outputs, saturated);
+        hprint!(
+            "{}: {} cases, {} outputs, {} of them saturated",
+            layout.name(),
+            cases,
+            outputs,
+            saturated
+        );
         hprintln!(", {} bad", bad);
         good &= bad == 0 && saturated > 0 && saturated < outputs;
     }
-    good & adds(memory)
+    good & adds(memory) & products(memory) & tables(memory)
 }
 
 /// True if sums of two tensors are what [`AddParams::apply`] says, in place and not.
@@ -119,6 +139,68 @@ fn adds(m: &mut Memory) -> bool {
         }
     }
     hprintln!("add: {} cases, {} bad", CASES, bad);
+    bad == 0
+}
+
+/// True if products are what [`MulParams::apply`] says, in place and not, with one factor per channel and not.
+fn products(m: &mut Memory) -> bool {
+    let mut r = Random(18);
+    let mut bad = 0;
+    for _ in 0..CASES {
+        let channels = r.range(1, 40) as usize;
+        let len = channels * r.range(1, 9) as usize;
+        let factors = if r.bits() % 2 == 0 { len } else { channels };
+        let extremes = r.range(0, 3) == 0;
+        let (a, b) = (&mut m.input[..len], &mut m.weights[..factors]);
+        r.fill(a, extremes, i8::MIN);
+        r.fill(b, extremes, i8::MIN);
+        let p = MulParams {
+            zero_points: [r.bits() as i8, r.bits() as i8],
+            multiplier: (1 << 30) + (r.bits() >> 2) as i32,
+            shift: match r.range(0, 3) {
+                0 => r.range(1, 62),
+                _ => r.range(34, 48),
+            } as u8,
+            output_zero_point: r.bits() as i8,
+        };
+        for i in 0..len {
+            m.expected[i] = p.apply(a[i], b[i % factors]);
+        }
+        m.output[..len + 16].fill(GUARD);
+        kernels::mul(&p, a, b, &mut m.output[..len]);
+        kernels::mul_in_place(&p, a, b);
+        let same = m.output[..len] == m.expected[..len] && a == &m.expected[..len];
+        if !same || m.output[len..len + 16] != [GUARD; 16] {
+            hprintln!("DIFFERENT product of {} elements: {:?}", len, p);
+            bad += 1;
+        }
+    }
+    hprintln!("mul: {} cases, {} bad", CASES, bad);
+    bad == 0
+}
+
+/// True if tables are looked up right, in place and not.
+fn tables(m: &mut Memory) -> bool {
+    let mut r = Random(19);
+    let mut bad = 0;
+    for _ in 0..CASES {
+        let len = r.range(1, 99) as usize;
+        let (values, table) = (&mut m.input[..len], &mut m.weights[..256]);
+        r.fill(values, false, i8::MIN);
+        r.fill(table, false, i8::MIN);
+        for i in 0..len {
+            m.expected[i] = table[(values[i] as i32 + 128) as usize];
+        }
+        m.output[..len + 16].fill(GUARD);
+        kernels::map(table, values, &mut m.output[..len]);
+        kernels::map_in_place(table, values);
+        let same = m.output[..len] == m.expected[..len] && values == &m.expected[..len];
+        if !same || m.output[len..len + 16] != [GUARD; 16] {
+            hprintln!("DIFFERENT table of {} elements", len);
+            bad += 1;
+        }
+    }
+    hprintln!("map: {} cases, {} bad", CASES, bad);
     bad == 0
 }
 
@@ -195,7 +277,11 @@ impl Case {
             }
             _ => [i8::MIN, i8::MAX],
         };
-        let geometry = Geometry { input, output, window };
+        let geometry = Geometry {
+            input,
+            output,
+            window,
+        };
         let fits = input.len() + 4 <= ROOM
             && output.len() + 16 <= ROOM
             && layout.weights_len(&window, input, output) <= ROOM as u64
@@ -265,7 +351,8 @@ impl Case {
                 0 => {
                     m.shift[c] = 62;
                     m.bias[c] = 0;
-                    let record = ChannelRecord::constant(0, m.multiplier[c], 62, self.zero_points[1]);
+                    let record =
+                        ChannelRecord::constant(0, m.multiplier[c], 62, self.zero_points[1]);
                     Some(record)
                 }
                 _ => ChannelRecord::new(
@@ -343,7 +430,20 @@ impl Case {
             clamp: self.clamp,
         };
         let output = &mut m.output[..outputs];
-        kernels::packed(self.layout, g, &params, input, output, &mut m.scratch[..scratch]);
+        kernels::packed(
+            self.layout,
+            g,
+            &params,
+            input,
+            output,
+            &mut m.scratch[..scratch],
+        );
         output
     }
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    hprintln!("{}", info);
+    exit(false)
 }

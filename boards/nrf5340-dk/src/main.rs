@@ -1,0 +1,108 @@
+//! The firmware for the application core of the nRF5340 DK: one secure program from address 0. It writes
+//! nothing to UICR, and the network core stays off.
+
+#![no_std]
+#![no_main]
+#![forbid(clippy::undocumented_unsafe_blocks)]
+
+mod clock;
+mod flash;
+mod start;
+
+// The logger of `defmt`.
+use defmt_rtt as _;
+
+use clock::{TimerClock, TurnHandler};
+use edge_runtime::device::server::{RX_LEN, TX_LEN};
+use edge_runtime::flash::Mapped;
+use embassy_nrf::buffered_uarte::{self, Baudrate, BufferedUarte};
+use embassy_nrf::nvmc::{Nvmc, PAGE_SIZE};
+use embassy_nrf::peripherals::{SERIAL0, SERIAL1};
+use embassy_nrf::twim::{self, Twim};
+use embassy_nrf::{bind_interrupts, uarte};
+use embedded_storage::nor_flash::NorFlash;
+use firmware::{Asleep, Board, Meter};
+use flash::CachedFlash;
+
+include!(concat!(env!("OUT_DIR"), "/board.rs"));
+
+bind_interrupts!(struct Interrupts {
+    SERIAL0 => buffered_uarte::InterruptHandler<SERIAL0>;
+    SERIAL1 => twim::InterruptHandler<SERIAL1>;
+    TIMER1 => TurnHandler;
+});
+
+const _: () = {
+    assert!(
+        MAP.write == <Nvmc as NorFlash>::WRITE_SIZE && MAP.erase == PAGE_SIZE,
+        "the driver's units"
+    );
+    assert!(MAP.clock_hz == start::CLOCK_HZ, "the processor's clock");
+    assert!(
+        BAUD == 1_000_000,
+        "the UARTE has some rates only, and above this none"
+    );
+    if let Some(sensor) = SENSOR {
+        assert!(sensor.bus == 1, "the sensor's bus is TWIM1");
+    }
+};
+
+defmt::timestamp!("{=u64:us}", clock::stamp());
+
+/// Bytes of a message to the power sensor, which the I2C master sends from RAM.
+const MESSAGE: usize = 8;
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    let p = start::start();
+    let stores = MAP.stores();
+    // SAFETY: `board.toml` gives the regions to their uses alone; the flash is mapped from address 0, and
+    // its driver makes the cache forget what it wrote over. Called once.
+    let (flash, model, memory) = unsafe {
+        let driver = CachedFlash::new(Nvmc::new(p.NVMC));
+        let base = core::ptr::with_exposed_provenance(stores.base as usize);
+        (
+            Mapped::new(driver, base, stores.base, stores.len),
+            MAP.model.bytes(),
+            MAP.arena.take(),
+        )
+    };
+    let (mut tx, mut rx) = ([0; TX_LEN], [0; 2 * RX_LEN]);
+    let mut config = uarte::Config::default();
+    config.baudrate = Baudrate::Baud1m;
+    let line = BufferedUarte::new(
+        p.SERIAL0,
+        p.TIMER0,
+        p.PPI_CH0,
+        p.PPI_CH1,
+        p.PPI_GROUP0,
+        p.P0_22,
+        p.P0_20,
+        Interrupts,
+        config,
+        &mut rx,
+        &mut tx,
+    );
+    let mut message = [0; MESSAGE];
+    let power = Meter::start(SENSOR, || {
+        let config = twim::Config::default();
+        Twim::new(
+            p.SERIAL1,
+            Interrupts,
+            p.P1_02,
+            p.P1_03,
+            config,
+            &mut message,
+        )
+    });
+    firmware::run(Board {
+        name: MAP.board,
+        line: Asleep::new(line),
+        flash,
+        areas: MAP.areas(),
+        clock: TimerClock::start(p.TIMER1, Interrupts),
+        power,
+        model,
+        memory,
+    })
+}

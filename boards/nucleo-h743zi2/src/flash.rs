@@ -1,0 +1,218 @@
+//! The second bank of the STM32H743's flash, with its ECC and the processor's data cache: the HAL's driver,
+//! and what it leaves open.
+//!
+//! Each word of 32 bytes has an ECC. A word that was being programmed, or a sector that was being erased,
+//! when the power failed may hold bits that its ECC cannot correct; reading it is a bus fault. So that all
+//! is readable, as [`edge_runtime::flash::Flash`] demands, [`EccFlash::repair`] looks for such words at every
+//! start, with bus faults masked, and erases their sectors but for the readable words. A word that fails
+//! while the program runs is reported as the failure of the call that programmed it.
+
+use core::ops::Range;
+use cortex_m::peripheral::{CPUID, SCB};
+use embassy_stm32::flash::{Blocking, Error, FLASH_BASE, Flash, MAX_ERASE_SIZE, WRITE_SIZE};
+use embassy_stm32::pac;
+use embassy_stm32::pac::flash::Bank;
+use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
+
+/// Bytes of a word.
+const WORD: usize = WRITE_SIZE;
+/// Bytes of a sector.
+const SECTOR: usize = MAX_ERASE_SIZE;
+/// Where the second bank starts in the flash.
+pub const BANK: u32 = 0x10_0000;
+/// Where the flash is mapped.
+const BASE: usize = FLASH_BASE;
+
+/// How often a word is read again when the controller reports another one.
+const READINGS: usize = 3;
+
+/// The driver, and the cache between flash and processor. Offsets are those of the whole flash, and must be
+/// in its second bank: the program runs from the first one, so it need not wait.
+pub struct EccFlash<'d> {
+    driver: Flash<'d, Blocking>,
+    scb: SCB,
+}
+
+impl<'d> EccFlash<'d> {
+    /// Around the HAL's driver.
+    pub fn new(driver: Flash<'d, Blocking>, scb: SCB) -> Self {
+        Self { driver, scb }
+    }
+
+    /// Makes every word of some sectors readable, and says how many were not; `spare` is RAM for a sector.
+    /// To be called before the data cache is on, whose reading ahead would blur which word was read.
+    ///
+    /// If the power fails here as well, a sector of samples may be lost.
+    pub fn repair(&mut self, sectors: Range<u32>, spare: &mut [u8]) -> Result<usize, Error> {
+        let spare = spare.get_mut(..SECTOR).ok_or(Error::Size)?;
+        let mut damaged = 0;
+        for sector in sectors.step_by(SECTOR) {
+            let mut unreadable = 0;
+            for (i, copy) in spare.chunks_exact_mut(WORD).enumerate() {
+                let word = read(sector + (i * WORD) as u32);
+                unreadable += usize::from(word.is_none());
+                copy.copy_from_slice(&word.unwrap_or([0xff; WORD]));
+            }
+            if unreadable == 0 {
+                continue;
+            }
+            damaged += unreadable;
+            self.erase(sector, sector + SECTOR as u32)?;
+            for (i, copy) in spare.chunks_exact(WORD).enumerate() {
+                if copy.iter().any(|byte| *byte != 0xff) {
+                    self.write(sector + (i * WORD) as u32, copy)?;
+                }
+            }
+        }
+        Ok(damaged)
+    }
+
+    /// Turns the data cache on. Nothing here is read or written by DMA, so it needs no care but that of
+    /// [`Self::finish`].
+    pub fn start_data_cache(&mut self, cpuid: &mut CPUID) {
+        self.scb.enable_dcache(cpuid);
+    }
+
+    /// Waits until the bank has done what it was told, and makes the cache forget what it held of some bytes.
+    fn finish(&mut self, from: u32, len: usize) {
+        cortex_m::asm::dsb();
+        loop {
+            let status = bank().sr().read();
+            if !status.bsy() && !status.qw() {
+                break;
+            }
+        }
+        // SAFETY: whole lines, of flash, which the cache writes through: nothing is lost.
+        unsafe {
+            self.scb
+                .invalidate_dcache_by_address(BASE + from as usize, len)
+        };
+    }
+}
+
+impl ErrorType for EccFlash<'_> {
+    type Error = Error;
+}
+
+impl ReadNorFlash for EccFlash<'_> {
+    const READ_SIZE: usize = WORD;
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Error> {
+        if !(offset as usize).is_multiple_of(WORD) || !bytes.len().is_multiple_of(WORD) {
+            return Err(Error::Unaligned);
+        }
+        let end = u64::from(offset) + bytes.len() as u64;
+        if offset < BANK || end > self.capacity() as u64 {
+            return Err(Error::Size);
+        }
+        for (word, at) in bytes.chunks_exact_mut(WORD).zip((offset..).step_by(WORD)) {
+            word.copy_from_slice(&read(at).ok_or(Error::Prog)?);
+        }
+        Ok(())
+    }
+
+    fn capacity(&self) -> usize {
+        self.driver.capacity()
+    }
+}
+
+impl NorFlash for EccFlash<'_> {
+    const WRITE_SIZE: usize = WORD;
+    const ERASE_SIZE: usize = SECTOR;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), Error> {
+        if from < BANK || to < from || to as usize > self.capacity() {
+            return Err(Error::Size);
+        }
+        clear_errors();
+        let result = self.driver.blocking_erase(from, to);
+        self.finish(from, (to - from) as usize);
+        result
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Error> {
+        if offset < BANK {
+            return Err(Error::Size);
+        }
+        clear_errors();
+        let result = self.driver.blocking_write(offset, bytes);
+        self.finish(offset, bytes.len());
+        result?;
+        for (word, at) in bytes.chunks_exact(WORD).zip((offset..).step_by(WORD)) {
+            if read(at).is_none_or(|read| read != word) {
+                return Err(Error::Prog);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Registers of the second bank.
+fn bank() -> Bank {
+    pac::FLASH.bank(1)
+}
+
+/// Clears what the controller reported. The HAL's driver writes to the status register for this, which the
+/// H7 does not heed (RM0433, `FLASH_SR1`: read only; `FLASH_CCR1` clears).
+fn clear_errors() {
+    bank().ccr().write(|w| {
+        w.set_clr_wrperr(true);
+        w.set_clr_pgserr(true);
+        w.set_clr_strberr(true);
+        w.set_clr_incerr(true);
+        w.set_clr_operr(true);
+        w.set_clr_rdperr(true);
+        w.set_clr_rdserr(true);
+        w.set_clr_sneccerr(true);
+        w.set_clr_dbeccerr(true);
+    });
+}
+
+/// A word of the second bank, or nothing if its ECC cannot correct it.
+fn read(offset: u32) -> Option<[u8; WORD]> {
+    let index = (offset - BANK) / WORD as u32;
+    for _ in 0..READINGS {
+        let word = read_masked(offset);
+        let (status, failed) = (bank().sr().read(), bank().far().read());
+        clear_errors();
+        if !status.dbeccerr() {
+            return Some(word);
+        }
+        if u32::from(failed.fail_ecc_addr()) == index {
+            return None;
+        }
+        // Another word, read ahead: the controller notes the first one only.
+    }
+    // Not known, and so not to be relied on.
+    None
+}
+
+/// Reads a word with bus faults masked, as Zephyr's driver does: at the priority of a hard fault
+/// (`FAULTMASK`), with `BFHFNMIGN`, a load that fails returns anything.
+fn read_masked(offset: u32) -> [u8; WORD] {
+    const IGNORE_FAULTS: u32 = 1 << 8;
+    /// Of the fault status register: bus faults. Written to clear.
+    const BUS_FAULTS: u32 = 0xff << 8;
+    clear_errors();
+    let from = core::ptr::with_exposed_provenance::<u32>(BASE + offset as usize);
+    let mut word = [0; WORD];
+    // SAFETY: the offset is that of a word in the second bank, as every caller checked. The registers are
+    // the core's own, and nothing interrupts the program in between.
+    unsafe {
+        let scb = &*SCB::PTR;
+        core::arch::asm!("cpsid f", options(nostack, preserves_flags));
+        scb.ccr.modify(|r| r | IGNORE_FAULTS);
+        cortex_m::asm::dsb();
+        cortex_m::asm::isb();
+        for (i, bytes) in word.chunks_exact_mut(size_of::<u32>()).enumerate() {
+            bytes.copy_from_slice(&from.add(i).read_volatile().to_le_bytes());
+        }
+        cortex_m::asm::dsb();
+        scb.cfsr.write(BUS_FAULTS);
+        scb.ccr.modify(|r| r & !IGNORE_FAULTS);
+        cortex_m::asm::dsb();
+        cortex_m::asm::isb();
+        core::arch::asm!("cpsie f", options(nostack, preserves_flags));
+    }
+    word
+}

@@ -1,0 +1,82 @@
+//! `retrain-head`: pictures to samples, and a head trained on all samples.
+
+use super::infer::{input_rule, send_picture};
+use crate::cli::RetrainHead;
+use crate::device::Job;
+use crate::error::Error;
+use crate::output::{Output, hex, kib, pairs, percent};
+use crate::progress::Steps;
+use edge_runtime::device::client::{Client, Pipe};
+use edge_runtime::device::protocol::{RetrainOptions, Retrained};
+use edge_runtime::device::report::Training;
+use edge_runtime::picture::Dataset;
+use std::path::Path;
+
+impl Job for &RetrainHead {
+    fn run<P: Pipe>(self, client: &mut Client<P>, output: Output) -> Result<(), Error> {
+        // Whatever is wrong with the folder is known before anything is deleted.
+        let dataset = self.data.as_deref().map(labelled).transpose()?;
+        if self.clear {
+            client.clear_samples(None)?;
+        }
+        if let Some(dataset) = dataset {
+            add(client, &dataset)?;
+        }
+        let defaults = RetrainOptions::default();
+        let options = RetrainOptions {
+            epochs: self.epochs.unwrap_or(defaults.epochs),
+            learning_rate: self.learning_rate.unwrap_or(defaults.learning_rate),
+            seed: self.seed,
+            commit: !self.no_commit,
+            force: self.force,
+            ..defaults
+        };
+        let mut steps = Steps::new();
+        let trained = client.retrain(options, &mut |progress| steps.training(progress))?;
+        drop(steps);
+        output.print(&Training::from(&trained), || self.text(&trained))
+    }
+}
+
+impl RetrainHead {
+    fn text(&self, trained: &Retrained) -> String {
+        let top1 = |top1: Option<f32>| top1.map_or("not known".into(), percent);
+        let committed = match trained.committed {
+            Some(sequence) => format!("as number {sequence}"),
+            None if self.no_commit => "no; `edge commit` does it".into(),
+            None => "no: worse than the head before; --force commits it all the same".into(),
+        };
+        pairs(&[
+            ("classes", trained.classes.to_string()),
+            ("samples", trained.samples.to_string()),
+            ("held out", trained.held_out.to_string()),
+            ("held-out top-1", top1(trained.held_out_top1)),
+            ("head before", top1(trained.present_top1)),
+            ("committed", committed),
+            ("sha256", hex(&trained.sha256)),
+            ("training memory", kib(trained.training_bytes)),
+        ])
+    }
+}
+
+/// Makes pictures samples.
+fn add<P: Pipe>(client: &mut Client<P>, dataset: &Dataset) -> Result<(), Error> {
+    let rule = input_rule(client)?;
+    let (mut steps, of) = (Steps::new(), dataset.items.len());
+    for (i, item) in dataset.items.iter().enumerate() {
+        let class = item.class.and_then(|c| dataset.classes.get(c));
+        send_picture(client, &item.path, &rule)?;
+        client.add_sample(class.map_or("", String::as_str), None)?;
+        let what = format_args!("features of picture {} of {of}", i + 1);
+        steps.step(i + 1 == of, what);
+    }
+    Ok(())
+}
+
+fn labelled(dir: &Path) -> Result<Dataset, Error> {
+    let dataset = Dataset::open(dir)?;
+    if dataset.classes.is_empty() {
+        return Err(Error::NoClasses(dir.into()));
+    }
+    Ok(dataset)
+}

@@ -1,0 +1,238 @@
+//! Who may put models and heads on a device: anybody, or the holder of a private key.
+//!
+//! A signature is Ed25519 (RFC 8032) over a short message, which any tool can make:
+//!
+//! | signed | message |
+//! |---|---|
+//! | a model | `graft model v1`, two zero bytes, SHA-256 of the whole `.edge` file |
+//! | a head | `graft head v1`, three zero bytes, SHA-256 of its trunk, SHA-256 of the whole head file |
+//!
+//! So the signature of one kind is none of the other kind, and none of anything else that the same key signs.
+//! A model's signature covers its factory head. Heads that a device trained itself need none.
+//!
+//! Knows no files and no stores: `files`, behind the feature `key-files`, reads keys and signatures for
+//! programs that have files. Verification is `ed25519-dalek`'s, behind the feature `signed`.
+
+#[cfg(feature = "key-files")]
+mod files;
+
+#[cfg(feature = "key-files")]
+pub use files::{SignatureFileError, beside, find_signature, read_signature};
+
+use sha2::{Digest, Sha256};
+
+/// Length of an Ed25519 signature in bytes.
+pub const SIGNATURE_LEN: usize = 64;
+
+/// First part of a message: what is signed. All have one length, and none is the start of another.
+const MODEL: [u8; 16] = *b"graft model v1\0\0";
+const HEAD: [u8; 16] = *b"graft head v1\0\0\0";
+
+/// What a signature is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signed {
+    /// A `.edge` file.
+    Model,
+    /// A head file.
+    Head,
+}
+
+impl core::fmt::Display for Signed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Model => "model",
+            Self::Head => "head",
+        })
+    }
+}
+
+/// Which models and imported heads a device accepts.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Trust {
+    /// Every one; a head must be made for its trunk, as always.
+    #[default]
+    Anyone,
+    /// Those with a valid signature.
+    #[cfg(feature = "signed")]
+    Signed(PublicKey),
+}
+
+/// Why a model or an imported head is not trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TrustError {
+    /// It has no signature and needs one.
+    #[error("this device takes signed {0}s only, and the {0} has no signature; sign it")]
+    Unsigned(Signed),
+    /// The signature is not of this model or head and this key.
+    #[error(
+        "the signature of the {0} does not fit the device's public key; sign this very file with the key that belongs to it"
+    )]
+    Signature(Signed),
+    /// The configured key is no Ed25519 public key.
+    #[error("the configured public key is no Ed25519 key")]
+    Key,
+}
+
+/// What is signed for a model; `file` is all of it, byte for byte.
+pub fn model_message(file: &[u8]) -> [u8; 48] {
+    let mut message = [0; 48];
+    message[..16].copy_from_slice(&MODEL);
+    message[16..].copy_from_slice(&Sha256::digest(file));
+    message
+}
+
+/// What is signed for a head; `trunk` is the SHA-256 of the trunk it is for, `file` all of it.
+pub fn head_message(trunk: &[u8; 32], file: &[u8]) -> [u8; 80] {
+    let mut message = [0; 80];
+    message[..16].copy_from_slice(&HEAD);
+    message[16..48].copy_from_slice(trunk);
+    message[48..].copy_from_slice(&Sha256::digest(file));
+    message
+}
+
+impl Trust {
+    /// True if models and imported heads need a signature.
+    pub const fn is_required(&self) -> bool {
+        !matches!(self, Self::Anyone)
+    }
+
+    /// Judges a model by the bytes of its file, before anything in it is believed.
+    pub fn check_model(
+        &self,
+        file: &[u8],
+        signature: Option<&[u8; SIGNATURE_LEN]>,
+    ) -> Result<(), TrustError> {
+        self.check(Signed::Model, || model_message(file), signature)
+    }
+
+    /// Judges an imported head by the bytes of its file; `trunk` is the SHA-256 of the device's trunk.
+    pub fn check_head(
+        &self,
+        trunk: &[u8; 32],
+        file: &[u8],
+        signature: Option<&[u8; SIGNATURE_LEN]>,
+    ) -> Result<(), TrustError> {
+        self.check(Signed::Head, || head_message(trunk, file), signature)
+    }
+
+    fn check<const N: usize>(
+        &self,
+        what: Signed,
+        message: impl FnOnce() -> [u8; N],
+        signature: Option<&[u8; SIGNATURE_LEN]>,
+    ) -> Result<(), TrustError> {
+        match self {
+            Self::Anyone => {
+                let _ = (what, message, signature);
+                Ok(())
+            }
+            #[cfg(feature = "signed")]
+            Self::Signed(key) => {
+                let signature = signature.ok_or(TrustError::Unsigned(what))?;
+                match key.verifies(&message(), signature) {
+                    true => Ok(()),
+                    false => Err(TrustError::Signature(what)),
+                }
+            }
+        }
+    }
+}
+
+/// An Ed25519 public key.
+#[cfg(feature = "signed")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublicKey(ed25519_dalek::VerifyingKey);
+
+#[cfg(feature = "signed")]
+impl PublicKey {
+    /// From the key's 32 bytes; weak keys, for which signatures prove nothing, are refused.
+    pub fn new(bytes: &[u8; 32]) -> Result<Self, TrustError> {
+        match ed25519_dalek::VerifyingKey::from_bytes(bytes) {
+            Ok(key) if !key.is_weak() => Ok(Self(key)),
+            _ => Err(TrustError::Key),
+        }
+    }
+
+    /// The key's 32 bytes.
+    pub fn bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+
+    /// True if `signature` is one of `message` by this key.
+    pub fn verifies(&self, message: &[u8], signature: &[u8; SIGNATURE_LEN]) -> bool {
+        let signature = ed25519_dalek::Signature::from_bytes(signature);
+        self.0.verify_strict(message, &signature).is_ok()
+    }
+}
+
+#[cfg(all(test, feature = "signed"))]
+mod tests {
+    use super::*;
+    use ed25519_dalek::{Signer, SigningKey};
+
+    const TRUNK: [u8; 32] = [3; 32];
+
+    fn keys() -> (SigningKey, Trust) {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let public = PublicKey::new(key.verifying_key().as_bytes()).unwrap();
+        assert_eq!(public.bytes(), key.verifying_key().as_bytes());
+        (key, Trust::Signed(public))
+    }
+
+    #[test]
+    fn a_signature_binds_key_kind_trunk_and_bytes() {
+        let (key, trust) = keys();
+        let other = SigningKey::from_bytes(&[8; 32]);
+        let head = key.sign(&head_message(&TRUNK, b"bytes")).to_bytes();
+        let model = key.sign(&model_message(b"bytes")).to_bytes();
+        assert_eq!(trust.check_head(&TRUNK, b"bytes", Some(&head)), Ok(()));
+        assert_eq!(trust.check_model(b"bytes", Some(&model)), Ok(()));
+        let wrong_head = Err(TrustError::Signature(Signed::Head));
+        let wrong_model = Err(TrustError::Signature(Signed::Model));
+        for (trunk, bytes, signature) in [
+            (&[4; 32], b"bytes", head),
+            (&TRUNK, b"Bytes", head),
+            (&TRUNK, b"bytes", model),
+            (&TRUNK, b"bytes", key.sign(b"bytes").to_bytes()),
+            (
+                &TRUNK,
+                b"bytes",
+                other.sign(&head_message(&TRUNK, b"bytes")).to_bytes(),
+            ),
+        ] {
+            assert_eq!(trust.check_head(trunk, bytes, Some(&signature)), wrong_head);
+        }
+        for (bytes, signature) in [
+            (b"Bytes", model),
+            (b"bytes", head),
+            (b"bytes", other.sign(&model_message(b"bytes")).to_bytes()),
+        ] {
+            assert_eq!(trust.check_model(bytes, Some(&signature)), wrong_model);
+        }
+    }
+
+    #[test]
+    fn without_a_signature_and_without_a_key() {
+        let (_, trust) = keys();
+        let unsigned = |what| Err(TrustError::Unsigned(what));
+        assert_eq!(trust.check_model(b"", None), unsigned(Signed::Model));
+        assert_eq!(trust.check_head(&TRUNK, b"", None), unsigned(Signed::Head));
+        assert_eq!(PublicKey::new(&[0; 32]).unwrap_err(), TrustError::Key);
+        assert!(trust.is_required() && !Trust::Anyone.is_required());
+        assert_eq!(Trust::Anyone.check_head(&TRUNK, b"", None), Ok(()));
+        assert_eq!(Trust::Anyone.check_model(b"", Some(&[1; 64])), Ok(()));
+    }
+
+    #[test]
+    fn the_messages_are_what_the_table_says() {
+        let sha256 = Sha256::digest(b"bytes");
+        assert_eq!(
+            model_message(b"bytes")[..],
+            [&b"graft model v1\0\0"[..], &sha256].concat()
+        );
+        assert_eq!(
+            head_message(&TRUNK, b"bytes")[..],
+            [&b"graft head v1\0\0\0"[..], &TRUNK, &sha256].concat()
+        );
+    }
+}

@@ -1,0 +1,195 @@
+//! The device program, built for a board's processor.
+
+use crate::commands::deploy::program::arch_of_target;
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Targets that need a linker of their own when they are not this machine's: linker, Debian's package.
+const LINKERS: [(&str, &str, &str); 4] = [
+    (
+        "aarch64-unknown-linux-gnu",
+        "aarch64-linux-gnu-gcc",
+        "gcc-aarch64-linux-gnu",
+    ),
+    (
+        "armv7-unknown-linux-gnueabihf",
+        "arm-linux-gnueabihf-gcc",
+        "gcc-arm-linux-gnueabihf",
+    ),
+    (
+        "riscv64gc-unknown-linux-gnu",
+        "riscv64-linux-gnu-gcc",
+        "gcc-riscv64-linux-gnu",
+    ),
+    (
+        "x86_64-unknown-linux-gnu",
+        "x86_64-linux-gnu-gcc",
+        "gcc-x86-64-linux-gnu",
+    ),
+];
+
+/// Debian's Rust, whose standard libraries for other processors are packages.
+const DEBIAN: (&str, &str) = ("/usr/bin/cargo", "/usr/bin/rustc");
+
+/// How the program is built.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Rust's name of the processor and system.
+    pub target: String,
+    cargo: String,
+    environment: Vec<(String, String)>,
+}
+
+impl Plan {
+    /// Chooses a toolchain that has the target's standard library, and a linker. `target`: the board's, or
+    /// this machine's.
+    pub fn new(target: Option<&str>) -> Result<Self> {
+        let (cargo, rustc) = (variable("CARGO", "cargo"), variable("RUSTC", "rustc"));
+        let native = host(&rustc)?;
+        let target = target.unwrap_or(&native).to_string();
+        let mut plan = Self {
+            cargo,
+            environment: vec![],
+            target,
+        };
+        if !has_std(&rustc, &plan.target) {
+            if !Path::new(DEBIAN.0).exists() || !has_std(DEBIAN.1, &plan.target) {
+                bail!(
+                    "no Rust standard library for {0}; `rustup target add {0}`, or on Debian install libstd-rust-web-dev:{1} for the Rust in /usr/bin; or give a built program with --program",
+                    plan.target,
+                    debian_arch(&plan.target)
+                );
+            }
+            plan.cargo = DEBIAN.0.into();
+            plan.environment.push(("RUSTC".into(), DEBIAN.1.into()));
+        }
+        let linker = LINKERS.iter().find(|l| l.0 == plan.target);
+        if let (Some((_, linker, package)), true) = (linker, plan.target != native) {
+            let upper = plan.target.to_uppercase().replace('-', "_");
+            let name = format!("CARGO_TARGET_{upper}_LINKER");
+            if std::env::var_os(&name).is_none() {
+                if !in_path(linker) {
+                    bail!(
+                        "no linker for {}: {linker} is missing (Debian: {package}); install it, set {name}, or give a built program with --program",
+                        plan.target
+                    );
+                }
+                plan.environment.push((name, linker.to_string()));
+            }
+        }
+        Ok(plan)
+    }
+
+    fn command(&self) -> Command {
+        let mut cargo = Command::new(&self.cargo);
+        cargo.current_dir(workspace());
+        cargo.envs(self.environment.iter().map(|(k, v)| (k, v)));
+        cargo.args([
+            "build",
+            "--release",
+            "--locked",
+            "--package",
+            "edge-runtime",
+        ]);
+        cargo.args(["--features", "linux", "--bin", "edge"]);
+        // A folder of its own: what `cargo test` built with other features stays as it is.
+        cargo.args(["--target", &self.target, "--target-dir", "target/deploy"]);
+        cargo.args(["--config", "profile.release.strip=true"]);
+        cargo
+    }
+
+    /// The command as one would type it.
+    pub fn describe(&self) -> String {
+        let environment = self.environment.iter().map(|(k, v)| format!("{k}={v} "));
+        let command = self.command();
+        let arguments = command.get_args().map(|a| a.to_string_lossy());
+        let arguments: Vec<_> = arguments.collect();
+        let environment: String = environment.collect();
+        format!("{environment}{} {}", self.cargo, arguments.join(" "))
+    }
+
+    /// Builds it, with cargo's own messages on stderr, and gives its path.
+    pub fn build(&self) -> Result<PathBuf> {
+        let mut cargo = self.command();
+        // Standard output is for our own result.
+        let status = cargo.stdin(Stdio::null()).stdout(Stdio::null()).status();
+        let status = status.with_context(|| format!("cannot run {}", self.cargo))?;
+        if !status.success() {
+            bail!(
+                "the device program could not be built for {}; cargo says above why",
+                self.target
+            );
+        }
+        Ok(workspace()
+            .join("target/deploy")
+            .join(&self.target)
+            .join("release/edge"))
+    }
+}
+
+/// Graft's own folder.
+fn workspace() -> PathBuf {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask).into()
+}
+
+fn variable(name: &str, otherwise: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| otherwise.into())
+}
+
+/// The target of this machine.
+fn host(rustc: &str) -> Result<String> {
+    let cannot = || format!("cannot run {rustc}");
+    let out = Command::new(rustc)
+        .arg("-vV")
+        .output()
+        .with_context(cannot)?;
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let host = text.lines().find_map(|l| l.strip_prefix("host: "));
+    host.map(String::from).with_context(cannot)
+}
+
+/// True if the compiler has the target's standard library.
+fn has_std(rustc: &str, target: &str) -> bool {
+    let mut command = Command::new(rustc);
+    command.args(["--print", "target-libdir", "--target", target]);
+    let Ok(out) = command.stderr(Stdio::null()).output() else {
+        return false;
+    };
+    let dir = String::from_utf8_lossy(&out.stdout).trim().to_string();
+    let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut names = files.map(|f| f.file_name().to_string_lossy().into_owned());
+    out.status.success() && names.any(|n| n.starts_with("libstd-") && n.ends_with(".rlib"))
+}
+
+fn in_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+/// Debian's name of the target's architecture.
+fn debian_arch(target: &str) -> &str {
+    match arch_of_target(target) {
+        "aarch64" => "arm64",
+        "arm" => "armhf",
+        "x86_64" => "amd64",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_needs_nothing_and_unknown_ones_are_named() {
+        let plan = Plan::new(None).unwrap();
+        assert!(plan.environment.is_empty());
+        let text = plan.describe();
+        assert!(text.contains("--target-dir target/deploy"), "{text}");
+        let error = Plan::new(Some("z80-unknown-linux-gnu")).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("rustup target add z80"), "{text}");
+    }
+}

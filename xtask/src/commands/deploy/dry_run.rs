@@ -1,0 +1,59 @@
+//! `--dry-run`: the steps, and none of them done. Connects to nothing.
+
+use super::build::Plan;
+use super::layout::Layout;
+use super::{Package, ssh};
+use crate::cli::deploy::{Deploy, Service};
+use crate::{output, units};
+use anyhow::Result;
+use serde_json::json;
+
+/// Prints what would be done.
+pub fn run(args: &Deploy, package: &Package, json: bool) -> Result<()> {
+    let mut steps = vec![format!("{} fits {}: yes", package.name, package.board.name)];
+    steps.push(match &args.program {
+        Some(path) => format!("take the program {}", path.display()),
+        None => format!(
+            "build: {}",
+            Plan::new(package.board.cpu.target.as_deref())?.describe()
+        ),
+    });
+    let options = ssh::arguments(&args.ssh).join(" ");
+    steps.push(format!("connect: ssh {options} -- {}", args.host));
+    let layout = match args.user {
+        true => Layout::user(args.prefix.as_ref(), "~"),
+        false => Layout::system(args.prefix.as_ref()),
+    };
+    let prefix = &layout.prefix;
+    let become_root = if args.user {
+        ""
+    } else {
+        ", as root or with sudo -n"
+    };
+    steps.extend([
+        format!("on the device{become_root}: lock {prefix}/deploy.lock, remove leftovers of a broken deploy"),
+        format!("copy program and model ({}) to {prefix}/incoming.N", units::bytes(package.model.len() as u64)),
+        "on the device: compare SHA-256, run the new program on the model with an empty state".into(),
+    ]);
+    if args.make_key {
+        steps.push(format!("make {} unless there is one", layout.key()));
+    }
+    if let Some(listen) = &args.listen {
+        steps.push(format!("write {}: listen on {listen}", layout.options()));
+    }
+    let service = match args.service {
+        Service::None => "the script",
+        Service::Systemd => "systemd",
+        Service::Auto => "systemd, or the script where none runs",
+    };
+    steps.extend([
+        format!("move it to {prefix}/releases/, stop the program, switch {prefix}/current, start it by {service}; state in {}", layout.state),
+        format!("ask it for its model for up to {} s; if it does not answer, switch back", args.wait),
+        "keep this release and the one before, remove older ones".into(),
+    ]);
+    output::print(json, json!({ "dry_run": true, "steps": steps }), || {
+        let lines = steps.iter().enumerate();
+        lines.map(|(i, s)| format!("{}. {s}\n", i + 1)).collect()
+    });
+    Ok(())
+}
