@@ -21,7 +21,7 @@ const PATIENCE: Patience = Patience {
 
 pub fn run(board: &Board, model: &Model<'_>, args: &Bench, json: bool) -> Result<()> {
     let port = args.port.clone().unwrap_or(Port::Board(board.name.clone()));
-    let mut client = Client::new(port.open()?, session(), PATIENCE);
+    let mut client = Client::new(port.open(None)?, session(), PATIENCE);
     let flash_it = || {
         format!(
             "{} does not run this model; `cargo xtask flash --board {0} {}`",
