@@ -168,7 +168,9 @@ pub fn trace(
     let mut map = vec![];
     backend.run_observed(Values::I8(input), &mut |_, values| {
         if let Values::I8(values) = values {
-            trace.layers.push(checksum(values.iter().map(|q| [*q as u8])));
+            trace
+                .layers
+                .push(checksum(values.iter().map(|q| [*q as u8])));
             map.clear();
             map.extend_from_slice(values);
         }

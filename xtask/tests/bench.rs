@@ -65,7 +65,11 @@ fn counted(board: &str) {
     let Some(bench) = folder.on_board("bench", &["--board", board]) else {
         return;
     };
-    let number = |value: &Value, key: &str| value[key].as_u64().unwrap_or_else(|| panic!("{key}: {value}"));
+    let number = |value: &Value, key: &str| {
+        value[key]
+            .as_u64()
+            .unwrap_or_else(|| panic!("{key}: {value}"))
+    };
     let inspect = folder.run("inspect", &["--board", board]).unwrap();
     for key in ["macs", "arena_bytes"] {
         assert_eq!(number(&bench, key), number(&inspect, key), "{key}");
@@ -74,28 +78,45 @@ fn counted(board: &str) {
     let sum = |keys: &[&str]| keys.iter().map(|key| number(&bench, key)).sum::<u64>();
     let ram = ["arena_bytes", "head_bytes", "stack_bytes", "static_bytes"];
     assert_eq!(sum(&ram), number(&bench, "ram_bytes"));
-    assert_eq!(sum(&["code_bytes", "model_bytes"]), number(&bench, "flash_bytes"));
+    assert_eq!(
+        sum(&["code_bytes", "model_bytes"]),
+        number(&bench, "flash_bytes")
+    );
     assert!(number(&bench, "stack_bytes") > 100);
     // Fewer than one instruction in eight MACs cannot be, nor a hundred in one.
     let (instructions, macs) = (number(&bench, "instructions"), number(&bench, "macs"));
-    assert!(instructions > macs / 8 && instructions < 100 * macs, "{bench}");
-    let (layers, known) = (bench["layers"].as_array().unwrap(), inspect["layers"].as_array().unwrap());
+    assert!(
+        instructions > macs / 8 && instructions < 100 * macs,
+        "{bench}"
+    );
+    let (layers, known) = (
+        bench["layers"].as_array().unwrap(),
+        inspect["layers"].as_array().unwrap(),
+    );
     assert_eq!(layers.len(), known.len());
     for (layer, known) in layers.iter().zip(known) {
-        assert_eq!((&layer["name"], &layer["macs"]), (&known["name"], &known["macs"]));
+        assert_eq!(
+            (&layer["name"], &layer["macs"]),
+            (&known["name"], &known["macs"])
+        );
         assert!(number(layer, "instructions") > 0, "{layer}");
     }
     let of_layers: u64 = layers.iter().map(|l| number(l, "instructions")).sum();
     let whole = of_layers + number(&bench["head"], "instructions");
     let jitter = 100 * (1 + layers.len() as u64);
-    assert!(whole.abs_diff(instructions) <= jitter, "{whole} {instructions}");
+    assert!(
+        whole.abs_diff(instructions) <= jitter,
+        "{whole} {instructions}"
+    );
     // An emulator that counts gives the same count again.
     let again = folder.run("bench", &["--board", board]).unwrap();
     assert_eq!(again, bench);
     assert_eq!(bench["cycles_estimated"].is_u64(), board == "qemu-m4");
 
     let on = format!("tract,engine,{board}");
-    let verify = folder.run("verify", &["--limit", "3", "--on", &on]).unwrap();
+    let verify = folder
+        .run("verify", &["--limit", "3", "--on", &on])
+        .unwrap();
     assert_eq!(verify["equal"], true);
     assert_eq!(number(&verify, "inputs"), 3);
     assert_eq!(number(&verify, "layers"), layers.len() as u64);
@@ -138,6 +159,9 @@ fn mistakes_are_told_before_anything_is_built() {
     assert!(said.contains("there are: engine, tract, qemu-m"), "{said}");
     let said = error("bench", &["--board", "raspberry-pi-5"]);
     assert!(said.contains("bench measures microcontrollers"), "{said}");
-    let said = error("bench", &["--board", "qemu-m4", "--port", "tcp:127.0.0.1:1"]);
+    let said = error(
+        "bench",
+        &["--board", "qemu-m4", "--port", "tcp:127.0.0.1:1"],
+    );
     assert!(said.contains("starts by itself"), "{said}");
 }

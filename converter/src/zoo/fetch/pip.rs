@@ -54,7 +54,9 @@ pub fn version() -> Option<String> {
         .iter()
         .find_map(|python| {
             let mut command = Command::new(python);
-            command.args(["-m", "pip", "--version"]).stdin(Stdio::null());
+            command
+                .args(["-m", "pip", "--version"])
+                .stdin(Stdio::null());
             let out = command.output().ok().filter(|out| out.status.success())?;
             let text = String::from_utf8_lossy(&out.stdout);
             text.lines().next().map(String::from)

@@ -36,7 +36,10 @@ pub fn run(board: &Board, model: &Model<'_>, args: &Bench, json: bool) -> Result
     bars.stage("inferences", args.runs.into());
     let bench = client.bench(args.runs, &mut |_| bars.step())?;
     drop(bars);
-    let found = Found { bench, hz: board.cpu.clock_hz };
+    let found = Found {
+        bench,
+        hz: board.cpu.clock_hz,
+    };
     let value = json!({
         "board": board.name,
         "core": board.cpu.core,
@@ -78,17 +81,30 @@ impl Found {
     fn text(&self, board: &Board) -> String {
         let ms = |micros: u64| format!("{:.2}", micros as f64 / 1e3);
         let b = &self.bench;
-        let time = format!("median {} ms, {} to {} ms", ms(b.median), ms(b.min), ms(b.max));
+        let time = format!(
+            "median {} ms, {} to {} ms",
+            ms(b.median),
+            ms(b.min),
+            ms(b.max)
+        );
         let mut rows = vec![("time", time)];
         if let Some(cycles) = self.cycles() {
             let cycles = units::count(cycles);
-            rows.push(("cycles", format!("{cycles}, from the time at the highest clock")));
+            rows.push((
+                "cycles",
+                format!("{cycles}, from the time at the highest clock"),
+            ));
         }
         rows.push(match self.microjoules() {
             Some(energy) => ("energy", format!("{energy:.0} µJ an inference")),
             None => ("energy", "no power sensor".into()),
         });
-        format!("{} inferences on {}\n{}", b.runs, board.title, output::pairs(&rows))
+        format!(
+            "{} inferences on {}\n{}",
+            b.runs,
+            board.title,
+            output::pairs(&rows)
+        )
     }
 }
 
@@ -105,7 +121,10 @@ mod tests {
             max: 11_000,
             microwatts: Some(500_000),
         };
-        let found = Found { bench, hz: Some(480_000_000) };
+        let found = Found {
+            bench,
+            hz: Some(480_000_000),
+        };
         assert_eq!(found.cycles(), Some(4_800_000));
         assert_eq!(found.microjoules(), Some(5000.0));
         let none = Found { hz: None, ..found };

@@ -38,7 +38,10 @@ pub fn run(args: &Bench, json: bool) -> Result<()> {
         }
         Deploy::Qemu { .. } => in_qemu(&board, &model, json),
         Deploy::ProbeRs { .. } => hardware::run(&board, &model, args, json),
-        other => bail!("bench measures microcontrollers, and {} is none ({other})", board.name),
+        other => bail!(
+            "bench measures microcontrollers, and {} is none ({other})",
+            board.name
+        ),
     }
 }
 
@@ -78,7 +81,9 @@ fn in_qemu(board: &Board, model: &Model<'_>, json: bool) -> Result<()> {
         None => "engine".into(),
     };
     let value = measured.value(board, &packed, &backend, &rows);
-    output::print(json, value, || measured.text(board, &packed, &backend, &rows));
+    output::print(json, value, || {
+        measured.text(board, &packed, &backend, &rows)
+    });
     Ok(())
 }
 
@@ -188,7 +193,14 @@ impl Measured {
     }
 
     fn text(&self, board: &Board, model: &Model<'_>, backend: &str, rows: &[Row<'_>]) -> String {
-        let header = ["layer", "operator", "layout", "MACs", "instructions", "per MAC"];
+        let header = [
+            "layer",
+            "operator",
+            "layout",
+            "MACs",
+            "instructions",
+            "per MAC",
+        ];
         let mut table = vec![header.map(String::from).to_vec()];
         table.extend(rows.iter().map(Row::cells));
         if let Some(head) = self.head {
@@ -207,7 +219,10 @@ impl Measured {
             ("MACs", units::count(self.macs)),
         ];
         if let Some(cycles) = self.cycles {
-            pairs.push(("cycles", format!("about {} (estimated)", units::count(cycles))));
+            pairs.push((
+                "cycles",
+                format!("about {} (estimated)", units::count(cycles)),
+            ));
         }
         pairs.extend([
             (
