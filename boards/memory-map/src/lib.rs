@@ -1,8 +1,8 @@
 //! From `board.toml` to what the linker and the firmware must know of a board's memory.
 //!
 //! The build script of a board's crate calls [`emit`]: it writes `memory.x`, which `cortex-m-rt`'s linker
-//! script includes, and `board.rs` with the constants `MAP`, `BAUD` (if the board is reached through a
-//! serial port) and `SENSOR` (on boards), and `runner.rs` with `PLACES` for the image that measures, so that no
+//! script includes; `board.rs` for the firmware, with the constants `MAP`, `BAUD` (if the board is reached through
+//! a serial port) and `SENSOR` (on boards); and `runner.rs` with `PLACES` for the image that measures. So no
 //! address stands in two places. The file is read with the types that the host commands read it with.
 
 #[allow(dead_code)]

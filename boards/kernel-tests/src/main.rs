@@ -1,15 +1,20 @@
-//! Packed kernels against the portable ones on random shapes, strides, pads, shifts and extremes.
+//! Packed kernels against the portable ones on random shapes, strides, pads, shifts and extremes, in QEMU.
+//!
+//! Exits with an error where something differs. `./run` builds and starts it. How many instructions a network
+//! takes, `cargo xtask bench` counts.
 #![no_std]
 #![no_main]
 
+mod random;
+
 use core::panic::PanicInfo;
 use cortex_m_rt::entry;
-use cortex_m_semihosting::{hprint, hprintln};
-use edge_runtime::kernels::{self, AddParams, MulParams, ConvParams, Geometry, PackedParams};
+use cortex_m_semihosting::{debug, hprint, hprintln};
+use edge_runtime::kernels::{self, AddParams, ConvParams, Geometry, MulParams, PackedParams};
 use edge_runtime::model::packed::mve::{LANES, MveConv, MveDepthwise};
 use edge_runtime::model::packed::{conv_depth, conv_place, depthwise_place};
 use edge_runtime::model::{ChannelRecord, Layout, Shape, Window};
-use kernel_tests::{exit, random::Random};
+use random::Random;
 
 /// Cases per layout.
 const CASES: u32 = 400;
@@ -378,7 +383,10 @@ impl Case {
     fn pack_blocks(&self, m: &mut Memory) {
         let g = &self.geometry;
         let layout = MveDepthwise::new(&g.window, g.input, g.output);
-        let (area, channels) = ((g.window.kernel[0] * g.window.kernel[1]) as usize, g.input.c as usize);
+        let (area, channels) = (
+            (g.window.kernel[0] * g.window.kernel[1]) as usize,
+            g.input.c as usize,
+        );
         let blocks = m.packed.chunks_exact_mut(layout.block_len() as usize);
         for (block, bytes) in blocks.take(layout.period as usize).enumerate() {
             let (weights, numbers) = bytes.split_at_mut((layout.taps * LANES) as usize);
@@ -446,4 +454,15 @@ impl Case {
 fn panic(info: &PanicInfo<'_>) -> ! {
     hprintln!("{}", info);
     exit(false)
+}
+
+/// Ends the emulator, with an error if something was wrong.
+fn exit(good: bool) -> ! {
+    debug::exit(match good {
+        true => debug::EXIT_SUCCESS,
+        false => debug::EXIT_FAILURE,
+    });
+    loop {
+        cortex_m::asm::wfi();
+    }
 }
