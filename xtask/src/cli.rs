@@ -334,6 +334,9 @@ pub struct Flash {
     /// End the board's QEMU
     #[arg(long)]
     pub stop: bool,
+    /// Build the firmware and check it, and touch no board
+    #[arg(long, conflicts_with_all = ["model", "stop"])]
+    pub build_only: bool,
 }
 
 #[derive(Debug, Args)]

@@ -75,7 +75,9 @@ fn ticks() -> u64 {
         }
         // The same before and after: no turn was counted in between.
         if TURNS.load(Ordering::Relaxed) == turns {
-            return u64::from(over) * u64::from(TURN) + u64::from(TURN - 1 - current);
+            // It stands at 0 before its first tick and for one tick at the end of a turn, which is then counted.
+            let within = (TURN - current) % TURN;
+            return u64::from(over) * u64::from(TURN) + u64::from(within);
         }
     }
 }

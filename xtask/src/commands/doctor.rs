@@ -1,6 +1,7 @@
 //! `doctor`: what is installed for each job, what is missing, and how to get it. It asks the code that the
 //! commands themselves ask.
 
+use super::deploy::build::Plan;
 use crate::firmware::toolchain::{Toolchain, on_path, says};
 use crate::{output, probe_rs, qemu};
 use anyhow::{Result, bail};
@@ -183,41 +184,16 @@ fn may_be_opened(port: &str) -> bool {
 /// What brings the device program to a Linux board.
 fn deploy() -> Vec<Check> {
     let job = "Linux boards";
-    let ssh = ["ssh", "scp"].map(|name| {
-        let found = on_path(name).map(|path| path.display().to_string());
-        Check::new(
-            job,
-            name,
-            found.ok_or("on Debian: `apt install openssh-client`".into()),
-        )
-    });
-    let mut checks: Vec<Check> = ssh.into();
-    checks.push(Check::new(job, AARCH64, aarch64()));
-    let linker = on_path(AARCH64_LINKER).map(|path| path.display().to_string());
-    let get = "on Debian: `apt install gcc-aarch64-linux-gnu`; only to build here for aarch64";
-    checks.push(Check::new(job, AARCH64_LINKER, linker.ok_or(get.into())));
-    checks
+    let ssh = on_path("ssh").map(|path| path.display().to_string());
+    let get = "on Debian: `apt install openssh-client`";
+    let program = Plan::new(Some(AARCH64)).map(|plan| plan.describe());
+    vec![
+        Check::new(job, "ssh", ssh.ok_or(get.into())),
+        Check::new(job, AARCH64, program.map_err(|e| e.to_string())),
+    ]
 }
 
 const AARCH64: &str = "aarch64-unknown-linux-gnu";
-const AARCH64_LINKER: &str = "aarch64-linux-gnu-gcc";
-
-/// A standard library for aarch64: of the installed Rust, or of Debian's.
-fn aarch64() -> Result<String, String> {
-    let has = |rustc: &str| {
-        let folder = says(rustc, &["--print", "target-libdir", "--target", AARCH64]);
-        folder.is_some_and(|dir| Path::new(&dir).is_dir())
-    };
-    match ["rustc", "/usr/bin/rustc"]
-        .into_iter()
-        .find(|rustc| has(rustc))
-    {
-        Some(rustc) => Ok(format!("{rustc} has it")),
-        None => Err(format!(
-            "`rustup target add {AARCH64}`, or on Debian `dpkg --add-architecture arm64 && apt update && apt install libstd-rust-web-dev:arm64`"
-        )),
-    }
-}
 
 #[cfg(test)]
 mod tests {

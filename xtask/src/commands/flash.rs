@@ -41,6 +41,9 @@ pub fn run(args: &Flash, json: bool) -> Result<()> {
             board.name
         );
     }
+    if args.build_only {
+        return build_only(&board, json);
+    }
     let packed = args.model.as_deref().map(|path| packed(path, &board));
     let packed = packed.transpose()?;
     let image = firmware::build(&board)?;
@@ -75,12 +78,11 @@ pub fn run(args: &Flash, json: bool) -> Result<()> {
                 runs["max_classes"]
             ),
         };
-        let firmware = format!(
-            "{} of flash, {} of RAM for static variables",
-            units::bytes(image.size.flash),
-            units::bytes(image.size.ram)
-        );
-        let rows = [("firmware", firmware), ("model", model), ("runs in", place)];
+        let rows = [
+            ("firmware", takes(&image)),
+            ("model", model),
+            ("runs in", place),
+        ];
         format!(
             "{} ({})\n{}\nNext:\n  cargo xtask device --port board:{1} info\n  cargo xtask monitor --board {1}",
             board.title,
@@ -89,6 +91,24 @@ pub fn run(args: &Flash, json: bool) -> Result<()> {
         )
     });
     Ok(())
+}
+
+/// The firmware alone: that it builds, fits and passes its checks.
+fn build_only(board: &Board, json: bool) -> Result<()> {
+    let image = firmware::build(board)?;
+    let elf = image.elf.display().to_string();
+    let value = json!({"board": board.name, "elf": elf, "firmware": size(&image)});
+    output::print(json, value, || {
+        let rows = [("firmware", takes(&image)), ("file", elf.clone())];
+        format!("{} ({})\n{}", board.title, board.name, output::pairs(&rows))
+    });
+    Ok(())
+}
+
+/// What the firmware takes, for people.
+fn takes(image: &Image) -> String {
+    let [flash, ram] = [image.size.flash, image.size.ram].map(units::bytes);
+    format!("{flash} of flash, {ram} of RAM for static variables")
 }
 
 /// A model as the board runs it, packed for its kernels, if it fits.

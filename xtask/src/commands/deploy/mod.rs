@@ -10,7 +10,7 @@
 //! The device switches by itself, in one script that it has whole before it begins: whenever the connection
 //! breaks, the old version runs or the new one does.
 
-mod build;
+pub mod build;
 mod device;
 mod dry_run;
 pub mod layout;
