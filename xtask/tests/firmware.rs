@@ -229,9 +229,18 @@ fn a_device_lives(board: &'static str) {
         )
     });
     // The same memory, and the same bits.
-    for key in ["ram", "samples", "model"] {
+    for key in ["samples", "model"] {
         assert_eq!(real.0[key], simulated.0[key], "{board}: {key}");
     }
+    for key in ["bytes", "training_bytes"] {
+        assert_eq!(
+            real.0["ram"][key], simulated.0["ram"][key],
+            "{board}: {key}"
+        );
+    }
+    // The board's kernels take scratch memory besides.
+    let arena = |info: &Value| info["ram"]["arena_bytes"].as_u64().unwrap();
+    assert!(arena(&real.0) >= arena(&simulated.0), "{board}");
     let stack = &real.0["stack"];
     let used = stack["used_bytes"].as_u64().unwrap();
     assert!(

@@ -1,15 +1,23 @@
 //! `fit`: a model against a board.
 
-use super::{parse, read_as_is};
+use super::{parse, read};
 use crate::{cli, output, units};
 use anyhow::{Result, bail};
 use converter::board::fit::Line;
+use converter::board::schema::Kind;
 use converter::board::{self, Fit, Needs, Request};
+use converter::pack;
+use edge_runtime::model::DType;
 use serde_json::{Value, json};
 
 pub fn run(args: &cli::Fit, json: bool) -> Result<()> {
     let board = board::find(&args.board)?;
-    let bytes = read_as_is(&args.model)?;
+    let mut bytes = read(&args.model)?;
+    let model = parse(&args.model, &bytes)?;
+    if board.kind == Kind::Mcu && model.dtype() == DType::I8 {
+        // As it is flashed: packed for the board's kernels, which take scratch memory.
+        bytes = pack::for_board(&model, &board)?;
+    }
     let model = parse(&args.model, &bytes)?;
     let request = Request {
         classes: args.classes as usize,

@@ -16,14 +16,20 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use toolchain::Toolchain;
 
+/// The folder of the whole project.
+fn root() -> &'static Path {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask)
+}
+
 /// The workspace of the firmware.
 fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../boards")
+    root().join("boards")
 }
 
 /// Where it is built; shared by all boards, and kept, so that the second build is quick.
 fn target_dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/firmware")
+    root().join("target/firmware")
 }
 
 /// Builds the firmware of a board, or finds it built.

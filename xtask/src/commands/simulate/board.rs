@@ -5,6 +5,7 @@ use anyhow::{Context, Result, bail};
 use converter::board::fit::{CLASSES, judge};
 use converter::board::schema::{Power, Store, Use};
 use converter::board::{self, Board, Needs, Request};
+use converter::pack;
 use edge_runtime::device::memory::{Areas, MemoryPlan};
 use edge_runtime::flash::{Area, Geometry};
 use edge_runtime::model::{DType, Model};
@@ -45,11 +46,15 @@ impl Device {
             classes: classes.map_or(CLASSES, |n| n as usize),
             samples: None,
         };
-        let fit = judge(&Needs::of(model, file_len), &board, &request);
+        // The board runs it packed for its kernels, which takes scratch memory; the simulation runs it as it is,
+        // in the memory that the board would need.
+        let packed = pack::for_board(model, &board)?;
+        let packed = Model::parse(&packed)?;
+        let fit = judge(&Needs::of(&packed, file_len), &board, &request);
         fit::require(&fit)?;
         let (geometry, areas) = flash(&board)?;
         let classes = classes.map_or(fit.most_classes, |n| n as usize);
-        let plan = MemoryPlan::new(model, &geometry, &areas, classes)?;
+        let plan = MemoryPlan::new(&packed, &geometry, &areas, classes)?;
         let ram = ram(&board, file_len as u64);
         if let Some(have) = ram.filter(|have| plan.total() as u64 > *have) {
             bail!(
