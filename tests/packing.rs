@@ -7,9 +7,10 @@ use converter::progress::Silent;
 use converter::runner::BackendKind;
 use edge_runtime::backend::Backend;
 use edge_runtime::engine::{Engine, EngineError};
+use edge_runtime::model::header::Header;
 use edge_runtime::model::write::with_head;
 use edge_runtime::model::{Activation, AlignedBytes, ConvData, Family, Layout, Model, Op, Shape};
-use graft_tests::{Random, SIDE, int8, source};
+use graft_tests::{Random, SIDE, int8, reseal, source};
 
 fn model(seed: u64) -> AlignedBytes {
     convert(source(seed), Some(&int8()), &Silent).unwrap().bytes
@@ -195,4 +196,40 @@ fn a_packed_file_with_other_weights_than_its_identity_says_is_refused() {
     graft_tests::reseal(&mut packed);
     let tampered = Model::parse(&packed).unwrap();
     assert!(matches!(unpack(&tampered), Err(PackError::Identity)));
+}
+
+/// What a packed file holds besides the model's numbers, a device computes with: it must be what packing puts there.
+#[test]
+fn bytes_that_only_the_packed_file_has() {
+    let mut mobile = source(1);
+    mobile.graph = separable();
+    let bytes = convert(mobile, Some(&int8()), &Silent).unwrap().bytes;
+    let plain = Model::parse(&bytes).unwrap();
+    for family in [Family::Dsp, Family::Mve] {
+        let good = pack(&plain, family).unwrap();
+        let start = Header::read(&good).unwrap().weights_offset() as usize;
+        let model = Model::parse(&good).unwrap();
+        let weights = model.layers().find_map(|l| match l.conv_data() {
+            // The first convolution has 3 x 3 x 3 taps, which no vector is full of.
+            Some(ConvData::Packed { weights, .. }) => Some(*weights),
+            _ => None,
+        });
+        let weights = weights.unwrap();
+        let mut foreign = 0;
+        for at in 0..weights.len as usize {
+            let mut changed = good.clone();
+            let byte = &mut changed[start + weights.offset as usize + at];
+            if *byte != 0 {
+                continue;
+            }
+            *byte = 1;
+            reseal(&mut changed);
+            let Ok(changed) = Model::parse(&changed) else {
+                continue;
+            };
+            assert!(matches!(unpack(&changed), Err(PackError::Identity)));
+            foreign += 1;
+        }
+        assert!(foreign > 0, "{family:?}");
+    }
 }

@@ -355,10 +355,11 @@ fn run_packed(
     };
     let scratch = scratch.offset as usize..scratch.offset as usize + scratch.len as usize;
     // `model::check` has shown that the three lie in the arena and apart.
-    if let Ok([input, output, scratch]) = arena.get_disjoint_mut([range(from), range(to), scratch])
-    {
-        kernels::packed(layout, geometry, &params, input, output, scratch);
-    }
+    let Ok([input, output, scratch]) = arena.get_disjoint_mut([range(from), range(to), scratch])
+    else {
+        unreachable!()
+    };
+    kernels::packed(layout, geometry, &params, input, output, scratch);
 }
 
 fn conv_params<'m>(

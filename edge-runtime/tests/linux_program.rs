@@ -374,7 +374,7 @@ fn other_machines_need_the_key() {
     let mut good = server.client_with(Some(&key)).unwrap();
     match server.client_with(Some(&Key::new([2; 32]))).err() {
         Some(ConnectError::Handshake {
-            source: NoiseError::Refused,
+            cause: NoiseError::Refused,
             ..
         }) => (),
         other => panic!("{other:?}"),

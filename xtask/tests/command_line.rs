@@ -571,7 +571,8 @@ fn boards() {
 fn a_model_against_a_board() {
     let b = Bench::new();
     b.model("m.edge");
-    let model = b.json(&["inspect", "m.edge"]);
+    // As the board runs it: packed for its kernels.
+    let model = b.json(&["inspect", "m.edge", "--board", "nucleo-h743zi2"]);
     let fit = b.json(&["fit", "m.edge", "--board", "nucleo-h743zi2"]);
     assert_eq!(fit["fits"], true);
     let line = |fit: &serde_json::Value, item: &str| {

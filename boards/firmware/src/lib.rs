@@ -11,6 +11,7 @@
 mod asleep;
 mod board;
 mod clock;
+mod cycles;
 mod fault;
 mod map;
 mod meter;
@@ -20,6 +21,7 @@ mod stack;
 pub use asleep::{Asleep, PIECE};
 pub use board::Board;
 pub use clock::{SysTickClock, micros};
+pub use cycles::Cycles;
 pub use map::{MemoryMap, Region};
 pub use meter::{Meter, Sensor};
 pub use run::run;

@@ -21,7 +21,7 @@ use embassy_nrf::peripherals::{SERIAL0, SERIAL1};
 use embassy_nrf::twim::{self, Twim};
 use embassy_nrf::{bind_interrupts, uarte};
 use embedded_storage::nor_flash::NorFlash;
-use firmware::{Asleep, Board, Meter};
+use firmware::{Asleep, Board, Cycles, Meter};
 use flash::CachedFlash;
 
 include!(concat!(env!("OUT_DIR"), "/board.rs"));
@@ -100,7 +100,7 @@ fn main() -> ! {
         line: Asleep::new(line),
         flash,
         areas: MAP.areas(),
-        clock: TimerClock::start(p.TIMER1, Interrupts),
+        clock: Cycles::start(TimerClock::start(p.TIMER1, Interrupts)),
         power,
         model,
         memory,

@@ -19,7 +19,7 @@ use embassy_stm32::i2c::{self, I2c};
 use embassy_stm32::peripherals::USART3;
 use embassy_stm32::usart::{self, BufferedInterruptHandler, BufferedUart};
 use embedded_storage::nor_flash::NorFlash;
-use firmware::{Asleep, Board, Meter, PIECE, SysTickClock};
+use firmware::{Asleep, Board, Cycles, Meter, PIECE, SysTickClock};
 use flash::EccFlash;
 
 include!(concat!(env!("OUT_DIR"), "/board.rs"));
@@ -86,7 +86,7 @@ fn main() -> ! {
         line: Asleep::new(line),
         flash,
         areas: MAP.areas(),
-        clock: SysTickClock::start(core.SYST, hz),
+        clock: Cycles::start(SysTickClock::start(core.SYST, hz)),
         power,
         model,
         memory,

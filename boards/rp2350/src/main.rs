@@ -20,7 +20,7 @@ use embassy_rp::flash::{Blocking, ERASE_SIZE, Flash, WRITE_SIZE};
 use embassy_rp::i2c::{self, I2c};
 use embassy_rp::peripherals::{FLASH, UART0};
 use embassy_rp::uart::{self, BufferedInterruptHandler, BufferedUart};
-use firmware::{Asleep, Board, Meter};
+use firmware::{Asleep, Board, Cycles, Meter};
 use line::Line;
 
 include!(concat!(env!("OUT_DIR"), "/board.rs"));
@@ -80,7 +80,7 @@ fn main() -> ! {
         line: Asleep::new(Line(line)),
         flash,
         areas: MAP.areas(),
-        clock: TimerClock,
+        clock: Cycles::start(TimerClock),
         power,
         model,
         memory,

@@ -99,7 +99,9 @@ pub fn pack(
         Layout::MveDepthwise => {
             let layout = MveDepthwise::new(window, input, output);
             let before = numbers.weights.len() as u64 + 9 * channels as u64;
-            if layout.weights_len() > SMALL.max(4 * before) {
+            // The sum of two products with -128 would not fit the kernel's 16 bits.
+            let large = layout.weights_len() > SMALL.max(4 * before);
+            if large || numbers.weights.contains(&i8::MIN) {
                 return None;
             }
             mve::pack_depthwise(&numbers, input_shift, &layout)

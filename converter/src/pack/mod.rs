@@ -76,6 +76,16 @@ pub fn pack(model: &Model<'_>, family: Family) -> Result<AlignedBytes, PackError
     if let Some(packing) = model.packing() {
         return Err(PackError::Packed(packing.family));
     }
+    let bytes = lay_out(model, family)?;
+    match restore(&Model::parse(&bytes)?) {
+        Ok(again) if Header::read(&again)? == *model.header() => Ok(bytes),
+        Err(PackError::Identity) | Ok(_) => Err(PackError::Foreign),
+        Err(e) => Err(e),
+    }
+}
+
+/// The file of `model`, which is not packed, in a family's layouts.
+fn lay_out(model: &Model<'_>, family: Family) -> Result<AlignedBytes, PackError> {
     let mut layers: Vec<Layer<'_>> = model.layers().collect();
     let mut writer = Writer::default();
     for layer in &mut layers {
@@ -97,19 +107,27 @@ pub fn pack(model: &Model<'_>, family: Family) -> Result<AlignedBytes, PackError
         ..trunk(model)
     };
     layers.iter().for_each(|layer| writer.layer(layer));
-    let bytes = with_head_of(model, writer.finish(model.manifest(), trunk, None)?)?;
-    match unpack(&Model::parse(&bytes)?) {
-        Ok(again) if Header::read(&again)? == *model.header() => Ok(bytes),
-        Err(PackError::Identity) | Ok(_) => Err(PackError::Foreign),
-        Err(e) => Err(e),
-    }
+    with_head_of(model, writer.finish(model.manifest(), trunk, None)?)
 }
 
 /// The file that a packed one was made from; a copy of the same bytes for one that is not packed.
 ///
 /// # Errors
-/// If the result has not the identity that the packed file states.
+/// If the result has not the identity that the packed file states, or packs to other bytes: a packed file has
+/// bytes that a device computes with and the unpacked one has not, as the zeros that fill up vectors.
 pub fn unpack(model: &Model<'_>) -> Result<AlignedBytes, PackError> {
+    let bytes = restore(model)?;
+    if let Some(packing) = model.packing() {
+        let again = lay_out(&Model::parse(&bytes)?, packing.family)?;
+        if Header::read(&again)?.sha256 != model.header().sha256 {
+            return Err(PackError::Identity);
+        }
+    }
+    Ok(bytes)
+}
+
+/// The unpacked file; its identity is that which the packed one states.
+fn restore(model: &Model<'_>) -> Result<AlignedBytes, PackError> {
     let mut writer = Writer::default();
     for mut layer in model.layers() {
         let output = layer.output;

@@ -35,11 +35,19 @@ pub use events::{Event, EventKind, FILE_NAME, Fault, FaultKind, FileName};
 pub trait Clock {
     /// Microseconds; never goes back.
     fn micros(&self) -> u64;
+
+    /// Cycles of the processor modulo 2^32, where it counts them.
+    fn cycles(&self) -> Option<u32> {
+        None
+    }
 }
 
 impl<C: Clock + ?Sized> Clock for &C {
     fn micros(&self) -> u64 {
         (**self).micros()
+    }
+    fn cycles(&self) -> Option<u32> {
+        (**self).cycles()
     }
 }
 

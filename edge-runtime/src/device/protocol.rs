@@ -501,6 +501,8 @@ pub struct Bench {
     pub median: u64,
     /// Longest.
     pub max: u64,
+    /// Fewest cycles of the processor in a run, modulo 2^32, if it counts them.
+    pub cycles: Option<u32>,
     /// Mean of one power reading after each run, if the device has a sensor.
     pub microwatts: Option<i32>,
 }

@@ -2,7 +2,7 @@
 //!
 //! A kernel knows shapes and numbers, no graph, no file, no arena. Its callers have checked every
 //! geometry (`model::check`), so kernels index without further ado; an impossible geometry panics on a
-//! bounds check, it never reads elsewhere. The portable versions define the arithmetic; a faster one is
+//! bounds check of the portable ones; those in assembly trust it. The portable versions define the arithmetic; a faster one is
 //! right when it gives the same bytes.
 
 #[cfg(all(any(feature = "arm-dsp", feature = "arm-mve"), target_arch = "arm"))]
@@ -133,6 +133,17 @@ pub struct Geometry {
 }
 
 impl Geometry {
+    /// True if the window covers something and gives the output's rows and columns. Debug builds of
+    /// kernels in assembly ask, which compute addresses of it; the others index slices.
+    #[cfg(all(target_arch = "arm", feature = "arm-dsp"))]
+    pub(crate) fn is_possible(&self) -> bool {
+        let w = &self.window;
+        let positive = [w.kernel, w.stride, w.dilation];
+        positive.iter().flatten().all(|v| *v > 0)
+            && w.output_len(0, self.input.h) == Some(self.output.h)
+            && w.output_len(1, self.input.w) == Some(self.output.w)
+    }
+
     /// The taps of the kernel along `axis` that fall inside the input at output position `at`, and the
     /// input index of tap 0 (negative in the padding).
     #[inline(always)]

@@ -471,7 +471,9 @@ impl<'c> Checker<'c> {
                 if !self.packed || !layout.holds(window, groups, depthwise) {
                     return Err(LayerProblem::Layout);
                 }
-                self.blob(*w, layout.weights_len(window, input, output), 1)?;
+                let weights = self.blob(*w, layout.weights_len(window, input, output), 1)?;
+                let valid = layout.weights_are_valid(weights, *input_shift, window, input, output);
+                self.quantized(valid)?;
                 let records = self.blob(*records, layout.records(output), 16)?;
                 if scratch.len as u64 != layout.scratch_len(window, input, output) {
                     return Err(LayerProblem::Scratch);

@@ -210,6 +210,26 @@ impl Layout {
         }
     }
 
+    /// True if the numbers that lie among packed weights are in range.
+    pub fn weights_are_valid(
+        self,
+        weights: &[u8],
+        input_shift: u8,
+        window: &Window,
+        input: Shape,
+        output: Shape,
+    ) -> bool {
+        if self.is_foreign() {
+            return false;
+        }
+        match self {
+            Layout::MveDepthwise => {
+                MveDepthwise::new(window, input, output).are_valid(weights, input_shift)
+            }
+            Layout::DspConv | Layout::DspDepthwise | Layout::MveConv => true,
+        }
+    }
+
     /// Bytes of packed weights.
     pub fn weights_len(self, window: &Window, input: Shape, output: Shape) -> u64 {
         if self.is_foreign() {

@@ -33,20 +33,20 @@ pub enum Line {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// Nothing listens there, or the way is blocked.
-    #[error("cannot connect to {address}: {source}; check that the device runs and listens there")]
+    #[error("cannot connect to {address}: {cause}; check that the device runs and listens there")]
     Connect {
         /// Where.
         address: String,
-        /// What the system says.
-        source: io::Error,
+        /// What the system says, which is in the text already.
+        cause: io::Error,
     },
     /// No handshake.
-    #[error("{address}: {source}")]
+    #[error("{address}: {cause}")]
     Handshake {
         /// Where.
         address: String,
-        /// Why.
-        source: NoiseError,
+        /// Why; in the text already.
+        cause: NoiseError,
     },
     /// It ended the connection at the first request, which was not encrypted.
     #[error(
@@ -82,9 +82,9 @@ impl Line {
     /// Connects to a device, encrypted if there is a key.
     pub fn connect(address: &Address, key: Option<&Key>) -> Result<Self, ConnectError> {
         let pipe = StreamPipe::connect(address)?;
-        Self::start(pipe, key, NoisePipe::connect).map_err(|source| ConnectError::Handshake {
+        Self::start(pipe, key, NoisePipe::connect).map_err(|cause| ConnectError::Handshake {
             address: address.to_string(),
-            source,
+            cause,
         })
     }
 

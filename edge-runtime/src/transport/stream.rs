@@ -72,9 +72,9 @@ impl StreamPipe {
             #[cfg(not(unix))]
             Address::Unix(path) => return Err(ConnectError::NoUnix(path.clone())),
         };
-        pipe.map_err(|source| ConnectError::Connect {
+        pipe.map_err(|cause| ConnectError::Connect {
             address: address.to_string(),
-            source,
+            cause,
         })
     }
 }

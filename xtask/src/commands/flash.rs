@@ -37,7 +37,7 @@ pub fn run(args: &Flash, json: bool) -> Result<()> {
     }
     if board.kind != Kind::Mcu {
         bail!(
-            "{} runs Linux and no firmware; docs/linux-program.md says how a model gets there",
+            "{} runs Linux and no firmware; `cargo xtask deploy --board {0} --host USER@HOST MODEL.edge` brings a model there",
             board.name
         );
     }

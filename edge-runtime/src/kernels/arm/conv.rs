@@ -89,6 +89,7 @@ pub fn conv(
     assert!(scratch.as_ptr().addr().is_multiple_of(4));
     assert!(p.weights.as_ptr().addr().is_multiple_of(4));
 
+    debug_assert!(g.is_possible());
     let depth = conv_depth(&g.window, g.input) as usize;
     let columns = scratch.as_mut_ptr().cast::<u32>();
     let unfold = Unfold::new(g, p, input, depth, scratch[8 * depth..].as_mut_ptr());

@@ -36,6 +36,7 @@
 @ void graft_conv_4x2(columns, columns_end, weights, records, output, output_stride, records_end)
 @ The columns of four pixels are interleaved word by word. The number of taps is a multiple of 8.
     .section .text.graft_conv_4x2, "ax", %progbits
+    .balign 4
     .global graft_conv_4x2
     .type   graft_conv_4x2, %function
     .thumb_func
@@ -115,6 +116,7 @@ graft_conv_4x2:
 @ void graft_conv_1x2(column, column_end, weights, records, output, records_end)
 @ One pixel, its column's words one after another. The number of taps is a multiple of 8.
     .section .text.graft_conv_1x2, "ax", %progbits
+    .balign 4
     .global graft_conv_1x2
     .type   graft_conv_1x2, %function
     .thumb_func
@@ -188,6 +190,7 @@ graft_conv_1x2:
 @ `rows` times `words` words of bytes, the rows `from_stride` bytes apart; output words `step` bytes apart.
 .macro GRAFT_EXPAND name, widen, step
     .section .text.\name, "ax", %progbits
+    .balign 4
     .global \name
     .type   \name, %function
     .thumb_func
@@ -232,6 +235,7 @@ graft_conv_1x2:
 @ rows `row_stride` bytes apart. Output words are interleaved by pixel. 16 instructions for 16 taps.
 .macro GRAFT_EXPAND_WINDOWS name, low, high
     .section .text.\name, "ax", %progbits
+    .balign 4
     .global \name
     .type   \name, %function
     .thumb_func
@@ -294,6 +298,7 @@ graft_conv_1x2:
 @ void graft_gather(from, to, words, row_stride, rows, run)
 @ `rows` times `words` unaligned words, the rows `row_stride` bytes apart in memory and `run` bytes at `to`.
     .section .text.graft_gather, "ax", %progbits
+    .balign 4
     .global graft_gather
     .type   graft_gather, %function
     .thumb_func

@@ -70,6 +70,7 @@
 @ in a row times twice the channels, 20 one if a row has a last output without a pair.
 .macro GRAFT_DEPTHWISE name, window
     .section .text.\name, "ax", %progbits
+    .balign 4
     .global \name
     .type   \name, %function
     .thumb_func
@@ -174,6 +175,7 @@
 @ then `pairs` times two, then one if `last` is not zero. Pairs start on a multiple of 4.
 .macro GRAFT_EXPAND_PLANES name, widen
     .section .text.\name, "ax", %progbits
+    .balign 4
     .global \name
     .type   \name, %function
     .thumb_func

@@ -133,6 +133,22 @@ impl MveDepthwise {
             .unwrap_or(u64::MAX)
     }
 
+    /// True if the numbers of all blocks are in range: no weight is -128, of which two products would not fit
+    /// 16 bits; multipliers are in [2^30, 2^31), shifts those of n from 1 to 62 in the sum's high word.
+    pub fn are_valid(&self, blocks: &[u8], input_shift: u8) -> bool {
+        let lanes = LANES as usize;
+        let right = 1..=30 + i32::from(input_shift);
+        let block = |bytes: &[u8]| {
+            let (weights, values) = bytes.split_at((self.taps * LANES) as usize);
+            let value = |at: &[u8]| i32::from_le_bytes([at[0], at[1], at[2], at[3]]);
+            let mut values = values.chunks_exact(4).map(value).skip(lanes);
+            weights.iter().all(|w| *w != 0x80)
+                && values.by_ref().take(lanes).all(|m| m >= 1 << 30)
+                && values.all(|left| right.contains(&left.wrapping_neg()))
+        };
+        blocks.chunks_exact(self.block_len() as usize).all(block)
+    }
+
     /// The channel of `lane` in `block`.
     pub fn channel(&self, block: u64, lane: u64) -> u64 {
         (block * LANES + lane) % self.channels
@@ -205,6 +221,34 @@ mod tests {
         let mut order = MveDepthwise::ORDER;
         order.sort();
         assert!(order.iter().copied().eq(0..LANES));
+    }
+
+    #[test]
+    fn numbers_of_a_block() {
+        let window = Window {
+            kernel: [1, 2],
+            ..Window::POINT
+        };
+        let layout = MveDepthwise::new(&window, Shape::new(1, 2, 16), Shape::new(1, 1, 16));
+        let (taps, lanes) = (2 * 16, 16);
+        let mut block = vec![127; layout.block_len() as usize];
+        let mut put = |i: usize, value: i32| {
+            block[taps + 4 * i..][..4].copy_from_slice(&value.to_le_bytes());
+        };
+        (0..lanes).for_each(|i| put(lanes + i, 1 << 30));
+        (0..lanes).for_each(|i| put(2 * lanes + i, -30));
+        assert!(layout.are_valid(&block, 0));
+        let refused = |at: usize, bytes: &[u8]| {
+            let mut other = block.clone();
+            other[at..][..bytes.len()].copy_from_slice(bytes);
+            assert!(!layout.are_valid(&other, 0), "{at}");
+        };
+        // A weight of -128; a multiplier below 2^30; shifts to the left and beyond n = 62.
+        refused(taps - 1, &[0x80]);
+        refused(taps + 4 * lanes, &((1 << 30) - 1i32).to_le_bytes());
+        refused(taps + 4 * (2 * lanes), &5i32.to_le_bytes());
+        refused(taps + 4 * (3 * lanes - 1), &(-31i32).to_le_bytes());
+        refused(taps + 4 * (3 * lanes - 1), &i32::MIN.to_le_bytes());
     }
 
     #[test]

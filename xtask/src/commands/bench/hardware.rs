@@ -50,6 +50,7 @@ pub fn run(board: &Board, model: &Model<'_>, args: &Bench, json: bool) -> Result
         "median_microseconds": bench.median,
         "min_microseconds": bench.min,
         "max_microseconds": bench.max,
+        "cycles": found.counted(),
         "cycles_from_time": found.cycles(),
         "microwatts": bench.microwatts,
         "microjoules": found.microjoules(),
@@ -66,6 +67,12 @@ struct Found {
 }
 
 impl Found {
+    /// Fewest cycles that the processor counted itself, if no run can have outlasted its 32 bits.
+    fn counted(&self) -> Option<u32> {
+        let most = u128::from(self.bench.max) * u128::from(self.hz?) / 1_000_000;
+        self.bench.cycles.filter(|_| most <= u128::from(u32::MAX))
+    }
+
     /// The median time in cycles of the processor's highest clock.
     fn cycles(&self) -> Option<u64> {
         let cycles = u128::from(self.bench.median) * u128::from(self.hz?) / 1_000_000;
@@ -88,13 +95,15 @@ impl Found {
             ms(b.max)
         );
         let mut rows = vec![("time", time)];
-        if let Some(cycles) = self.cycles() {
+        let counted = self.counted().map(|cycles| {
+            let cycles = units::count(cycles.into());
+            format!("{cycles} at least, counted by the processor")
+        });
+        let computed = self.cycles().map(|cycles| {
             let cycles = units::count(cycles);
-            rows.push((
-                "cycles",
-                format!("{cycles}, from the time at the highest clock"),
-            ));
-        }
+            format!("{cycles}, from the time at the highest clock")
+        });
+        rows.extend(counted.or(computed).map(|text| ("cycles", text)));
         rows.push(match self.microjoules() {
             Some(energy) => ("energy", format!("{energy:.0} µJ an inference")),
             None => ("energy", "no power sensor".into()),
@@ -119,6 +128,7 @@ mod tests {
             min: 9_000,
             median: 10_000,
             max: 11_000,
+            cycles: Some(4_700_000),
             microwatts: Some(500_000),
         };
         let found = Found {
@@ -127,6 +137,13 @@ mod tests {
         };
         assert_eq!(found.cycles(), Some(4_800_000));
         assert_eq!(found.microjoules(), Some(5000.0));
+        assert_eq!(found.counted(), Some(4_700_000));
+        let long = protocol::Bench {
+            max: 10_000_000,
+            ..bench
+        };
+        let hz = found.hz;
+        assert_eq!(Found { bench: long, hz }.counted(), None);
         let none = Found { hz: None, ..found };
         assert_eq!(none.cycles(), None);
     }

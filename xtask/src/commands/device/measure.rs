@@ -16,6 +16,7 @@ pub fn bench(client: &mut Connection, args: &Bench, json: bool) -> Result<()> {
         "min_microseconds": bench.min,
         "median_microseconds": bench.median,
         "max_microseconds": bench.max,
+        "cycles": bench.cycles,
         "microwatts": bench.microwatts,
     });
     output::print(json, value, || {

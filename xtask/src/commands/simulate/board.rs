@@ -48,9 +48,9 @@ impl Device {
         };
         // The board runs it packed for its kernels, which takes scratch memory; the simulation runs it as it is,
         // in the memory that the board would need.
-        let packed = pack::for_board(model, &board)?;
-        let packed = Model::parse(&packed)?;
-        let fit = judge(&Needs::of(&packed, file_len), &board, &request);
+        let bytes = pack::for_board(model, &board)?;
+        let packed = Model::parse(&bytes)?;
+        let fit = judge(&Needs::of(&packed, bytes.len()), &board, &request);
         fit::require(&fit)?;
         let (geometry, areas) = flash(&board)?;
         let classes = classes.map_or(fit.most_classes, |n| n as usize);

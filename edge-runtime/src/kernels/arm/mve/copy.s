@@ -3,6 +3,8 @@
 .cpu cortex-m55
 
     .section .text.graft_mve_patches,"ax",%progbits
+
+    .balign 4
     .global     graft_mve_patches
     .type       graft_mve_patches,%function
     .thumb_func
@@ -32,6 +34,8 @@ graft_mve_patches:  @ r0 job
     .size       graft_mve_patches, . - graft_mve_patches
 
     .section .text.graft_mve_fill,"ax",%progbits
+
+    .balign 4
     .global     graft_mve_fill
     .type       graft_mve_fill,%function
     .thumb_func

@@ -3,6 +3,8 @@
 .cpu cortex-m55
 
     .section .text.graft_mve_add,"ax",%progbits
+
+    .balign 4
     .global     graft_mve_add
     .type       graft_mve_add,%function
     .thumb_func
@@ -32,6 +34,8 @@ graft_mve_add:
     .size       graft_mve_add, . - graft_mve_add
 
     .section .text.graft_mve_mul,"ax",%progbits
+
+    .balign 4
     .global     graft_mve_mul
     .type       graft_mve_mul,%function
     .thumb_func
@@ -69,6 +73,8 @@ graft_mve_mul:
     .size       graft_mve_mul, . - graft_mve_mul
 
     .section .text.graft_mve_map,"ax",%progbits
+
+    .balign 4
     .global     graft_mve_map
     .type       graft_mve_map,%function
     .thumb_func

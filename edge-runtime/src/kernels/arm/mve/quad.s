@@ -23,6 +23,7 @@
 @ The kernel, as \name; \wide: 1 if sums are multiplied by 256 before the bias is added.
 .macro GRAFT_MVE_QUADS name, wide
     .section .text.\name,"ax",%progbits
+    .balign 4
     .global     \name
     .type       \name,%function
     .thumb_func

@@ -94,6 +94,7 @@
 
 .macro GRAFT_MVE_NINE name, wide
     .section .text.\name,"ax",%progbits
+    .balign 4
     .global     \name
     .type       \name,%function
     .thumb_func
@@ -139,6 +140,7 @@
 
 .macro GRAFT_MVE_ANY name, wide
     .section .text.\name,"ax",%progbits
+    .balign 4
     .global     \name
     .type       \name,%function
     .thumb_func
