@@ -1,5 +1,6 @@
 //! What can be said of a model file without running it: layers, memory over time, totals.
 
+use crate::pack;
 use edge_runtime::device::memory;
 use edge_runtime::model::{ConvData, Layer, Model, Op, Shape};
 
@@ -89,27 +90,8 @@ fn window(op: &Op) -> String {
 }
 
 fn weight_bytes(op: &Op) -> u64 {
-    use edge_runtime::model::MapFunction;
-    let blobs = match op {
-        Op::Conv { data, .. } | Op::DepthwiseConv { data, .. } => match *data {
-            ConvData::F32 { weights, bias, .. } => vec![weights, bias],
-            ConvData::I8 {
-                weights,
-                bias,
-                multiplier,
-                shift,
-                ..
-            } => vec![weights, bias, multiplier, shift],
-            ConvData::Packed {
-                weights, channels, ..
-            } => vec![weights, channels],
-        },
-        Op::AvgPool { multipliers, .. } => vec![*multipliers],
-        Op::Map {
-            function: MapFunction::Table(table),
-        } => vec![*table],
-        _ => vec![],
-    };
+    let mut op = op.clone();
+    let blobs = pack::blobs_of(&mut op);
     blobs.iter().map(|b| b.len as u64).sum()
 }
 

@@ -14,8 +14,8 @@ use crate::board::Board;
 use edge_runtime::model::header::Header;
 use edge_runtime::model::write::{self, WriteError, Writer};
 use edge_runtime::model::{
-    AlignedBytes, ConvData, DType, Family, Layer, MapFunction, Model, ModelError, Op, Packing,
-    Trunk,
+    AlignedBytes, Blob, ConvData, DType, Family, Layer, MapFunction, Model, ModelError, Op,
+    Packing, Trunk,
 };
 
 /// Why a model cannot be packed or unpacked.
@@ -188,7 +188,17 @@ fn data_of(op: &mut Op) -> Option<&mut ConvData> {
 
 /// Copies the blobs of an operator, in the order in which `lower` writes them.
 fn copy_blobs(model: &Model<'_>, op: &mut Op, writer: &mut Writer) {
-    let blobs = match op {
+    for blob in blobs_of(op) {
+        // A float operator states an empty blob at offset 0 that it never wrote.
+        if blob.len > 0 || blob.offset > 0 {
+            *blob = writer.blob(model.u8s(*blob));
+        }
+    }
+}
+
+/// The blobs of an operator, in the order in which `lower` writes them.
+pub(crate) fn blobs_of(op: &mut Op) -> Vec<&mut Blob> {
+    match op {
         Op::Conv { data, .. } | Op::DepthwiseConv { data, .. } => match data {
             ConvData::F32 { weights, bias, .. } => vec![weights, bias],
             ConvData::I8 {
@@ -209,11 +219,5 @@ fn copy_blobs(model: &Model<'_>, op: &mut Op, writer: &mut Writer) {
         Op::PRelu { slopes, .. } => vec![slopes],
         Op::LocalResponseNorm { table, .. } => vec![table],
         _ => vec![],
-    };
-    for blob in blobs {
-        // A float operator states an empty blob at offset 0 that it never wrote.
-        if blob.len > 0 || blob.offset > 0 {
-            *blob = writer.blob(model.u8s(*blob));
-        }
     }
 }
