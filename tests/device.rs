@@ -5,15 +5,15 @@ use converter::progress::Silent;
 use converter::retrain::retrain;
 use converter::runner::BackendKind;
 use ed25519_dalek::{Signer, SigningKey};
+use edge_runtime::device::DeviceError;
 use edge_runtime::device::app::{App, AppError};
 use edge_runtime::device::client::{Client, ClientError, Pipe};
 use edge_runtime::device::memory::{Areas, MemoryPlan, PlanError};
 use edge_runtime::device::protocol::{
     self as p, ClassMode, Header, Message, Progress, Reply, Request, RetrainOptions,
 };
-use edge_runtime::device::{DeviceError, Feature};
 use edge_runtime::head::store::Active;
-use edge_runtime::head::{Head, Pool, PoolKind};
+use edge_runtime::head::{Head, MAX_HIDDEN, Pool, PoolKind};
 use edge_runtime::model::{AlignedBytes, Model};
 use edge_runtime::power::NoMeter;
 use edge_runtime::signature::{PublicKey, Trust, head_message, model_message};
@@ -160,16 +160,15 @@ fn what_a_training_refuses() {
             (again.committed, again.present_top1),
             (Some(2), good.held_out_top1)
         );
-        let unsupported = RetrainOptions {
-            hidden: 16,
+        let wide = |hidden| RetrainOptions {
+            hidden,
             ..RetrainOptions::default()
         };
-        let refused = client.retrain(unsupported, &mut |_| ());
-        let Err(ClientError::Device(error)) = refused else {
-            panic!("{refused:?}");
-        };
-        assert_eq!(error, DeviceError::Unsupported(Feature::HiddenLayer));
-        assert!(error.to_string().contains("leave --hidden out"), "{error}");
+        let refused = client.retrain(wide(MAX_HIDDEN as u16 + 1), &mut |_| ());
+        assert_refused(refused, DeviceError::HiddenUnits);
+        let refused = client.retrain(wide(MAX_HIDDEN as u16), &mut |_| ());
+        let short = matches!(&refused, Err(ClientError::Device(DeviceError::Ram { have, need })) if have < need);
+        assert!(short, "{refused:?}");
         let pool = RetrainOptions {
             pool: Some(PoolKind::Max),
             ..RetrainOptions::default()

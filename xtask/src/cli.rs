@@ -273,6 +273,9 @@ pub struct RetrainHead {
     /// Step size
     #[arg(long, value_name = "RATE")]
     pub learning_rate: Option<f32>,
+    /// Units of a hidden layer in the head; 0 is none
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = hidden())]
+    pub hidden: u16,
     /// L2 penalty on the weights
     #[arg(long, value_name = "DECAY")]
     pub weight_decay: Option<f32>,
@@ -317,6 +320,9 @@ pub struct Fit {
     /// Classes of the head that will be trained on the board
     #[arg(long, value_name = "N", default_value_t = converter::board::fit::CLASSES as u32, value_parser = clap::value_parser!(u32).range(2..=65536))]
     pub classes: u32,
+    /// Units of its hidden layer
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = hidden())]
+    pub hidden: u16,
     /// Samples that the board must be able to keep [default: 20 of each class]
     #[arg(long, value_name = "N")]
     pub samples: Option<u64>,
@@ -347,4 +353,9 @@ pub struct Monitor {
     /// Print what was logged until now, and end (boards in QEMU)
     #[arg(long)]
     pub no_follow: bool,
+}
+
+/// Units of a hidden layer.
+pub(crate) fn hidden() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(0..=edge_runtime::head::MAX_HIDDEN as i64)
 }

@@ -10,6 +10,7 @@ use crate::graph::{Graph, Op};
 use crate::lower::{is_depthwise, plan, split};
 use crate::passes;
 use crate::zoo::{self, CatalogEntry, Weights, catalog};
+use edge_runtime::head::HeadSize;
 use edge_runtime::model::{align, header};
 
 /// Most networks that are suggested.
@@ -106,7 +107,7 @@ fn needs_of(graph: Graph, label_bytes: usize) -> Option<Needs> {
         features = conv.weights.len() / classes.max(1);
         head = Some(OwnHead {
             classes,
-            bytes: sizes::head_len(features, classes),
+            bytes: sizes::head_len(&HeadSize::linear(features, classes)),
         });
         bytes += numbers(op) + label_bytes;
     }

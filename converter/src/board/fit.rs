@@ -6,8 +6,8 @@
 use super::advice::{self, Network};
 use super::schema::{Board, Region, Use};
 use super::sizes::{self, MAX_CLASSES, SampleRoom};
-use edge_runtime::head::Pool;
-use edge_runtime::model::{DType, Model};
+use edge_runtime::head::{HeadSize, Pool};
+use edge_runtime::model::{DType, Model, align};
 use std::collections::BTreeSet;
 
 /// Classes of a head to be trained, if nobody says how many.
@@ -65,6 +65,8 @@ impl Needs {
 pub struct Request {
     /// Classes of the head to be trained.
     pub classes: usize,
+    /// Units of its hidden layer; 0 for none.
+    pub hidden: usize,
     /// Samples that the store must hold; absent: [`SAMPLES_PER_CLASS`] for each class.
     pub samples: Option<u64>,
 }
@@ -73,6 +75,7 @@ impl Default for Request {
     fn default() -> Self {
         Self {
             classes: CLASSES,
+            hidden: 0,
             samples: None,
         }
     }
@@ -93,6 +96,10 @@ pub enum Item {
     Arena,
     /// RAM of training, in the arena's place.
     Training,
+    /// The same for a head with a hidden layer.
+    HiddenTraining,
+    /// A head with a hidden layer that waits for its commit.
+    HiddenHead,
     /// All RAM that the program takes, on Linux.
     Ram,
     /// A trained head in its slot.
@@ -111,6 +118,8 @@ impl Item {
             Item::Buffers => "buffers",
             Item::Arena => "arena",
             Item::Training => "training RAM",
+            Item::HiddenTraining => "with hidden layer",
+            Item::HiddenHead => "its head",
             Item::Ram => "RAM",
             Item::HeadSlot => "head slot",
             Item::Samples => "sample store",
@@ -173,6 +182,8 @@ pub struct Fit {
     pub sample_capacity: u64,
     /// Most classes that can be trained with this model here; 0 if none.
     pub most_classes: usize,
+    /// Units of the widest hidden layer that a head of as many classes as asked for can have; 0 if none.
+    pub most_hidden: usize,
     /// What else there is to say.
     pub notes: Vec<String>,
     /// Networks of the catalog that fit this board, if the model does not.
@@ -213,6 +224,9 @@ pub fn judge(needs: &Needs, board: &Board, request: &Request) -> Fit {
         lines.push(model(needs, board));
     }
     lines.extend(device.ram(request.classes));
+    if needs.int8 && request.hidden > 0 {
+        lines.extend(device.hidden(request));
+    }
     if needs.int8 {
         lines.push(device.head_slot(request.classes));
         lines.push(device.samples(request));
@@ -223,6 +237,7 @@ pub fn judge(needs: &Needs, board: &Board, request: &Request) -> Fit {
         lines,
         sample_capacity: if needs.int8 { device.store.capacity } else { 0 },
         most_classes: device.most_classes,
+        most_hidden: device.most_hidden(request.classes),
         notes: device.notes(),
         networks: vec![],
         boards: vec![],
@@ -338,14 +353,55 @@ impl<'a> Device<'a> {
         device
     }
 
+    fn linear(&self, classes: usize) -> HeadSize {
+        HeadSize::linear(self.needs.features, classes)
+    }
+
     fn head_len(&self, classes: usize) -> u64 {
-        sizes::head_len(self.needs.features, classes)
+        sizes::head_len(&self.linear(classes))
+    }
+
+    /// What the device plans for, as many classes as it has room for, has room for heads with a hidden layer, too:
+    /// its areas of work and of heads that wait for their commit.
+    fn areas(&self) -> [u64; 2] {
+        match self.most_classes {
+            0 => [0; 2],
+            most => [
+                self.needs.arena_bytes.max(self.training(most)),
+                align(self.head_len(most) as usize) as u64,
+            ],
+        }
+    }
+
+    fn most_hidden(&self, classes: usize) -> usize {
+        let [work, candidate] = self.areas();
+        sizes::most_hidden(self.needs.features, classes, work, candidate)
+    }
+
+    fn hidden(&self, request: &Request) -> [Line; 2] {
+        let size = HeadSize {
+            hidden: request.hidden,
+            ..self.linear(request.classes)
+        };
+        let advice = match self.most_hidden(request.classes) {
+            0 => "no hidden layer".to_string(),
+            most => format!("at most {most} units"),
+        };
+        let [work, candidate] = self.areas();
+        let (training, head) = (sizes::training_bytes(&size), sizes::head_len(&size));
+        let most = self.most_classes;
+        let place = format!("room for training {most} classes");
+        let head_place = format!("room for a head of {most} classes");
+        [
+            Line::count(Item::HiddenTraining, place, training, work, &advice),
+            Line::count(Item::HiddenHead, head_place, head, candidate, &advice),
+        ]
     }
 
     /// A float model is not trained, and needs none of the buffers.
     fn training(&self, classes: usize) -> u64 {
         if self.needs.int8 {
-            sizes::training_bytes(self.needs.features, classes)
+            sizes::training_bytes(&self.linear(classes))
         } else {
             0
         }
@@ -440,7 +496,9 @@ impl<'a> Device<'a> {
     }
 
     fn samples(&self, request: &Request) -> Line {
-        let Request { classes, samples } = *request;
+        let Request {
+            classes, samples, ..
+        } = *request;
         let place = match self.board.region(Use::Samples) {
             Some(region) => place(Some(region)),
             None => "the file of samples".into(),
@@ -543,7 +601,10 @@ mod tests {
         let left = 512 * KIB - buffers;
         for (item, bytes) in [
             (Item::Arena, 60 * KIB),
-            (Item::Training, sizes::training_bytes(256, 5)),
+            (
+                Item::Training,
+                sizes::training_bytes(&HeadSize::linear(256, 5)),
+            ),
         ] {
             let line = line(&fit, item);
             assert_eq!((line.needs, line.has), (Some(bytes), Some(left)));
@@ -572,6 +633,7 @@ mod tests {
         let classes = |classes| Request {
             classes,
             samples: Some(10),
+            ..Request::default()
         };
         let fit = on("nrf5340-dk", &needs, classes(5));
         assert!(fit.fits());
@@ -622,6 +684,7 @@ mod tests {
         let with = |classes| Request {
             classes,
             samples: Some(10),
+            ..Request::default()
         };
         let fit = judge(&needs, &board, &with(90));
         assert_eq!(fit.misfits(), ["head slot"]);
@@ -645,14 +708,15 @@ mod tests {
         let absurd = Request {
             classes: 65536,
             samples: Some(u64::MAX),
+            hidden: usize::MAX >> 32,
         };
         assert!(!on("rp2350", &lite0(), absurd).fits());
     }
 
     fn samples(samples: u64) -> Request {
         Request {
-            classes: CLASSES,
             samples: Some(samples),
+            ..Request::default()
         }
     }
 

@@ -3,7 +3,7 @@
 //! | bytes | content (little-endian) |
 //! |---|---|
 //! | 0..8 | magic |
-//! | 8..10 | format version |
+//! | 8..10 | format version: 1, or 2 if there is a hidden layer |
 //! | 10..12 | zero |
 //! | 12..16, 16..20 | lengths of record and weights |
 //! | 20..32 | zero |
@@ -12,6 +12,8 @@
 //! | 96.. | [`HeadRecord`] in postcard |
 //! | next multiple of 16 | weights, each tensor on a multiple of 16 |
 
+use super::infer::Int8Layers;
+use super::size::{HeadSize, MAX_HIDDEN};
 use crate::model::{ALIGNMENT, Blob, DType, Model, ModelError, Quant, Shape, align};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -19,8 +21,9 @@ use sha2::{Digest, Sha256};
 /// First bytes of every head file.
 pub const MAGIC: [u8; 8] = *b"\x8aGHEAD\r\n";
 
-/// The format that this reader knows.
-pub const VERSION: u16 = 1;
+/// The newest format that this reader knows. It is that of heads with a hidden layer; others are written as
+/// version 1, which every reader knows.
+pub const VERSION: u16 = 2;
 
 /// Length of the fixed part in bytes.
 pub const HEADER_LEN: usize = 96;
@@ -44,8 +47,8 @@ pub enum Pool {
     Max,
 }
 
-/// Numbers of the fully connected layer, `[classes][features]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Numbers of the last layer, `[classes][inputs]`: its inputs are the features, or the hidden layer's units.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum HeadData {
     /// `logit[c] = scale[c] * (bias[c] + sum(weights[c] * q))`, the sum in i32.
     I8 {
@@ -63,6 +66,36 @@ pub enum HeadData {
         /// f32 bias.
         bias: Blob,
     },
+    /// As `I8`, on the units of a hidden layer.
+    I8Hidden {
+        /// The hidden layer.
+        hidden: HiddenData,
+        /// int8 weights.
+        weights: Blob,
+        /// i32, with the zero-point term folded in.
+        bias: Blob,
+        /// f32, one per class.
+        scale: Blob,
+    },
+}
+
+/// Numbers of a hidden layer with ReLU, `[units][features]`:
+/// `unit[j] = requantize(bias[j] + sum(weights[j] * q), multiplier[j], shift[j])`, clamped to
+/// `[quant.zero_point, 127]`. See `docs/arithmetic.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HiddenData {
+    /// Number of units, at most [`MAX_HIDDEN`].
+    pub units: u32,
+    /// Quantization of the units.
+    pub quant: Quant,
+    /// int8 weights.
+    pub weights: Blob,
+    /// i32, with the zero-point term folded in.
+    pub bias: Blob,
+    /// i32, in [2^30, 2^31).
+    pub multiplier: Blob,
+    /// u8, in [1, 62].
+    pub shift: Blob,
 }
 
 /// Where a head comes from.
@@ -123,7 +156,8 @@ impl<'a> Head<'a> {
             return Err(ModelError::ForeignHead);
         }
         let (record, map) = (&head.record, model.output());
-        let same_type = matches!(record.data, HeadData::I8 { .. }) == (model.dtype() == DType::I8);
+        let float = matches!(record.data, HeadData::F32 { .. });
+        let same_type = float == (model.dtype() == DType::F32);
         if record.map != map.shape || record.map_quant != map.quant || !same_type {
             return Err(ModelError::ForeignHead);
         }
@@ -141,7 +175,7 @@ impl<'a> Head<'a> {
             return Err(ModelError::NotAHead);
         }
         let version = u16::from_le_bytes([header[8], header[9]]);
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return Err(ModelError::Version { found: version });
         }
         if !bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) {
@@ -206,6 +240,18 @@ impl<'a> Head<'a> {
         self.record.classes as usize
     }
 
+    /// Sizes of its layers.
+    pub fn size(&self) -> HeadSize {
+        HeadSize {
+            features: self.features(),
+            hidden: match self.record.data {
+                HeadData::I8Hidden { hidden, .. } => hidden.units as usize,
+                _ => 0,
+            },
+            classes: self.classes(),
+        }
+    }
+
     /// Name of a class, if the head has names.
     pub fn label(&self, class: usize) -> Option<&'a str> {
         self.record.labels.lines().nth(class)
@@ -227,14 +273,7 @@ pub struct NewHead<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum NewData<'a> {
     /// int8.
-    I8 {
-        /// `[classes][features]`
-        weights: &'a [i8],
-        /// One per class.
-        bias: &'a [i32],
-        /// One per class.
-        scale: &'a [f32],
-    },
+    I8(Int8Layers<'a>),
     /// Float.
     F32 {
         /// `[classes][features]`
@@ -246,56 +285,55 @@ pub enum NewData<'a> {
 
 /// Writes a head file to the start of `out` and returns its length, or `None` if `out` is too small.
 pub fn encode(head: &NewHead<'_>, out: &mut [u8]) -> Option<usize> {
+    let mut parts = heapless::Vec::<(Blob, &[u8]), 7>::new();
     let mut end = 0usize;
-    let mut place = |len: usize| {
+    let mut version = 1u16;
+    let mut place = |bytes| {
         let blob = Blob {
             offset: u32::try_from(end).ok()?,
-            len: u32::try_from(len).ok()?,
+            len: u32::try_from(<[u8]>::len(bytes)).ok()?,
         };
-        end = align(end + len);
+        end = align(end + bytes.len());
+        parts.push((blob, bytes)).ok()?;
         Some(blob)
     };
-    let (data, parts): (HeadData, [(Blob, &[u8]); 3]) = match &head.data {
-        NewData::I8 {
-            weights,
-            bias,
-            scale,
-        } => {
-            let (w, b, s) = (
-                place(weights.len())?,
-                place(bias.len() * 4)?,
-                place(scale.len() * 4)?,
-            );
-            let parts = [
-                (w, bytemuck::cast_slice(weights)),
-                (b, bytemuck::cast_slice(bias)),
-                (s, bytemuck::cast_slice(scale)),
-            ];
-            (
-                HeadData::I8 {
-                    weights: w,
-                    bias: b,
-                    scale: s,
+    let data = match &head.data {
+        NewData::I8(layers) => {
+            let hidden = match &layers.hidden {
+                Some(layer) => {
+                    version = 2;
+                    Some(HiddenData {
+                        units: layer.bias.len() as u32,
+                        quant: layer.quant,
+                        weights: place(bytemuck::cast_slice(layer.weights))?,
+                        bias: place(bytemuck::cast_slice(layer.bias))?,
+                        multiplier: place(bytemuck::cast_slice(layer.multiplier))?,
+                        shift: place(layer.shift)?,
+                    })
+                }
+                None => None,
+            };
+            let weights = place(bytemuck::cast_slice(layers.weights))?;
+            let bias = place(bytemuck::cast_slice(layers.bias))?;
+            let scale = place(bytemuck::cast_slice(layers.scale))?;
+            match hidden {
+                Some(hidden) => HeadData::I8Hidden {
+                    hidden,
+                    weights,
+                    bias,
+                    scale,
                 },
-                parts,
-            )
-        }
-        NewData::F32 { weights, bias } => {
-            let (w, b) = (place(weights.len() * 4)?, place(bias.len() * 4)?);
-            let none: &[u8] = &[];
-            let parts = [
-                (w, bytemuck::cast_slice(weights)),
-                (b, bytemuck::cast_slice(bias)),
-                (b, none),
-            ];
-            (
-                HeadData::F32 {
-                    weights: w,
-                    bias: b,
+                None => HeadData::I8 {
+                    weights,
+                    bias,
+                    scale,
                 },
-                parts,
-            )
+            }
         }
+        NewData::F32 { weights, bias } => HeadData::F32 {
+            weights: place(bytemuck::cast_slice(weights))?,
+            bias: place(bytemuck::cast_slice(bias))?,
+        },
     };
     let record = HeadRecord {
         data,
@@ -312,18 +350,13 @@ pub fn encode(head: &NewHead<'_>, out: &mut [u8]) -> Option<usize> {
     }
     out[..HEADER_LEN].fill(0);
     out[..8].copy_from_slice(&MAGIC);
-    out[8..10].copy_from_slice(&VERSION.to_le_bytes());
+    out[8..10].copy_from_slice(&version.to_le_bytes());
     out[12..16].copy_from_slice(&u32::try_from(record_len).ok()?.to_le_bytes());
     out[16..20].copy_from_slice(&u32::try_from(end).ok()?.to_le_bytes());
     out[32..64].copy_from_slice(&head.trunk_sha256);
     let sha = hash(&out[..64], &out[HEADER_LEN..]);
     out[64..96].copy_from_slice(&sha);
     Some(total)
-}
-
-/// Upper bound of the length of the file of an int8 head.
-pub const fn encoded_len_bound(features: usize, classes: usize, label_bytes: usize) -> usize {
-    HEADER_LEN + align(label_bytes + 256) + align(features * classes) + 2 * align(4 * classes)
 }
 
 fn hash(header: &[u8], rest: &[u8]) -> [u8; 32] {
@@ -364,29 +397,50 @@ fn check(r: &HeadRecord<'_>, weights: &[u8]) -> Result<(), &'static str> {
     if labels != 0 && labels != k as usize {
         return Err("number of labels");
     }
-    let fits = |blob: &Blob, count: u64, size: u64| {
-        let (start, len) = (blob.offset as usize, blob.len as usize);
-        let inside = weights.get(start..).is_some_and(|b| b.len() >= len);
-        start.is_multiple_of(ALIGNMENT) && inside && blob.len as u64 == count * size
+    let part = |blob: &Blob, count: u64, size: u64| {
+        let bytes = weights.get(blob.offset as usize..)?;
+        let bytes = bytes.get(..blob.len as usize)?;
+        let start = (blob.offset as usize).is_multiple_of(ALIGNMENT);
+        (start && blob.len as u64 == count * size).then_some(bytes)
     };
+    let outside = "weights outside the file or of the wrong length";
     let (f, k) = (f as u64, k as u64);
-    let ok = match &r.data {
+    let (inputs, w, bias, scale) = match &r.data {
+        HeadData::F32 { weights: w, bias } => {
+            let ok = part(w, f * k, 4).and(part(bias, k, 4));
+            return ok.map(|_| ()).ok_or(outside);
+        }
         HeadData::I8 {
-            weights: w,
+            weights,
             bias,
             scale,
-        } => fits(w, f * k, 1) && fits(bias, k, 4) && fits(scale, k, 4),
-        HeadData::F32 { weights: w, bias } => fits(w, f * k, 4) && fits(bias, k, 4),
-    };
-    if !ok {
-        return Err("weights outside the file or of the wrong length");
-    }
-    if let HeadData::I8 { scale, .. } = &r.data {
-        let bytes = &weights[scale.offset as usize..][..scale.len as usize];
-        let positive = |s: &f32| s.is_finite() && *s > 0.0;
-        if !bytemuck::try_cast_slice(bytes).is_ok_and(|s: &[f32]| s.iter().all(positive)) {
-            return Err("scale of a class");
+        } => (f, weights, bias, scale),
+        HeadData::I8Hidden {
+            hidden,
+            weights,
+            bias,
+            scale,
+        } => {
+            let h = hidden.units as u64;
+            if !(1..=MAX_HIDDEN as u64).contains(&h) || !scale_ok(&hidden.quant) {
+                return Err("number or scale of the hidden units");
+            }
+            let numbers = part(&hidden.weights, f * h, 1).and(part(&hidden.bias, h, 4));
+            let multiplier = part(&hidden.multiplier, h, 4).ok_or(outside)?;
+            let shift = part(&hidden.shift, h, 1).ok_or(outside)?;
+            numbers.ok_or(outside)?;
+            let large = |m: &[u8]| m.len() == 4 && (0x40..0x80).contains(&m[3]);
+            if !multiplier.chunks(4).all(large) || !shift.iter().all(|n| (1..=62).contains(n)) {
+                return Err("rescaling of the hidden units");
+            }
+            (h, weights, bias, scale)
         }
+    };
+    let numbers = part(w, inputs * k, 1).and(part(bias, k, 4));
+    let scale = numbers.and(part(scale, k, 4)).ok_or(outside)?;
+    let positive = |s: &f32| s.is_finite() && *s > 0.0;
+    if !bytemuck::try_cast_slice(scale).is_ok_and(|s: &[f32]| s.iter().all(positive)) {
+        return Err("scale of a class");
     }
     Ok(())
 }

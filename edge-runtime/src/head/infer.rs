@@ -1,20 +1,76 @@
 //! From feature map to feature vector to logits.
 
 use super::file::{Head, HeadData, Pool};
-use crate::model::Blob;
+use super::size::MAX_HIDDEN;
+use crate::kernels::requantize;
+use crate::model::{Blob, Quant};
 
-/// `logits[c] = scale[c] * (bias[c] + weights[c] . feature)`, the sum in i32.
-pub(super) fn int8_logits(
-    weights: &[i8],
-    bias: &[i32],
-    scale: &[f32],
-    feature: &[i8],
-    logits: &mut [f32],
-) {
-    for (c, row) in weights.chunks_exact(feature.len()).enumerate() {
-        let products = feature.iter().zip(row).map(|(q, w)| *q as i32 * *w as i32);
-        let acc = products.fold(bias[c], i32::wrapping_add);
-        logits[c] = acc as f32 * scale[c];
+/// The numbers of an int8 head, see [`HeadData`].
+#[derive(Clone, Copy, Debug)]
+pub struct Int8Layers<'a> {
+    /// The hidden layer, if there is one.
+    pub hidden: Option<HiddenLayer<'a>>,
+    /// `[classes][inputs]`
+    pub weights: &'a [i8],
+    /// One per class.
+    pub bias: &'a [i32],
+    /// One per class.
+    pub scale: &'a [f32],
+}
+
+/// The numbers of a hidden layer, see [`super::file::HiddenData`]. One per unit but for the weights.
+#[derive(Clone, Copy, Debug)]
+pub struct HiddenLayer<'a> {
+    /// `[units][features]`
+    pub weights: &'a [i8],
+    /// The zero-point term folded in.
+    pub bias: &'a [i32],
+    /// In [2^30, 2^31).
+    pub multiplier: &'a [i32],
+    /// In [1, 62].
+    pub shift: &'a [u8],
+    /// Quantization of the units.
+    pub quant: Quant,
+}
+
+/// `bias[row] + weights[row] . x` for every row, in i32.
+fn rows(weights: &[i8], bias: &[i32], x: &[i8], mut put: impl FnMut(usize, i32)) {
+    let rows = weights.chunks_exact(x.len().max(1));
+    for (i, (row, bias)) in rows.zip(bias).enumerate() {
+        let products = x.iter().zip(row).map(|(q, w)| *q as i32 * *w as i32);
+        put(i, products.fold(*bias, i32::wrapping_add));
+    }
+}
+
+impl HiddenLayer<'_> {
+    /// The units of a feature vector, as many as there are biases.
+    fn apply(&self, feature: &[i8], units: &mut [i8]) {
+        let zero = self.quant.zero_point;
+        rows(self.weights, self.bias, feature, |j, acc| {
+            let (m, n) = (self.multiplier[j], self.shift[j]);
+            units[j] = requantize(acc, m, n, zero, [zero, i8::MAX]);
+        });
+    }
+}
+
+impl Int8Layers<'_> {
+    /// Logits of an int8 feature vector.
+    ///
+    /// # Panics
+    /// If the hidden layer has more than [`MAX_HIDDEN`] units.
+    pub fn logits(&self, feature: &[i8], logits: &mut [f32]) {
+        let mut units = [0; MAX_HIDDEN];
+        let inputs = match &self.hidden {
+            Some(hidden) => {
+                let units = &mut units[..hidden.bias.len()];
+                hidden.apply(feature, units);
+                &*units
+            }
+            None => feature,
+        };
+        rows(self.weights, self.bias, inputs, |c, acc| {
+            logits[c] = acc as f32 * self.scale[c];
+        });
     }
 }
 
@@ -32,19 +88,43 @@ impl Head<'_> {
     /// # Panics
     /// If a slice has another length than the head says, or the head is a float one.
     pub fn logits(&self, feature: &[i8], logits: &mut [f32]) {
-        let HeadData::I8 {
-            weights,
-            bias,
-            scale,
-        } = self.record.data
-        else {
-            panic!("the head is a float one");
-        };
         assert_eq!(feature.len(), self.features());
         assert_eq!(logits.len(), self.classes());
-        let weights: &[i8] = self.blob(weights);
-        let (bias, scale): (&[i32], &[f32]) = (self.blob(bias), self.blob(scale));
-        int8_logits(weights, bias, scale, feature, logits);
+        let layers = self.int8_layers().expect("the head is a float one");
+        layers.logits(feature, logits);
+    }
+
+    /// The layers of an int8 head.
+    fn int8_layers(&self) -> Option<Int8Layers<'_>> {
+        let (hidden, weights, bias, scale) = match self.record.data {
+            HeadData::F32 { .. } => return None,
+            HeadData::I8 {
+                weights,
+                bias,
+                scale,
+            } => (None, weights, bias, scale),
+            HeadData::I8Hidden {
+                hidden,
+                weights,
+                bias,
+                scale,
+            } => {
+                let layer = HiddenLayer {
+                    weights: self.blob(hidden.weights),
+                    bias: self.blob(hidden.bias),
+                    multiplier: self.blob(hidden.multiplier),
+                    shift: self.blob(hidden.shift),
+                    quant: hidden.quant,
+                };
+                (Some(layer), weights, bias, scale)
+            }
+        };
+        Some(Int8Layers {
+            hidden,
+            weights: self.blob(weights),
+            bias: self.blob(bias),
+            scale: self.blob(scale),
+        })
     }
 
     /// As [`Head::feature`], of a float model.

@@ -150,8 +150,8 @@ pub struct RetrainHead {
     /// How features are pooled: `avg` or `max` [default: as the stored samples, else as the model's head]
     #[arg(long, value_name = "KIND", value_parser = pool)]
     pub pool: Option<PoolKind>,
-    /// Width of a hidden layer in the head; no device has that yet, so anything but 0 is refused
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    /// Units of a hidden layer in the head; 0 is none
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = super::hidden())]
     pub hidden: u16,
     /// Refuse if a class of the present head has no samples
     #[arg(long)]

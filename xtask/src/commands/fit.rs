@@ -21,6 +21,7 @@ pub fn run(args: &cli::Fit, json: bool) -> Result<()> {
     let model = parse(&args.model, &bytes)?;
     let request = Request {
         classes: args.classes as usize,
+        hidden: args.hidden.into(),
         samples: args.samples,
     };
     let fit = board::fit(&Needs::of(&model, bytes.len()), &board, &request);
@@ -80,6 +81,8 @@ pub fn value(fit: &Fit) -> Value {
         "fits": fit.fits(),
         "classes": fit.request.classes,
         "most_classes": fit.most_classes,
+        "hidden": fit.request.hidden,
+        "most_hidden": fit.most_hidden,
         "sample_capacity": fit.sample_capacity,
         "lines": fit.lines.iter().map(line).collect::<Vec<_>>(),
         "notes": fit.notes,
@@ -124,8 +127,8 @@ pub fn text(fit: &Fit) -> String {
     }
     if fit.fits() && fit.most_classes > 0 {
         out += &format!(
-            "  up to {} classes can be trained; head slot and training RAM are for {}\n",
-            fit.most_classes, fit.request.classes
+            "  up to {} classes can be trained; head slot and training RAM are for {}, whose head can have a hidden layer of up to {} units\n",
+            fit.most_classes, fit.request.classes, fit.most_hidden
         );
     }
     for note in &fit.notes {

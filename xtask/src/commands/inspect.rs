@@ -4,7 +4,7 @@ use super::{parse, read, read_as_is};
 use crate::{cli::Inspect, output, units};
 use anyhow::Result;
 use converter::{board, pack, report};
-use edge_runtime::head::{Head, HeadOrigin, Pool};
+use edge_runtime::head::{Head, HeadOrigin, HeadSize, Pool};
 use edge_runtime::model::{AlignedBytes, Calibration, DType, Manifest, Model, WeightsOrigin};
 use serde_json::json;
 use std::path::Path;
@@ -57,7 +57,7 @@ pub fn run(args: &Inspect, json: bool) -> Result<()> {
         "head": head.map(|h| json!({
             "classes": h.classes(), "features": h.features(), "pool": pool(h), "bytes": h.bytes().len(),
             "origin": origin(h), "labels": h.record().labels.lines().collect::<Vec<_>>(),
-            "training_ram_bytes": report::training_bytes(h.features(), h.classes()),
+            "training_ram_bytes": report::training_bytes(&h.size()),
         })),
     });
     output::print(json, value, || {
@@ -232,8 +232,8 @@ fn text(
                 "training memory",
                 format!(
                     "{} for as many classes, {} for five, besides the stored features",
-                    units::bytes(report::training_bytes(h.features(), h.classes()) as u64),
-                    units::bytes(report::training_bytes(h.features(), 5) as u64)
+                    units::bytes(report::training_bytes(&h.size()) as u64),
+                    units::bytes(report::training_bytes(&HeadSize::linear(h.features(), 5)) as u64)
                 ),
             ),
         ]);

@@ -44,7 +44,7 @@ impl Device {
         }
         let request = Request {
             classes: classes.map_or(CLASSES, |n| n as usize),
-            samples: None,
+            ..Request::default()
         };
         // The board runs it packed for its kernels, which takes scratch memory; the simulation runs it as it is,
         // in the memory that the board would need.
