@@ -102,7 +102,8 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
             feature_quant: rule.quant,
             features: size.features as u32,
             classes: count as u32,
-            // `encode` fills it in.
+            // `encode` fills these in.
+            hidden: None,
             data: HeadData::F32 {
                 weights: none,
                 bias: none,

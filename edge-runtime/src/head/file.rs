@@ -9,7 +9,7 @@
 //! | 20..32 | zero |
 //! | 32..64 | SHA-256 of the trunk it belongs to |
 //! | 64..96 | SHA-256 of bytes 0..64 and 96.. |
-//! | 96.. | [`HeadRecord`] in postcard |
+//! | 96.. | [`HeadRecord`] in postcard; in version 2 a [`HiddenData`] behind it |
 //! | next multiple of 16 | weights, each tensor on a multiple of 16 |
 
 use super::infer::Int8Layers;
@@ -48,7 +48,7 @@ pub enum Pool {
 }
 
 /// Numbers of the last layer, `[classes][inputs]`: its inputs are the features, or the hidden layer's units.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HeadData {
     /// `logit[c] = scale[c] * (bias[c] + sum(weights[c] * q))`, the sum in i32.
     I8 {
@@ -66,20 +66,9 @@ pub enum HeadData {
         /// f32 bias.
         bias: Blob,
     },
-    /// As `I8`, on the units of a hidden layer.
-    I8Hidden {
-        /// The hidden layer.
-        hidden: HiddenData,
-        /// int8 weights.
-        weights: Blob,
-        /// i32, with the zero-point term folded in.
-        bias: Blob,
-        /// f32, one per class.
-        scale: Blob,
-    },
 }
 
-/// Numbers of a hidden layer with ReLU, `[units][features]`:
+/// A hidden layer with ReLU:
 /// `unit[j] = requantize(bias[j] + sum(weights[j] * q), multiplier[j], shift[j])`, clamped to
 /// `[quant.zero_point, 127]`. See `docs/arithmetic.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -88,14 +77,19 @@ pub struct HiddenData {
     pub units: u32,
     /// Quantization of the units.
     pub quant: Quant,
-    /// int8 weights.
-    pub weights: Blob,
-    /// i32, with the zero-point term folded in.
-    pub bias: Blob,
-    /// i32, in [2^30, 2^31).
-    pub multiplier: Blob,
-    /// u8, in [1, 62].
-    pub shift: Blob,
+    /// Four tensors, each on a multiple of 16: int8 weights `[units][features]`; i32 bias with the zero-point term
+    /// folded in; i32 multipliers, in [2^30, 2^31); u8 shifts, in [1, 62].
+    pub numbers: Blob,
+}
+
+impl HiddenData {
+    /// Where the four tensors start, and where the last one ends, in bytes from the start of `numbers`.
+    pub const fn offsets(units: usize, features: usize) -> [usize; 5] {
+        let bias = align(units * features);
+        let multiplier = bias + align(4 * units);
+        let shift = multiplier + align(4 * units);
+        [0, bias, multiplier, shift, shift + units]
+    }
 }
 
 /// Where a head comes from.
@@ -132,7 +126,10 @@ pub struct HeadRecord<'a> {
     pub features: u32,
     /// Number of classes.
     pub classes: u32,
-    /// The layer.
+    /// The hidden layer, if there is one. It stands behind the record.
+    #[serde(skip)]
+    pub hidden: Option<HiddenData>,
+    /// The last layer.
     pub data: HeadData,
     /// One line per class, or empty.
     pub labels: &'a str,
@@ -199,7 +196,12 @@ impl<'a> Head<'a> {
         }
         let undecodable = |_| ModelError::Metadata { record: "head" };
         let record_bytes = &bytes[HEADER_LEN..][..record_len as usize];
-        let (record, rest) = postcard::take_from_bytes(record_bytes).map_err(undecodable)?;
+        let (mut record, mut rest): (HeadRecord<'_>, _) =
+            postcard::take_from_bytes(record_bytes).map_err(undecodable)?;
+        if version > 1 {
+            let (hidden, end) = postcard::take_from_bytes(rest).map_err(undecodable)?;
+            (record.hidden, rest) = (Some(hidden), end);
+        }
         if !rest.is_empty() {
             return Err(ModelError::Metadata { record: "head" });
         }
@@ -244,10 +246,7 @@ impl<'a> Head<'a> {
     pub fn size(&self) -> HeadSize {
         HeadSize {
             features: self.features(),
-            hidden: match self.record.data {
-                HeadData::I8Hidden { hidden, .. } => hidden.units as usize,
-                _ => 0,
-            },
+            hidden: self.record.hidden.map_or(0, |h| h.units as usize),
             classes: self.classes(),
         }
     }
@@ -263,7 +262,7 @@ impl<'a> Head<'a> {
 pub struct NewHead<'a> {
     /// SHA-256 of its trunk.
     pub trunk_sha256: [u8; 32],
-    /// The record; its `data` is ignored.
+    /// The record; its `data` and `hidden` are ignored.
     pub record: HeadRecord<'a>,
     /// The layer.
     pub data: NewData<'a>,
@@ -287,7 +286,6 @@ pub enum NewData<'a> {
 pub fn encode(head: &NewHead<'_>, out: &mut [u8]) -> Option<usize> {
     let mut parts = heapless::Vec::<(Blob, &[u8]), 7>::new();
     let mut end = 0usize;
-    let mut version = 1u16;
     let mut place = |bytes| {
         let blob = Blob {
             offset: u32::try_from(end).ok()?,
@@ -297,37 +295,27 @@ pub fn encode(head: &NewHead<'_>, out: &mut [u8]) -> Option<usize> {
         parts.push((blob, bytes)).ok()?;
         Some(blob)
     };
+    let mut hidden = None;
     let data = match &head.data {
         NewData::I8(layers) => {
-            let hidden = match &layers.hidden {
-                Some(layer) => {
-                    version = 2;
-                    Some(HiddenData {
-                        units: layer.bias.len() as u32,
-                        quant: layer.quant,
-                        weights: place(bytemuck::cast_slice(layer.weights))?,
-                        bias: place(bytemuck::cast_slice(layer.bias))?,
-                        multiplier: place(bytemuck::cast_slice(layer.multiplier))?,
-                        shift: place(layer.shift)?,
-                    })
-                }
-                None => None,
-            };
-            let weights = place(bytemuck::cast_slice(layers.weights))?;
-            let bias = place(bytemuck::cast_slice(layers.bias))?;
-            let scale = place(bytemuck::cast_slice(layers.scale))?;
-            match hidden {
-                Some(hidden) => HeadData::I8Hidden {
-                    hidden,
-                    weights,
-                    bias,
-                    scale,
-                },
-                None => HeadData::I8 {
-                    weights,
-                    bias,
-                    scale,
-                },
+            if let Some(layer) = &layers.hidden {
+                let first = place(bytemuck::cast_slice(layer.weights))?;
+                place(bytemuck::cast_slice(layer.bias))?;
+                place(bytemuck::cast_slice(layer.multiplier))?;
+                let last = place(layer.shift)?;
+                hidden = Some(HiddenData {
+                    units: layer.bias.len() as u32,
+                    quant: layer.quant,
+                    numbers: Blob {
+                        offset: first.offset,
+                        len: last.offset + last.len - first.offset,
+                    },
+                });
+            }
+            HeadData::I8 {
+                weights: place(bytemuck::cast_slice(layers.weights))?,
+                bias: place(bytemuck::cast_slice(layers.bias))?,
+                scale: place(bytemuck::cast_slice(layers.scale))?,
             }
         }
         NewData::F32 { weights, bias } => HeadData::F32 {
@@ -340,7 +328,12 @@ pub fn encode(head: &NewHead<'_>, out: &mut [u8]) -> Option<usize> {
         ..head.record
     };
     let room = out.get_mut(HEADER_LEN..)?;
-    let record_len = postcard::to_slice(&record, room).ok()?.len();
+    let mut record_len = postcard::to_slice(&record, room).ok()?.len();
+    if let Some(hidden) = &hidden {
+        record_len += postcard::to_slice(hidden, &mut room[record_len..])
+            .ok()?
+            .len();
+    }
     let weights_at = HEADER_LEN + align(record_len);
     let total = weights_at + end;
     let out = out.get_mut(..total)?;
@@ -348,6 +341,7 @@ pub fn encode(head: &NewHead<'_>, out: &mut [u8]) -> Option<usize> {
     for (blob, bytes) in parts {
         out[weights_at + blob.offset as usize..][..bytes.len()].copy_from_slice(bytes);
     }
+    let version = if hidden.is_some() { VERSION } else { 1 };
     out[..HEADER_LEN].fill(0);
     out[..8].copy_from_slice(&MAGIC);
     out[8..10].copy_from_slice(&version.to_le_bytes());
@@ -397,50 +391,49 @@ fn check(r: &HeadRecord<'_>, weights: &[u8]) -> Result<(), &'static str> {
     if labels != 0 && labels != k as usize {
         return Err("number of labels");
     }
-    let part = |blob: &Blob, count: u64, size: u64| {
+    let part = |blob: &Blob, len: u64| {
         let bytes = weights.get(blob.offset as usize..)?;
         let bytes = bytes.get(..blob.len as usize)?;
         let start = (blob.offset as usize).is_multiple_of(ALIGNMENT);
-        (start && blob.len as u64 == count * size).then_some(bytes)
+        (start && blob.len as u64 == len).then_some(bytes)
     };
     let outside = "weights outside the file or of the wrong length";
-    let (f, k) = (f as u64, k as u64);
-    let (inputs, w, bias, scale) = match &r.data {
+    let (mut inputs, k) = (f as u64, k as u64);
+    if let Some(hidden) = &r.hidden {
+        let units = hidden.units as usize;
+        if !(1..=MAX_HIDDEN).contains(&units) || !scale_ok(&hidden.quant) {
+            return Err("number or scale of the hidden units");
+        }
+        let [.., multiplier, shift, end] = HiddenData::offsets(units, f as usize);
+        let numbers = part(&hidden.numbers, end as u64).ok_or(outside)?;
+        let large = |m: &[u8]| (0x40..0x80).contains(&m[3]);
+        let multipliers = &numbers[multiplier..][..4 * units];
+        let in_range = |n| (1..=62).contains(n);
+        if !multipliers.chunks_exact(4).all(large) || !numbers[shift..].iter().all(in_range) {
+            return Err("rescaling of the hidden units");
+        }
+        inputs = units as u64;
+    }
+    match &r.data {
         HeadData::F32 { weights: w, bias } => {
-            let ok = part(w, f * k, 4).and(part(bias, k, 4));
-            return ok.map(|_| ()).ok_or(outside);
+            if r.hidden.is_some() {
+                return Err("hidden layer of a float head");
+            }
+            let ok = part(w, inputs * k * 4).and(part(bias, k * 4));
+            ok.map(|_| ()).ok_or(outside)
         }
         HeadData::I8 {
-            weights,
-            bias,
-            scale,
-        } => (f, weights, bias, scale),
-        HeadData::I8Hidden {
-            hidden,
-            weights,
+            weights: w,
             bias,
             scale,
         } => {
-            let h = hidden.units as u64;
-            if !(1..=MAX_HIDDEN as u64).contains(&h) || !scale_ok(&hidden.quant) {
-                return Err("number or scale of the hidden units");
+            let ok = part(w, inputs * k).and(part(bias, k * 4));
+            let scale = ok.and(part(scale, k * 4)).ok_or(outside)?;
+            let positive = |s: &f32| s.is_finite() && *s > 0.0;
+            match bytemuck::try_cast_slice(scale) {
+                Ok(scale) if scale.iter().all(positive) => Ok(()),
+                _ => Err("scale of a class"),
             }
-            let numbers = part(&hidden.weights, f * h, 1).and(part(&hidden.bias, h, 4));
-            let multiplier = part(&hidden.multiplier, h, 4).ok_or(outside)?;
-            let shift = part(&hidden.shift, h, 1).ok_or(outside)?;
-            numbers.ok_or(outside)?;
-            let large = |m: &[u8]| m.len() == 4 && (0x40..0x80).contains(&m[3]);
-            if !multiplier.chunks(4).all(large) || !shift.iter().all(|n| (1..=62).contains(n)) {
-                return Err("rescaling of the hidden units");
-            }
-            (h, weights, bias, scale)
         }
-    };
-    let numbers = part(w, inputs * k, 1).and(part(bias, k, 4));
-    let scale = numbers.and(part(scale, k, 4)).ok_or(outside)?;
-    let positive = |s: &f32| s.is_finite() && *s > 0.0;
-    if !bytemuck::try_cast_slice(scale).is_ok_and(|s: &[f32]| s.iter().all(positive)) {
-        return Err("scale of a class");
     }
-    Ok(())
 }

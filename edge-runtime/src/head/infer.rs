@@ -1,6 +1,6 @@
 //! From feature map to feature vector to logits.
 
-use super::file::{Head, HeadData, Pool};
+use super::file::{Head, HeadData, HiddenData, Pool};
 use super::size::MAX_HIDDEN;
 use crate::kernels::requantize;
 use crate::model::{Blob, Quant};
@@ -18,7 +18,7 @@ pub struct Int8Layers<'a> {
     pub scale: &'a [f32],
 }
 
-/// The numbers of a hidden layer, see [`super::file::HiddenData`]. One per unit but for the weights.
+/// The numbers of a hidden layer, see [`HiddenData`]. One per unit but for the weights.
 #[derive(Clone, Copy, Debug)]
 pub struct HiddenLayer<'a> {
     /// `[units][features]`
@@ -33,23 +33,23 @@ pub struct HiddenLayer<'a> {
     pub quant: Quant,
 }
 
-/// `bias[row] + weights[row] . x` for every row, in i32.
-fn rows(weights: &[i8], bias: &[i32], x: &[i8], mut put: impl FnMut(usize, i32)) {
-    let rows = weights.chunks_exact(x.len().max(1));
-    for (i, (row, bias)) in rows.zip(bias).enumerate() {
-        let products = x.iter().zip(row).map(|(q, w)| *q as i32 * *w as i32);
-        put(i, products.fold(*bias, i32::wrapping_add));
-    }
+/// `start + a . b`, in i32. A function of its own: twice inlined, it is as much code as all the rest here.
+#[inline(never)]
+fn dot(start: i32, a: &[i8], b: &[i8]) -> i32 {
+    let products = a.iter().zip(b).map(|(a, b)| *a as i32 * *b as i32);
+    products.fold(start, i32::wrapping_add)
 }
 
 impl HiddenLayer<'_> {
     /// The units of a feature vector, as many as there are biases.
     fn apply(&self, feature: &[i8], units: &mut [i8]) {
         let zero = self.quant.zero_point;
-        rows(self.weights, self.bias, feature, |j, acc| {
+        let rows = self.weights.chunks_exact(feature.len());
+        for (j, row) in rows.enumerate() {
+            let acc = dot(self.bias[j], feature, row);
             let (m, n) = (self.multiplier[j], self.shift[j]);
             units[j] = requantize(acc, m, n, zero, [zero, i8::MAX]);
-        });
+        }
     }
 }
 
@@ -68,9 +68,10 @@ impl Int8Layers<'_> {
             }
             None => feature,
         };
-        rows(self.weights, self.bias, inputs, |c, acc| {
-            logits[c] = acc as f32 * self.scale[c];
-        });
+        let rows = self.weights.chunks_exact(inputs.len());
+        for (c, row) in rows.enumerate() {
+            logits[c] = dot(self.bias[c], inputs, row) as f32 * self.scale[c];
+        }
     }
 }
 
@@ -96,29 +97,26 @@ impl Head<'_> {
 
     /// The layers of an int8 head.
     fn int8_layers(&self) -> Option<Int8Layers<'_>> {
-        let (hidden, weights, bias, scale) = match self.record.data {
-            HeadData::F32 { .. } => return None,
-            HeadData::I8 {
-                weights,
-                bias,
-                scale,
-            } => (None, weights, bias, scale),
-            HeadData::I8Hidden {
-                hidden,
-                weights,
-                bias,
-                scale,
-            } => {
-                let layer = HiddenLayer {
-                    weights: self.blob(hidden.weights),
-                    bias: self.blob(hidden.bias),
-                    multiplier: self.blob(hidden.multiplier),
-                    shift: self.blob(hidden.shift),
-                    quant: hidden.quant,
-                };
-                (Some(layer), weights, bias, scale)
-            }
+        let HeadData::I8 {
+            weights,
+            bias,
+            scale,
+        } = self.record.data
+        else {
+            return None;
         };
+        let hidden = self.record.hidden.map(|hidden| {
+            let units = hidden.units as usize;
+            let [.., bias, multiplier, shift, end] = HiddenData::offsets(units, self.features());
+            let numbers: &[u8] = self.blob(hidden.numbers);
+            HiddenLayer {
+                weights: bytemuck::cast_slice(&numbers[..units * self.features()]),
+                bias: bytemuck::cast_slice(&numbers[bias..][..4 * units]),
+                multiplier: bytemuck::cast_slice(&numbers[multiplier..][..4 * units]),
+                shift: &numbers[shift..end],
+                quant: hidden.quant,
+            }
+        });
         Some(Int8Layers {
             hidden,
             weights: self.blob(weights),
