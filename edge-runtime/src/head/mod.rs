@@ -20,4 +20,5 @@ pub mod store;
 pub mod train;
 
 pub use feature::{FeatureRule, PoolKind};
+pub use file::MAGIC;
 pub use file::{Head, HeadData, HeadOrigin, HeadRecord, Pool};
