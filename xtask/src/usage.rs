@@ -3,7 +3,7 @@
 
 use crate::cli::Cli;
 use crate::output;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory};
 use std::process::ExitCode;
 
@@ -23,14 +23,20 @@ pub fn report(error: &clap::Error, args: impl Iterator<Item = String>) -> ExitCo
     }
     let mut root = Cli::command();
     root.build();
-    let command = meant(&root, args).join(" ");
+    let argument = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) => Some(argument),
+        Some(ContextValue::Strings(arguments)) => arguments.first(),
+        _ => None,
+    };
+    let command = meant(&root, args, argument);
     eprintln!("{} (`{command} --help` shows how)", message.join(" "));
     ExitCode::from(2)
 }
 
-/// The names of the program and of the commands that the arguments lead to, as far as they are known.
-fn meant(root: &Command, args: impl Iterator<Item = String>) -> Vec<&str> {
-    let (mut command, mut names) = (root, vec![root.get_name()]);
+/// The command that the arguments lead to, as far as it is known; the one that has `argument`, if one of those on
+/// the way does.
+fn meant(root: &Command, args: impl Iterator<Item = String>, argument: Option<&String>) -> String {
+    let (mut command, mut way) = (root, vec![root]);
     let mut args = args.take_while(|arg| arg != "--");
     while let Some(arg) = args.next() {
         let is_option = |option: &&Arg| match arg.strip_prefix("--") {
@@ -43,10 +49,17 @@ fn meant(root: &Command, args: impl Iterator<Item = String>) -> Vec<&str> {
             args.next();
         } else if let Some(next) = command.find_subcommand(&arg) {
             command = next;
-            names.push(next.get_name());
+            way.push(next);
         }
     }
-    names
+    let has_it = |c: &&Command| {
+        // `--port <PORT>` is how clap shows an argument; one in the wrong place is `--port`.
+        let mut known = c.get_arguments().map(Arg::to_string);
+        known.any(|a| Some(&a) == argument || a.split(' ').next() == argument.map(String::as_str))
+    };
+    let len = way.iter().rposition(has_it).map_or(way.len(), |i| i + 1);
+    let names: Vec<&str> = way[..len].iter().map(|c| c.get_name()).collect();
+    names.join(" ")
 }
 
 #[cfg(test)]
@@ -68,7 +81,13 @@ mod tests {
             ("convert -- run", "cargo xtask convert"),
         ] {
             let args = args.split_whitespace().map(String::from);
-            assert_eq!(meant(&root, args).join(" "), command);
+            assert_eq!(meant(&root, args, None), command);
         }
+        let args = || ["device", "infer"].map(String::from).into_iter();
+        let of = |argument: &str| meant(&root, args(), Some(&argument.to_string()));
+        assert_eq!(of("--port <PORT>"), "cargo xtask device");
+        assert_eq!(of("--port"), "cargo xtask device");
+        assert_eq!(of("<PICTURE>"), "cargo xtask device infer");
+        assert_eq!(of("--bogus"), "cargo xtask device infer");
     }
 }

@@ -280,6 +280,7 @@ fn mistakes_name_the_help_that_shows_how() {
             &["device", "--port", "infer", "info"],
             "`cargo xtask device --help`",
         ),
+        (&["device", "info"], "`cargo xtask device --help`"),
         (
             &["device", "--port", "tcp:h:1", "infer"],
             "`cargo xtask device infer --help`",
@@ -287,9 +288,13 @@ fn mistakes_name_the_help_that_shows_how() {
     ] {
         b.refused(args, &[help]);
     }
-    let port = ["device", "info", "--port"];
+    // An option of `device`, not of `info`.
     b.refused(
-        &[&port[..], &["qemu-m7"]].concat(),
+        &["device", "info", "--port", "tcp:h:1"],
+        &["`cargo xtask device --help`"],
+    );
+    b.refused(
+        &["device", "--port", "qemu-m7", "info"],
         &["did you mean board:qemu-m7?"],
     );
 }
@@ -611,7 +616,13 @@ fn what_is_said_of_weights_and_folders() {
     assert!(said.contains("alphabetical order"), "{said}");
     let retrain = ["retrain-head", "m.edge", "--data", "data", "-o", "new.edge"];
     let said = text(&retrain);
-    assert!(!said.contains("0 of at most"), "{said}");
+    assert!(said.contains(" of at most 60"), "{said}");
+    let hardly = ["--learning-rate", "1e-30", "--epochs", "1"];
+    let said = text(&[&retrain[..], &hardly].concat());
+    assert!(
+        said.contains("none of at most 1 was better than the start"),
+        "{said}"
+    );
     let known = b.json(&["eval", "new.edge", "data"]);
     assert_eq!(known["folders_by_order"], false);
 
