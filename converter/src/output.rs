@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// Files that [`write`] has begun and not finished.
+/// Files that [`write()`] has begun and not finished.
 static BEGUN: Mutex<Vec<PathBuf>> = Mutex::new(vec![]);
 
 /// Entry of [`BEGUN`], as long as it lives.
@@ -27,7 +27,7 @@ fn begun(change: impl FnOnce(&mut Vec<PathBuf>)) {
     change(&mut BEGUN.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
-/// Removes what [`write`] has begun and not finished: for a program that is about to be ended, as by a signal.
+/// Removes what [`write()`] has begun and not finished: for a program that is about to be ended, as by a signal.
 pub fn abandon() {
     begun(remove);
 }
