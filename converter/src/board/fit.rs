@@ -6,8 +6,9 @@
 use super::advice::{self, Network};
 use super::schema::{Board, Region, Use};
 use super::sizes::{self, MAX_CLASSES, SampleRoom};
+use crate::pack::{self, PackError};
 use edge_runtime::head::{HeadSize, Pool};
-use edge_runtime::model::{DType, Model, align};
+use edge_runtime::model::{DType, Family, Model, align};
 use std::collections::BTreeSet;
 
 /// Classes of a head to be trained, if nobody says how many.
@@ -43,7 +44,27 @@ pub struct OwnHead {
 }
 
 impl Needs {
-    /// The needs of a model whose file has so many bytes.
+    /// The needs of an int8 model, packed for a family of processors or not; those of a float one as it is,
+    /// whose file has so many bytes.
+    ///
+    /// # Errors
+    /// If the model cannot be packed.
+    pub fn packed(
+        model: &Model<'_>,
+        file_len: usize,
+        family: Option<Family>,
+    ) -> Result<Self, PackError> {
+        if model.dtype() != DType::I8 || model.packing().map(|p| p.family) == family {
+            return Ok(Self::of(model, file_len));
+        }
+        let mut bytes = pack::unpack(model)?;
+        if let Some(family) = family {
+            bytes = pack::pack(&Model::parse(&bytes)?, family)?;
+        }
+        Ok(Self::of(&Model::parse(&bytes)?, bytes.len()))
+    }
+
+    /// The needs of a model, as it is, whose file has so many bytes.
     pub fn of(model: &Model<'_>, file_len: usize) -> Self {
         let flat = model.head().filter(|h| h.record().pool == Pool::Flatten);
         Self {
@@ -205,15 +226,24 @@ impl Fit {
     }
 }
 
-/// Judges a model, with advice if it does not fit: that builds networks of the catalog and takes some
-/// seconds.
-pub fn fit(needs: &Needs, board: &Board, request: &Request) -> Fit {
-    let mut fit = judge(needs, board, request);
+/// Judges a model, whose file has so many bytes, as the board runs it: packed for its processor. With advice if
+/// it does not fit: that builds networks of the catalog and takes some seconds.
+///
+/// # Errors
+/// If the model cannot be packed.
+pub fn fit(
+    model: &Model<'_>,
+    file_len: usize,
+    board: &Board,
+    request: &Request,
+) -> Result<Fit, PackError> {
+    let needs = |family| Needs::packed(model, file_len, family);
+    let mut fit = judge(&needs(pack::family_of(board))?, board, request);
     if !fit.fits() {
         fit.networks = advice::networks(board, request);
-        fit.boards = advice::boards(needs, board, request);
+        fit.boards = advice::boards(&|family| needs(family).ok(), board, request);
     }
-    fit
+    Ok(fit)
 }
 
 /// Judges a model without looking for networks and boards that would fit.

@@ -22,6 +22,7 @@ pub mod store;
 pub mod train;
 
 pub use feature::{FeatureRule, PoolKind};
+pub use file::MAGIC;
 pub use file::{Head, HeadData, HeadOrigin, HeadRecord, Pool};
 pub use infer::{HiddenLayer, Int8Layers};
 pub use size::{HeadSize, MAX_HIDDEN};

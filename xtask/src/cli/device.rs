@@ -27,7 +27,7 @@ pub struct Simulate {
     #[arg(long, value_name = "FILE", requires = "trust")]
     pub signature: Option<PathBuf>,
     /// Most classes that can be trained [default: as many as fit the board]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=100))]
+    #[arg(long, value_name = "N", value_parser = super::classes)]
     pub classes: Option<u32>,
     /// Probability that a byte on the line is damaged, in both directions
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = probability)]

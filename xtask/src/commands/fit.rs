@@ -4,27 +4,19 @@ use super::{parse, read};
 use crate::{cli, output, units};
 use anyhow::{Result, bail};
 use converter::board::fit::Line;
-use converter::board::schema::Kind;
-use converter::board::{self, Fit, Needs, Request};
-use converter::pack;
-use edge_runtime::model::DType;
+use converter::board::{self, Fit, Request};
 use serde_json::{Value, json};
 
 pub fn run(args: &cli::Fit, json: bool) -> Result<()> {
     let board = board::find(&args.board)?;
-    let mut bytes = read(&args.model)?;
-    let model = parse(&args.model, &bytes)?;
-    if board.kind == Kind::Mcu && model.dtype() == DType::I8 {
-        // As it is flashed: packed for the board's kernels, which take scratch memory.
-        bytes = pack::for_board(&model, &board)?;
-    }
+    let bytes = read(&args.model)?;
     let model = parse(&args.model, &bytes)?;
     let request = Request {
         classes: args.classes as usize,
         hidden: args.hidden.into(),
         samples: args.samples,
     };
-    let fit = board::fit(&Needs::of(&model, bytes.len()), &board, &request);
+    let fit = board::fit(&model, bytes.len(), &board, &request)?;
     let name = model.manifest().name;
     let mut json_value = value(&fit);
     json_value["model"] = name.into();

@@ -91,7 +91,13 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
             ),
             (
                 "best epoch",
-                format!("{} of at most {}", new.best.number, options.epochs),
+                match new.best.number {
+                    0 => format!(
+                        "none of at most {} was better than the start, the means of the classes",
+                        options.epochs
+                    ),
+                    best => format!("{best} of at most {}", options.epochs),
+                },
             ),
             ("held-out top-1", held_out),
         ];

@@ -121,7 +121,7 @@ pub struct Infer {
     /// A JPEG or PNG file
     pub picture: PathBuf,
     /// How many classes to show, at most 5
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=5))]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=5))]
     pub top: u8,
 }
 

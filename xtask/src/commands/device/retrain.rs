@@ -156,8 +156,13 @@ fn text(new: &Retrained, args: &RetrainHead, stored: &Stored, seconds: f64) -> S
     rows.push((
         "time",
         format!(
-            "{:.1} s to send {} pictures and run the trunk, {seconds:.1} s to train, best epoch {}",
-            stored.seconds, stored.added, new.epoch
+            "{:.1} s to send {} pictures and run the trunk, {seconds:.1} s to train, {}",
+            stored.seconds,
+            stored.added,
+            match new.epoch {
+                0 => "no epoch better than the start".into(),
+                best => format!("best epoch {best}"),
+            }
         ),
     ));
     if stored.evicted > 0 {

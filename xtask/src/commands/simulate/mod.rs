@@ -15,7 +15,7 @@ use edge_runtime::device::app::{App, Config};
 use edge_runtime::device::report::Listening;
 use edge_runtime::device::server::{RX_LEN, Server, TX_LEN};
 use edge_runtime::power::ina219::Ina219;
-use edge_runtime::signature::{PublicKey, Trust, find_signature};
+use edge_runtime::signature::{PublicKey, Trust, beside, find_signature};
 use edge_runtime::sim::{Faults, FlashImage, SensorBus};
 use line::Line;
 use serde_json::json;
@@ -105,8 +105,15 @@ fn trust(args: &Simulate, model: &[u8]) -> Result<Trust> {
     };
     let trust = Trust::Signed(PublicKey::read(key)?);
     let signature = find_signature(&args.model, args.signature.as_deref())?;
+    let name = args.model.display();
+    if signature.is_none() {
+        bail!(
+            "{name}: the model has no signature, and --trust wants one; `cargo xtask sign {name} --key PRIVATE_KEY` writes {}",
+            beside(&args.model).display()
+        );
+    }
     trust
         .check_model(model, signature.as_ref())
-        .with_context(|| args.model.display().to_string())?;
+        .with_context(|| name.to_string())?;
     Ok(trust)
 }
