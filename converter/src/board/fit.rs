@@ -567,6 +567,7 @@ impl<'a> Device<'a> {
 mod tests {
     use super::*;
     use crate::board::find;
+    use edge_runtime::head::MAX_HIDDEN;
 
     const KIB: u64 = 1024;
 
@@ -703,6 +704,25 @@ mod tests {
         }
         let fit = on("qemu-m7", &lite0(), request);
         assert!(fit.notes[0].contains("1000 classes"), "{:?}", fit.notes);
+    }
+
+    #[test]
+    fn hidden_layers() {
+        let needs = small();
+        let with = |hidden| Request {
+            hidden,
+            ..Request::default()
+        };
+        let fit = on("nrf5340-dk", &needs, with(0));
+        let most = fit.most_hidden;
+        assert!(fit.lines.iter().all(|l| l.item != Item::HiddenTraining));
+        assert!((8..MAX_HIDDEN).contains(&most), "{most}");
+        assert!(on("nrf5340-dk", &needs, with(most)).fits());
+        let fit = on("nrf5340-dk", &needs, with(most + 1));
+        assert!(!fit.fits());
+        let advice = fit.lines.iter().find_map(|l| l.advice.as_deref());
+        assert_eq!(advice, Some(format!("at most {most} units").as_str()));
+        assert!(on("host", &needs, with(90)).fits());
     }
 
     #[test]
