@@ -72,9 +72,11 @@ where
     if faults >= fault::MOST_IN_A_ROW {
         return Err(NotReady::Faults { faults });
     }
-    let model = Model::parse_region(parts.model).map_err(|e| NotReady::from(&e))?;
+    // Model and application are used where they were made: a move would be a copy on the stack.
+    let opened = Model::parse_region(parts.model);
+    let model = opened.as_ref().map_err(NotReady::from)?;
     let (geometry, ram) = (parts.flash.geometry(), parts.memory.len());
-    let plan = MemoryPlan::largest(&model, &geometry, &parts.areas, ram);
+    let plan = MemoryPlan::largest(model, &geometry, &parts.areas, ram);
     let plan = plan.map_err(|e| NotReady::from(&e))?;
     let config = Config {
         areas: parts.areas,
@@ -82,15 +84,15 @@ where
         trust: Trust::Anyone,
         stack: Some(measure_stack),
     };
-    let app = App::new(
-        &model,
+    let mut started = App::new(
+        model,
         parts.flash,
         parts.clock,
         parts.power,
         parts.memory,
         &config,
     );
-    let mut app = app.map_err(|e| NotReady::from(&e))?;
+    let app = started.as_mut().map_err(|e| NotReady::from(&*e))?;
     if let Some(last) = last {
         app.note(EventKind::Fault(last));
     }
