@@ -17,6 +17,7 @@ mod map;
 mod meter;
 mod run;
 mod stack;
+mod trust;
 
 pub use asleep::{Asleep, PIECE};
 pub use board::Board;

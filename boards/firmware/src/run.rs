@@ -2,7 +2,7 @@
 //! host; where that cannot be, answers why.
 
 use crate::board::Board;
-use crate::{fault, stack_use};
+use crate::{fault, stack_use, trust};
 use core::convert::Infallible;
 use cortex_m::peripheral::SCB;
 use edge_runtime::device::app::{App, Config};
@@ -14,7 +14,6 @@ use edge_runtime::device::{Clock, EventKind, Fault, FaultKind, NotReady};
 use edge_runtime::flash::Flash;
 use edge_runtime::model::Model;
 use edge_runtime::power::PowerMeter;
-use edge_runtime::signature::Trust;
 use embedded_io::{Read, Write};
 
 /// Bytes that are taken from the line at a time.
@@ -72,25 +71,28 @@ where
     if faults >= fault::MOST_IN_A_ROW {
         return Err(NotReady::Faults { faults });
     }
-    let model = Model::parse_region(parts.model).map_err(|e| NotReady::from(&e))?;
+    let trust = trust::judge(parts.model)?;
+    // Model and application are used where they were made: a move would be a copy on the stack.
+    let opened = Model::parse_region(parts.model);
+    let model = opened.as_ref().map_err(NotReady::from)?;
     let (geometry, ram) = (parts.flash.geometry(), parts.memory.len());
-    let plan = MemoryPlan::largest(&model, &geometry, &parts.areas, ram);
+    let plan = MemoryPlan::largest(model, &geometry, &parts.areas, ram);
     let plan = plan.map_err(|e| NotReady::from(&e))?;
     let config = Config {
         areas: parts.areas,
         classes: plan.classes,
-        trust: Trust::Anyone,
+        trust,
         stack: Some(measure_stack),
     };
-    let app = App::new(
-        &model,
+    let mut started = App::new(
+        model,
         parts.flash,
         parts.clock,
         parts.power,
         parts.memory,
         &config,
     );
-    let mut app = app.map_err(|e| NotReady::from(&e))?;
+    let app = started.as_mut().map_err(|e| NotReady::from(&*e))?;
     if let Some(last) = last {
         app.note(EventKind::Fault(last));
     }
@@ -204,6 +206,7 @@ fn log_reason(reason: &NotReady) {
         }
         NotReady::Areas => defmt::error!("heads or samples of this model do not fit their regions"),
         NotReady::Flash { at } => defmt::error!("the flash failed at offset {=u32}", at),
+        NotReady::Untrusted => defmt::error!("the model has no signature of the key; sign it"),
         NotReady::Faults { faults } => {
             defmt::error!(
                 "{=u32} faults in a row: waits for a reset by the host",

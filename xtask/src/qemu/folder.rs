@@ -59,6 +59,7 @@ impl Folder {
             self.pid(),
             self.firmware(),
             self.model(),
+            self.signature(),
         ];
         for file in files {
             match std::fs::remove_file(&file) {
@@ -104,6 +105,11 @@ impl Folder {
     /// The firmware that runs.
     pub fn firmware(&self) -> PathBuf {
         self.0.join("firmware.elf")
+    }
+
+    /// Its signature, if it came with one.
+    pub fn signature(&self) -> PathBuf {
+        self.0.join("model.edge.sig")
     }
 
     /// The model that runs.

@@ -16,11 +16,12 @@ use crate::firmware::toolchain::says;
 use anyhow::{Context, Result, bail};
 use converter::board::Board;
 use converter::board::schema::{Deploy, Use};
+use edge_runtime::signature::SIGNATURE_LEN;
 use folder::Folder;
 use qmp::Qmp;
 use std::ffi::OsString;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,8 @@ pub struct Options {
     pub icount: Option<u8>,
     /// Further arguments of QEMU.
     pub args: Vec<OsString>,
+    /// A file with the model's signature, for the end of the model's region.
+    pub signature: Option<PathBuf>,
 }
 
 /// A machine that runs in the background.
@@ -93,11 +96,19 @@ pub fn launch(
         let region = board
             .region(Use::Model)
             .context("the board has no region 'model'")?;
+        let mut load = |file: &Path, at: u64| {
+            let mut device = joined("loader,file=", file);
+            device.push(format!(",addr={at:#x},force-raw=on"));
+            command.arg("-device").arg(device);
+        };
         let copied = folder.model();
         copy(model, &copied)?;
-        let mut device = joined("loader,file=", &copied);
-        device.push(format!(",addr={:#x},force-raw=on", region.base));
-        command.arg("-device").arg(device);
+        load(&copied, region.base);
+        if let Some(signature) = &options.signature {
+            let copied = folder.signature();
+            copy(signature, &copied)?;
+            load(&copied, region.base + region.size - SIGNATURE_LEN as u64);
+        }
     }
     if let Some(shift) = options.icount {
         command.args(["-icount", &format!("shift={shift}")]);

@@ -67,8 +67,8 @@ pub fn run(args: &Simulate, json: bool) -> Result<()> {
     let mut announced = false;
     loop {
         // Every turn is a start of the device: RAM keeps garbage, flash its content.
-        let app = App::new(&model, &mut flash, &clock, &mut meter, &mut memory, &config)?;
-        let mut server = Server::new(app, &mut rx, &mut tx);
+        let mut app = App::new(&model, &mut flash, &clock, &mut meter, &mut memory, &config)?;
+        let mut server = Server::new(&mut app, &mut rx, &mut tx);
         if !announced {
             announced = true;
             let mut value = json!(Listening {
