@@ -137,7 +137,7 @@ fn trained_twice(hidden: u16) -> usize {
                 client.add_sample(class, None).unwrap();
             }
         }
-        client.check_hidden(3, hidden).unwrap();
+        client.check_training(&[], false, hidden).unwrap();
         let retrained = client.retrain(options, &mut |_| ()).unwrap();
         assert_eq!(retrained.committed, Some(1));
         assert_eq!(retrained.held_out_top1, host.held_out_top1);
@@ -153,6 +153,35 @@ fn trained_twice(hidden: u16) -> usize {
     assert!(device == head.bytes(), "not the same bits");
     assert_eq!(head.size().hidden, hidden as usize);
     device.len()
+}
+
+/// A narrow hidden layer makes the head of many classes small; its logits still have to find room.
+#[test]
+fn no_more_classes_than_planned() {
+    let model = Model::parse(&MODEL).unwrap();
+    let mut flash = flash();
+    with_client(&model, &mut flash, Faults::NONE, 1, |client| {
+        client.connect(None).unwrap();
+        for class in 0..CONFIG.classes + 1 {
+            client.send_input(&input(&model, class, 5)).unwrap();
+            client.add_sample(&format!("class {class}"), None).unwrap();
+        }
+        let classes = 4 * (CONFIG.classes as u32 + 1);
+        for hidden in [0, 1, 2] {
+            let options = RetrainOptions {
+                hidden,
+                force: true,
+                ..RetrainOptions::default()
+            };
+            let (have, need) = (classes - 4, classes);
+            assert_refused(
+                client.retrain(options, &mut |_| ()),
+                DeviceError::Ram { have, need },
+            );
+        }
+        client.send_input(&input(&model, 0, 5)).unwrap();
+        client.infer(2).unwrap();
+    });
 }
 
 #[test]
@@ -185,12 +214,29 @@ fn what_a_training_refuses() {
         let short = matches!(&refused, Err(ClientError::Device(DeviceError::Ram { have, need })) if have < need);
         assert!(short, "{refused:?}");
         // The host knows before anything is sent, and what would fit.
-        let refused = client.check_hidden(3, MAX_HIDDEN as u16);
+        let refused = client.check_training(&[], false, MAX_HIDDEN as u16);
         let Err(ClientError::Hidden { most, .. }) = refused else {
             panic!("{refused:?}");
         };
-        client.check_hidden(3, most as u16).unwrap();
-        assert!(client.check_hidden(3, most as u16 + 1).is_err());
+        let fits = |client: &mut Client<_>, more: &[&str], hidden| {
+            let more: Vec<String> = more.iter().map(|s| s.to_string()).collect();
+            client.check_training(&more, false, hidden)
+        };
+        fits(client, &[], most as u16).unwrap();
+        assert!(fits(client, &[], most as u16 + 1).is_err());
+        // Classes count with those that are stored, whatever the hidden layer saves.
+        fits(client, &["red", "a", "b", "c"], 1).unwrap();
+        for hidden in [0, 1] {
+            let refused = fits(client, &["a", "b", "c", "d"], hidden);
+            let expected = matches!(
+                refused,
+                Err(ClientError::Classes {
+                    classes: 7,
+                    most: 6
+                })
+            );
+            assert!(expected, "{refused:?}");
+        }
         let widest = client.retrain(wide(most as u16), &mut |_| ()).unwrap();
         assert_eq!(widest.classes, 3);
         let refused = client.retrain(wide(most as u16 + 1), &mut |_| ());

@@ -7,7 +7,7 @@ use converter::progress::Silent;
 use edge_runtime::backend::TractBackend;
 use edge_runtime::engine::Engine;
 use edge_runtime::head::file::{NewData, NewHead};
-use edge_runtime::head::{Head, HeadRecord, HeadSize, HiddenLayer, Int8Layers};
+use edge_runtime::head::{Head, HeadRecord, HeadSize, HiddenLayer, Int8Layers, MAX_HIDDEN};
 use edge_runtime::model::header::{self, Header};
 use edge_runtime::model::write::{Writer, encode_head, with_head};
 use edge_runtime::model::{
@@ -16,6 +16,7 @@ use edge_runtime::model::{
 };
 use graft_tests::{Random, int8, reseal, source};
 use proptest::prelude::*;
+use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 
 static INT8: LazyLock<AlignedBytes> =
@@ -66,6 +67,14 @@ fn hidden_head<'m>(model: &Model<'m>) -> NewHead<'m> {
             scale: &[0.5, 0.25, 0.125],
         }),
     }
+}
+
+/// Makes the checksum of a head file right.
+fn reseal_head(bytes: &mut [u8]) {
+    let sha = Sha256::new()
+        .chain_update(&bytes[..64])
+        .chain_update(&bytes[96..]);
+    bytes[64..96].copy_from_slice(&sha.finalize());
 }
 
 /// Whatever the checks let through has to run.
@@ -220,18 +229,37 @@ fn a_hidden_layer_is_checked_and_run() {
             .map_err(|e| e.to_string())
     };
     assert_eq!(tampered(&|_| ()), Ok(()));
-    let wrong: [&dyn Fn(&mut HiddenLayer<'_>); 6] = [
-        &|h| h.multiplier = &[1 << 29; UNITS],
-        &|h| h.multiplier = &[-1; UNITS],
-        &|h| h.shift = &[63; UNITS],
-        &|h| h.shift = &[0; UNITS],
-        &|h| h.quant.scale = f32::NAN,
-        &|h| h.weights = &h.weights[16..],
+    let rescaling = "rescaling of the hidden units";
+    let number = "number or scale of the hidden units";
+    let weights = "weights outside the file";
+    type Change<'c> = &'c dyn Fn(&mut HiddenLayer<'_>);
+    let wrong: [(&str, Change<'_>); 9] = [
+        (rescaling, &|h| h.multiplier = &[1 << 29; UNITS]),
+        (rescaling, &|h| h.multiplier = &[-1; UNITS]),
+        (rescaling, &|h| h.shift = &[63; UNITS]),
+        (rescaling, &|h| h.shift = &[0; UNITS]),
+        (number, &|h| h.quant.scale = f32::NAN),
+        (number, &|h| h.quant.scale = 0.0),
+        (number, &|h| h.bias = &[]),
+        (number, &|h| h.bias = &[0; MAX_HIDDEN + 1]),
+        (weights, &|h| h.weights = &h.weights[16..]),
     ];
-    for (i, change) in wrong.into_iter().enumerate() {
+    for (i, (problem, change)) in wrong.into_iter().enumerate() {
         let refused = tampered(change).unwrap_err();
-        assert!(refused.contains("head"), "{i}: {refused}");
+        assert!(refused.contains(problem), "{i}: {refused}");
     }
+    // The version says whether a hidden layer stands behind the record.
+    let other = |head: &Head<'_>, version: u8| {
+        let mut bytes = AlignedBytes::copy_of(head.bytes());
+        bytes[8] = version;
+        reseal_head(&mut bytes);
+        Head::parse_alone(&bytes).map(|_| ())
+    };
+    assert!(matches!(other(&head, 1), Err(ModelError::Metadata { .. })));
+    assert_eq!(other(&head, 2), Ok(()));
+    assert_eq!(other(&head, 3), Err(ModelError::HeadVersion { found: 3 }));
+    let plain = Model::parse(&INT8).unwrap();
+    assert!(other(&plain.head().unwrap(), 2).is_err());
 }
 
 #[test]

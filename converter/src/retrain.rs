@@ -26,7 +26,7 @@ pub struct Retrained {
     /// Accuracy on the held-out samples of the requantized head that was trained without them, if there are
     /// any.
     pub held_out_top1: Option<f32>,
-    /// Memory that training takes on a device, in bytes: workspace and the new layer, without the samples.
+    /// Memory that training takes on a device, in bytes: workspace and the new layers, without the samples.
     pub training_bytes: usize,
 }
 

@@ -7,6 +7,7 @@ use super::advice::{self, Network};
 use super::schema::{Board, Region, Use};
 use super::sizes::{self, MAX_CLASSES, SampleRoom};
 use crate::pack::{self, PackError};
+use edge_runtime::device::memory::Room;
 use edge_runtime::head::{HeadSize, Pool};
 use edge_runtime::model::{DType, Family, Model, align};
 use std::collections::BTreeSet;
@@ -391,21 +392,27 @@ impl<'a> Device<'a> {
         sizes::head_len(&self.linear(classes))
     }
 
-    /// What the device plans for, as many classes as it has room for, has room for heads with a hidden layer, too:
-    /// its areas of work and of heads that wait for their commit.
-    fn areas(&self) -> [u64; 2] {
-        match self.most_classes {
-            0 => [0; 2],
-            most => [
+    /// What the device has for training: it plans for as many classes as there is room for.
+    fn training_room(&self) -> Room {
+        let len = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let most = self.most_classes;
+        let (work, candidate) = match most {
+            0 => (0, 0),
+            most => (
                 self.needs.arena_bytes.max(self.training(most)),
-                align(self.head_len(most) as usize) as u64,
-            ],
+                self.head_len(most),
+            ),
+        };
+        Room {
+            work: len(work),
+            candidate: align(len(candidate)),
+            classes: most,
         }
     }
 
     fn most_hidden(&self, classes: usize) -> usize {
-        let [work, candidate] = self.areas();
-        sizes::most_hidden(self.needs.features, classes, work, candidate)
+        let room = self.training_room();
+        room.most_hidden(self.needs.features, classes)
     }
 
     fn hidden(&self, request: &Request) -> [Line; 2] {
@@ -417,14 +424,22 @@ impl<'a> Device<'a> {
             0 => "no hidden layer".to_string(),
             most => format!("at most {most} units"),
         };
-        let [work, candidate] = self.areas();
+        let Room {
+            work, candidate, ..
+        } = self.training_room();
         let (training, head) = (sizes::training_bytes(&size), sizes::head_len(&size));
         let most = self.most_classes;
         let place = format!("room for training {most} classes");
         let head_place = format!("room for a head of {most} classes");
         [
-            Line::count(Item::HiddenTraining, place, training, work, &advice),
-            Line::count(Item::HiddenHead, head_place, head, candidate, &advice),
+            Line::count(Item::HiddenTraining, place, training, work as u64, &advice),
+            Line::count(
+                Item::HiddenHead,
+                head_place,
+                head,
+                candidate as u64,
+                &advice,
+            ),
         ]
     }
 

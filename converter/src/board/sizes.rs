@@ -30,13 +30,6 @@ pub fn training_bytes(size: &HeadSize) -> u64 {
     memory::training_bytes(size) as u64
 }
 
-/// Units of the widest hidden layer of a head that can be trained in a work area and a candidate area of so many
-/// bytes.
-pub fn most_hidden(features: usize, classes: usize, work: u64, candidate: u64) -> usize {
-    let len = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
-    memory::most_hidden(features, classes, len(work), len(candidate))
-}
-
 /// Bytes of the application's memory block besides arena or training; `own` classes has the model's head.
 pub fn buffer_bytes(features: usize, classes: usize, own: usize, room: &SampleRoom) -> u64 {
     let plan = MemoryPlan::of(&Sizes {

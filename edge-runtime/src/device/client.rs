@@ -8,7 +8,7 @@ use super::DeviceError;
 use super::crc32;
 use super::events::Event;
 use super::frame::{FrameReader, encode, frame_len, reader_len};
-use super::memory::{check_areas, most_hidden};
+use super::memory::Room;
 use super::protocol::{
     self as p, Bench, Header, MAX_CHUNK, MAX_PAYLOAD, Message, ModelInfo, Progress, Reply, Request,
     RetrainOptions, Retrained, StateInfo,
@@ -57,6 +57,16 @@ pub enum ClientError {
     /// An answer to another question.
     #[error("the device answered something else than was asked; update one of the two programs")]
     Unexpected,
+    /// More classes than the device trains.
+    #[error(
+        "the head would have {classes} classes with those that are stored, and the device trains {most} at most; give fewer, or clear samples"
+    )]
+    Classes {
+        /// Of new and stored samples.
+        classes: usize,
+        /// What the device is planned for.
+        most: usize,
+    },
     /// The device has no room for a head with such a hidden layer.
     #[error(
         "a hidden layer of {units} units takes {need} bytes on the device, and there are {have}; {}",
@@ -194,26 +204,40 @@ impl<P: Pipe> Client<P> {
         })
     }
 
-    /// Whether a head of so many classes with a hidden layer of so many units can be trained there. Says before
-    /// pictures are sent what the device would say after it.
-    pub fn check_hidden(&mut self, classes: usize, hidden: u16) -> Result<(), ClientError> {
+    /// Whether a head can be trained there from the stored samples and new ones of these classes; if `clear`, from the
+    /// new ones alone. Says before samples are sent what the device would say after it.
+    ///
+    /// # Errors
+    /// [`ClientError::Classes`] and [`ClientError::Hidden`], besides those of the line.
+    pub fn check_training(
+        &mut self,
+        new: &[String],
+        clear: bool,
+        hidden: u16,
+    ) -> Result<(), ClientError> {
         let features = self.model(|m| m.features)? as usize;
-        let state = self.state()?;
-        let hidden = hidden.into();
-        if hidden > MAX_HIDDEN {
-            return Err(DeviceError::HiddenUnits.into());
-        }
+        let stored = if clear { vec![] } else { self.samples()? };
+        let old = stored.iter().filter(|s| !new.contains(&s.name)).count();
         let size = HeadSize {
             features,
-            hidden,
-            classes,
+            hidden: hidden.into(),
+            classes: old + new.len(),
         };
-        let (work, candidate) = (state.max_training as usize, state.max_head as usize);
-        check_areas(&size, work, candidate).map_err(|short| ClientError::Hidden {
-            units: hidden,
+        let room = Room::from(&self.state()?);
+        if size.classes > room.classes {
+            return Err(ClientError::Classes {
+                classes: size.classes,
+                most: room.classes,
+            });
+        }
+        if size.hidden > MAX_HIDDEN {
+            return Err(DeviceError::HiddenUnits.into());
+        }
+        room.check(&size).map_err(|short| ClientError::Hidden {
+            units: size.hidden,
             need: short.need,
             have: short.have,
-            most: most_hidden(features, classes, work, candidate),
+            most: room.most_hidden(features, size.classes),
         })
     }
 
@@ -532,13 +556,16 @@ impl<P: Pipe> Client<P> {
         let mut rx = vec![0; reader_len(MAX_PAYLOAD)];
         let mut reader = FrameReader::new(&mut rx);
         let mut bytes = [0; 1024];
-        for attempt in 0..attempts {
+        // Requests in a row to which nothing came.
+        let mut attempt = 0;
+        while attempt < attempts {
             self.repetitions += u64::from(attempt > 0);
             self.pipe.send(frame)?;
             let timeout = self.patience.timeout * (1 << attempt.min(4));
             loop {
                 let count = self.pipe.receive(&mut bytes, timeout)?;
                 if count == 0 {
+                    attempt += 1;
                     break;
                 }
                 let mut rest = bytes.get(..count).unwrap_or_default();
@@ -554,7 +581,10 @@ impl<P: Pipe> Client<P> {
                         return Err(ClientError::Version { found });
                     }
                     match p::decode::<Message<'_>>(body) {
-                        Some(Message::Progress(p)) => progress(p),
+                        Some(Message::Progress(p)) => {
+                            attempt = 0;
+                            progress(p);
+                        }
                         Some(Message::Reply(Ok(reply))) => {
                             return read(reply).ok_or(ClientError::Unexpected);
                         }
@@ -565,6 +595,16 @@ impl<P: Pipe> Client<P> {
             }
         }
         Err(ClientError::NoAnswer { attempts })
+    }
+}
+
+impl From<&StateInfo> for Room {
+    fn from(state: &StateInfo) -> Self {
+        Self {
+            work: state.max_training as usize,
+            candidate: state.max_head as usize,
+            classes: state.max_classes as usize,
+        }
     }
 }
 

@@ -70,7 +70,9 @@ pub enum DeviceError {
     #[error("there is no head; train or import one")]
     NoHead,
     /// It would take more RAM than there is.
-    #[error("this takes {need} bytes of RAM and the device has {have}; use fewer classes")]
+    #[error(
+        "this takes {need} bytes of RAM and the device has {have}; use fewer classes, or a narrower hidden layer"
+    )]
     Ram {
         /// What there is.
         have: u32,
@@ -325,7 +327,7 @@ impl From<TrainError> for DeviceError {
             },
             TrainError::Option(_) => Self::TrainOption,
             TrainError::Hidden(_) => Self::HiddenUnits,
-            TrainError::Sample(_) => Self::Area,
+            TrainError::Sample(_) | TrainError::Layers => Self::Area,
             TrainError::Workspace { have, need } => Self::Ram {
                 have: 4 * have as u32,
                 need: 4 * need as u32,

@@ -179,6 +179,15 @@ impl MemoryPlan {
         parts + align(MAX_PAYLOAD) + ALIGNMENT - 1
     }
 
+    /// What there is for training.
+    pub const fn room(&self) -> Room {
+        Room {
+            work: self.work(),
+            candidate: self.candidate,
+            classes: self.classes,
+        }
+    }
+
     /// All of it.
     pub const fn total(&self) -> usize {
         self.work() + self.buffers()
@@ -217,34 +226,51 @@ pub struct Shortage {
     pub need: usize,
 }
 
-/// Whether a head of a size can be trained in a work area and a candidate area of so many bytes:
-/// [`MemoryPlan::work`] and [`MemoryPlan::candidate`] of the device.
+/// What a device has for training heads.
 ///
-/// A plan is made for heads without a hidden layer. A hidden layer of N units takes about as much as N classes.
-pub const fn check_areas(size: &HeadSize, work: usize, candidate: usize) -> Result<(), Shortage> {
-    let need = training_bytes(size);
-    if need > work {
-        return Err(Shortage { have: work, need });
-    }
-    let need = align(head_len(size));
-    if need > candidate {
-        let have = candidate;
-        return Err(Shortage { have, need });
-    }
-    Ok(())
+/// It is planned for heads without a hidden layer; with one, as much room takes a head of fewer classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes of the work area.
+    pub work: usize,
+    /// Bytes of the candidate area.
+    pub candidate: usize,
+    /// Most classes.
+    pub classes: usize,
 }
 
-/// Units of the widest hidden layer of a head that can be trained in such areas; 0 if there is no room for one.
-pub fn most_hidden(features: usize, classes: usize, work: usize, candidate: usize) -> usize {
-    let size = |hidden| HeadSize {
-        features,
-        hidden,
-        classes,
-    };
-    let mut units = (1..=MAX_HIDDEN).rev();
-    units
-        .find(|n| check_areas(&size(*n), work, candidate).is_ok())
-        .unwrap_or(0)
+impl Room {
+    /// Whether a head of a size can be trained.
+    ///
+    /// # Errors
+    /// The first area that is too small, which for too many classes is that of the logits.
+    pub const fn check(&self, size: &HeadSize) -> Result<(), Shortage> {
+        let areas = [
+            (4 * self.classes, 4 * size.classes),
+            (self.work, training_bytes(size)),
+            (self.candidate, align(head_len(size))),
+        ];
+        let mut i = 0;
+        while i < areas.len() {
+            let (have, need) = areas[i];
+            if need > have {
+                return Err(Shortage { have, need });
+            }
+            i += 1;
+        }
+        Ok(())
+    }
+
+    /// Units of the widest hidden layer of a head that can be trained; 0 if there is no room for one.
+    pub fn most_hidden(&self, features: usize, classes: usize) -> usize {
+        let size = |hidden| HeadSize {
+            features,
+            hidden,
+            classes,
+        };
+        let mut units = (1..=MAX_HIDDEN).rev();
+        units.find(|n| self.check(&size(*n)).is_ok()).unwrap_or(0)
+    }
 }
 
 /// Takes `len` bytes, rounded up to the alignment, from the front of `memory`.

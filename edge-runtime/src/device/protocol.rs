@@ -15,7 +15,7 @@ use crate::power::Reading;
 use serde::{Deserialize, Serialize};
 
 /// The protocol of this program. Any change of a type below is another version.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
 /// Longest payload, header included, in either direction.
 pub const MAX_PAYLOAD: usize = 1100;

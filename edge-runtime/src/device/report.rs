@@ -3,7 +3,7 @@
 //! The names of the fields are the keys. Knows no format and no command line.
 
 use super::client::{Client, ClientError, Counted, Identity, Likely, Pipe};
-use super::memory::most_hidden;
+use super::memory::Room;
 use super::protocol::{Retrained, StateInfo, VERSION};
 use crate::head::store;
 use crate::model::DType;
@@ -145,12 +145,8 @@ impl Info {
     }
 
     fn new(model: Model, state: &StateInfo) -> Self {
-        let most_hidden = most_hidden(
-            model.features as usize,
-            state.classes.max(2) as usize,
-            state.max_training as usize,
-            state.max_head as usize,
-        );
+        let (features, classes) = (model.features as usize, state.classes.max(2) as usize);
+        let most_hidden = Room::from(state).most_hidden(features, classes);
         let active = ActiveHead::from(&state.active);
         Self {
             protocol: VERSION,

@@ -155,7 +155,7 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
         if size.hidden > MAX_HIDDEN {
             return Err(DeviceError::HiddenUnits);
         }
-        let checked = memory::check_areas(size, self.work.len(), self.candidate_area.len());
+        let checked = self.plan.room().check(size);
         checked.map_err(|memory::Shortage { have, need }| DeviceError::Ram {
             have: have as u32,
             need: need as u32,

@@ -173,7 +173,7 @@ impl<'a> Head<'a> {
         }
         let version = u16::from_le_bytes([header[8], header[9]]);
         if !(1..=VERSION).contains(&version) {
-            return Err(ModelError::Version { found: version });
+            return Err(ModelError::HeadVersion { found: version });
         }
         if !bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) {
             return Err(ModelError::Misaligned);

@@ -5,7 +5,7 @@
 //! - [`mod@feature`]: from feature map to feature;
 //! - `infer`, on [`Head`]: from feature to logits;
 //! - [`size`]: how large it is, and what its training takes;
-//! - [`train`]: softmax regression on int8 features, the same bits on every machine;
+//! - [`train`]: softmax regression on int8 features, or on a hidden layer of them, the same bits on every machine;
 //! - [`mod@calibrate`]: temperature calibration, the last step of training;
 //! - [`math`]: our own `exp` and `ln`;
 //! - [`store`]: two slots in flash, so that a new head survives anything.

@@ -20,6 +20,15 @@ pub enum ModelError {
         /// The file's version.
         found: u16,
     },
+    /// A head of a later version of its own format.
+    #[error(
+        "head format version {found}, but this program reads up to version {}; train the head again, or update the program",
+        crate::head::file::VERSION
+    )]
+    HeadVersion {
+        /// The head's version.
+        found: u16,
+    },
     /// Too short.
     #[error("the file is cut off: {have} bytes of {need}; copy it again")]
     Truncated {

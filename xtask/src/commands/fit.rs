@@ -118,9 +118,13 @@ pub fn text(fit: &Fit) -> String {
         out += &alternatives(fit);
     }
     if fit.fits() && fit.most_classes > 0 {
+        let hidden = match fit.most_hidden {
+            0 => String::new(),
+            units => format!(", with up to {units} hidden units"),
+        };
         out += &format!(
-            "  up to {} classes can be trained; head slot and training RAM are for {}, whose head can have a hidden layer of up to {} units\n",
-            fit.most_classes, fit.request.classes, fit.most_hidden
+            "  up to {} classes can be trained; head slot and training RAM are for {}{hidden}\n",
+            fit.most_classes, fit.request.classes
         );
     }
     for note in &fit.notes {

@@ -249,7 +249,10 @@ fn text(
                 format!(
                     "{} for as many classes, {} for five, besides the stored features",
                     units::bytes(report::training_bytes(&h.size()) as u64),
-                    units::bytes(report::training_bytes(&HeadSize::linear(h.features(), 5)) as u64)
+                    units::bytes(report::training_bytes(&HeadSize {
+                        classes: 5,
+                        ..h.size()
+                    }) as u64)
                 ),
             ),
         ]);

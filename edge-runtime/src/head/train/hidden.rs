@@ -45,7 +45,10 @@ impl<'t> Hidden<'t> {
         let steps = &mut *self.errors;
         self.dense.quantize(inputs, out.weights, out.bias, steps);
         out.quant = Quant {
-            scale: if largest > 0.0 { largest / 255.0 } else { 1.0 },
+            scale: match largest > 0.0 {
+                true => (largest / 255.0).clamp(1e-30, 1e30),
+                false => 1.0,
+            },
             zero_point: i8::MIN,
         };
         for (j, step) in steps.iter().enumerate() {
@@ -58,7 +61,9 @@ impl<'t> Hidden<'t> {
 fn factor(f: f32) -> (i32, u8) {
     const LEAST: f32 = 1.0 / (1u64 << 31) as f32;
     const MOST: f32 = (1 << 29) as f32;
-    let bits = f.clamp(LEAST, MOST).to_bits();
+    // What is no number is the least, too.
+    let f = if f > LEAST { f.min(MOST) } else { LEAST };
+    let bits = f.to_bits();
     let exponent = (bits >> 23) as i32 - 127;
     let multiplier = 1 << 30 | (bits & 0x007f_ffff) << 7;
     (multiplier as i32, (30 - exponent) as u8)
@@ -82,5 +87,6 @@ mod tests {
     fn factors_out_of_range_are_the_nearest() {
         assert_eq!(factor(0.0), (1 << 30, 61));
         assert_eq!(factor(f32::INFINITY), (1 << 30, 1));
+        assert_eq!(factor(f32::NAN), (1 << 30, 61));
     }
 }

@@ -46,7 +46,7 @@ pub struct TrainOptions {
     pub epochs: u32,
     /// Samples per step.
     pub batch: u32,
-    /// Step size, for features of length 1.
+    /// Step size, for features of length 1; with a hidden layer a tenth of it is taken.
     pub learning_rate: f32,
     /// Part of the last step that the next one repeats.
     pub momentum: f32,
@@ -106,9 +106,12 @@ pub enum TrainError {
     /// A class without a sample to train on.
     #[error("class {0} has no sample to train on")]
     EmptyClass(usize),
-    /// The hidden layer is too wide, or there is no place for one that is asked for.
-    #[error("a hidden layer has at most {MAX_HIDDEN} units, or as many as asked for, not {0}")]
+    /// The hidden layer is too wide.
+    #[error("a hidden layer has at most {MAX_HIDDEN} units, not {0}")]
     Hidden(usize),
+    /// The layers' lengths do not go together, or are not those of the head that is asked for.
+    #[error("the memory for the layers has not the lengths of such a head")]
+    Layers,
     /// A label or a feature vector does not fit.
     #[error("sample {0} has a label or a feature vector that does not fit")]
     Sample(usize),
@@ -205,12 +208,18 @@ pub fn train(
     if (1..MIN_JUDGES).contains(&held_out) {
         trainer.all = true;
         trainer.imprint(samples);
+        let start = trainer.judge(samples, 0);
+        let mut last = start;
         for number in 1..=best.number {
             trainer.epoch(samples, number);
-            progress(trainer.judge(samples, number));
+            last = trainer.judge(samples, number);
+            progress(last);
         }
-        trainer.quantize(samples, layers);
-        layers.sharpen(factor);
+        // Options that are too wild for all samples leave the head that was trained on most of them.
+        if last.loss <= start.loss {
+            trainer.quantize(samples, layers);
+            layers.sharpen(factor);
+        }
     }
     Ok(trained)
 }
@@ -221,11 +230,15 @@ fn check(
     layers: &Layers<'_>,
 ) -> Result<HeadSize, TrainError> {
     let classes = layers.bias.len();
-    let size = layers.size().filter(|size| size.classes >= 2);
-    let size = size.ok_or(TrainError::Classes(classes))?;
-    if size.hidden > MAX_HIDDEN || size.hidden != options.hidden as usize {
-        return Err(TrainError::Hidden(size.hidden));
+    if classes < 2 {
+        return Err(TrainError::Classes(classes));
     }
+    let hidden = options.hidden as usize;
+    if hidden > MAX_HIDDEN {
+        return Err(TrainError::Hidden(hidden));
+    }
+    let size = layers.size().filter(|size| size.hidden == hidden);
+    let size = size.ok_or(TrainError::Layers)?;
     let positive = |v: f32| v.is_finite() && v > 0.0;
     if !positive(options.learning_rate) || options.learning_rate > 1e3 {
         return Err(TrainError::Option("the learning rate"));

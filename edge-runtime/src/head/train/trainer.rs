@@ -140,12 +140,12 @@ impl<'t> Trainer<'t> {
     /// then again at half the size.
     fn start_hidden(&mut self, samples: &impl Samples) {
         let (key, all) = (splitmix(self.options.seed), self.all);
-        let mut order = Shuffle::new(samples.len(), key)
+        let order = Shuffle::new(samples.len(), key)
             .filter(|&i| all || !samples.held_out(i))
             .cycle();
         let count = self.training(samples).count().max(1);
         let (units, inputs) = (self.options.hidden as usize, self.x.len());
-        for (j, i) in order.by_ref().take(units).enumerate() {
+        for (j, i) in order.take(units).enumerate() {
             self.load_unit(samples.feature(i));
             let Some(hidden) = &mut self.hidden else {
                 return;
@@ -276,10 +276,10 @@ impl<'t> Trainer<'t> {
     /// Largest value of a hidden unit on the training samples.
     fn largest_unit(&mut self, samples: &impl Samples) -> f32 {
         let mut largest = 0.0;
+        if self.hidden.is_none() {
+            return largest;
+        }
         for i in self.training(samples) {
-            if self.hidden.is_none() {
-                break;
-            }
             self.load(samples.feature(i));
             if let Some(hidden) = &mut self.hidden {
                 hidden.forward(self.x);

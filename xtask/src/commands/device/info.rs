@@ -53,7 +53,7 @@ pub fn run(client: &mut Connection, identity: &Identity, json: bool) -> Result<(
             (
                 "RAM",
                 format!(
-                    "{}; of that {} for activations, {} for training the stored classes, in turn; up to {} hidden units",
+                    "{}; of that {} for activations, {} for training the stored classes, in turn, with up to {} hidden units",
                     bytes(s.ram),
                     bytes(s.arena),
                     bytes(s.training),

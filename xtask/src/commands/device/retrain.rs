@@ -41,10 +41,8 @@ pub fn run(
     if client.model(|m| m.random_weights)? {
         bail!("the weights of the device's model are random; a head on it would learn nothing");
     }
-    if args.hidden > 0 {
-        let classes = classes(client, args, data)?;
-        client.check_hidden(classes, args.hidden)?;
-    }
+    let new = data.map_or(&[][..], |d| &d.classes);
+    client.check_training(new, args.clear, args.hidden)?;
     let bars = Bars::new();
     let stored = match data {
         Some(data) => send(client, args, data, &bars)?,
@@ -80,17 +78,6 @@ pub fn run(
     Ok(())
 }
 
-/// How many classes the store will have once the pictures are there.
-fn classes(client: &mut Connection, args: &RetrainHead, data: Option<&Dataset>) -> Result<usize> {
-    let stored = match args.clear {
-        true => vec![],
-        false => client.samples()?,
-    };
-    let new = data.map_or(&[][..], |d| &d.classes);
-    let old = stored.iter().filter(|s| !new.contains(&s.name)).count();
-    Ok(old + new.len())
-}
-
 /// Sends the pictures, in the order in which the host's `retrain-head` takes them.
 fn send(
     client: &mut Connection,
@@ -100,14 +87,6 @@ fn send(
 ) -> Result<Stored> {
     let start = Instant::now();
     let rule = InputRule::ask(client)?;
-    let state = client.state()?;
-    if data.classes.len() > state.max_classes as usize {
-        bail!(
-            "there are {} class folders and the device trains {} classes at most; take fewer folders",
-            data.classes.len(),
-            state.max_classes
-        );
-    }
     if args.clear {
         client.clear_samples(None)?;
     }

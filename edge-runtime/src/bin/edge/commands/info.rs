@@ -45,7 +45,7 @@ impl Job for Info {
                 (
                     "memory",
                     format!(
-                        "{}, of which inference takes {} and training {}, not at once; up to {} hidden units",
+                        "{}, of which inference takes {} and training {}, not at once; up to {} hidden units with these classes",
                         kib(ram.bytes),
                         kib(ram.arena_bytes),
                         kib(ram.training_bytes),
