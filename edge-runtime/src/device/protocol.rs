@@ -416,9 +416,7 @@ pub struct LoadFile {
 pub struct LoadInfo {
     /// Longest file in bytes.
     pub capacity: u32,
-    /// Bytes of RAM of the whole application.
-    pub ram: u32,
-    /// For which processors a file must be packed; `None`: not at all.
+    /// For which processors a file may be packed; `None`: not at all.
     pub family: Option<Family>,
     /// True if the file needs a signature.
     pub signed: bool,

@@ -19,6 +19,7 @@ mod files;
 #[cfg(feature = "key-files")]
 pub use files::{SignatureFileError, beside, find_signature, read_signature};
 
+use crate::flash::is_erased;
 use sha2::{Digest, Sha256};
 
 /// Length of an Ed25519 signature in bytes.
@@ -84,6 +85,12 @@ fn message_of_model(sha256: &[u8; 32]) -> [u8; 48] {
     message[..16].copy_from_slice(&MODEL);
     message[16..].copy_from_slice(sha256);
     message
+}
+
+/// The signature at the end of a model's region of flash; nothing, if that is erased.
+pub fn signature_in(region: &[u8]) -> Option<[u8; SIGNATURE_LEN]> {
+    let signature = *region.last_chunk()?;
+    (!is_erased(&signature)).then_some(signature)
 }
 
 /// What is signed for a head; `trunk` is the SHA-256 of the trunk it is for, `file` all of it.

@@ -152,7 +152,6 @@ impl Limits {
     pub fn info(&self, model: Option<&Model<'_>>) -> LoadInfo {
         LoadInfo {
             capacity: self.capacity,
-            ram: u32::try_from(self.ram).unwrap_or(u32::MAX),
             family: family(),
             signed: self.trust.is_required(),
             keeps_old: self.keeps_old,
