@@ -58,7 +58,7 @@ impl Folder {
             self.errors(),
             self.pid(),
             self.firmware(),
-            self.model(),
+            self.memory(),
         ];
         for file in files {
             match std::fs::remove_file(&file) {
@@ -106,8 +106,8 @@ impl Folder {
         self.0.join("firmware.elf")
     }
 
-    /// The model that runs.
-    pub fn model(&self) -> PathBuf {
-        self.0.join("model.edge")
+    /// The machine's main memory, model and all.
+    pub fn memory(&self) -> PathBuf {
+        self.0.join("memory.bin")
     }
 }

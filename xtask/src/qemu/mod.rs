@@ -20,6 +20,7 @@ use folder::Folder;
 use qmp::Qmp;
 use std::ffi::OsString;
 use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -56,6 +57,9 @@ pub struct Machine {
 /// Starts a board with a firmware, and a model at the start of its region. A machine that runs in the same
 /// folder ends first. RAM is zeros: heads and samples of an earlier run are gone.
 ///
+/// The machine's main memory, in which the model's region is on every board, is a file: QEMU's own way to load files
+/// would put the first model back at every reset of the machine, over one that a host has loaded.
+///
 /// # Errors
 /// If QEMU is missing or refuses; says what it said.
 pub fn launch(
@@ -74,8 +78,12 @@ pub fn launch(
     let firmware = folder.firmware();
     copy(&image.elf, &firmware)?;
     let mut command = Command::new(QEMU);
+    let memory = main_memory(board, model, &folder)?;
     command
-        .args(["-machine", machine, "-display", "none", "-monitor", "none"])
+        .arg("-object")
+        .arg(memory)
+        .args(["-machine", &format!("{machine},memory-backend=main")])
+        .args(["-display", "none", "-monitor", "none"])
         .arg("-pidfile")
         .arg(folder.pid())
         .arg("-qmp")
@@ -88,16 +96,6 @@ pub fn launch(
         .arg(&firmware);
     for global in globals {
         command.args(["-global", global]);
-    }
-    if let Some(model) = model {
-        let region = board
-            .region(Use::Model)
-            .context("the board has no region 'model'")?;
-        let copied = folder.model();
-        copy(model, &copied)?;
-        let mut device = joined("loader,file=", &copied);
-        device.push(format!(",addr={:#x},force-raw=on", region.base));
-        command.arg("-device").arg(device);
     }
     if let Some(shift) = options.icount {
         command.args(["-icount", &format!("shift={shift}")]);
@@ -125,6 +123,29 @@ pub fn launch(
         std::thread::sleep(PAUSE);
     }
     Ok(Machine { folder })
+}
+
+/// The file that is the machine's main memory, with the model in its region, as an option of QEMU.
+fn main_memory(board: &Board, model: Option<&Path>, folder: &Folder) -> Result<OsString> {
+    let region = board.region(Use::Model);
+    let region = region.context("the board has no region 'model'")?;
+    let memory = board.memory(&region.memory);
+    let memory = memory.context("the board has no memory of its region 'model'")?;
+    let path = folder.memory();
+    let cannot = || format!("{}: cannot write", path.display());
+    let mut file = create(&path)?;
+    // As long as the memory, and taking no more of the disk than is written.
+    file.set_len(memory.size).with_context(cannot)?;
+    if let Some(model) = model {
+        let bytes = std::fs::read(model);
+        let bytes = bytes.with_context(|| format!("{}: cannot read", model.display()))?;
+        let at = region.base.saturating_sub(memory.base);
+        file.seek(SeekFrom::Start(at)).with_context(cannot)?;
+        file.write_all(&bytes).with_context(cannot)?;
+    }
+    let mut option = joined("memory-backend-file,id=main,share=on,mem-path=", &path);
+    option.push(format!(",size={}", memory.size));
+    Ok(option)
 }
 
 /// How to get QEMU.
