@@ -104,6 +104,7 @@ fn requests() {
         "Cleared { samples: 4 }",
         "Err(Flash {",
         "Err(NoSession)",
+        "Err(Load(NoStore))",
     ] {
         assert!(replies.contains(kind), "no {kind} in\n{replies}");
     }

@@ -412,6 +412,8 @@ pub fn whole_session() -> Steps {
     ask(&mut steps, Request::ClearSamples { class: Some("a") });
     steps.push(session::POWER_CUT, &[1, 1, 100]);
     ask(&mut steps, Request::ClearSamples { class: None });
+    ask(&mut steps, Request::LoadInfo);
+    ask(&mut steps, Request::FinishLoad);
     ask(&mut steps, Request::Reset);
     steps.push(session::PAYLOAD, &Header::new(3, 3).encode());
     steps

@@ -2,6 +2,7 @@
 
 pub mod device;
 pub mod fuzz;
+pub mod machine;
 
 use converter::convert::{CalibrationSource, Int8Options, Source};
 use converter::dataset::{Picture, dead_leaves, image_file};

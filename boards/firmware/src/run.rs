@@ -61,7 +61,9 @@ where
     }
 }
 
-/// Runs the application until a host brings a model, or says why it cannot run.
+/// Runs the application until a host brings a model, or says why it cannot run. What it needs of the stack is
+/// free again for the loader.
+#[inline(never)]
 fn serve<L, F, M, C, P>(
     parts: &mut Parts<F, M, C, P>,
     limits: Limits,
@@ -234,7 +236,10 @@ fn log_reason(reason: &NotReady) {
     match *reason {
         NotReady::NoModel => defmt::warn!("no model; flash one"),
         NotReady::Loading { need, .. } => {
-            defmt::info!("the application ends: a host brings a model of {=u32} bytes", need);
+            defmt::info!(
+                "the application ends: a host brings a model of {=u32} bytes",
+                need
+            );
         }
         NotReady::ModelVersion { found } => {
             defmt::warn!(

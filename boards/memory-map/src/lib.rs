@@ -82,7 +82,10 @@ impl Files {
         if board.store(Use::Model).map(|s| (s.erase, s.write))
             != board.store(Use::Heads).map(|s| (s.erase, s.write))
         {
-            return Err("the memory of region 'model' lacks the 'erase' and 'write' of that of 'heads'".into());
+            return Err(
+                "the memory of region 'model' lacks the 'erase' and 'write' of that of 'heads'"
+                    .into(),
+            );
         }
         let clock = board.cpu.clock_hz.ok_or("'clock_hz' is missing")?;
         let store = board.store(Use::Heads);

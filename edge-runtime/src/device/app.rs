@@ -10,8 +10,8 @@ use super::load::{Limits, Load, LoadError};
 use super::memory::{self, Areas, MemoryPlan, PlanError};
 use super::protocol::{
     self as p, Bench, CLASSES_IN_REPLY, ClassCount, EVENTS_IN_REPLY, Header, LOGITS_IN_REPLY,
-    LoadFile, MAX_BENCH, MAX_CHUNK, MAX_PAYLOAD, MAX_TOP, Message, ModelInfo, Progress, Reply, Request,
-    StackUse, StateInfo, Top,
+    LoadFile, MAX_BENCH, MAX_CHUNK, MAX_PAYLOAD, MAX_TOP, Message, ModelInfo, Progress, Reply,
+    Request, StackUse, StateInfo, Top,
 };
 use super::samples::{Class, Entry, MAX_CLASS_NAME, SampleError, SampleStore};
 use super::{Clock, crc32};

@@ -8,11 +8,11 @@ use super::DeviceError;
 use super::crc32;
 use super::events::Event;
 use super::frame::{FrameReader, encode, frame_len, reader_len};
+use super::load::Demand;
 use super::protocol::{
     self as p, Bench, Header, LoadFile, LoadInfo, MAX_CHUNK, MAX_PAYLOAD, Message, ModelInfo,
     Progress, Reply, Request, RetrainOptions, Retrained, StateInfo,
 };
-use super::load::Demand;
 use super::samples::Added;
 use crate::head::PoolKind;
 use crate::head::store::Active;

@@ -440,7 +440,9 @@ impl ModelId {
     pub fn of(model: &Model<'_>) -> Self {
         Self {
             sha256: model.header().sha256,
-            head: model.head().and_then(|head| head.bytes().get(64..)?.first_chunk().copied()),
+            head: model
+                .head()
+                .and_then(|head| head.bytes().get(64..)?.first_chunk().copied()),
         }
     }
 }

@@ -164,7 +164,12 @@ impl ModelStore for ModelSlot {
 
     fn arrived(&mut self) -> Result<Arrived<'_>, LoadError> {
         let map = match &self.coming {
-            Some(Coming { file, received, len, .. }) if received == len => {
+            Some(Coming {
+                file,
+                received,
+                len,
+                ..
+            }) if received == len => {
                 // SAFETY: the file has this name for as long as it grows, which it has ended to do, and nobody
                 // else writes into a file of that name.
                 unsafe { Mmap::map(file) }
@@ -245,7 +250,10 @@ mod tests {
         assert!(slot.arrived().is_err() && slot.finish(None).is_err());
         assert!(matches!(
             slot.append(&[0; 51]),
-            Err(LoadError::TooLong { have: 200, need: 201 })
+            Err(LoadError::TooLong {
+                have: 200,
+                need: 201
+            })
         ));
         slot.append(&new[150..]).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), OLD);

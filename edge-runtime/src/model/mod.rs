@@ -107,10 +107,7 @@ impl<'a> Model<'a> {
 
     /// Checks lengths, hash and the first two records; the second one, and the bytes of layers and weights.
     #[inline(never)]
-    fn open(
-        header: &Header,
-        bytes: &'a [u8],
-    ) -> Result<(Trunk, &'a [u8], &'a [u8]), ModelError> {
+    fn open(header: &Header, bytes: &'a [u8]) -> Result<(Trunk, &'a [u8], &'a [u8]), ModelError> {
         if !bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) {
             return Err(ModelError::Misaligned);
         }

@@ -67,12 +67,13 @@ pub fn with_served<R>(
         Some(bytes) => Model::parse(bytes).map_err(|e| (NotReady::from(&e), e.to_string())),
         None => Err((NotReady::NoModel, "there is no such file".into())),
     };
-    let plan = model.and_then(|model| {
-        match MemoryPlan::new(&model, &geometry, &areas, own.classes) {
-            Ok(plan) => Ok((model, plan)),
-            Err(e) => Err((NotReady::from(&e), e.to_string())),
-        }
-    });
+    let plan =
+        model.and_then(
+            |model| match MemoryPlan::new(&model, &geometry, &areas, own.classes) {
+                Ok(plan) => Ok((model, plan)),
+                Err(e) => Err((NotReady::from(&e), e.to_string())),
+            },
+        );
     let mut memory = vec![0; plan.as_ref().map_or(0, |(_, plan)| plan.total())];
     let (clock, meter) = (MonotonicClock::start(), Hwmon::find(Path::new(HWMON)));
     let app = match &plan {
@@ -88,7 +89,10 @@ pub fn with_served<R>(
             (None, reason)
         }
     };
-    act(Served::new(app, Loader::new(slot, limits, reason)), geometry.len)
+    act(
+        Served::new(app, Loader::new(slot, limits, reason)),
+        geometry.len,
+    )
 }
 
 /// Opens model and state, and hands the application to `act`. The state stays locked until `act` returns.

@@ -66,7 +66,9 @@ pub enum LoadError {
         need: Option<Family>,
     },
     /// A layer that the device's program has no kernel for.
-    #[error("layer {layer} of the model has no kernel on this device; convert it for this device's board")]
+    #[error(
+        "layer {layer} of the model has no kernel on this device; convert it for this device's board"
+    )]
     Layer {
         /// The layer's index.
         layer: u32,

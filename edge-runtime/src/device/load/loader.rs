@@ -3,9 +3,7 @@
 use super::store::ModelStore;
 use super::{Limits, Load, LoadError, signature};
 use crate::device::app::refuse;
-use crate::device::protocol::{
-    self as p, HEADER_LEN, Header, LoadFile, Message, Reply, Request,
-};
+use crate::device::protocol::{self as p, HEADER_LEN, Header, LoadFile, Message, Reply, Request};
 use crate::device::{DeviceError, NotReady};
 use crate::model::header::LEN;
 use sha2::{Digest, Sha256};
@@ -216,7 +214,9 @@ impl<S: ModelStore> Loader<S> {
     fn check(&mut self, file: &LoadFile) -> Result<[u8; 32], DeviceError> {
         let arrived = self.store.arrived()?;
         let rest = arrived.bytes.get(LEN..).unwrap_or_default();
-        let sha256 = Sha256::new().chain_update(arrived.header).chain_update(rest);
+        let sha256 = Sha256::new()
+            .chain_update(arrived.header)
+            .chain_update(rest);
         if sha256.finalize()[..] != file.sha256 {
             return Err(DeviceError::Checksum);
         }

@@ -94,11 +94,11 @@ impl Limits {
         if (file.len as usize) < header::LEN {
             return Err(LoadError::NotAModel);
         }
+        self.check_demand(&file.demand)?;
         let (have, need) = (self.capacity, file.len);
         if need > have {
             return Err(LoadError::TooLong { have, need });
         }
-        self.check_demand(&file.demand)?;
         let signature = signature(file);
         self.trust
             .check_model_sha256(&file.sha256, signature.as_ref())?;

@@ -11,15 +11,16 @@
 //! [`Model::parse_region`](crate::model::Model::parse_region). Blocks are erased when the file gets to them, so
 //! that no request takes long.
 
-use super::store::{Arrived, ModelStore};
 use super::LoadError;
+use super::store::{Arrived, ModelStore};
 use crate::flash::{ERASED, Flash, FlashError, MAX_WRITE_SIZE, is_erased, write};
 use crate::model::header::LEN;
 use crate::signature::SIGNATURE_LEN;
 
 /// Half a header: a multiple of every write unit.
 const HALF: usize = LEN / 2;
-const _: () = assert!(HALF.is_multiple_of(MAX_WRITE_SIZE) && SIGNATURE_LEN.is_multiple_of(MAX_WRITE_SIZE));
+const _: () =
+    assert!(HALF.is_multiple_of(MAX_WRITE_SIZE) && SIGNATURE_LEN.is_multiple_of(MAX_WRITE_SIZE));
 
 /// A flash that holds a model and nothing else.
 pub struct Region<F> {
@@ -151,7 +152,10 @@ impl<F: Flash> Region<F> {
 
 impl<F: Flash> ModelStore for Region<F> {
     fn capacity(&self) -> u32 {
-        self.flash.geometry().len.saturating_sub(SIGNATURE_LEN as u32)
+        self.flash
+            .geometry()
+            .len
+            .saturating_sub(SIGNATURE_LEN as u32)
     }
 
     fn keeps_old(&self) -> bool {

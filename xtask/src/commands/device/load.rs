@@ -71,7 +71,10 @@ impl ModelFile {
                 None => (plain, None),
             }
         };
-        let (have, need) = (info.capacity, u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        let (have, need) = (
+            info.capacity,
+            u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+        );
         if need > have {
             return Err(LoadError::TooLong { have, need }.into());
         }
@@ -107,16 +110,21 @@ pub fn run(
     let start = Instant::now();
     let bars = Bars::new();
     let mut before = None;
-    client.load(&bytes, &model, signature.as_ref(), &mut |done| match before {
-        Some(last) => {
-            bars.moved((done - last) as u64);
-            before = Some(done);
-        }
-        None => {
-            bars.transfer("sending the model", done as u64, Some(bytes.len() as u64));
-            before = Some(done);
-        }
-    })?;
+    client.load(
+        &bytes,
+        &model,
+        signature.as_ref(),
+        &mut |done| match before {
+            Some(last) => {
+                bars.moved((done - last) as u64);
+                before = Some(done);
+            }
+            None => {
+                bars.transfer("sending the model", done as u64, Some(bytes.len() as u64));
+                before = Some(done);
+            }
+        },
+    )?;
     let sent = start.elapsed().as_secs_f64();
     drop(client);
     bars.stage("waiting for the device to start", 0);
@@ -145,7 +153,10 @@ pub fn run(
         let rows = [
             ("model", name.escape_debug().to_string()),
             ("trunk", trunk.clone()),
-            ("file", format!("{}{packed}", units::bytes(bytes.len() as u64))),
+            (
+                "file",
+                format!("{}{packed}", units::bytes(bytes.len() as u64)),
+            ),
             ("head", head),
             ("samples", state.samples.to_string()),
             (

@@ -78,9 +78,7 @@ pub fn run(args: &Device, json: bool) -> Result<()> {
         DeviceCommand::Bench(args) => measure::bench(&mut connect()?.0, args, json),
         DeviceCommand::Power => measure::power(&mut connect()?.0, json),
         DeviceCommand::Log => system::log(&mut connect()?.0, json),
-        DeviceCommand::Reset => {
-            system::reset(&mut begin()?, json)
-        }
+        DeviceCommand::Reset => system::reset(&mut begin()?, json),
         DeviceCommand::Load(load) => {
             let file = load::ModelFile::read(load, &args.port)?;
             let client = begin()?;
