@@ -441,7 +441,7 @@ fn hostile_peers() {
     let mut payload = [0xee; 40];
     payload[..9].copy_from_slice(&[9, 1, 0, 0, 0, 2, 0, 0, 0]);
     let reply = send(&mut app, &payload);
-    assert_eq!(reply, [[2, 1, 0, 0, 0, 2, 0, 0, 0, 0, 1, 0, 2]]);
+    assert_eq!(reply, [[3, 1, 0, 0, 0, 2, 0, 0, 0, 0, 1, 0, 3]]);
     // Another model.
     let other = Request::Hello {
         expect: Some([1; 32]),

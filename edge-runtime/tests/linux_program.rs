@@ -856,13 +856,12 @@ fn a_model_is_loaded_and_the_program_starts_anew() {
     assert_eq!(info.model, Some(p::ModelId::of(&old)));
     assert!(info.keeps_old && !info.signed && info.family.is_none());
     let part = place.path("model.edge.part");
-    let mut other = server.client();
     let mut first = true;
     client
         .load(&bytes, &new, None, &mut |_| {
             if std::mem::take(&mut first) {
                 // The application goes on for other hosts meanwhile.
-                assert_eq!(other.state().unwrap().samples, 1);
+                assert_eq!(server.client().state().unwrap().samples, 1);
                 assert!(part.exists());
             }
         })

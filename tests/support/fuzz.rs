@@ -43,7 +43,7 @@ impl Steps {
 }
 
 /// The steps in any bytes.
-fn steps(mut bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+pub(crate) fn steps(mut bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     let next = move || {
         let ([kind, low, high], rest) = bytes.split_first_chunk()?;
         let len = u16::from_le_bytes([*low, *high]) as usize;

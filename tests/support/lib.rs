@@ -2,6 +2,7 @@
 
 pub mod device;
 pub mod fuzz;
+pub mod fuzz_load;
 pub mod machine;
 
 use converter::convert::{CalibrationSource, Int8Options, Source};

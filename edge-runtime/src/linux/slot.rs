@@ -199,6 +199,10 @@ impl ModelStore for ModelSlot {
             Err(e) => Err(self.fail("put it in the model's place", &e)),
         }
     }
+
+    fn give_up(&mut self) {
+        self.drop_part();
+    }
 }
 
 fn suffixed(path: &Path, suffix: &str) -> PathBuf {

@@ -227,6 +227,7 @@ impl<S: ModelStore> Loader<S> {
     /// The transfer came to nothing, and what was there before is gone with it, unless the store keeps that.
     fn touched(&mut self) {
         self.transfer = None;
+        self.store.give_up();
         if !self.store.keeps_old() {
             self.reason = NotReady::NoModel;
         }

@@ -121,7 +121,7 @@ impl<F: Flash> Region<F> {
 
     /// Forgets what came, so that all begins anew.
     fn fail(&mut self, e: FlashError) -> LoadError {
-        (self.len, self.received) = (0, 0);
+        self.give_up();
         LoadError::Flash { at: e.at() }
     }
 
@@ -207,5 +207,9 @@ impl<F: Flash> ModelStore for Region<F> {
         self.seal(signature).map_err(|e| self.fail(e))?;
         self.len = 0;
         Ok(())
+    }
+
+    fn give_up(&mut self) {
+        (self.len, self.received) = (0, 0);
     }
 }

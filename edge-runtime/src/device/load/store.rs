@@ -38,6 +38,9 @@ pub trait ModelStore {
     /// # Errors
     /// If it is not whole, or the place fails.
     fn finish(&mut self, signature: Option<&[u8; SIGNATURE_LEN]>) -> Result<(), LoadError>;
+
+    /// Drops what came.
+    fn give_up(&mut self);
 }
 
 /// A file that does not count yet.
@@ -67,5 +70,8 @@ impl<S: ModelStore + ?Sized> ModelStore for &mut S {
     }
     fn finish(&mut self, signature: Option<&[u8; SIGNATURE_LEN]>) -> Result<(), LoadError> {
         (**self).finish(signature)
+    }
+    fn give_up(&mut self) {
+        (**self).give_up();
     }
 }
