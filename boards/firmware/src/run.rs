@@ -234,7 +234,7 @@ fn log_fault(fault: &Fault) {
 
 fn log_reason(reason: &NotReady) {
     match *reason {
-        NotReady::NoModel => defmt::warn!("no model; flash one"),
+        NotReady::NoModel => defmt::warn!("no model; load or flash one"),
         NotReady::Loading { need, .. } => {
             defmt::info!(
                 "the application ends: a host brings a model of {=u32} bytes",
