@@ -524,9 +524,9 @@ fn another_model_over_the_line() {
         "--board",
         "nrf5340-dk",
         "--drop",
-        "0.002",
+        "0.0005",
         "--damage",
-        "0.002",
+        "0.0005",
     ];
     let device = Device::start(&b, &bad);
     assert_eq!(device.ready["model"], Value::Null);
