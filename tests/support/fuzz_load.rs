@@ -89,7 +89,6 @@ pub fn loads(file: &[u8], bytes: &[u8], seen: &mut dyn FnMut(&Message<'_>)) {
             }
         }
         sent |= host.loaded;
-        drop(host);
         machine.model.restore_power();
         // Of a changed file, too, only what was found good.
         if machine.whole_model().is_ok() {
