@@ -5,6 +5,7 @@ use converter::progress::Silent;
 use converter::retrain::retrain;
 use converter::runner::BackendKind;
 use ed25519_dalek::{Signer, SigningKey};
+use edge_runtime::device::DeviceError;
 use edge_runtime::device::app::{App, AppError};
 use edge_runtime::device::client::{Client, ClientError, Pipe};
 use edge_runtime::device::load::Demand;
@@ -12,9 +13,8 @@ use edge_runtime::device::memory::{Areas, MemoryPlan, PlanError};
 use edge_runtime::device::protocol::{
     self as p, ClassMode, Header, Message, Progress, Reply, Request, RetrainOptions,
 };
-use edge_runtime::device::{DeviceError, Feature};
 use edge_runtime::head::store::Active;
-use edge_runtime::head::{Head, Pool, PoolKind};
+use edge_runtime::head::{Head, MAX_HIDDEN, Pool, PoolKind};
 use edge_runtime::model::{AlignedBytes, DType, Model};
 use edge_runtime::power::NoMeter;
 use edge_runtime::signature::{PublicKey, Trust, head_message, model_message};
@@ -105,11 +105,18 @@ fn a_bad_line_gives_the_same_head() {
 
 #[test]
 fn the_host_trains_the_same_head() {
+    let bytes = [0, 6].map(trained_twice);
+    assert!(bytes[0] < bytes[1], "the second one has a hidden layer");
+}
+
+/// Trains a head on the host and on a device; the length of its file, if both are the same.
+fn trained_twice(hidden: u16) -> usize {
     let dir = tempfile::tempdir().unwrap();
     class_folders(dir.path(), &CLASSES, 16, 50);
     let dataset = Dataset::open(dir.path()).unwrap();
     let model = Model::parse(&MODEL).unwrap();
     let options = RetrainOptions {
+        hidden,
         seed: 3,
         ..RetrainOptions::default()
     };
@@ -131,14 +138,22 @@ fn the_host_trains_the_same_head() {
                 client.add_sample(class, None).unwrap();
             }
         }
+        client.check_hidden(3, hidden).unwrap();
         let retrained = client.retrain(options, &mut |_| ()).unwrap();
         assert_eq!(retrained.committed, Some(1));
         assert_eq!(retrained.held_out_top1, host.held_out_top1);
         assert_eq!(retrained.training_bytes as usize, host.training_bytes);
+        // It runs there, too, and what the device says of it is what the host computes.
+        client.send_input(&input(&model, 0, 70)).unwrap();
+        let (_, likely) = client.infer(3).unwrap();
+        assert_eq!(likely[0].label, CLASSES[0]);
         client.export_head().unwrap()
     });
     let host = Model::parse(&host.bytes).unwrap();
-    assert!(device == host.head().unwrap().bytes(), "not the same bits");
+    let head = host.head().unwrap();
+    assert!(device == head.bytes(), "not the same bits");
+    assert_eq!(head.size().hidden, hidden as usize);
+    device.len()
 }
 
 #[test]
@@ -161,16 +176,27 @@ fn what_a_training_refuses() {
             (again.committed, again.present_top1),
             (Some(2), good.held_out_top1)
         );
-        let unsupported = RetrainOptions {
-            hidden: 16,
+        let wide = |hidden| RetrainOptions {
+            hidden,
             ..RetrainOptions::default()
         };
-        let refused = client.retrain(unsupported, &mut |_| ());
-        let Err(ClientError::Device(error)) = refused else {
+        let refused = client.retrain(wide(MAX_HIDDEN as u16 + 1), &mut |_| ());
+        assert_refused(refused, DeviceError::HiddenUnits);
+        let refused = client.retrain(wide(MAX_HIDDEN as u16), &mut |_| ());
+        let short = matches!(&refused, Err(ClientError::Device(DeviceError::Ram { have, need })) if have < need);
+        assert!(short, "{refused:?}");
+        // The host knows before anything is sent, and what would fit.
+        let refused = client.check_hidden(3, MAX_HIDDEN as u16);
+        let Err(ClientError::Hidden { most, .. }) = refused else {
             panic!("{refused:?}");
         };
-        assert_eq!(error, DeviceError::Unsupported(Feature::HiddenLayer));
-        assert!(error.to_string().contains("leave --hidden out"), "{error}");
+        client.check_hidden(3, most as u16).unwrap();
+        assert!(client.check_hidden(3, most as u16 + 1).is_err());
+        let widest = client.retrain(wide(most as u16), &mut |_| ()).unwrap();
+        assert_eq!(widest.classes, 3);
+        let refused = client.retrain(wide(most as u16 + 1), &mut |_| ());
+        let short = matches!(refused, Err(ClientError::Device(DeviceError::Ram { .. })));
+        assert!(short, "{refused:?}");
         let pool = RetrainOptions {
             pool: Some(PoolKind::Max),
             ..RetrainOptions::default()

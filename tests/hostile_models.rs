@@ -6,8 +6,10 @@ use converter::pack;
 use converter::progress::Silent;
 use edge_runtime::backend::TractBackend;
 use edge_runtime::engine::Engine;
+use edge_runtime::head::file::{NewData, NewHead};
+use edge_runtime::head::{Head, HeadRecord, HeadSize, HiddenLayer, Int8Layers};
 use edge_runtime::model::header::{self, Header};
-use edge_runtime::model::write::Writer;
+use edge_runtime::model::write::{Writer, encode_head, with_head};
 use edge_runtime::model::{
     AlignedBytes, Blob, ConvData, DType, Family, Layer, LayerProblem, Layout, Model, ModelError,
     Op, Operand, Scratch, Shape, Trunk, Window,
@@ -24,6 +26,47 @@ static PACKED_MVE: LazyLock<AlignedBytes> =
     LazyLock::new(|| pack::pack(&Model::parse(&INT8).unwrap(), Family::Mve).unwrap());
 static FLOAT: LazyLock<AlignedBytes> =
     LazyLock::new(|| convert(source(1), None, &Silent).unwrap().bytes);
+/// The same with a head that has a hidden layer.
+static HIDDEN: LazyLock<AlignedBytes> = LazyLock::new(|| {
+    let model = Model::parse(&INT8).unwrap();
+    let head = AlignedBytes::copy_of(&encode_head(&hidden_head(&model)).unwrap());
+    with_head(&INT8, &head).unwrap()
+});
+
+const UNITS: usize = 11;
+const CLASSES: usize = 3;
+
+/// A head with a hidden layer of arbitrary numbers.
+fn hidden_head<'m>(model: &Model<'m>) -> NewHead<'m> {
+    let head = model.head().unwrap();
+    let leak = |len: usize| {
+        (0..len)
+            .map(|i| (i * 37 % 251) as i8)
+            .collect::<Vec<_>>()
+            .leak()
+    };
+    let hidden = HiddenLayer {
+        weights: leak(UNITS * head.features()),
+        bias: &[900; UNITS],
+        multiplier: &[(1 << 30) + 12345; UNITS],
+        shift: &[38; UNITS],
+        quant: head.record().map_quant,
+    };
+    NewHead {
+        trunk_sha256: *model.trunk_sha256(),
+        record: HeadRecord {
+            classes: CLASSES as u32,
+            labels: "",
+            ..*head.record()
+        },
+        data: NewData::I8(Int8Layers {
+            hidden: Some(hidden),
+            weights: leak(CLASSES * UNITS),
+            bias: &[5, -6, 7],
+            scale: &[0.5, 0.25, 0.125],
+        }),
+    }
+}
 
 /// Whatever the checks let through has to run.
 fn use_it(bytes: &AlignedBytes) {
@@ -89,7 +132,7 @@ fn every_flipped_byte_is_noticed() {
 fn thousands_of_resealed_flips_do_no_harm() {
     let mut random = Random::new(99);
     let (mut refused, mut ran) = (0, 0);
-    for original in [&*INT8, &*FLOAT, &*PACKED, &*PACKED_MVE] {
+    for original in [&*INT8, &*FLOAT, &*PACKED, &*PACKED_MVE, &*HIDDEN] {
         let header = Header::read(original).unwrap();
         let (metadata, head_at) = (header.metadata_len as usize, header.head_offset() as usize);
         for round in 0..6000 {
@@ -123,6 +166,72 @@ fn thousands_of_resealed_flips_do_no_harm() {
         refused > 2000 && ran > 500,
         "the test must reach both sides: {refused} refused, {ran} ran"
     );
+}
+
+#[test]
+fn a_hidden_layer_is_checked_and_run() {
+    let model = Model::parse(&HIDDEN).unwrap();
+    let head = model.head().unwrap();
+    let size = HeadSize {
+        features: head.features(),
+        hidden: UNITS,
+        classes: CLASSES,
+    };
+    assert_eq!(head.size(), size);
+    assert!(head.bytes().len() <= size.encoded_len_bound(0));
+    // The rule of docs/arithmetic.md, written out once more.
+    let feature: Vec<i8> = (0..size.features)
+        .map(|i| (i * 53 % 256) as u8 as i8)
+        .collect();
+    let mut logits = [0.0; CLASSES];
+    head.logits(&feature, &mut logits);
+    let zero = head.record().map_quant.zero_point as i64;
+    let number = |i: usize| (i * 37 % 251) as i8 as i64;
+    let units = (0..UNITS).map(|j| {
+        let products =
+            (0..size.features).map(|i| number(j * size.features + i) * feature[i] as i64);
+        let acc = 900 + products.sum::<i64>();
+        let scaled = (acc as i128 * ((1 << 30) + 12345) + (1 << 37)) >> 38;
+        (scaled as i64 + zero).clamp(zero, 127)
+    });
+    let units: Vec<i64> = units.collect();
+    assert!(units.iter().any(|u| *u > zero), "{units:?}");
+    for (c, (bias, scale)) in [(5, 0.5), (-6, 0.25), (7, 0.125)].into_iter().enumerate() {
+        let products = (0..UNITS).map(|j| number(c * UNITS + j) * units[j]);
+        let acc = bias + products.sum::<i64>();
+        assert_eq!(logits[c], acc as f32 * scale);
+    }
+    // Heads without one are still written as version 1.
+    let version = |head: &[u8]| u16::from_le_bytes([head[8], head[9]]);
+    let plain = Model::parse(&INT8).unwrap();
+    let plain = plain.head().unwrap().bytes();
+    assert_eq!((version(plain), version(head.bytes())), (1, 2));
+
+    // Numbers out of range, resealed.
+    let new = hidden_head(&Model::parse(&INT8).unwrap());
+    let tampered = |change: &dyn Fn(&mut HiddenLayer<'_>)| {
+        let mut new = new;
+        if let NewData::I8(layers) = &mut new.data {
+            change(layers.hidden.as_mut().unwrap());
+        }
+        let bytes = AlignedBytes::copy_of(&encode_head(&new).unwrap());
+        Head::parse_alone(&bytes)
+            .map(|_| ())
+            .map_err(|e| e.to_string())
+    };
+    assert_eq!(tampered(&|_| ()), Ok(()));
+    let wrong: [&dyn Fn(&mut HiddenLayer<'_>); 6] = [
+        &|h| h.multiplier = &[1 << 29; UNITS],
+        &|h| h.multiplier = &[-1; UNITS],
+        &|h| h.shift = &[63; UNITS],
+        &|h| h.shift = &[0; UNITS],
+        &|h| h.quant.scale = f32::NAN,
+        &|h| h.weights = &h.weights[16..],
+    ];
+    for (i, change) in wrong.into_iter().enumerate() {
+        let refused = tampered(change).unwrap_err();
+        assert!(refused.contains("head"), "{i}: {refused}");
+    }
 }
 
 #[test]

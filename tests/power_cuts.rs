@@ -3,6 +3,7 @@
 
 use edge_runtime::device::protocol::RetrainOptions;
 use edge_runtime::flash::Flash;
+use edge_runtime::head::Int8Layers;
 use edge_runtime::head::file::{HeadData, HeadOrigin, HeadRecord, NewData, NewHead};
 use edge_runtime::head::store::{HeadStore, StoreError};
 use edge_runtime::model::write::encode_head;
@@ -52,11 +53,12 @@ fn head(model: &Model<'_>, seed: u64) -> AlignedBytes {
     let new = NewHead {
         trunk_sha256: *model.trunk_sha256(),
         record: HeadRecord { origin, ..factory },
-        data: NewData::I8 {
+        data: NewData::I8(Int8Layers {
+            hidden: None,
             weights: &weights,
             bias: &vec![0; factory.classes as usize],
             scale: &vec![1.0; factory.classes as usize],
-        },
+        }),
     };
     AlignedBytes::copy_of(&encode_head(&new).unwrap())
 }

@@ -82,9 +82,10 @@ status)
   esac
   ;;
 log)
+  # deploy asks for what was said since a time, in seconds since 1970; a log of our own begins with each start.
   case $service in
-  systemd) journalctl --quiet --no-pager --output=cat --unit=graft-edge ;;
-  systemd-user) journalctl --quiet --no-pager --output=cat --user-unit=graft-edge ;;
+  systemd) journalctl --quiet --no-pager --output=cat --unit=graft-edge ${2:+"--since=@$2"} ;;
+  systemd-user) journalctl --quiet --no-pager --output=cat --user-unit=graft-edge ${2:+"--since=@$2"} ;;
   *) cat "$log" ;;
   esac
   ;;

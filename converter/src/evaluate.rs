@@ -16,6 +16,8 @@ pub struct Evaluation {
     pub top5: f64,
     /// Class `i` of the pictures was taken as class `i + class_offset` of the model.
     pub class_offset: usize,
+    /// True if class folders have other names than the model's classes, and were taken in alphabetical order.
+    pub folders_by_order: bool,
 }
 
 /// What of a data set to look at, and how.
@@ -85,7 +87,7 @@ pub fn evaluate(
         return Err(EvaluateError::RandomWeights { seed });
     }
     let mut dataset = dataset.subset(options.limit.unwrap_or(usize::MAX));
-    match_classes(model, &mut dataset)?;
+    let folders_by_order = match_classes(model, &mut dataset)?;
     let count = classes(model)?;
     // Without names, folders are the classes in alphabetical order, which makes sense if there are as many.
     let folders = dataset.classes.len();
@@ -129,6 +131,7 @@ pub fn evaluate(
         top1: fraction(top1),
         top5: fraction(top5),
         class_offset: offset,
+        folders_by_order,
     })
 }
 
@@ -148,19 +151,23 @@ fn rank(logits: &[f32], class: usize) -> usize {
     logits.iter().enumerate().filter(|&e| ahead(e)).count()
 }
 
-/// Class folders carry names: where the model has labels, folder and label are matched by name.
-pub(crate) fn match_classes(model: &Model<'_>, dataset: &mut Dataset) -> Result<(), EvaluateError> {
+/// Class folders carry names: where the model has labels, folder and label are matched by name. Returns true if
+/// there are folders that are taken in their order instead.
+pub(crate) fn match_classes(
+    model: &Model<'_>,
+    dataset: &mut Dataset,
+) -> Result<bool, EvaluateError> {
     let labels: Vec<&str> = model
         .head()
         .map_or(vec![], |h| h.record().labels.lines().collect());
     if dataset.classes.is_empty() || labels.is_empty() || dataset.classes == labels {
-        return Ok(());
+        return Ok(!dataset.classes.is_empty() && labels.is_empty());
     }
     // Folders that are not called as any label are in the classes' order, if there are as many.
     let known = |name: &String| labels.iter().position(|l| l == name);
     if dataset.classes.len() == labels.len() && !dataset.classes.iter().any(|c| known(c).is_some())
     {
-        return Ok(());
+        return Ok(true);
     }
     let index: Vec<usize> = dataset
         .classes
@@ -181,7 +188,7 @@ pub(crate) fn match_classes(model: &Model<'_>, dataset: &mut Dataset) -> Result<
         .items
         .iter_mut()
         .for_each(|item| item.class = item.class.map(|c| index[c]));
-    Ok(())
+    Ok(false)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! ([`board`]). Knows no transport.
 
 pub mod board;
+mod close_names;
 pub mod convert;
 pub mod dataset;
 pub mod evaluate;

@@ -2,6 +2,42 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// Files that [`write()`] has begun and not finished.
+static BEGUN: Mutex<Vec<PathBuf>> = Mutex::new(vec![]);
+
+/// Entry of [`BEGUN`], as long as it lives.
+struct Begun(PathBuf);
+
+impl Begun {
+    fn new(path: &Path) -> Self {
+        begun(|files| files.push(path.into()));
+        Self(path.into())
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        begun(|files| files.retain(|file| *file != self.0));
+    }
+}
+
+fn begun(change: impl FnOnce(&mut Vec<PathBuf>)) {
+    change(&mut BEGUN.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+/// Removes what [`write()`] has begun and not finished: for a program that is about to be ended, as by a signal.
+pub fn abandon() {
+    begun(remove);
+}
+
+fn remove(files: &mut Vec<PathBuf>) {
+    // What cannot be removed stays; nobody is left to be told.
+    files
+        .drain(..)
+        .for_each(|file| _ = std::fs::remove_file(file));
+}
 
 /// A file that could not be written; nothing of it is left.
 #[derive(Debug, thiserror::Error)]
@@ -20,10 +56,7 @@ pub fn check(path: &Path, inputs: &[&Path]) -> Result<(), OutputError> {
         path: path.into(),
         source: std::io::Error::other(why),
     };
-    if !folder_of(path).is_dir() {
-        let folder = folder_of(path).display();
-        return Err(failed(format!("there is no folder {folder}; create it")));
-    }
+    check_folder(path)?;
     let Ok(there) = std::fs::metadata(path) else {
         // Nothing there yet; a link into nowhere would be replaced, and is refused.
         return match path.is_symlink() {
@@ -46,6 +79,19 @@ pub fn check(path: &Path, inputs: &[&Path]) -> Result<(), OutputError> {
         ));
     }
     Ok(())
+}
+
+/// Checks that the folder of `path` is there.
+pub fn check_folder(path: &Path) -> Result<(), OutputError> {
+    let folder = folder_of(path);
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let why = format!("there is no folder {}; create it", folder.display());
+    Err(OutputError {
+        path: path.into(),
+        source: std::io::Error::other(why),
+    })
 }
 
 /// The folder that a file is in.
@@ -75,6 +121,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
     let mut file = builder.tempfile_in(folder).map_err(|e| failed(plain(e)))?;
+    let _begun = Begun::new(file.path());
     file.write_all(bytes)
         .and_then(|()| file.as_file().sync_all())
         .map_err(failed)?;
@@ -101,6 +148,21 @@ mod tests {
         write(&path, b"new").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_was_only_begun_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (half, whole) = (dir.path().join("half"), dir.path().join("whole"));
+        std::fs::write(&half, b"x").unwrap();
+        write(&whole, b"xx").unwrap();
+        let entry = Begun::new(&half);
+        // Other tests write at the same time, and their files are not to be removed.
+        begun(|files| assert!(files.contains(&half) && !files.contains(&whole)));
+        remove(&mut vec![half.clone(), dir.path().join("never")]);
+        assert!(!half.exists() && whole.exists());
+        drop(entry);
+        begun(|files| assert!(!files.contains(&half)));
     }
 
     #[test]

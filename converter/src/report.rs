@@ -2,6 +2,7 @@
 
 use crate::pack;
 use edge_runtime::device::memory;
+use edge_runtime::head::HeadSize;
 use edge_runtime::model::{ConvData, Layer, Model, Op, Shape};
 
 /// One layer, as `inspect` shows it.
@@ -95,7 +96,7 @@ fn weight_bytes(op: &Op) -> u64 {
     blobs.iter().map(|b| b.len as u64).sum()
 }
 
-/// Bytes that training a head of so many classes takes on a device: workspace, the new layer, its labels.
-pub fn training_bytes(features: usize, classes: usize) -> usize {
-    memory::training_bytes(features, classes)
+/// Bytes that training a head of a size takes on a device: workspace, the new layers, its labels.
+pub fn training_bytes(size: &HeadSize) -> usize {
+    memory::training_bytes(size)
 }

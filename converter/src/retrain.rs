@@ -6,6 +6,7 @@ use crate::progress::Progress;
 use crate::runner::{BackendKind, Feature, RunError, RunnerPool};
 use edge_runtime::head::file::{HeadData, HeadOrigin, HeadRecord, NewData, NewHead};
 use edge_runtime::head::train::{self, Epoch, Samples, TrainError, TrainOptions};
+use edge_runtime::head::{HeadSize, MAX_HIDDEN};
 use edge_runtime::model::write::{WriteError, encode_head, with_head};
 use edge_runtime::model::{AlignedBytes, Model, ModelError, WeightsOrigin};
 
@@ -111,9 +112,9 @@ pub fn retrain(
     progress: &dyn Progress,
 ) -> Result<Retrained, RetrainError> {
     let head = model.head().ok_or(RetrainError::NoHead)?;
-    let HeadData::I8 { .. } = head.record().data else {
+    if let HeadData::F32 { .. } = head.record().data {
         return Err(RetrainError::FloatModel);
-    };
+    }
     if let WeightsOrigin::Random { seed } = model.manifest().weights {
         return Err(RetrainError::RandomWeights { seed });
     }
@@ -122,25 +123,25 @@ pub fn retrain(
     }
     let store = collect(model, kind, dataset, progress)?;
 
-    let (features, classes) = (head.features(), dataset.classes.len());
-    let (mut weights, mut bias, mut scale) = (
-        vec![0; features * classes],
-        vec![0; classes],
-        vec![0.0; classes],
-    );
-    let mut workspace = vec![0.0; train::workspace_len(features, classes)];
-    let mut layer = train::Layer {
-        weights: &mut weights,
-        bias: &mut bias,
-        scale: &mut scale,
+    let size = HeadSize {
+        features: head.features(),
+        hidden: options.hidden.into(),
+        classes: dataset.classes.len(),
     };
+    if size.hidden > MAX_HIDDEN {
+        return Err(TrainError::Hidden(size.hidden).into());
+    }
+    let mut memory = AlignedBytes::zeroed(size.layers_len());
+    let mut workspace = vec![0.0; size.workspace_len()];
+    let layers = train::Layers::new(&size, &mut memory);
+    let mut layers = layers.expect("the memory is aligned and long enough");
     progress.stage("training", options.epochs as usize + 1);
     let quant = head.record().feature_quant;
     let trained = train::train(
         &store,
         quant,
         options,
-        &mut layer,
+        &mut layers,
         &mut workspace,
         &mut |epoch| {
             if !epoch.refit {
@@ -156,7 +157,7 @@ pub fn retrain(
     let new = NewHead {
         trunk_sha256: *model.trunk_sha256(),
         record: HeadRecord {
-            classes: classes as u32,
+            classes: size.classes as u32,
             labels: &labels,
             origin: HeadOrigin::Retrained {
                 images: trained_on as u32,
@@ -166,11 +167,7 @@ pub fn retrain(
             },
             ..*head.record()
         },
-        data: NewData::I8 {
-            weights: &weights,
-            bias: &bias,
-            scale: &scale,
-        },
+        data: NewData::I8(layers.as_int8()),
     };
     let bytes = with_head(file, &AlignedBytes::copy_of(&encode_head(&new)?))?;
     Ok(Retrained {
@@ -179,7 +176,7 @@ pub fn retrain(
         held_out,
         best: trained.best,
         held_out_top1,
-        training_bytes: crate::report::training_bytes(features, classes),
+        training_bytes: crate::report::training_bytes(&size),
     })
 }
 

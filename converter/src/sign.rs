@@ -6,7 +6,7 @@ use crate::output;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey, KeypairBytes};
 use ed25519_dalek::{Signer, SigningKey};
-use edge_runtime::head::Head;
+use edge_runtime::head::{Head, MAGIC as HEAD_MAGIC};
 use edge_runtime::model::{AlignedBytes, Model, ModelError, header};
 use edge_runtime::signature::{SIGNATURE_LEN, Signed, beside, head_message, model_message};
 use std::fs::{File, OpenOptions};
@@ -19,12 +19,22 @@ const MAX_KEY_FILE: u64 = 4096;
 /// Why there is no key or no signature; names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
-    /// The system refuses.
-    #[error("{}: {source}", path.display())]
-    System {
+    /// A file cannot be read.
+    #[error("{}: cannot read the {what}: {source}{}", path.display(), how_to_make(what, source, path))]
+    Read {
         /// The file.
         path: PathBuf,
-        /// What it says.
+        /// What it should hold.
+        what: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A key cannot be written.
+    #[error("{}: cannot write the key: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
         source: io::Error,
     },
     /// Keys are not overwritten.
@@ -41,7 +51,12 @@ pub enum SignError {
     /// The private key is no secret.
     #[error("{}: other users of this machine may read the private key; `chmod 600 {}`", .0.display(), .0.display())]
     Public(PathBuf),
-    /// Neither model nor head, or a damaged one.
+    /// Something else than a model or a head.
+    #[error(
+        "{}: neither a .edge model nor a head that `device export-head` wrote; nothing else is signed", .0.display()
+    )]
+    Neither(PathBuf),
+    /// A damaged model or head.
     #[error("{}: {source}", path.display())]
     Content {
         /// The file.
@@ -54,10 +69,32 @@ pub enum SignError {
     Output(#[from] output::OutputError),
 }
 
-fn at(path: &Path) -> impl Fn(io::Error) -> SignError {
+/// What the private key's file holds, in errors.
+const PRIVATE_KEY: &str = "private key";
+
+/// How to get what is not there.
+fn how_to_make(what: &str, source: &io::Error, path: &Path) -> String {
+    match source.kind() == io::ErrorKind::NotFound && what == PRIVATE_KEY {
+        true => format!(
+            "; `cargo xtask keygen --signing {}` makes one",
+            path.display()
+        ),
+        false => String::new(),
+    }
+}
+
+fn unreadable(path: &Path, what: &'static str) -> impl Fn(io::Error) -> SignError {
+    move |source| SignError::Read {
+        path: path.into(),
+        what,
+        source,
+    }
+}
+
+fn unwritable(path: &Path) -> impl Fn(io::Error) -> SignError {
     move |source| match source.kind() {
         io::ErrorKind::AlreadyExists => SignError::Exists(path.into()),
-        _ => SignError::System {
+        _ => SignError::Write {
             path: path.into(),
             source,
         },
@@ -73,6 +110,7 @@ fn random() -> Result<[u8; 32], SignError> {
 
 /// Writes a new file that only its user may read.
 fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), SignError> {
+    output::check_folder(path)?;
     let mut options = OpenOptions::new();
     options.create_new(true).write(true);
     #[cfg(unix)]
@@ -80,10 +118,10 @@ fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), SignError> {
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600);
     }
-    let mut file = options.open(path).map_err(at(path))?;
+    let mut file = options.open(path).map_err(unwritable(path))?;
     file.write_all(bytes)
         .and_then(|()| file.sync_all())
-        .map_err(at(path))
+        .map_err(unwritable(path))
 }
 
 /// Makes the key of an encrypted line: 32 random bytes, for `edge serve --key` and `device --key`.
@@ -127,17 +165,23 @@ impl PrivateKey {
     /// Reads a private key: PKCS#8 in PEM, as [`new_pair`] and `openssl genpkey -algorithm ed25519` write it,
     /// in a file that nobody else may read.
     pub fn read(path: &Path) -> Result<Self, SignError> {
-        let file = File::open(path).map_err(at(path))?;
+        let file = File::open(path).map_err(unreadable(path, PRIVATE_KEY))?;
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt;
-            if file.metadata().map_err(at(path))?.mode() & 0o077 != 0 {
+            if file
+                .metadata()
+                .map_err(unreadable(path, PRIVATE_KEY))?
+                .mode()
+                & 0o077
+                != 0
+            {
                 return Err(SignError::Public(path.into()));
             }
         }
         let mut text = vec![];
         let read = file.take(MAX_KEY_FILE).read_to_end(&mut text);
-        read.map_err(at(path))?;
+        read.map_err(unreadable(path, PRIVATE_KEY))?;
         std::str::from_utf8(&text)
             .ok()
             .and_then(|text| SigningKey::from_pkcs8_pem(text).ok())
@@ -167,7 +211,15 @@ impl PrivateKey {
 
     /// Signs a file and writes the signature [`beside`] it. Returns what it was and where the signature is.
     pub fn sign_file(&self, path: &Path) -> Result<(Signed, PathBuf), SignError> {
-        let bytes = std::fs::read(path).map_err(at(path))?;
+        let unreadable = unreadable(path, "model or head");
+        let metadata = path.metadata().map_err(&unreadable)?;
+        if !metadata.is_file() {
+            return Err(SignError::Neither(path.into()));
+        }
+        let bytes = std::fs::read(path).map_err(&unreadable)?;
+        if !bytes.starts_with(&header::MAGIC) && !bytes.starts_with(&HEAD_MAGIC) {
+            return Err(SignError::Neither(path.into()));
+        }
         let (what, signature) = self.sign(&bytes).map_err(|source| SignError::Content {
             path: path.into(),
             source,
@@ -227,7 +279,7 @@ mod tests {
         let line = PrivateKey::read(&line).err();
         assert!(matches!(line, Some(SignError::NoPrivateKey(_))));
         let absent = PrivateKey::read(&dir.path().join("absent")).err();
-        assert!(matches!(absent, Some(SignError::System { .. })));
+        assert!(matches!(absent, Some(SignError::Read { .. })));
     }
 
     /// The private key of RFC 8032, 7.1, test 1, as OpenSSL writes it.
@@ -256,6 +308,14 @@ MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
             b"not a model and not a head, just a long enough text",
         )
         .unwrap();
+        let refused = key.sign_file(&text);
+        assert!(matches!(refused, Err(SignError::Neither(_))));
+        assert!(matches!(
+            key.sign_file(dir.path()),
+            Err(SignError::Neither(_))
+        ));
+        let damaged = [&HEAD_MAGIC[..], &[0; 50]].concat();
+        std::fs::write(&text, damaged).unwrap();
         let refused = key.sign_file(&text);
         assert!(matches!(refused, Err(SignError::Content { .. })));
         assert!(!beside(&text).exists());

@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 static MODEL: LazyLock<AlignedBytes> = LazyLock::new(|| int8_model(7));
 
@@ -274,20 +274,27 @@ fn a_killed_program_has_the_old_head_or_the_new_one() {
     let mut server = Running::start(&place, "127.0.0.1:0", &[]);
     add_samples(&mut server.client(), &model);
     let samples = server.client().samples().unwrap();
+    // Each training gives a head of its own, which takes a slot by force.
+    let forced = |seed| RetrainOptions {
+        seed,
+        epochs: 12,
+        force: true,
+        ..options()
+    };
+    let begin = Instant::now();
+    server
+        .client()
+        .retrain(forced(100), &mut |_| ())
+        .expect("a head");
+    let whole = begin.elapsed();
     let mut active = server.client().export_head().unwrap();
     let (mut old, mut new) = (0, 0);
-    for round in 0..20u64 {
+    for round in 0..20 {
         let mut client = server.client();
-        // Each training gives a head of its own, which takes a slot by force.
-        let options = RetrainOptions {
-            seed: round,
-            epochs: 12,
-            force: true,
-            ..options()
-        };
+        let options = forced(round.into());
         let training = std::thread::spawn(move || client.retrain(options, &mut |_| ()).is_ok());
-        // From before the training's end to after it.
-        std::thread::sleep(Duration::from_millis(round));
+        // From before the training's end to after it, however fast the processor is.
+        std::thread::sleep(whole * round / 12);
         server.kill();
         let answered = training.join().unwrap();
         server = Running::start(&place, "127.0.0.1:0", &[]);

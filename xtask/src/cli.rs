@@ -6,6 +6,7 @@ pub mod device;
 use crate::commands::device::port::Port;
 use crate::commands::verify::Target;
 use clap::{Args, Parser, Subcommand};
+use converter::board::sizes::MAX_CLASSES;
 use converter::quantize::range::RangeRule;
 use converter::runner::BackendKind;
 use converter::zoo::fetch::Mirror;
@@ -273,6 +274,9 @@ pub struct RetrainHead {
     /// Step size
     #[arg(long, value_name = "RATE")]
     pub learning_rate: Option<f32>,
+    /// Units of a hidden layer in the head; 0 is none
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = hidden())]
+    pub hidden: u16,
     /// L2 penalty on the weights
     #[arg(long, value_name = "DECAY")]
     pub weight_decay: Option<f32>,
@@ -315,11 +319,25 @@ pub struct Fit {
     #[arg(long, value_name = "NAME|board.toml")]
     pub board: String,
     /// Classes of the head that will be trained on the board
-    #[arg(long, value_name = "N", default_value_t = converter::board::fit::CLASSES as u32, value_parser = clap::value_parser!(u32).range(2..=65536))]
+    #[arg(long, value_name = "N", default_value_t = converter::board::fit::CLASSES as u32, value_parser = classes)]
     pub classes: u32,
+    /// Units of its hidden layer
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = hidden())]
+    pub hidden: u16,
     /// Samples that the board must be able to keep [default: 20 of each class]
     #[arg(long, value_name = "N")]
     pub samples: Option<u64>,
+}
+
+/// Classes of a head that a device trains.
+pub fn classes(text: &str) -> Result<u32, String> {
+    let value = text.parse::<u32>().map_err(|e| e.to_string())?;
+    match (2..=MAX_CLASSES).contains(&(value as usize)) {
+        true => Ok(value),
+        false => Err(format!(
+            "a device trains heads of 2 to {MAX_CLASSES} classes; more can be trained on the host (retrain-head)"
+        )),
+    }
 }
 
 #[derive(Debug, Args)]
@@ -347,4 +365,9 @@ pub struct Monitor {
     /// Print what was logged until now, and end (boards in QEMU)
     #[arg(long)]
     pub no_follow: bool,
+}
+
+/// Units of a hidden layer.
+pub(crate) fn hidden() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(0..=edge_runtime::head::MAX_HIDDEN as i64)
 }

@@ -3,7 +3,7 @@
 use crate::cli::InputArgs;
 use anyhow::{Result, bail};
 use converter::import::PixelRule;
-use edge_runtime::model::{ChannelOrder, Filter, InputSpec, ResizeRule, Shape};
+use edge_runtime::model::{ChannelOrder, Filter, InputSpec, MAX_SIDE, ResizeRule, Shape};
 
 /// Pixel values that networks are commonly trained on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,14 +63,17 @@ pub fn spec(args: &InputArgs, shape: Shape, pixels: Option<PixelRule>) -> Result
             (preset, _) => preset.unwrap_or(Preset::Torchvision).values(),
         },
     };
-    if std.contains(&0.0) {
-        bail!("--std must not be zero");
+    if std.iter().any(|v| *v <= 0.0) {
+        bail!("--std must be greater than zero");
     }
     let side = shape.h.max(shape.w);
     let resize = match (args.squash, args.short_side) {
         (true, _) => ResizeRule::Squash,
         (false, Some(n)) if n < side => {
             bail!("--short-side {n} is smaller than the network's input {shape}")
+        }
+        (false, Some(n)) if n > MAX_SIDE => {
+            bail!("--short-side {n}: pictures are resized to at most {MAX_SIDE} pixels")
         }
         (false, Some(n)) => ResizeRule::ShortSide(n),
         (false, None) => ResizeRule::ShortSide((side * 8).div_ceil(7)),

@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod firmware;
 mod input;
+mod interrupt;
 mod output;
 mod peak;
 mod probe_rs;
@@ -11,6 +12,7 @@ mod progress;
 mod qemu;
 mod runner;
 mod units;
+mod usage;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -18,33 +20,17 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
-        Err(e) => return usage(&e),
+        Err(e) => {
+            let args = std::env::args_os().skip(1);
+            return usage::report(&e, args.map(|a| a.to_string_lossy().into_owned()));
+        }
     };
+    interrupt::leave_nothing(&cli.command);
     match commands::run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => output::exit_code(ExitCode::SUCCESS),
         Err(e) => {
             eprintln!("error: {}", output::one_line(&e));
             ExitCode::FAILURE
         }
     }
-}
-
-/// Help and version go to stdout as they are; a mistake in the arguments is one line like any error.
-fn usage(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() {
-        print!("{error}");
-        return ExitCode::SUCCESS;
-    }
-    let text = error.to_string();
-    let lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
-    let mut message: Vec<&str> = lines
-        .take_while(|l| !l.starts_with("Usage:") && !l.starts_with("For more"))
-        .collect();
-    if message.is_empty()
-        || error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-    {
-        message = vec!["error: a command is needed"];
-    }
-    eprintln!("{} (`cargo xtask --help` shows how)", message.join(" "));
-    ExitCode::from(2)
 }

@@ -1,6 +1,12 @@
 //! Printing: text for people, one JSON object for machines, one line for errors.
 
 use serde_json::Value;
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+use std::sync::OnceLock;
+
+/// Why something that was to be printed was not.
+static LOST: OnceLock<std::io::Error> = OnceLock::new();
 
 /// An error with its causes on one line.
 pub fn one_line(error: &anyhow::Error) -> String {
@@ -21,14 +27,33 @@ pub fn one_line(error: &anyhow::Error) -> String {
 
 /// Prints the JSON object if asked for, else the text.
 pub fn print(json: bool, value: Value, text: impl FnOnce() -> String) {
-    use std::io::Write;
     let out = if json {
         value.to_string()
     } else {
         text().trim_end().to_string()
     };
-    // A closed pipe (`| head`) is no error of ours.
-    let _ = writeln!(std::io::stdout().lock(), "{out}");
+    write(&format!("{out}\n"));
+}
+
+/// Writes to stdout. If that cannot take it, the command goes on, and [`exit_code`] says so at its end.
+pub fn write(text: &str) {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // A closed pipe (`| head`) is no error of ours.
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => _ = LOST.set(e),
+        _ => {}
+    }
+}
+
+/// `code`, if everything was printed; else a failure, with one line on stderr.
+pub fn exit_code(code: ExitCode) -> ExitCode {
+    match LOST.get() {
+        None => code,
+        Some(e) => {
+            eprintln!("error: what was done cannot be printed: stdout: {e}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// As [`print()`], of an object that says itself what it looks like for machines.

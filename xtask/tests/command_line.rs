@@ -263,7 +263,182 @@ fn mistakes_in_the_arguments() {
     );
     b.refused(&["verify", "m.edge", "--on", "engine"], &["at least two"]);
     b.refused(&["inspect", "missing.edge"], &["missing.edge"]);
-    b.refused(&["inspect", "."], &["."]);
+    b.refused(&["inspect", "."], &[".", "not a regular file"]);
+}
+
+#[test]
+fn mistakes_name_the_help_that_shows_how() {
+    let b = Bench::new();
+    for (args, help) in [
+        (&["bogus"][..], "`cargo xtask --help`"),
+        (&["bench"], "`cargo xtask bench --help`"),
+        (
+            &["bench", "m.edge", "--board", "x", "--runs", "0"],
+            "`cargo xtask bench --help`",
+        ),
+        (
+            &["device", "--port", "infer", "info"],
+            "`cargo xtask device --help`",
+        ),
+        (&["device", "info"], "`cargo xtask device --help`"),
+        (
+            &["device", "--port", "tcp:h:1", "infer"],
+            "`cargo xtask device infer --help`",
+        ),
+    ] {
+        b.refused(args, &[help]);
+    }
+    // An option of `device`, not of `info`.
+    b.refused(
+        &["device", "info", "--port", "tcp:h:1"],
+        &["`cargo xtask device --help`"],
+    );
+    b.refused(
+        &["device", "--port", "qemu-m7", "info"],
+        &["did you mean board:qemu-m7?"],
+    );
+}
+
+/// What is suggested is what was meant; else nothing is.
+#[test]
+fn names_that_may_be_meant() {
+    let b = Bench::new();
+    for (name, meant) in [
+        (
+            "Pico 2",
+            "did you mean rp2350 (Raspberry Pi Pico 2 (RP2350))?",
+        ),
+        ("raspberry pi 5", "did you mean raspberry-pi-5?"),
+        ("nucleo-h743", "did you mean nucleo-h743zi2?"),
+        ("rpi5", "the command `boards` lists"),
+        ("esp32", "the command `boards` lists"),
+    ] {
+        b.refused(&["boards", name], &[name, meant]);
+    }
+    for (name, meant) in [
+        ("resnet20", "did you mean resnet20-cifar10?"),
+        ("mobilenetv2", "did you mean mobilenet-v2?"),
+        ("densenet121", "the command `models` lists"),
+        ("lenet", "the command `models` lists"),
+    ] {
+        b.refused(&["convert", name], &[name, meant]);
+    }
+}
+
+/// A full disk behind stdout, as `/dev/full` is one; nothing is created there, it is only written to.
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_can_be_printed() {
+    let b = Bench::new();
+    for args in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["models"],
+        &["boards", "--json"],
+    ] {
+        let full = std::fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let out = b.command(args).stdout(full).output().unwrap();
+        check_refusal(&out, args, &["stdout"]);
+    }
+}
+
+/// A pipe that nobody writes into must not be waited for.
+#[cfg(unix)]
+#[test]
+fn pipes_are_no_files() {
+    let b = Bench::new();
+    for name in ["pipe.edge", "pipe.onnx", "pipe.pth"] {
+        let made = Command::new("mkfifo").arg(b.path(name)).status().unwrap();
+        assert!(made.success());
+    }
+    class_folders(&b.path("data"), &["a", "b"], 2, 0);
+    let words = ["not a regular file"];
+    b.refused(&["inspect", "pipe.edge"], &words);
+    b.refused(&["run", "pipe.edge", "data/a/000.png"], &words);
+    b.refused(&["convert", "pipe.onnx"], &words);
+    b.refused(&["convert", "vgg11", "--weights", "pipe.pth"], &words);
+    b.json(&["keygen", "--signing", "k.pem"]);
+    b.refused(&["sign", "pipe.edge", "--key", "k.pem"], &["pipe.edge"]);
+}
+
+/// Ended by a signal as ever, with a handler that removes temporary files.
+#[cfg(unix)]
+#[test]
+fn signals_end_it() {
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::process::ExitStatusExt;
+    let b = Bench::new();
+    b.model("m.edge");
+    let listen = [
+        "simulate",
+        "m.edge",
+        "--board",
+        "host",
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    for signal in [2, 15] {
+        let mut command = b.command(&listen);
+        let mut child = command
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut line).unwrap();
+        let kill = Command::new("kill")
+            .args([format!("-{signal}"), child.id().to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+        assert_eq!(child.wait().unwrap().signal(), Some(signal));
+    }
+}
+
+#[test]
+fn keys_and_what_is_signed() {
+    let b = Bench::new();
+    b.model("m.edge");
+    b.refused(
+        &["keygen", "nodir/k"],
+        &["nodir/k", "no folder nodir", "create it"],
+    );
+    b.refused(&["keygen", "--signing", "nodir/k"], &["no folder nodir"]);
+    b.refused(
+        &["sign", "m.edge", "--key", "nokey"],
+        &[
+            "nokey",
+            "private key",
+            "`cargo xtask keygen --signing nokey`",
+        ],
+    );
+    b.json(&["keygen", "--signing", "k.pem"]);
+    b.write("letter.txt", b"hello\n");
+    b.refused(
+        &["sign", "letter.txt", "--key", "k.pem"],
+        &["letter.txt: neither a .edge model nor a head"],
+    );
+    b.refused(
+        &["sign", "nope", "--key", "k.pem"],
+        &["nope: cannot read the model or head"],
+    );
+    b.refused(
+        &[
+            "simulate",
+            "m.edge",
+            "--board",
+            "host",
+            "--trust",
+            "k.pem.pub",
+        ],
+        &[
+            "m.edge: the model has no signature",
+            "`cargo xtask sign m.edge --key",
+            "m.edge.sig",
+        ],
+    );
 }
 
 #[test]
@@ -388,6 +563,90 @@ fn broken_networks() {
     );
 }
 
+/// What the options say of a network from a file must fit it.
+#[test]
+fn options_that_do_not_fit_the_network() {
+    let b = Bench::new();
+    // 3 channels come out.
+    b.write("n.onnx", &onnx("Relu"));
+    b.write("two.txt", b"a\nb\n");
+    b.write("three.txt", b"a\nb\nc\n");
+    let convert = |args: &[&'static str]| [&["convert", "n.onnx", "-o", "n.edge"], args].concat();
+    b.refused(
+        &convert(&["--labels", "two.txt"]),
+        &["two.txt: 2 lines", "3 classes"],
+    );
+    b.refused(
+        &convert(&["--short-side", "16385"]),
+        &["--short-side 16385", "16384"],
+    );
+    b.refused(
+        &convert(&["--mean", "0", "--std=-1"]),
+        &["--std must be greater than zero"],
+    );
+    b.json(&convert(&[
+        "--labels",
+        "three.txt",
+        "--short-side",
+        "16384",
+    ]));
+    std::fs::rename(b.path("n.onnx"), b.path("N.ONNX")).unwrap();
+    b.json(&["convert", "N.ONNX"]);
+}
+
+#[test]
+fn what_is_said_of_weights_and_folders() {
+    let b = Bench::new();
+    b.model("m.edge");
+    let four = ["w", "x", "y", "z"];
+    class_folders(&b.path("data"), &four, 2, 0);
+    std::fs::create_dir_all(b.path("data/__MACOSX/w")).unwrap();
+    let text = |args: &[&str]| {
+        let out = b.run(args);
+        let error = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.success(), "{args:?}: {error}");
+        String::from_utf8(out.stdout).unwrap()
+    };
+    // The model's four classes have other names.
+    assert_eq!(
+        b.json(&["eval", "m.edge", "data"])["folders_by_order"],
+        true
+    );
+    let said = text(&["eval", "m.edge", "data"]);
+    assert!(said.contains("alphabetical order"), "{said}");
+    let retrain = ["retrain-head", "m.edge", "--data", "data", "-o", "new.edge"];
+    let said = text(&retrain);
+    assert!(said.contains(" of at most 60"), "{said}");
+    let hardly = ["--learning-rate", "1e-30", "--epochs", "1"];
+    let said = text(&[&retrain[..], &hardly].concat());
+    assert!(
+        said.contains("none of at most 1 was better than the start"),
+        "{said}"
+    );
+    let known = b.json(&["eval", "new.edge", "data"]);
+    assert_eq!(known["folders_by_order"], false);
+
+    let random = [
+        "convert",
+        "mlperf-tiny-vww",
+        "--weights",
+        "random",
+        "-o",
+        "r.edge",
+    ];
+    b.json(&random);
+    let said = text(&["run", "r.edge", "data/w/000.png"]);
+    assert!(said.contains("weights of this model are random"), "{said}");
+    assert_eq!(
+        b.json(&["run", "r.edge", "data/w/000.png"])["random_weights"],
+        true
+    );
+    assert_eq!(
+        b.json(&["run", "m.edge", "data/w/000.png"])["random_weights"],
+        false
+    );
+}
+
 #[test]
 fn broken_pictures() {
     let b = Bench::new();
@@ -434,6 +693,13 @@ fn broken_pictures() {
     std::fs::create_dir(b.path("csv")).unwrap();
     std::fs::write(b.path("csv/labels.csv"), "file,class_index\ngone.jpg,0\n").unwrap();
     b.refused(&["eval", "m.edge", "csv"], &["gone.jpg"]);
+    std::fs::copy(b.path("data/a/000.png"), b.path("csv/a.png")).unwrap();
+    let twice = "file,class_index\na.png,0\na.png,1\n";
+    std::fs::write(b.path("csv/labels.csv"), twice).unwrap();
+    b.refused(
+        &["eval", "m.edge", "csv"],
+        &["labels.csv, line 3", "'a.png'"],
+    );
 }
 
 #[test]
@@ -579,6 +845,7 @@ fn a_model_against_a_board() {
         let lines = fit["lines"].as_array().unwrap();
         lines.iter().find(|l| l["item"] == item).unwrap().clone()
     };
+    assert_eq!(model["packed_for"], "dsp");
     assert_eq!(line(&fit, "model")["needs"], model["bytes"]);
     assert_eq!(line(&fit, "arena")["needs"], model["arena_bytes"]);
     let (needs, has) = (&line(&fit, "arena")["needs"], &line(&fit, "arena")["has"]);
@@ -628,10 +895,15 @@ fn a_model_against_a_board() {
         "--json",
     ];
     check_refusal(&b.run(&many), &many, &["sample store"]);
-    b.refused(
-        &["fit", "m.edge", "--board", "rp2350", "--classes", "1"],
-        &["--classes"],
-    );
+    for classes in ["1", "101", "5000"] {
+        b.refused(
+            &["fit", "m.edge", "--board", "rp2350", "--classes", classes],
+            &["--classes", "a device trains heads of 2 to 100 classes"],
+        );
+    }
+    let shown = |board| b.run(&["inspect", "m.edge", "--board", board]).stdout;
+    let shown = String::from_utf8(shown("host")).unwrap();
+    assert!(shown.contains("no: host runs the file as it is"), "{shown}");
     b.refused(&["fit", "m.edge", "--board", "qemu"], &["'qemu'", "qemu-m"]);
     b.refused(&["fit", "none.edge", "--board", "rp2350"], &["none.edge"]);
 }

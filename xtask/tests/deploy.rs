@@ -648,6 +648,29 @@ fn mistakes_are_one_line() {
     refused(&mut stranger, &["Permission denied"]);
     let mut dry = b.deploy("one.edge", edge(), &["--dry-run", "--json"]);
     let steps = json(dry.output().unwrap());
-    assert!(steps["steps"].as_array().unwrap().len() > 5);
+    let steps: Vec<&str> = steps["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s.as_str().unwrap())
+        .collect();
+    let at = |word: &str| {
+        steps
+            .iter()
+            .position(|s| s.contains(word))
+            .unwrap_or_else(|| panic!("no '{word}' in {steps:?}"))
+    };
+    // In the order in which they are done.
+    let order = [
+        "fits",
+        "connect: ",
+        "take the program",
+        "lock ",
+        "copy program",
+        "signature",
+        "move it",
+        "ask it",
+    ];
+    assert!(order.map(at).is_sorted(), "{steps:?}");
     assert!(!b.path("graft").exists());
 }

@@ -408,6 +408,10 @@ fn what_a_device_is_not_given() {
     device.refused(&["import-head", "damaged.head"], &["damaged.head"]);
     device.refused(&["import-head", "nothing.head"], &["nothing.head"]);
     device.refused(
+        &["import-head", "small.edge"],
+        &["small.edge: this is a whole model", "export-head"],
+    );
+    device.refused(
         &["import-head", "other.head", "--commit"],
         &["another trunk"],
     );
@@ -453,6 +457,53 @@ fn what_a_device_is_not_given() {
     );
     b.refused(&ask("serial:nothing"), &["nothing", "cannot connect"]);
     b.refused(&ask("carrier-pigeon:1"), &["tcp:HOST:PORT"]);
+}
+
+/// A network's own head can be larger than any slot.
+#[test]
+fn a_factory_head_that_no_slot_holds() {
+    let b = Bench::new();
+    let convert = ["convert", "efficientnet-lite0", "--weights", "random"];
+    let int8 = ["--int8", "--calib-images", "1", "-o", "lite0.edge"];
+    b.json(&[&convert[..], &int8].concat());
+    let device = Device::start(&b, &["lite0.edge", "--board", "raspberry-pi-5"]);
+    let head = device.json(&["export-head", "own.head"]);
+    let (bytes, room) = (&head["bytes"], "the device has room for");
+    device.refused(
+        &["import-head", "own.head"],
+        &[
+            "own.head: a head of 1000 classes",
+            &bytes.to_string(),
+            room,
+            "`rollback`",
+        ],
+    );
+}
+
+/// `bench` of a board measures that board and no other.
+#[test]
+fn a_line_to_another_board() {
+    let b = Bench::new();
+    b.model("small.edge", 1, true);
+    b.model("other.edge", 2, true);
+    let device = Device::start(&b, &["small.edge", "--board", "nrf5340-dk"]);
+    let bench = |model: &'static str, board: &'static str| {
+        ["bench", model, "--board", board, "--port", &device.port].map(String::from)
+    };
+    let ask = |model, board| {
+        let args = bench(model, board);
+        b.run(&args.each_ref().map(String::as_str))
+    };
+    assert!(ask("small.edge", "nrf5340-dk").status.success());
+    for (model, board, word) in [
+        ("small.edge", "nucleo-h743zi2", "is no nucleo-h743zi2"),
+        ("small.edge", "rp2350", "is no rp2350"),
+        ("other.edge", "nrf5340-dk", "does not run this model"),
+    ] {
+        let out = ask(model, board);
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(!out.status.success() && said.contains(word), "{said}");
+    }
 }
 
 #[test]

@@ -6,8 +6,9 @@
 use super::advice::{self, Network};
 use super::schema::{Board, Region, Use};
 use super::sizes::{self, MAX_CLASSES, SampleRoom};
-use edge_runtime::head::Pool;
-use edge_runtime::model::{DType, Model};
+use crate::pack::{self, PackError};
+use edge_runtime::head::{HeadSize, Pool};
+use edge_runtime::model::{DType, Family, Model, align};
 use std::collections::BTreeSet;
 
 /// Classes of a head to be trained, if nobody says how many.
@@ -43,7 +44,27 @@ pub struct OwnHead {
 }
 
 impl Needs {
-    /// The needs of a model whose file has so many bytes.
+    /// The needs of an int8 model, packed for a family of processors or not; those of a float one as it is,
+    /// whose file has so many bytes.
+    ///
+    /// # Errors
+    /// If the model cannot be packed.
+    pub fn packed(
+        model: &Model<'_>,
+        file_len: usize,
+        family: Option<Family>,
+    ) -> Result<Self, PackError> {
+        if model.dtype() != DType::I8 || model.packing().map(|p| p.family) == family {
+            return Ok(Self::of(model, file_len));
+        }
+        let mut bytes = pack::unpack(model)?;
+        if let Some(family) = family {
+            bytes = pack::pack(&Model::parse(&bytes)?, family)?;
+        }
+        Ok(Self::of(&Model::parse(&bytes)?, bytes.len()))
+    }
+
+    /// The needs of a model, as it is, whose file has so many bytes.
     pub fn of(model: &Model<'_>, file_len: usize) -> Self {
         let flat = model.head().filter(|h| h.record().pool == Pool::Flatten);
         Self {
@@ -65,6 +86,8 @@ impl Needs {
 pub struct Request {
     /// Classes of the head to be trained.
     pub classes: usize,
+    /// Units of its hidden layer; 0 for none.
+    pub hidden: usize,
     /// Samples that the store must hold; absent: [`SAMPLES_PER_CLASS`] for each class.
     pub samples: Option<u64>,
 }
@@ -73,6 +96,7 @@ impl Default for Request {
     fn default() -> Self {
         Self {
             classes: CLASSES,
+            hidden: 0,
             samples: None,
         }
     }
@@ -93,6 +117,10 @@ pub enum Item {
     Arena,
     /// RAM of training, in the arena's place.
     Training,
+    /// The same for a head with a hidden layer.
+    HiddenTraining,
+    /// A head with a hidden layer that waits for its commit.
+    HiddenHead,
     /// All RAM that the program takes, on Linux.
     Ram,
     /// A trained head in its slot.
@@ -111,6 +139,8 @@ impl Item {
             Item::Buffers => "buffers",
             Item::Arena => "arena",
             Item::Training => "training RAM",
+            Item::HiddenTraining => "with hidden layer",
+            Item::HiddenHead => "its head",
             Item::Ram => "RAM",
             Item::HeadSlot => "head slot",
             Item::Samples => "sample store",
@@ -173,6 +203,8 @@ pub struct Fit {
     pub sample_capacity: u64,
     /// Most classes that can be trained with this model here; 0 if none.
     pub most_classes: usize,
+    /// Units of the widest hidden layer that a head of as many classes as asked for can have; 0 if none.
+    pub most_hidden: usize,
     /// What else there is to say.
     pub notes: Vec<String>,
     /// Networks of the catalog that fit this board, if the model does not.
@@ -194,15 +226,24 @@ impl Fit {
     }
 }
 
-/// Judges a model, with advice if it does not fit: that builds networks of the catalog and takes some
-/// seconds.
-pub fn fit(needs: &Needs, board: &Board, request: &Request) -> Fit {
-    let mut fit = judge(needs, board, request);
+/// Judges a model, whose file has so many bytes, as the board runs it: packed for its processor. With advice if
+/// it does not fit: that builds networks of the catalog and takes some seconds.
+///
+/// # Errors
+/// If the model cannot be packed.
+pub fn fit(
+    model: &Model<'_>,
+    file_len: usize,
+    board: &Board,
+    request: &Request,
+) -> Result<Fit, PackError> {
+    let needs = |family| Needs::packed(model, file_len, family);
+    let mut fit = judge(&needs(pack::family_of(board))?, board, request);
     if !fit.fits() {
         fit.networks = advice::networks(board, request);
-        fit.boards = advice::boards(needs, board, request);
+        fit.boards = advice::boards(&|family| needs(family).ok(), board, request);
     }
-    fit
+    Ok(fit)
 }
 
 /// Judges a model without looking for networks and boards that would fit.
@@ -213,6 +254,9 @@ pub fn judge(needs: &Needs, board: &Board, request: &Request) -> Fit {
         lines.push(model(needs, board));
     }
     lines.extend(device.ram(request.classes));
+    if needs.int8 && request.hidden > 0 {
+        lines.extend(device.hidden(request));
+    }
     if needs.int8 {
         lines.push(device.head_slot(request.classes));
         lines.push(device.samples(request));
@@ -223,6 +267,7 @@ pub fn judge(needs: &Needs, board: &Board, request: &Request) -> Fit {
         lines,
         sample_capacity: if needs.int8 { device.store.capacity } else { 0 },
         most_classes: device.most_classes,
+        most_hidden: device.most_hidden(request.classes),
         notes: device.notes(),
         networks: vec![],
         boards: vec![],
@@ -338,14 +383,55 @@ impl<'a> Device<'a> {
         device
     }
 
+    fn linear(&self, classes: usize) -> HeadSize {
+        HeadSize::linear(self.needs.features, classes)
+    }
+
     fn head_len(&self, classes: usize) -> u64 {
-        sizes::head_len(self.needs.features, classes)
+        sizes::head_len(&self.linear(classes))
+    }
+
+    /// What the device plans for, as many classes as it has room for, has room for heads with a hidden layer, too:
+    /// its areas of work and of heads that wait for their commit.
+    fn areas(&self) -> [u64; 2] {
+        match self.most_classes {
+            0 => [0; 2],
+            most => [
+                self.needs.arena_bytes.max(self.training(most)),
+                align(self.head_len(most) as usize) as u64,
+            ],
+        }
+    }
+
+    fn most_hidden(&self, classes: usize) -> usize {
+        let [work, candidate] = self.areas();
+        sizes::most_hidden(self.needs.features, classes, work, candidate)
+    }
+
+    fn hidden(&self, request: &Request) -> [Line; 2] {
+        let size = HeadSize {
+            hidden: request.hidden,
+            ..self.linear(request.classes)
+        };
+        let advice = match self.most_hidden(request.classes) {
+            0 => "no hidden layer".to_string(),
+            most => format!("at most {most} units"),
+        };
+        let [work, candidate] = self.areas();
+        let (training, head) = (sizes::training_bytes(&size), sizes::head_len(&size));
+        let most = self.most_classes;
+        let place = format!("room for training {most} classes");
+        let head_place = format!("room for a head of {most} classes");
+        [
+            Line::count(Item::HiddenTraining, place, training, work, &advice),
+            Line::count(Item::HiddenHead, head_place, head, candidate, &advice),
+        ]
     }
 
     /// A float model is not trained, and needs none of the buffers.
     fn training(&self, classes: usize) -> u64 {
         if self.needs.int8 {
-            sizes::training_bytes(self.needs.features, classes)
+            sizes::training_bytes(&self.linear(classes))
         } else {
             0
         }
@@ -440,7 +526,9 @@ impl<'a> Device<'a> {
     }
 
     fn samples(&self, request: &Request) -> Line {
-        let Request { classes, samples } = *request;
+        let Request {
+            classes, samples, ..
+        } = *request;
         let place = match self.board.region(Use::Samples) {
             Some(region) => place(Some(region)),
             None => "the file of samples".into(),
@@ -479,6 +567,7 @@ impl<'a> Device<'a> {
 mod tests {
     use super::*;
     use crate::board::find;
+    use edge_runtime::head::MAX_HIDDEN;
 
     const KIB: u64 = 1024;
 
@@ -543,7 +632,10 @@ mod tests {
         let left = 512 * KIB - buffers;
         for (item, bytes) in [
             (Item::Arena, 60 * KIB),
-            (Item::Training, sizes::training_bytes(256, 5)),
+            (
+                Item::Training,
+                sizes::training_bytes(&HeadSize::linear(256, 5)),
+            ),
         ] {
             let line = line(&fit, item);
             assert_eq!((line.needs, line.has), (Some(bytes), Some(left)));
@@ -572,6 +664,7 @@ mod tests {
         let classes = |classes| Request {
             classes,
             samples: Some(10),
+            ..Request::default()
         };
         let fit = on("nrf5340-dk", &needs, classes(5));
         assert!(fit.fits());
@@ -614,6 +707,25 @@ mod tests {
     }
 
     #[test]
+    fn hidden_layers() {
+        let needs = small();
+        let with = |hidden| Request {
+            hidden,
+            ..Request::default()
+        };
+        let fit = on("nrf5340-dk", &needs, with(0));
+        let most = fit.most_hidden;
+        assert!(fit.lines.iter().all(|l| l.item != Item::HiddenTraining));
+        assert!((8..MAX_HIDDEN).contains(&most), "{most}");
+        assert!(on("nrf5340-dk", &needs, with(most)).fits());
+        let fit = on("nrf5340-dk", &needs, with(most + 1));
+        assert!(!fit.fits());
+        let advice = fit.lines.iter().find_map(|l| l.advice.as_deref());
+        assert_eq!(advice, Some(format!("at most {most} units").as_str()));
+        assert!(on("host", &needs, with(90)).fits());
+    }
+
+    #[test]
     fn too_many_classes_or_samples() {
         let needs = small();
         let mut board = find("nrf5340-dk").unwrap();
@@ -622,6 +734,7 @@ mod tests {
         let with = |classes| Request {
             classes,
             samples: Some(10),
+            ..Request::default()
         };
         let fit = judge(&needs, &board, &with(90));
         assert_eq!(fit.misfits(), ["head slot"]);
@@ -645,14 +758,15 @@ mod tests {
         let absurd = Request {
             classes: 65536,
             samples: Some(u64::MAX),
+            hidden: usize::MAX >> 32,
         };
         assert!(!on("rp2350", &lite0(), absurd).fits());
     }
 
     fn samples(samples: u64) -> Request {
         Request {
-            classes: CLASSES,
             samples: Some(samples),
+            ..Request::default()
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::check::{Problem, check};
 use super::schema::Board;
+use crate::close_names;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -14,11 +15,11 @@ pub const MAX_LEN: u64 = 1 << 16;
 #[derive(Debug, thiserror::Error)]
 pub enum BoardError {
     /// No board of this name.
-    #[error("unknown board '{name}'; {}", hint(close))]
+    #[error("unknown board '{name}'; {}", close_names::question(close, LISTED))]
     Unknown {
         /// What was asked for.
         name: String,
-        /// Names that may have been meant.
+        /// Boards that may have been meant.
         close: Vec<String>,
     },
     /// The file cannot be read.
@@ -55,13 +56,9 @@ pub enum BoardError {
     },
 }
 
-fn hint(close: &[String]) -> String {
-    match close {
-        [] => "the command `boards` lists the known ones, and a path to a board.toml is taken too"
-            .into(),
-        names => format!("did you mean {}?", names.join(" or ")),
-    }
-}
+/// Where to look if no name is close.
+const LISTED: &str =
+    "the command `boards` lists the known ones, and a path to a board.toml is taken too";
 
 macro_rules! built_in {
     ($($name:literal),* $(,)?) => {
@@ -117,21 +114,25 @@ pub fn find(name: &str) -> Result<Board, BoardError> {
     if let Some(board) = all().iter().find(|b| b.name == wanted) {
         return Ok(board.clone());
     }
-    // Close: little to type differently, or one is a part of the other; the closest first.
-    let mut close: Vec<(usize, &str)> = all()
-        .iter()
-        .map(|b| (strsim::levenshtein(&b.name, &wanted), b.name.as_str()))
-        .filter(|(d, n)| {
-            *d <= 2 + n.len() / 4
-                || (wanted.len() > 2 && (n.contains(&wanted) || wanted.contains(n)))
-        })
-        .collect();
-    close.sort();
-    let close = close.into_iter().take(3).map(|(_, n)| n.into()).collect();
     Err(BoardError::Unknown {
         name: name.into(),
-        close,
+        close: close(name),
     })
+}
+
+/// Boards that may have been meant: by their names, or else by title or core, which are then shown.
+fn close(name: &str) -> Vec<String> {
+    let names = close_names::close(name, all().iter().map(|b| b.name.as_str()));
+    if !names.is_empty() {
+        return names.into_iter().map(String::from).collect();
+    }
+    let keys = all().iter().flat_map(|b| [&*b.title, &*b.cpu.core]);
+    let keys = close_names::close(name, keys);
+    let meant = |b: &&Board| keys.contains(&&*b.title) || keys.contains(&&*b.cpu.core);
+    let boards = all().iter().filter(meant);
+    boards
+        .map(|b| format!("{} ({})", b.name, b.title))
+        .collect()
 }
 
 /// Reads and checks a file.
@@ -237,6 +238,18 @@ mod tests {
         assert!(e.contains("raspberry-pi-4 or raspberry-pi-5"), "{e}");
         let e = find("nucleo").unwrap_err().to_string();
         assert!(e.contains("did you mean nucleo-h743zi2?"), "{e}");
+        for title in ["Pico 2", "pico2", "Raspberry Pi Pico 2"] {
+            let e = find(title).unwrap_err().to_string();
+            let meant = "did you mean rp2350 (Raspberry Pi Pico 2 (RP2350))?";
+            assert!(e.contains(meant), "{title}: {e}");
+        }
+        let e = find("raspberry pi 5").unwrap_err().to_string();
+        assert!(e.contains("did you mean raspberry-pi-5?"), "{e}");
+        let e = find("Cortex-M7").unwrap_err().to_string();
+        assert!(
+            e.contains("nucleo-h743zi2 (ST") && e.contains("qemu-m7 (QEMU"),
+            "{e}"
+        );
         let e = find("zzz").unwrap_err().to_string();
         assert!(e.contains("'zzz'") && e.contains("`boards`"), "{e}");
     }

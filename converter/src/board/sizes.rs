@@ -6,6 +6,7 @@ use edge_runtime::device::memory::{self, MemoryPlan, Sizes};
 use edge_runtime::device::samples::Layout;
 pub use edge_runtime::device::samples::MAX_CLASSES;
 use edge_runtime::flash::{Area, Geometry, MAX_WRITE_SIZE, MIN_ERASE_SIZE};
+use edge_runtime::head::HeadSize;
 use edge_runtime::head::store::HeadStore;
 
 /// Largest unit of programming that the stores work with.
@@ -20,13 +21,20 @@ pub fn head_capacity(store: &Store) -> u64 {
 }
 
 /// Length of the file of a head that is trained on a device, at most.
-pub fn head_len(features: usize, classes: usize) -> u64 {
-    memory::head_len(features, classes) as u64
+pub fn head_len(size: &HeadSize) -> u64 {
+    memory::head_len(size) as u64
 }
 
-/// Bytes of RAM that training takes in the arena's place: workspace, the new layer and its labels.
-pub fn training_bytes(features: usize, classes: usize) -> u64 {
-    memory::training_bytes(features, classes) as u64
+/// Bytes of RAM that training takes in the arena's place: workspace, the new layers and their labels.
+pub fn training_bytes(size: &HeadSize) -> u64 {
+    memory::training_bytes(size) as u64
+}
+
+/// Units of the widest hidden layer of a head that can be trained in a work area and a candidate area of so many
+/// bytes.
+pub fn most_hidden(features: usize, classes: usize, work: u64, candidate: u64) -> usize {
+    let len = |bytes| usize::try_from(bytes).unwrap_or(usize::MAX);
+    memory::most_hidden(features, classes, len(work), len(candidate))
 }
 
 /// Bytes of the application's memory block besides arena or training; `own` classes has the model's head.
@@ -100,7 +108,7 @@ mod tests {
     fn memory_block() {
         let workspace = 4 * (2 * 1280 * 5 + 2 * 1280 + 3 * 5);
         assert_eq!(
-            training_bytes(1280, 5),
+            training_bytes(&HeadSize::linear(1280, 5)),
             workspace + 4 + 6400 + 32 + 32 + 176
         );
         let room = SampleRoom {
@@ -119,7 +127,7 @@ mod tests {
             write: 4,
         };
         assert_eq!(head_capacity(&store), 65536 - 256);
-        let len = head_len(1280, 5);
+        let len = head_len(&HeadSize::linear(1280, 5));
         assert!((6400..7168).contains(&len), "{len}");
         assert_eq!(head_capacity(&Store { len: 100, ..store }), 0);
     }

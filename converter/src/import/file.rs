@@ -53,6 +53,10 @@ pub fn read(path: &Path) -> Result<Content, ImportError> {
             .hint("known are .onnx, .tflite, .pth, .pt, .th and .safetensors")
     };
     let (_, read) = reader(path).ok_or_else(unknown)?;
+    // Asked before opening, which would wait for whoever writes into a pipe. What is not there, `read` says.
+    if path.metadata().is_ok_and(|there| !there.is_file()) {
+        return Err(ImportError::new("not a regular file").file(path.display().to_string()));
+    }
     read(path)
 }
 
@@ -73,6 +77,11 @@ mod tests {
         }
         let e = read(Path::new("a.h5")).unwrap_err().to_string();
         assert!(e.starts_with("a.h5: ") && e.contains(".tflite"), "{e}");
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("a.onnx");
+        std::fs::create_dir(&folder).unwrap();
+        let e = read(&folder).unwrap_err().to_string();
+        assert!(e.contains("a.onnx: not a regular file"), "{e}");
         // The right reader: its own complaint about a file that is not there.
         let e = read(Path::new("missing.tflite")).unwrap_err().to_string();
         assert!(e.starts_with("missing.tflite: cannot be read"), "{e}");

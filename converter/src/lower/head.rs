@@ -25,6 +25,7 @@ pub(super) fn record<'a, 'g>(
         feature_quant,
         features: (dense.weights.len() / dense.out_channels) as u32,
         classes: dense.out_channels as u32,
+        hidden: None,
         data: HeadData::F32 {
             weights: nowhere,
             bias: nowhere,

@@ -4,6 +4,7 @@ use super::{LowerError, Lowering, depthwise_layout, head, is_depthwise};
 use crate::graph::{ConvWeights, Graph, LocalResponseNorm, NodeId, Op as Node, Window};
 use crate::quantize::assign::Quants;
 use crate::quantize::multiplier::{common_shift, requantize_factor, rescale, scaled};
+use edge_runtime::head::Int8Layers;
 use edge_runtime::head::file::{NewData, NewHead, Pool};
 use edge_runtime::model::write::Writer;
 use edge_runtime::model::{
@@ -73,11 +74,12 @@ pub fn write(
     };
     let means = quants.means(graph.nodes[nodes.dense].inputs[0]);
     let q = quantize_weights(graph, nodes.dense, dense, feature, means)?;
-    let data = NewData::I8 {
+    let data = NewData::I8(Int8Layers {
+        hidden: None,
         weights: &q.weights,
         bias: &q.bias,
         scale: &q.accumulator_scale,
-    };
+    });
     let head = NewHead {
         trunk_sha256: [0; 32],
         record,

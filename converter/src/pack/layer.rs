@@ -26,6 +26,16 @@ pub struct Numbers {
 /// four times what they replace, are not worth it.
 const SMALL: u64 = 16 << 10;
 
+/// The layout that a family has for convolutions.
+pub fn layout_of(family: Family, depthwise: bool) -> Layout {
+    match (family, depthwise) {
+        (Family::Dsp, false) => Layout::DspConv,
+        (Family::Dsp, true) => Layout::DspDepthwise,
+        (Family::Mve, false) => Layout::MveConv,
+        (Family::Mve, true) => Layout::MveDepthwise,
+    }
+}
+
 /// The layer's numbers packed, or `None` if it has to stay as it is.
 pub fn pack(
     model: &Model<'_>,
@@ -42,12 +52,7 @@ pub fn pack(
         Op::DepthwiseConv { window, data } => (window, layer.output.shape.c, data, true),
         _ => return None,
     };
-    let layout = match (family, depthwise) {
-        (Family::Dsp, false) => Layout::DspConv,
-        (Family::Dsp, true) => Layout::DspDepthwise,
-        (Family::Mve, false) => Layout::MveConv,
-        (Family::Mve, true) => Layout::MveDepthwise,
-    };
+    let layout = layout_of(family, depthwise);
     let ConvData::I8 {
         weights,
         bias,

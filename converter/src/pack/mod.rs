@@ -10,6 +10,9 @@ mod layer;
 mod mve;
 mod scratch;
 
+pub(crate) use layer::layout_of;
+pub(crate) use scratch::Lives;
+
 use crate::board::Board;
 use edge_runtime::model::header::Header;
 use edge_runtime::model::write::{self, WriteError, Writer};

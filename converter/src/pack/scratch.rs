@@ -2,21 +2,57 @@
 
 use edge_runtime::model::{ConvData, Layer, Model, Op, align};
 
+/// The tensors of an int8 arena: 0 is the input, `i + 1` the output of layer `i`.
+pub struct Lives {
+    /// Per tensor: its first byte, and the one after its last.
+    places: Vec<(usize, usize)>,
+    /// Per tensor: the layer that reads it last.
+    last_use: Vec<usize>,
+}
+
+impl Lives {
+    /// Of tensors with offset and length, and the tensors that each layer reads.
+    pub fn new(
+        tensors: impl Iterator<Item = (usize, usize)>,
+        reads: impl Iterator<Item = Vec<usize>>,
+    ) -> Self {
+        let places: Vec<_> = tensors.map(|(at, len)| (at, at + align(len))).collect();
+        let mut last_use: Vec<usize> = (0..places.len()).map(|t| t.saturating_sub(1)).collect();
+        for (layer, read) in reads.enumerate() {
+            read.into_iter().for_each(|tensor| last_use[tensor] = layer);
+        }
+        if let Some(output) = last_use.last_mut() {
+            *output = usize::MAX;
+        }
+        Self { places, last_use }
+    }
+
+    /// The first of `len` bytes that no tensor uses while `layer` runs.
+    pub fn gap(&self, layer: usize, len: usize) -> usize {
+        let alive = |t: &usize| *t <= layer + 1 && self.last_use[*t] >= layer;
+        let tensors = (0..self.places.len()).filter(alive);
+        let mut taken: Vec<(usize, usize)> = tensors.map(|t| self.places[t]).collect();
+        taken.sort_unstable();
+        let mut at = 0;
+        for (start, end) in taken {
+            if at + len <= start {
+                break;
+            }
+            at = at.max(end);
+        }
+        at
+    }
+}
+
 /// Gives every packed layer's scratch an offset; returns the bytes of arena that are then needed.
 pub fn place(model: &Model<'_>, layers: &mut [Layer<'_>]) -> usize {
-    // Per tensor: its bytes, and the layers from the one that writes it to the one that reads it last.
-    let tensors: Vec<_> = core::iter::once(model.input())
-        .chain(layers.iter().map(|l| l.output))
-        .map(|o| (o.offset as usize, align(o.shape.len())))
-        .collect();
-    let mut last_use: Vec<usize> = (0..=layers.len()).map(|t| t.saturating_sub(1)).collect();
-    for (index, layer) in layers.iter().enumerate() {
-        for input in &layer.inputs {
-            last_use[input.tensor as usize] = index;
-        }
-    }
-    last_use[layers.len()] = usize::MAX;
-
+    let tensors = core::iter::once(model.input()).chain(layers.iter().map(|l| l.output));
+    let lives = Lives::new(
+        tensors.map(|o| (o.offset as usize, o.shape.len())),
+        layers
+            .iter()
+            .map(|l| l.inputs.iter().map(|i| i.tensor as usize).collect()),
+    );
     let mut arena = model.arena_bytes();
     for (index, layer) in layers.iter_mut().enumerate() {
         let (Op::Conv { data, .. } | Op::DepthwiseConv { data, .. }) = &mut layer.op else {
@@ -25,20 +61,8 @@ pub fn place(model: &Model<'_>, layers: &mut [Layer<'_>]) -> usize {
         let ConvData::Packed { scratch, .. } = data else {
             continue;
         };
-        let alive = |t: &usize| *t <= index + 1 && last_use[*t] >= index;
-        let mut taken: Vec<(usize, usize)> = (0..tensors.len())
-            .filter(alive)
-            .map(|t| (tensors[t].0, tensors[t].0 + tensors[t].1))
-            .collect();
-        taken.sort_unstable();
         let len = scratch.len as usize;
-        let mut at = 0;
-        for (start, end) in taken {
-            if at + len <= start {
-                break;
-            }
-            at = at.max(end);
-        }
+        let at = lives.gap(index, len);
         scratch.offset = u32::try_from(at).unwrap_or(u32::MAX);
         arena = arena.max(at + len);
     }

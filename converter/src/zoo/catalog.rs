@@ -9,6 +9,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use crate::close_names;
 use edge_runtime::model::InputSpec;
 use serde::Deserialize;
 
@@ -63,7 +64,7 @@ pub struct Published {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
     /// There is no network of this name.
-    #[error("unknown model '{name}'; {}", hint(close))]
+    #[error("unknown model '{name}'; {}", close_names::question(close, LISTED))]
     Unknown {
         /// What was asked for.
         name: String,
@@ -80,12 +81,8 @@ pub enum CatalogError {
     },
 }
 
-fn hint(close: &[String]) -> String {
-    match close {
-        [] => "the command `models` lists the known ones".into(),
-        names => format!("did you mean {}?", names.join(" or ")),
-    }
-}
+/// Where to look if no name is close.
+const LISTED: &str = "the command `models` lists the known ones";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -174,28 +171,10 @@ fn find_in<'a>(entries: &'a [CatalogEntry], name: &str) -> Result<&'a CatalogEnt
     if let Some(entry) = entries.iter().find(|e| e.name == wanted) {
         return Ok(entry);
     }
-    // Close: little to type differently, or one is a part of the other; the closest first.
-    let mut close: Vec<(usize, &str)> = entries
-        .iter()
-        .map(|e| (strsim::levenshtein(&e.name, &wanted), e.name.as_str()))
-        .filter(|(d, n)| {
-            *d <= 2 + n.len() / 4
-                || (wanted.len() > 2 && (n.contains(&wanted) || wanted.contains(n)))
-        })
-        .collect();
-    close.sort();
-    // One sign wrong, and no other name is as close: that one was meant.
-    if let Some(&(1, _)) = close.first() {
-        close.retain(|(distance, _)| *distance == 1);
-    }
-    let close = close
-        .into_iter()
-        .take(3)
-        .map(|(_, n)| n.to_string())
-        .collect();
+    let close = close_names::close(name, entries.iter().map(|e| e.name.as_str()));
     Err(CatalogError::Unknown {
         name: name.into(),
-        close,
+        close: close.into_iter().map(String::from).collect(),
     })
 }
 
@@ -317,8 +296,16 @@ mod tests {
                 .to_string()
                 .contains("efficientnet-lite0")
         );
-        let e = find("zzz").unwrap_err().to_string();
-        assert!(e.contains("'zzz'") && e.contains("models"), "{e}");
+        for unknown in ["zzz", "lenet", "densenet121", "yolov8"] {
+            let e = find(unknown).unwrap_err().to_string();
+            let quoted = format!("'{unknown}'");
+            assert!(
+                e.contains(&quoted) && e.contains("the command `models`"),
+                "{e}"
+            );
+        }
+        let e = find("resnet20").unwrap_err().to_string();
+        assert!(e.contains("did you mean resnet20-cifar10?"), "{e}");
     }
 
     const GOOD: &str = r#"

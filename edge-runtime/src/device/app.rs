@@ -18,7 +18,7 @@ use super::{Clock, crc32};
 use crate::engine::{Engine, EngineError};
 use crate::flash::Flash;
 use crate::head::store::{HeadStore, StoreError};
-use crate::head::{FeatureRule, Head, PoolKind, math};
+use crate::head::{FeatureRule, Head, HeadSize, PoolKind, math};
 use crate::model::{Model, WeightsOrigin};
 use crate::power::{PowerError, PowerMeter};
 use crate::signature::{SIGNATURE_LEN, Trust};
@@ -501,6 +501,7 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
     fn state(&self) -> Result<StateInfo, DeviceError> {
         let head = self.heads.head(&self.flash, self.model)?;
         let classes = self.samples.classes().len();
+        let size = HeadSize::linear(self.plan.features, classes.max(2));
         Ok(StateInfo {
             flash: self.flash.geometry(),
             active: self.heads.active(),
@@ -515,7 +516,8 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
             max_classes: self.plan.classes as u32,
             ram: self.plan.total() as u32,
             arena: self.plan.arena as u32,
-            training: memory::training_bytes(self.plan.features, classes.max(2)) as u32,
+            training: memory::training_bytes(&size) as u32,
+            max_training: self.work.len() as u32,
             stack: self.stack.map(|measure| measure()),
         })
     }

@@ -9,13 +9,14 @@ use super::crc32;
 use super::events::Event;
 use super::frame::{FrameReader, encode, frame_len, reader_len};
 use super::load::Demand;
+use super::memory::{check_areas, most_hidden};
 use super::protocol::{
     self as p, Bench, Header, LoadFile, LoadInfo, MAX_CHUNK, MAX_PAYLOAD, Message, ModelInfo,
     Progress, Reply, Request, RetrainOptions, Retrained, StateInfo,
 };
 use super::samples::Added;
-use crate::head::PoolKind;
 use crate::head::store::Active;
+use crate::head::{HeadSize, MAX_HIDDEN, PoolKind};
 use crate::model::Model;
 use crate::power::Reading;
 use crate::signature::SIGNATURE_LEN;
@@ -59,6 +60,21 @@ pub enum ClientError {
     /// An answer to another question.
     #[error("the device answered something else than was asked; update one of the two programs")]
     Unexpected,
+    /// The device has no room for a head with such a hidden layer.
+    #[error(
+        "a hidden layer of {units} units takes {need} bytes on the device, and there are {have}; {}",
+        match .most { 0 => "leave --hidden out".into(), most => format!("at most {most} units fit") }
+    )]
+    Hidden {
+        /// What was asked for.
+        units: usize,
+        /// What it takes, in training or as a head that waits for its commit.
+        need: usize,
+        /// What there is.
+        have: usize,
+        /// What would fit.
+        most: usize,
+    },
     /// The request is too long for a frame.
     #[error("the request is too long for a frame")]
     RequestTooLong,
@@ -178,6 +194,29 @@ impl<P: Pipe> Client<P> {
         self.call(&Request::State, |reply| match reply {
             Reply::State(state) => Some(state),
             _ => None,
+        })
+    }
+
+    /// Whether a head of so many classes with a hidden layer of so many units can be trained there. Says before
+    /// pictures are sent what the device would say after it.
+    pub fn check_hidden(&mut self, classes: usize, hidden: u16) -> Result<(), ClientError> {
+        let features = self.model(|m| m.features)? as usize;
+        let state = self.state()?;
+        let hidden = hidden.into();
+        if hidden > MAX_HIDDEN {
+            return Err(DeviceError::HiddenUnits.into());
+        }
+        let size = HeadSize {
+            features,
+            hidden,
+            classes,
+        };
+        let (work, candidate) = (state.max_training as usize, state.max_head as usize);
+        check_areas(&size, work, candidate).map_err(|short| ClientError::Hidden {
+            units: hidden,
+            need: short.need,
+            have: short.have,
+            most: most_hidden(features, classes, work, candidate),
         })
     }
 

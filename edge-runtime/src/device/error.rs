@@ -6,9 +6,9 @@ use super::memory::PlanError;
 use super::samples::SampleError;
 use crate::engine::EngineError;
 use crate::flash::FlashError;
-use crate::head::PoolKind;
 use crate::head::store::StoreError;
 use crate::head::train::TrainError;
+use crate::head::{MAX_HIDDEN, PoolKind};
 use crate::model::ModelError;
 use crate::power::PowerError;
 use crate::signature::TrustError;
@@ -126,6 +126,9 @@ pub enum DeviceError {
     /// A training option out of range.
     #[error("a training option is out of range")]
     TrainOption,
+    /// The hidden layer is too wide for any device.
+    #[error("a hidden layer has at most {MAX_HIDDEN} units; take a narrower one")]
+    HiddenUnits,
     /// Classes of the present head would be lost.
     #[error(
         "{missing} of the present head's {classes} classes have no samples; add samples of them, or replace the classes"
@@ -271,9 +274,6 @@ impl From<&AppError> for NotReady {
 /// What a device may lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Feature {
-    /// A hidden layer in the head.
-    #[error("a hidden layer in the head; train without one (leave --hidden out)")]
-    HiddenLayer,
     /// This pooling with this model.
     #[error("this pooling with this model; use the pooling of its own head (leave --pool out)")]
     Pooling,
@@ -333,6 +333,7 @@ impl From<TrainError> for DeviceError {
                 class: class as u32,
             },
             TrainError::Option(_) => Self::TrainOption,
+            TrainError::Hidden(_) => Self::HiddenUnits,
             TrainError::Sample(_) => Self::Area,
             TrainError::Workspace { have, need } => Self::Ram {
                 have: 4 * have as u32,

@@ -8,10 +8,8 @@
 use super::protocol::MAX_PAYLOAD;
 use super::samples::{Entry, Layout, MAX_CLASS_NAME, MAX_CLASSES};
 use crate::flash::{Area, Geometry};
-use crate::head::file::encoded_len_bound;
 use crate::head::store::HeadStore;
-use crate::head::train::workspace_len;
-use crate::head::{FeatureRule, Pool};
+use crate::head::{FeatureRule, HeadSize, MAX_HIDDEN, Pool};
 use crate::model::{ALIGNMENT, Model, align};
 
 /// Where in the flash the stores are.
@@ -117,8 +115,8 @@ impl MemoryPlan {
             classes,
             features,
             arena: align(sizes.arena),
-            training: training_bytes(features, classes),
-            candidate: align(head_len(features, classes)),
+            training: training_bytes(&HeadSize::linear(features, classes)),
+            candidate: align(head_len(&HeadSize::linear(features, classes))),
             feature: align(features),
             logits: align(4 * logits),
             index: align(sizes.cells * size_of::<Entry>()),
@@ -219,16 +217,52 @@ pub const fn labels_len(classes: usize) -> usize {
 }
 
 /// Longest file of a head that is trained on a device.
-pub const fn head_len(features: usize, classes: usize) -> usize {
-    encoded_len_bound(features, classes, labels_len(classes))
+pub const fn head_len(size: &HeadSize) -> usize {
+    size.encoded_len_bound(labels_len(size.classes))
 }
 
-/// Bytes of RAM that training takes on a device: workspace, the new layer, and its labels.
-pub const fn training_bytes(features: usize, classes: usize) -> usize {
-    align(4 * workspace_len(features, classes))
-        + align(features * classes)
-        + 2 * align(4 * classes)
-        + align(labels_len(classes))
+/// Bytes of RAM that training takes on a device: workspace, the new layers, and their labels.
+pub const fn training_bytes(size: &HeadSize) -> usize {
+    align(4 * size.workspace_len()) + size.layers_len() + align(labels_len(size.classes))
+}
+
+/// What one of two areas has and training would need of it, both in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// What there is.
+    pub have: usize,
+    /// What it takes.
+    pub need: usize,
+}
+
+/// Whether a head of a size can be trained in a work area and a candidate area of so many bytes:
+/// [`MemoryPlan::work`] and [`MemoryPlan::candidate`] of the device.
+///
+/// A plan is made for heads without a hidden layer. A hidden layer of N units takes about as much as N classes.
+pub const fn check_areas(size: &HeadSize, work: usize, candidate: usize) -> Result<(), Shortage> {
+    let need = training_bytes(size);
+    if need > work {
+        return Err(Shortage { have: work, need });
+    }
+    let need = align(head_len(size));
+    if need > candidate {
+        let have = candidate;
+        return Err(Shortage { have, need });
+    }
+    Ok(())
+}
+
+/// Units of the widest hidden layer of a head that can be trained in such areas; 0 if there is no room for one.
+pub fn most_hidden(features: usize, classes: usize, work: usize, candidate: usize) -> usize {
+    let size = |hidden| HeadSize {
+        features,
+        hidden,
+        classes,
+    };
+    let mut units = (1..=MAX_HIDDEN).rev();
+    units
+        .find(|n| check_areas(&size(*n), work, candidate).is_ok())
+        .unwrap_or(0)
 }
 
 /// Takes `len` bytes, rounded up to the alignment, from the front of `memory`.

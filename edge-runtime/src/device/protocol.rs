@@ -223,7 +223,7 @@ pub struct RetrainOptions {
     pub classes: ClassMode,
     /// Must be the stored samples' pooling, if given.
     pub pool: Option<PoolKind>,
-    /// Width of a hidden layer; 0 for none. Others are not supported yet.
+    /// Units of a hidden layer, at most [`crate::head::MAX_HIDDEN`]; 0 for none.
     pub hidden: u16,
     /// As [`TrainOptions`].
     pub epochs: u32,
@@ -263,6 +263,7 @@ impl RetrainOptions {
     /// What the training takes.
     pub fn train_options(&self) -> TrainOptions {
         TrainOptions {
+            hidden: self.hidden,
             epochs: self.epochs,
             batch: self.batch,
             learning_rate: self.learning_rate,
@@ -499,6 +500,8 @@ pub struct StateInfo {
     pub arena: u32,
     /// Bytes that training the store's classes takes; shares the arena's place.
     pub training: u32,
+    /// Bytes of that place: what a training may take at most.
+    pub max_training: u32,
     /// The program's stack, where it is measured.
     pub stack: Option<StackUse>,
 }

@@ -3,6 +3,7 @@
 //! The names of the fields are the keys. Knows no format and no command line.
 
 use super::client::{Client, ClientError, Counted, Identity, Likely, Pipe};
+use super::memory::most_hidden;
 use super::protocol::{Retrained, StateInfo, VERSION};
 use crate::head::store;
 use crate::model::DType;
@@ -121,6 +122,8 @@ pub struct Ram {
     pub arena_bytes: u32,
     /// Of that, training on the classes that are stored; shares its place with the activations.
     pub training_bytes: u32,
+    /// Units of the widest hidden layer with which those classes can be trained; 0 if none.
+    pub most_hidden: usize,
 }
 
 impl Info {
@@ -142,6 +145,12 @@ impl Info {
     }
 
     fn new(model: Model, state: &StateInfo) -> Self {
+        let most_hidden = most_hidden(
+            model.features as usize,
+            state.classes.max(2) as usize,
+            state.max_training as usize,
+            state.max_head as usize,
+        );
         let active = ActiveHead::from(&state.active);
         Self {
             protocol: VERSION,
@@ -174,6 +183,7 @@ impl Info {
                 bytes: state.ram,
                 arena_bytes: state.arena,
                 training_bytes: state.training,
+                most_hidden,
             },
         }
     }

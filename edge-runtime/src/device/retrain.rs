@@ -4,14 +4,14 @@ use super::Clock;
 use super::app::{Candidate, Core, logits_of, tell};
 use super::error::{DeviceError, Feature};
 use super::events::EventKind;
-use super::memory::{self, MemoryPlan};
+use super::memory;
 use super::protocol::{ClassMode, Header, Progress, RetrainOptions, Retrained};
 use super::samples::{Class, MAX_CLASSES};
 use crate::flash::Flash;
 use crate::head::file::{HeadOrigin, HeadRecord, NewData, NewHead, encode};
-use crate::head::train::{self, Layer, Samples};
-use crate::head::{FeatureRule, Head, HeadData};
-use crate::model::{ALIGNMENT, Blob};
+use crate::head::train::{self, Layers, Samples};
+use crate::head::{FeatureRule, Head, HeadData, HeadSize, MAX_HIDDEN};
+use crate::model::Blob;
 use crate::power::PowerMeter;
 
 /// Where a head keeps its SHA-256.
@@ -27,9 +27,6 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
         header: Header,
         send: &mut dyn FnMut(&[u8]),
     ) -> Result<Retrained, DeviceError> {
-        if options.hidden != 0 {
-            return Err(DeviceError::Unsupported(Feature::HiddenLayer));
-        }
         let classes = self.samples.classes();
         let count = classes.len();
         let stored = self.samples.pool().filter(|_| count >= 2);
@@ -37,7 +34,12 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
         if options.pool.is_some_and(|pool| pool != stored) {
             return Err(DeviceError::Pool { stored });
         }
-        self.check_ram(count)?;
+        let size = HeadSize {
+            features: self.plan.features,
+            hidden: options.hidden.into(),
+            classes: count,
+        };
+        self.check_ram(&size)?;
         let rule = FeatureRule::new(self.model, stored);
         let rule = rule.ok_or(DeviceError::Unsupported(Feature::Pooling))?;
         let present = self.heads.head(&self.flash, self.model)?;
@@ -45,16 +47,12 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
             keeps_all(present.as_ref(), classes)?;
         }
 
-        let features = self.plan.features;
         let mut work = &mut *self.work;
         let mut take = |len| memory::take(&mut work, len).ok_or(DeviceError::Area);
-        let workspace_len = train::workspace_len(features, count);
+        let workspace_len = size.workspace_len();
         let workspace = &mut bytemuck::cast_slice_mut(take(4 * workspace_len)?)[..workspace_len];
-        let mut layer = Layer {
-            weights: &mut bytemuck::cast_slice_mut(take(features * count)?)[..features * count],
-            bias: &mut bytemuck::cast_slice_mut(take(4 * count)?)[..count],
-            scale: &mut bytemuck::cast_slice_mut(take(4 * count)?)[..count],
-        };
+        let layers = Layers::new(&size, take(size.layers_len())?);
+        let mut layers = layers.ok_or(DeviceError::Area)?;
         let labels = write_labels(classes, take(memory::labels_len(count))?);
 
         let view = self.samples.view(&self.flash);
@@ -62,7 +60,7 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
             &view,
             rule.quant,
             &options.train_options(),
-            &mut layer,
+            &mut layers,
             workspace,
             &mut |epoch| {
                 let progress = Progress::Epoch {
@@ -102,9 +100,10 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
             map_quant: rule.map_quant,
             pool: rule.pool,
             feature_quant: rule.quant,
-            features: features as u32,
+            features: size.features as u32,
             classes: count as u32,
-            // `encode` fills it in.
+            // `encode` fills these in.
+            hidden: None,
             data: HeadData::F32 {
                 weights: none,
                 bias: none,
@@ -120,11 +119,7 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
         let head = NewHead {
             trunk_sha256: *self.model.trunk_sha256(),
             record,
-            data: NewData::I8 {
-                weights: layer.weights,
-                bias: layer.bias,
-                scale: layer.scale,
-            },
+            data: NewData::I8(layers.as_int8()),
         };
         let len = encode(&head, self.candidate_area).ok_or(DeviceError::Area)?;
         let mut sha256 = [0; 32];
@@ -151,27 +146,20 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
             epoch: trained.best.number,
             committed,
             sha256,
-            training_bytes: memory::training_bytes(features, count) as u32,
+            training_bytes: memory::training_bytes(&size) as u32,
         })
     }
 
     /// Refuses before anything is written what would not fit the work or candidate area.
-    fn check_ram(&self, classes: usize) -> Result<(), DeviceError> {
-        let MemoryPlan { features, .. } = self.plan;
-        let areas = [
-            (self.work.len(), memory::training_bytes(features, classes)),
-            (
-                self.candidate_area.len(),
-                memory::head_len(features, classes),
-            ),
-        ];
-        for (have, need) in areas {
-            if need.next_multiple_of(ALIGNMENT) > have {
-                let (have, need) = (have as u32, need as u32);
-                return Err(DeviceError::Ram { have, need });
-            }
+    fn check_ram(&self, size: &HeadSize) -> Result<(), DeviceError> {
+        if size.hidden > MAX_HIDDEN {
+            return Err(DeviceError::HiddenUnits);
         }
-        Ok(())
+        let checked = memory::check_areas(size, self.work.len(), self.candidate_area.len());
+        checked.map_err(|memory::Shortage { have, need }| DeviceError::Ram {
+            have: have as u32,
+            need: need as u32,
+        })
     }
 }
 

@@ -5,9 +5,8 @@
 //! its minimum. The targets are smoothed as Platt (1999) does it: of `n` samples, each has `1 / (n + 2)` of its
 //! probability spread over all classes. So a few samples that are all right do not make the layer certain. Every step is a constant and every sum has its order: the same factor on every machine.
 
-use super::infer::int8_logits;
 use super::math;
-use super::train::{Layer, Samples};
+use super::train::{Layers, Samples};
 
 /// Steps of the search: 2 to the power of 1, 1/2, 1/4, ... 1/32.
 const STEPS: [f32; 6] = [
@@ -25,7 +24,7 @@ const LIMIT: f32 = 32.0;
 /// Multiplies the layer's scales by the factor that makes the held-out samples likeliest, and returns it;
 /// 1 if none is held out. The order of the classes' logits stays what it is. `logits` is scratch, one per
 /// class.
-pub fn calibrate(samples: &impl Samples, layer: &mut Layer<'_>, logits: &mut [f32]) -> f32 {
+pub fn calibrate(samples: &impl Samples, layer: &mut Layers<'_>, logits: &mut [f32]) -> f32 {
     let held_out = || (0..samples.len()).filter(|&i| samples.held_out(i));
     let smoothing = 1.0 / (held_out().count() as f32 + 2.0);
     let each = smoothing / logits.len() as f32;
@@ -64,20 +63,6 @@ pub fn calibrate(samples: &impl Samples, layer: &mut Layer<'_>, logits: &mut [f3
     factor
 }
 
-impl Layer<'_> {
-    /// Multiplies all logits by a positive factor.
-    pub fn sharpen(&mut self, factor: f32) {
-        // A scale must stay a positive normal number.
-        let scales = self.scale.iter_mut();
-        scales.for_each(|s| *s = (*s * factor).max(1e-30));
-    }
-
-    /// Logits of a feature, as the written head will give them.
-    pub fn logits(&self, feature: &[i8], logits: &mut [f32]) {
-        int8_logits(self.weights, self.bias, self.scale, feature, logits);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,7 +92,8 @@ mod tests {
 
     fn calibrated(scale: f32, samples: usize) -> (f32, f32) {
         let (mut weights, mut bias, mut scale) = ([1, -1], [0, 0], [scale; 2]);
-        let mut layer = Layer {
+        let mut layer = Layers {
+            hidden: None,
             weights: &mut weights,
             bias: &mut bias,
             scale: &mut scale,

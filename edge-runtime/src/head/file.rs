@@ -3,15 +3,17 @@
 //! | bytes | content (little-endian) |
 //! |---|---|
 //! | 0..8 | magic |
-//! | 8..10 | format version |
+//! | 8..10 | format version: 1, or 2 if there is a hidden layer |
 //! | 10..12 | zero |
 //! | 12..16, 16..20 | lengths of record and weights |
 //! | 20..32 | zero |
 //! | 32..64 | SHA-256 of the trunk it belongs to |
 //! | 64..96 | SHA-256 of bytes 0..64 and 96.. |
-//! | 96.. | [`HeadRecord`] in postcard |
+//! | 96.. | [`HeadRecord`] in postcard; in version 2 a [`HiddenData`] behind it |
 //! | next multiple of 16 | weights, each tensor on a multiple of 16 |
 
+use super::infer::Int8Layers;
+use super::size::{HeadSize, MAX_HIDDEN};
 use crate::model::{ALIGNMENT, Blob, DType, Model, ModelError, Quant, Shape, align};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -19,8 +21,9 @@ use sha2::{Digest, Sha256};
 /// First bytes of every head file.
 pub const MAGIC: [u8; 8] = *b"\x8aGHEAD\r\n";
 
-/// The format that this reader knows.
-pub const VERSION: u16 = 1;
+/// The newest format that this reader knows. It is that of heads with a hidden layer; others are written as
+/// version 1, which every reader knows.
+pub const VERSION: u16 = 2;
 
 /// Length of the fixed part in bytes.
 pub const HEADER_LEN: usize = 96;
@@ -44,7 +47,7 @@ pub enum Pool {
     Max,
 }
 
-/// Numbers of the fully connected layer, `[classes][features]`.
+/// Numbers of the last layer, `[classes][inputs]`: its inputs are the features, or the hidden layer's units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HeadData {
     /// `logit[c] = scale[c] * (bias[c] + sum(weights[c] * q))`, the sum in i32.
@@ -63,6 +66,30 @@ pub enum HeadData {
         /// f32 bias.
         bias: Blob,
     },
+}
+
+/// A hidden layer with ReLU:
+/// `unit[j] = requantize(bias[j] + sum(weights[j] * q), multiplier[j], shift[j])`, clamped to
+/// `[quant.zero_point, 127]`. See `docs/arithmetic.md`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HiddenData {
+    /// Number of units, at most [`MAX_HIDDEN`].
+    pub units: u32,
+    /// Quantization of the units.
+    pub quant: Quant,
+    /// Four tensors, each on a multiple of 16: int8 weights `[units][features]`; i32 bias with the zero-point term
+    /// folded in; i32 multipliers, in [2^30, 2^31); u8 shifts, in [1, 62].
+    pub numbers: Blob,
+}
+
+impl HiddenData {
+    /// Where the four tensors start, and where the last one ends, in bytes from the start of `numbers`.
+    pub const fn offsets(units: usize, features: usize) -> [usize; 5] {
+        let bias = align(units * features);
+        let multiplier = bias + align(4 * units);
+        let shift = multiplier + align(4 * units);
+        [0, bias, multiplier, shift, shift + units]
+    }
 }
 
 /// Where a head comes from.
@@ -99,7 +126,10 @@ pub struct HeadRecord<'a> {
     pub features: u32,
     /// Number of classes.
     pub classes: u32,
-    /// The layer.
+    /// The hidden layer, if there is one. It stands behind the record.
+    #[serde(skip)]
+    pub hidden: Option<HiddenData>,
+    /// The last layer.
     pub data: HeadData,
     /// One line per class, or empty.
     pub labels: &'a str,
@@ -123,7 +153,8 @@ impl<'a> Head<'a> {
             return Err(ModelError::ForeignHead);
         }
         let (record, map) = (&head.record, model.output());
-        let same_type = matches!(record.data, HeadData::I8 { .. }) == (model.dtype() == DType::I8);
+        let float = matches!(record.data, HeadData::F32 { .. });
+        let same_type = float == (model.dtype() == DType::F32);
         if record.map != map.shape || record.map_quant != map.quant || !same_type {
             return Err(ModelError::ForeignHead);
         }
@@ -141,7 +172,7 @@ impl<'a> Head<'a> {
             return Err(ModelError::NotAHead);
         }
         let version = u16::from_le_bytes([header[8], header[9]]);
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return Err(ModelError::Version { found: version });
         }
         if !bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) {
@@ -165,7 +196,12 @@ impl<'a> Head<'a> {
         }
         let undecodable = |_| ModelError::Metadata { record: "head" };
         let record_bytes = &bytes[HEADER_LEN..][..record_len as usize];
-        let (record, rest) = postcard::take_from_bytes(record_bytes).map_err(undecodable)?;
+        let (mut record, mut rest): (HeadRecord<'_>, _) =
+            postcard::take_from_bytes(record_bytes).map_err(undecodable)?;
+        if version > 1 {
+            let (hidden, end) = postcard::take_from_bytes(rest).map_err(undecodable)?;
+            (record.hidden, rest) = (Some(hidden), end);
+        }
         if !rest.is_empty() {
             return Err(ModelError::Metadata { record: "head" });
         }
@@ -206,6 +242,15 @@ impl<'a> Head<'a> {
         self.record.classes as usize
     }
 
+    /// Sizes of its layers.
+    pub fn size(&self) -> HeadSize {
+        HeadSize {
+            features: self.features(),
+            hidden: self.record.hidden.map_or(0, |h| h.units as usize),
+            classes: self.classes(),
+        }
+    }
+
     /// Name of a class, if the head has names.
     pub fn label(&self, class: usize) -> Option<&'a str> {
         self.record.labels.lines().nth(class)
@@ -217,7 +262,7 @@ impl<'a> Head<'a> {
 pub struct NewHead<'a> {
     /// SHA-256 of its trunk.
     pub trunk_sha256: [u8; 32],
-    /// The record; its `data` is ignored.
+    /// The record; its `data` and `hidden` are ignored.
     pub record: HeadRecord<'a>,
     /// The layer.
     pub data: NewData<'a>,
@@ -227,14 +272,7 @@ pub struct NewHead<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum NewData<'a> {
     /// int8.
-    I8 {
-        /// `[classes][features]`
-        weights: &'a [i8],
-        /// One per class.
-        bias: &'a [i32],
-        /// One per class.
-        scale: &'a [f32],
-    },
+    I8(Int8Layers<'a>),
     /// Float.
     F32 {
         /// `[classes][features]`
@@ -246,63 +284,56 @@ pub enum NewData<'a> {
 
 /// Writes a head file to the start of `out` and returns its length, or `None` if `out` is too small.
 pub fn encode(head: &NewHead<'_>, out: &mut [u8]) -> Option<usize> {
+    let mut parts = heapless::Vec::<(Blob, &[u8]), 7>::new();
     let mut end = 0usize;
-    let mut place = |len: usize| {
+    let mut place = |bytes| {
         let blob = Blob {
             offset: u32::try_from(end).ok()?,
-            len: u32::try_from(len).ok()?,
+            len: u32::try_from(<[u8]>::len(bytes)).ok()?,
         };
-        end = align(end + len);
+        end = align(end + bytes.len());
+        parts.push((blob, bytes)).ok()?;
         Some(blob)
     };
-    let (data, parts): (HeadData, [(Blob, &[u8]); 3]) = match &head.data {
-        NewData::I8 {
-            weights,
-            bias,
-            scale,
-        } => {
-            let (w, b, s) = (
-                place(weights.len())?,
-                place(bias.len() * 4)?,
-                place(scale.len() * 4)?,
-            );
-            let parts = [
-                (w, bytemuck::cast_slice(weights)),
-                (b, bytemuck::cast_slice(bias)),
-                (s, bytemuck::cast_slice(scale)),
-            ];
-            (
-                HeadData::I8 {
-                    weights: w,
-                    bias: b,
-                    scale: s,
-                },
-                parts,
-            )
+    let mut hidden = None;
+    let data = match &head.data {
+        NewData::I8(layers) => {
+            if let Some(layer) = &layers.hidden {
+                let first = place(bytemuck::cast_slice(layer.weights))?;
+                place(bytemuck::cast_slice(layer.bias))?;
+                place(bytemuck::cast_slice(layer.multiplier))?;
+                let last = place(layer.shift)?;
+                hidden = Some(HiddenData {
+                    units: layer.bias.len() as u32,
+                    quant: layer.quant,
+                    numbers: Blob {
+                        offset: first.offset,
+                        len: last.offset + last.len - first.offset,
+                    },
+                });
+            }
+            HeadData::I8 {
+                weights: place(bytemuck::cast_slice(layers.weights))?,
+                bias: place(bytemuck::cast_slice(layers.bias))?,
+                scale: place(bytemuck::cast_slice(layers.scale))?,
+            }
         }
-        NewData::F32 { weights, bias } => {
-            let (w, b) = (place(weights.len() * 4)?, place(bias.len() * 4)?);
-            let none: &[u8] = &[];
-            let parts = [
-                (w, bytemuck::cast_slice(weights)),
-                (b, bytemuck::cast_slice(bias)),
-                (b, none),
-            ];
-            (
-                HeadData::F32 {
-                    weights: w,
-                    bias: b,
-                },
-                parts,
-            )
-        }
+        NewData::F32 { weights, bias } => HeadData::F32 {
+            weights: place(bytemuck::cast_slice(weights))?,
+            bias: place(bytemuck::cast_slice(bias))?,
+        },
     };
     let record = HeadRecord {
         data,
         ..head.record
     };
     let room = out.get_mut(HEADER_LEN..)?;
-    let record_len = postcard::to_slice(&record, room).ok()?.len();
+    let mut record_len = postcard::to_slice(&record, room).ok()?.len();
+    if let Some(hidden) = &hidden {
+        record_len += postcard::to_slice(hidden, &mut room[record_len..])
+            .ok()?
+            .len();
+    }
     let weights_at = HEADER_LEN + align(record_len);
     let total = weights_at + end;
     let out = out.get_mut(..total)?;
@@ -310,20 +341,16 @@ pub fn encode(head: &NewHead<'_>, out: &mut [u8]) -> Option<usize> {
     for (blob, bytes) in parts {
         out[weights_at + blob.offset as usize..][..bytes.len()].copy_from_slice(bytes);
     }
+    let version = if hidden.is_some() { VERSION } else { 1 };
     out[..HEADER_LEN].fill(0);
     out[..8].copy_from_slice(&MAGIC);
-    out[8..10].copy_from_slice(&VERSION.to_le_bytes());
+    out[8..10].copy_from_slice(&version.to_le_bytes());
     out[12..16].copy_from_slice(&u32::try_from(record_len).ok()?.to_le_bytes());
     out[16..20].copy_from_slice(&u32::try_from(end).ok()?.to_le_bytes());
     out[32..64].copy_from_slice(&head.trunk_sha256);
     let sha = hash(&out[..64], &out[HEADER_LEN..]);
     out[64..96].copy_from_slice(&sha);
     Some(total)
-}
-
-/// Upper bound of the length of the file of an int8 head.
-pub const fn encoded_len_bound(features: usize, classes: usize, label_bytes: usize) -> usize {
-    HEADER_LEN + align(label_bytes + 256) + align(features * classes) + 2 * align(4 * classes)
 }
 
 fn hash(header: &[u8], rest: &[u8]) -> [u8; 32] {
@@ -364,29 +391,49 @@ fn check(r: &HeadRecord<'_>, weights: &[u8]) -> Result<(), &'static str> {
     if labels != 0 && labels != k as usize {
         return Err("number of labels");
     }
-    let fits = |blob: &Blob, count: u64, size: u64| {
-        let (start, len) = (blob.offset as usize, blob.len as usize);
-        let inside = weights.get(start..).is_some_and(|b| b.len() >= len);
-        start.is_multiple_of(ALIGNMENT) && inside && blob.len as u64 == count * size
+    let part = |blob: &Blob, len: u64| {
+        let bytes = weights.get(blob.offset as usize..)?;
+        let bytes = bytes.get(..blob.len as usize)?;
+        let start = (blob.offset as usize).is_multiple_of(ALIGNMENT);
+        (start && blob.len as u64 == len).then_some(bytes)
     };
-    let (f, k) = (f as u64, k as u64);
-    let ok = match &r.data {
+    let outside = "weights outside the file or of the wrong length";
+    let (mut inputs, k) = (f as u64, k as u64);
+    if let Some(hidden) = &r.hidden {
+        let units = hidden.units as usize;
+        if !(1..=MAX_HIDDEN).contains(&units) || !scale_ok(&hidden.quant) {
+            return Err("number or scale of the hidden units");
+        }
+        let [.., multiplier, shift, end] = HiddenData::offsets(units, f as usize);
+        let numbers = part(&hidden.numbers, end as u64).ok_or(outside)?;
+        let large = |m: &[u8]| (0x40..0x80).contains(&m[3]);
+        let multipliers = &numbers[multiplier..][..4 * units];
+        let in_range = |n| (1..=62).contains(n);
+        if !multipliers.chunks_exact(4).all(large) || !numbers[shift..].iter().all(in_range) {
+            return Err("rescaling of the hidden units");
+        }
+        inputs = units as u64;
+    }
+    match &r.data {
+        HeadData::F32 { weights: w, bias } => {
+            if r.hidden.is_some() {
+                return Err("hidden layer of a float head");
+            }
+            let ok = part(w, inputs * k * 4).and(part(bias, k * 4));
+            ok.map(|_| ()).ok_or(outside)
+        }
         HeadData::I8 {
             weights: w,
             bias,
             scale,
-        } => fits(w, f * k, 1) && fits(bias, k, 4) && fits(scale, k, 4),
-        HeadData::F32 { weights: w, bias } => fits(w, f * k, 4) && fits(bias, k, 4),
-    };
-    if !ok {
-        return Err("weights outside the file or of the wrong length");
-    }
-    if let HeadData::I8 { scale, .. } = &r.data {
-        let bytes = &weights[scale.offset as usize..][..scale.len as usize];
-        let positive = |s: &f32| s.is_finite() && *s > 0.0;
-        if !bytemuck::try_cast_slice(bytes).is_ok_and(|s: &[f32]| s.iter().all(positive)) {
-            return Err("scale of a class");
+        } => {
+            let ok = part(w, inputs * k).and(part(bias, k * 4));
+            let scale = ok.and(part(scale, k * 4)).ok_or(outside)?;
+            let positive = |s: &f32| s.is_finite() && *s > 0.0;
+            match bytemuck::try_cast_slice(scale) {
+                Ok(scale) if scale.iter().all(positive) => Ok(()),
+                _ => Err("scale of a class"),
+            }
         }
     }
-    Ok(())
 }

@@ -1,20 +1,77 @@
 //! From feature map to feature vector to logits.
 
-use super::file::{Head, HeadData, Pool};
-use crate::model::Blob;
+use super::file::{Head, HeadData, HiddenData, Pool};
+use super::size::MAX_HIDDEN;
+use crate::kernels::requantize;
+use crate::model::{Blob, Quant};
 
-/// `logits[c] = scale[c] * (bias[c] + weights[c] . feature)`, the sum in i32.
-pub(super) fn int8_logits(
-    weights: &[i8],
-    bias: &[i32],
-    scale: &[f32],
-    feature: &[i8],
-    logits: &mut [f32],
-) {
-    for (c, row) in weights.chunks_exact(feature.len()).enumerate() {
-        let products = feature.iter().zip(row).map(|(q, w)| *q as i32 * *w as i32);
-        let acc = products.fold(bias[c], i32::wrapping_add);
-        logits[c] = acc as f32 * scale[c];
+/// The numbers of an int8 head, see [`HeadData`].
+#[derive(Clone, Copy, Debug)]
+pub struct Int8Layers<'a> {
+    /// The hidden layer, if there is one.
+    pub hidden: Option<HiddenLayer<'a>>,
+    /// `[classes][inputs]`
+    pub weights: &'a [i8],
+    /// One per class.
+    pub bias: &'a [i32],
+    /// One per class.
+    pub scale: &'a [f32],
+}
+
+/// The numbers of a hidden layer, see [`HiddenData`]. One per unit but for the weights.
+#[derive(Clone, Copy, Debug)]
+pub struct HiddenLayer<'a> {
+    /// `[units][features]`
+    pub weights: &'a [i8],
+    /// The zero-point term folded in.
+    pub bias: &'a [i32],
+    /// In [2^30, 2^31).
+    pub multiplier: &'a [i32],
+    /// In [1, 62].
+    pub shift: &'a [u8],
+    /// Quantization of the units.
+    pub quant: Quant,
+}
+
+/// `start + a . b`, in i32. A function of its own: twice inlined, it is as much code as all the rest here.
+#[inline(never)]
+fn dot(start: i32, a: &[i8], b: &[i8]) -> i32 {
+    let products = a.iter().zip(b).map(|(a, b)| *a as i32 * *b as i32);
+    products.fold(start, i32::wrapping_add)
+}
+
+impl HiddenLayer<'_> {
+    /// The units of a feature vector, as many as there are biases.
+    fn apply(&self, feature: &[i8], units: &mut [i8]) {
+        let zero = self.quant.zero_point;
+        let rows = self.weights.chunks_exact(feature.len());
+        for (j, row) in rows.enumerate() {
+            let acc = dot(self.bias[j], feature, row);
+            let (m, n) = (self.multiplier[j], self.shift[j]);
+            units[j] = requantize(acc, m, n, zero, [zero, i8::MAX]);
+        }
+    }
+}
+
+impl Int8Layers<'_> {
+    /// Logits of an int8 feature vector.
+    ///
+    /// # Panics
+    /// If the hidden layer has more than [`MAX_HIDDEN`] units.
+    pub fn logits(&self, feature: &[i8], logits: &mut [f32]) {
+        let mut units = [0; MAX_HIDDEN];
+        let inputs = match &self.hidden {
+            Some(hidden) => {
+                let units = &mut units[..hidden.bias.len()];
+                hidden.apply(feature, units);
+                &*units
+            }
+            None => feature,
+        };
+        let rows = self.weights.chunks_exact(inputs.len());
+        for (c, row) in rows.enumerate() {
+            logits[c] = dot(self.bias[c], inputs, row) as f32 * self.scale[c];
+        }
     }
 }
 
@@ -32,19 +89,40 @@ impl Head<'_> {
     /// # Panics
     /// If a slice has another length than the head says, or the head is a float one.
     pub fn logits(&self, feature: &[i8], logits: &mut [f32]) {
+        assert_eq!(feature.len(), self.features());
+        assert_eq!(logits.len(), self.classes());
+        let layers = self.int8_layers().expect("the head is a float one");
+        layers.logits(feature, logits);
+    }
+
+    /// The layers of an int8 head.
+    fn int8_layers(&self) -> Option<Int8Layers<'_>> {
         let HeadData::I8 {
             weights,
             bias,
             scale,
         } = self.record.data
         else {
-            panic!("the head is a float one");
+            return None;
         };
-        assert_eq!(feature.len(), self.features());
-        assert_eq!(logits.len(), self.classes());
-        let weights: &[i8] = self.blob(weights);
-        let (bias, scale): (&[i32], &[f32]) = (self.blob(bias), self.blob(scale));
-        int8_logits(weights, bias, scale, feature, logits);
+        let hidden = self.record.hidden.map(|hidden| {
+            let units = hidden.units as usize;
+            let [.., bias, multiplier, shift, end] = HiddenData::offsets(units, self.features());
+            let numbers: &[u8] = self.blob(hidden.numbers);
+            HiddenLayer {
+                weights: bytemuck::cast_slice(&numbers[..units * self.features()]),
+                bias: bytemuck::cast_slice(&numbers[bias..][..4 * units]),
+                multiplier: bytemuck::cast_slice(&numbers[multiplier..][..4 * units]),
+                shift: &numbers[shift..end],
+                quant: hidden.quant,
+            }
+        });
+        Some(Int8Layers {
+            hidden,
+            weights: self.blob(weights),
+            bias: self.blob(bias),
+            scale: self.blob(scale),
+        })
     }
 
     /// As [`Head::feature`], of a float model.

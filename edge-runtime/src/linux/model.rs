@@ -12,10 +12,11 @@ pub struct ModelFile(Mmap);
 impl ModelFile {
     /// Maps a file. It must not be written to while it is mapped: a new version takes its place by a rename.
     pub fn map(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        if !file.metadata()?.is_file() {
+        // Asked before opening, which would wait for whoever writes into a pipe.
+        if !path.metadata()?.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a file"));
         }
+        let file = File::open(path)?;
         // SAFETY: the map is read-only, and nobody writes into a model in place (above): `convert` and
         // `deploy` rename a whole file to its name, after which this map still shows the old one.
         unsafe { Mmap::map(&file) }.map(Self)

@@ -94,6 +94,9 @@ pub enum ChannelOrder {
     Gray,
 }
 
+/// Largest side of an input, and of a picture that is resized for one.
+pub const MAX_SIDE: u32 = 1 << 14;
+
 /// How a picture is brought to the input size. A picture that has it already is taken as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ResizeRule {
@@ -134,7 +137,7 @@ pub struct InputSpec {
 impl InputSpec {
     /// What is wrong with the rule, if anything is: who follows one that came from elsewhere asks first.
     pub fn problem(&self) -> Option<&'static str> {
-        let side = |n: u32| (1..=1 << 14).contains(&n);
+        let side = |n: u32| (1..=MAX_SIDE).contains(&n);
         if !side(self.height) || !side(self.width) {
             return Some("picture size out of range");
         }

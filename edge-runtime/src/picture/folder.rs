@@ -2,7 +2,7 @@
 //!
 //! Only names are read here, no picture is opened. The order is the same on every machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -208,12 +208,16 @@ fn check_folder(dir: &Path) -> Result<(), DatasetError> {
     }
 }
 
-/// Sorted entries of a folder without the hidden ones.
+/// Folder that macOS puts into zip files, of the files' attributes.
+const MACOS: &str = "__MACOSX";
+
+/// Sorted entries of a folder without the hidden ones and [`MACOS`].
 fn entries(dir: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     let mut paths = vec![];
     for entry in fs::read_dir(dir).map_err(read_error(dir))? {
         let entry = entry.map_err(read_error(dir))?;
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+        let name = entry.file_name();
+        if !name.as_encoded_bytes().starts_with(b".") && name != MACOS {
             paths.push(entry.path());
         }
     }
@@ -269,6 +273,7 @@ fn from_labels(dir: &Path, csv: &Path) -> Result<Dataset, DatasetError> {
     };
     let (file_column, class_column) = (column("file")?, column("class_index")?);
     let mut items = vec![];
+    let mut listed = HashSet::new();
     for record in records {
         let (line, fields) = record.map_err(|(l, p)| wrong(l, p))?;
         let (Some(file), Some(class)) = (fields.get(file_column), fields.get(class_column)) else {
@@ -301,6 +306,9 @@ fn from_labels(dir: &Path, csv: &Path) -> Result<Dataset, DatasetError> {
                 line,
                 format!("there is no file '{file}' in the folder"),
             ));
+        }
+        if !listed.insert(path.clone()) {
+            return Err(wrong(line, format!("'{file}' is listed before already")));
         }
         items.push(Item {
             path,
@@ -432,6 +440,7 @@ mod tests {
             "a/deep/y.png",
             "b/notes.txt",
             ".hidden/z.jpg",
+            "__MACOSX/b/._1.jpg",
             "b/._1.jpg",
             "top.jpg",
         ]);

@@ -39,8 +39,11 @@ pub enum NoiseError {
         HANDSHAKE_TIMEOUT.as_secs()
     )]
     Silent,
-    /// The other side hung up on our message, as devices do on hosts with a wrong key.
-    #[error("the device refused the key; use the key file that it was started with")]
+    /// The other side hung up on our message, as devices do on hosts with a wrong key, and as tunnels do that
+    /// lead to nobody.
+    #[error(
+        "the device refused the key; use the key file that it was started with (through a tunnel: or it does not listen)"
+    )]
     Refused,
     /// The other side's message is not made with our key.
     #[error("the other side has another key, or none")]

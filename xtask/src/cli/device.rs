@@ -27,7 +27,7 @@ pub struct Simulate {
     #[arg(long, value_name = "FILE", requires = "trust")]
     pub signature: Option<PathBuf>,
     /// Most classes that can be trained [default: as many as fit the board]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=100))]
+    #[arg(long, value_name = "N", value_parser = super::classes)]
     pub classes: Option<u32>,
     /// Probability that a byte on the line is damaged, in both directions
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = probability)]
@@ -152,8 +152,8 @@ pub struct RetrainHead {
     /// How features are pooled: `avg` or `max` [default: as the stored samples, else as the model's head]
     #[arg(long, value_name = "KIND", value_parser = pool)]
     pub pool: Option<PoolKind>,
-    /// Width of a hidden layer in the head; no device has that yet, so anything but 0 is refused
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    /// Units of a hidden layer in the head; 0 is none
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = super::hidden())]
     pub hidden: u16,
     /// Refuse if a class of the present head has no samples
     #[arg(long)]

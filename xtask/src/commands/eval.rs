@@ -27,6 +27,7 @@ pub fn run(args: &Eval, json: bool) -> Result<()> {
         "top1": result.top1,
         "top5": result.top5,
         "class_offset": result.class_offset,
+        "folders_by_order": result.folders_by_order,
         "backend": kind.name(),
     });
     output::print(json, value, || {
@@ -37,8 +38,14 @@ pub fn run(args: &Eval, json: bool) -> Result<()> {
                 "\n  note: class i of the pictures is taken as class i + {n} of the model (--class-offset)"
             ),
         };
+        let order = match result.folders_by_order {
+            true => {
+                "\n  note: the folders do not have the names of the model's classes; in alphabetical order they were taken as its classes"
+            }
+            false => "",
+        };
         format!(
-            "{} pictures on {}: top-1 {top1}, top-5 {top5}{offset}",
+            "{} pictures on {}: top-1 {top1}, top-5 {top5}{offset}{order}",
             result.images,
             kind.name()
         )

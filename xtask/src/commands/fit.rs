@@ -4,26 +4,19 @@ use super::{parse, read};
 use crate::{cli, output, units};
 use anyhow::{Result, bail};
 use converter::board::fit::Line;
-use converter::board::schema::Kind;
-use converter::board::{self, Fit, Needs, Request};
-use converter::pack;
-use edge_runtime::model::DType;
+use converter::board::{self, Fit, Request};
 use serde_json::{Value, json};
 
 pub fn run(args: &cli::Fit, json: bool) -> Result<()> {
     let board = board::find(&args.board)?;
-    let mut bytes = read(&args.model)?;
-    let model = parse(&args.model, &bytes)?;
-    if board.kind == Kind::Mcu && model.dtype() == DType::I8 {
-        // As it is flashed: packed for the board's kernels, which take scratch memory.
-        bytes = pack::for_board(&model, &board)?;
-    }
+    let bytes = read(&args.model)?;
     let model = parse(&args.model, &bytes)?;
     let request = Request {
         classes: args.classes as usize,
+        hidden: args.hidden.into(),
         samples: args.samples,
     };
-    let fit = board::fit(&Needs::of(&model, bytes.len()), &board, &request);
+    let fit = board::fit(&model, bytes.len(), &board, &request)?;
     let name = model.manifest().name;
     let mut json_value = value(&fit);
     json_value["model"] = name.into();
@@ -80,6 +73,8 @@ pub fn value(fit: &Fit) -> Value {
         "fits": fit.fits(),
         "classes": fit.request.classes,
         "most_classes": fit.most_classes,
+        "hidden": fit.request.hidden,
+        "most_hidden": fit.most_hidden,
         "sample_capacity": fit.sample_capacity,
         "lines": fit.lines.iter().map(line).collect::<Vec<_>>(),
         "notes": fit.notes,
@@ -124,8 +119,8 @@ pub fn text(fit: &Fit) -> String {
     }
     if fit.fits() && fit.most_classes > 0 {
         out += &format!(
-            "  up to {} classes can be trained; head slot and training RAM are for {}\n",
-            fit.most_classes, fit.request.classes
+            "  up to {} classes can be trained; head slot and training RAM are for {}, whose head can have a hidden layer of up to {} units\n",
+            fit.most_classes, fit.request.classes, fit.most_hidden
         );
     }
     for note in &fit.notes {

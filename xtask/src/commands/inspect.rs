@@ -3,14 +3,16 @@
 use super::{parse, read, read_as_is};
 use crate::{cli::Inspect, output, units};
 use anyhow::Result;
-use converter::{board, pack, report};
-use edge_runtime::head::{Head, HeadOrigin, Pool};
+use converter::board::{self, Board};
+use converter::{pack, report};
+use edge_runtime::head::{Head, HeadOrigin, HeadSize, Pool};
 use edge_runtime::model::{AlignedBytes, Calibration, DType, Manifest, Model, WeightsOrigin};
 use serde_json::json;
 use std::path::Path;
 
 pub fn run(args: &Inspect, json: bool) -> Result<()> {
-    let bytes = match &args.board {
+    let board = args.board.as_deref().map(board::find).transpose()?;
+    let bytes = match &board {
         None => read_as_is(&args.model)?,
         Some(board) => for_board(&args.model, board)?,
     };
@@ -47,6 +49,7 @@ pub fn run(args: &Inspect, json: bool) -> Result<()> {
         "arena_bytes": model.arena_bytes(),
         "arena_lower_bound_bytes": lower_bound,
         "peak_with_scratch_bytes": peak,
+        "board": board.as_ref().map(|b| &b.name),
         "packed_for": model.packing().map(|p| p.family.name()),
         "trunk_sha256": units::hex(model.trunk_sha256()),
         "layers": layers.iter().map(|l| json!({
@@ -57,21 +60,27 @@ pub fn run(args: &Inspect, json: bool) -> Result<()> {
         "head": head.map(|h| json!({
             "classes": h.classes(), "features": h.features(), "pool": pool(h), "bytes": h.bytes().len(),
             "origin": origin(h), "labels": h.record().labels.lines().collect::<Vec<_>>(),
-            "training_ram_bytes": report::training_bytes(h.features(), h.classes()),
+            "training_ram_bytes": report::training_bytes(&h.size()),
         })),
     });
     output::print(json, value, || {
-        text(&model, bytes.len(), &layers, lower_bound, peak)
+        text(
+            &model,
+            board.as_ref(),
+            bytes.len(),
+            &layers,
+            lower_bound,
+            peak,
+        )
     });
     Ok(())
 }
 
 /// The model as `convert --board` packs it; as it is for a board without packed kernels, and if float.
-fn for_board(path: &Path, board: &str) -> Result<AlignedBytes> {
-    let board = board::find(board)?;
+fn for_board(path: &Path, board: &Board) -> Result<AlignedBytes> {
     let bytes = read(path)?;
     let model = parse(path, &bytes)?;
-    match pack::family_of(&board) {
+    match pack::family_of(board) {
         Some(family) if model.dtype() == DType::I8 => Ok(pack::pack(&model, family)?),
         _ => Ok(bytes),
     }
@@ -79,6 +88,7 @@ fn for_board(path: &Path, board: &str) -> Result<AlignedBytes> {
 
 fn text(
     model: &Model<'_>,
+    board: Option<&Board>,
     file: usize,
     layers: &[report::LayerReport],
     lower_bound: u64,
@@ -157,6 +167,8 @@ fn text(
             units::bytes(peak)
         );
         rows.push(("packed", text));
+    } else if let Some(board) = board {
+        rows.push(("packed", not_packed(model, board)));
     }
     rows.push(("trunk", units::hex(model.trunk_sha256())));
     let mut out = output::pairs(&rows) + "\n";
@@ -232,13 +244,27 @@ fn text(
                 "training memory",
                 format!(
                     "{} for as many classes, {} for five, besides the stored features",
-                    units::bytes(report::training_bytes(h.features(), h.classes()) as u64),
-                    units::bytes(report::training_bytes(h.features(), 5) as u64)
+                    units::bytes(report::training_bytes(&h.size()) as u64),
+                    units::bytes(report::training_bytes(&HeadSize::linear(h.features(), 5)) as u64)
                 ),
             ),
         ]);
     }
     out
+}
+
+/// Why a model is not packed for a board.
+fn not_packed(model: &Model<'_>, board: &Board) -> String {
+    let name = &board.name;
+    match board.linux {
+        Some(_) => format!("no: {name} runs the file as it is"),
+        None if model.dtype() == DType::F32 => format!(
+            "no: {name} runs int8 models, and this one is float; the figures are of this file, convert it with --int8"
+        ),
+        None => format!(
+            "no: there are no kernels for the processor of {name}, it runs the file as it is"
+        ),
+    }
 }
 
 fn weights(manifest: &Manifest<'_>) -> String {

@@ -20,7 +20,7 @@ mod simulate;
 pub mod verify;
 
 use crate::cli::{Cli, Command};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use converter::pack;
 use edge_runtime::model::header::{self, Header};
 use edge_runtime::model::{AlignedBytes, Model};
@@ -65,6 +65,10 @@ fn read(path: &Path) -> Result<AlignedBytes> {
 /// The bytes of a model file. Its header is looked at first: whatever is no model is not read.
 fn read_as_is(path: &Path) -> Result<AlignedBytes> {
     let unreadable = || format!("{}: cannot read the model", path.display());
+    // Asked before opening, which would wait for whoever writes into a pipe.
+    if !path.metadata().with_context(unreadable)?.is_file() {
+        bail!("{}: not a regular file, so no model", path.display());
+    }
     let file = File::open(path).with_context(unreadable)?;
     let mut start = vec![];
     (&file)

@@ -31,6 +31,7 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
     converter::output::check(&out, &[&args.model])?;
     let defaults = TrainOptions::default();
     let options = TrainOptions {
+        hidden: args.hidden,
         seed: args.seed,
         epochs: args.epochs.unwrap_or(defaults.epochs),
         learning_rate: args.learning_rate.unwrap_or(defaults.learning_rate),
@@ -64,6 +65,7 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
         "held_out_top1": new.held_out_top1,
         "val_images": measured.map(|m| m.images),
         "val_top1": measured.map(|m| m.top1),
+        "hidden": args.hidden,
         "epochs": new.best.number,
         "seconds": seconds,
         "training_ram_bytes": new.training_bytes,
@@ -79,6 +81,7 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
                 "classes",
                 format!("{} ({})", dataset.classes.len(), dataset.classes.join(", ")),
             ),
+            ("hidden layer", hidden_layer(args.hidden)),
             (
                 "pictures",
                 format!(
@@ -88,7 +91,13 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
             ),
             (
                 "best epoch",
-                format!("{} of at most {}", new.best.number, options.epochs),
+                match new.best.number {
+                    0 => format!(
+                        "none of at most {} was better than the start, the means of the classes",
+                        options.epochs
+                    ),
+                    best => format!("{best} of at most {}", options.epochs),
+                },
             ),
             ("held-out top-1", held_out),
         ];
@@ -118,4 +127,11 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
         )
     });
     Ok(())
+}
+
+fn hidden_layer(units: u16) -> String {
+    match units {
+        0 => "none".into(),
+        units => format!("{units} units"),
+    }
 }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use converter::dataset::load;
 use converter::runner::{Runner, classes};
 use edge_runtime::head::math::softmax;
+use edge_runtime::model::WeightsOrigin;
 use serde_json::json;
 use std::time::Instant;
 
@@ -60,10 +61,15 @@ pub fn run(args: &Run, json: bool) -> Result<()> {
         }
         results.push(result);
     }
+    let random = matches!(model.manifest().weights, WeightsOrigin::Random { .. });
+    let note = match random {
+        true => "note: the weights of this model are random; the classes mean nothing",
+        false => "",
+    };
     output::print(
         json,
-        json!({"backend": kind.name(), "threads": 1, "results": results}),
-        || text,
+        json!({"backend": kind.name(), "threads": 1, "random_weights": random, "results": results}),
+        || text + note,
     );
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use edge_runtime::device::samples::MAX_CLASSES;
+use edge_runtime::head::MAX_HIDDEN;
 use edge_runtime::transport::Address;
 use std::path::PathBuf;
 
@@ -120,7 +121,7 @@ pub struct Infer {
     /// A JPEG or PNG file
     pub picture: PathBuf,
     /// How many classes to show, at most 5
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=5))]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=5))]
     pub top: u8,
 }
 
@@ -134,6 +135,9 @@ pub struct RetrainHead {
     /// Delete all stored samples first
     #[arg(long)]
     pub clear: bool,
+    /// Units of a hidden layer in the head; 0 is none
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=MAX_HIDDEN as i64))]
+    pub hidden: u16,
     /// Most epochs
     #[arg(long, value_name = "N")]
     pub epochs: Option<u32>,

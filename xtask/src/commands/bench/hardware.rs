@@ -1,14 +1,17 @@
 //! On hardware: the device application times inferences on its own clock. Not run here for want of a board;
-//! the requests are the same that `device bench` sends to a simulated one.
+//! the requests are the same that `device bench` sends to a simulated one. A device does not say what board it
+//! is, only what its flash is like: a simulation of the very board passes for it.
 
 use crate::cli::Bench;
 use crate::commands::device::{port::Port, session};
 use crate::{output, progress::Bars, units};
-use anyhow::{Context, Result};
-use converter::board::Board;
+use anyhow::{Context, Result, bail};
+use converter::board::fit::judge;
+use converter::board::schema::Use;
+use converter::board::{Board, Needs, Request};
 use converter::progress::Progress as _;
 use edge_runtime::device::client::{Client, Patience};
-use edge_runtime::device::protocol;
+use edge_runtime::device::protocol::{self, StateInfo};
 use edge_runtime::model::Model;
 use serde_json::json;
 use std::time::Duration;
@@ -32,6 +35,7 @@ pub fn run(board: &Board, model: &Model<'_>, args: &Bench, json: bool) -> Result
     client
         .connect(Some(*model.trunk_sha256()))
         .with_context(flash_it)?;
+    is_the_board(board, model, &client.state()?)?;
     let bars = Bars::new();
     bars.stage("inferences", args.runs.into());
     let bench = client.bench(args.runs, &mut |_| bars.step())?;
@@ -58,6 +62,25 @@ pub fn run(board: &Board, model: &Model<'_>, args: &Bench, json: bool) -> Result
         "arena_bytes": model.arena_bytes(),
     });
     output::print(json, value, || found.text(board));
+    Ok(())
+}
+
+/// Refuses a device that keeps its samples otherwise than the board would: its time is not the board's.
+fn is_the_board(board: &Board, model: &Model<'_>, state: &StateInfo) -> Result<()> {
+    let store = board.store(Use::Samples);
+    let erase = store.map_or(0, |s| s.erase);
+    let needs = Needs::of(model, 0);
+    let samples = judge(&needs, board, &Request::default()).sample_capacity;
+    let (has, keeps) = (
+        u64::from(state.flash.erase_size),
+        u64::from(state.max_samples),
+    );
+    if (has, keeps) != (erase, samples) {
+        bail!(
+            "the device on the line is no {}: it keeps {keeps} samples in erase blocks of {has} bytes, and that board {samples} in blocks of {erase}; name the board that it is",
+            board.name
+        );
+    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@ mod source;
 use super::fit;
 use crate::{cli::Convert, output, peak, progress::Bars, units};
 use anyhow::{Context, Result};
-use converter::board::{self, Needs, Request};
+use converter::board::{self, Request};
 use converter::convert::{CalibrationSource, Converted, Int8Options, convert};
 use converter::dataset::Dataset;
 use converter::graph::Graph;
@@ -62,10 +62,8 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     drop(bars);
 
     let model = Model::parse(&converted.bytes)?;
-    let fit = board.map(|board| {
-        let needs = Needs::of(&model, converted.bytes.len());
-        board::fit(&needs, &board, &Request::default())
-    });
+    let judge = |board| board::fit(&model, converted.bytes.len(), &board, &Request::default());
+    let fit = board.map(judge).transpose()?;
     let peak = peak::memory();
     let value = json!({
         "out": out.display().to_string(),

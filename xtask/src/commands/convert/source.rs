@@ -48,8 +48,7 @@ fn from_file(args: &Convert, path: &Path, notes: &mut Vec<String>) -> Result<Sou
     notes.extend(imported.warnings);
     let labels = match &args.input.labels {
         None => String::new(),
-        Some(file) => std::fs::read_to_string(file)
-            .with_context(|| format!("{}: cannot read the labels", file.display()))?,
+        Some(file) => labels(file, &imported.graph)?,
     };
     let given = args.input.normalize.is_some() || args.input.mean.is_some();
     if !given && imported.pixels.is_none() {
@@ -66,6 +65,20 @@ fn from_file(args: &Convert, path: &Path, notes: &mut Vec<String>) -> Result<Sou
         weights: pretrained(path)?,
         labels,
     })
+}
+
+/// Names of the classes, one a line, as many as the network has.
+fn labels(file: &Path, graph: &Graph) -> Result<String> {
+    let name = file.display();
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("{name}: cannot read the labels"))?;
+    let (lines, classes) = (text.lines().count(), graph.nodes[graph.output].shape.c);
+    if lines != classes as usize {
+        bail!(
+            "{name}: {lines} lines, and the network has {classes} classes; write one name a line"
+        );
+    }
+    Ok(text)
 }
 
 /// SHA-256 of the file that held the weights.

@@ -23,6 +23,13 @@ link() {
     { ln -sfn "releases/$2" "$prefix/$1" && rm -f "$prefix/$1.new"; }
 }
 
+# What the program said last since $1: its own error rather than what systemd says of how it ended.
+why() {
+  said=$(control log "$1" 2>/dev/null)
+  error=$(printf '%s\n' "$said" | grep '^error: ')
+  last "${error:-$said}"
+}
+
 control() { sh "$prefix/bin/graft-edge" "$@" </dev/null 9>&-; }
 
 # The system's user that owns state and key and nothing else.
@@ -136,6 +143,7 @@ main() {
   if [ -f "$before" ]; then sh "$before" stop </dev/null >/dev/null 2>&1 9>&-; fi
   link current "$id"
   sync
+  begun=$(date +%s)
   control restart >/dev/null 2>&1
 
   say step "waiting for its answer"
@@ -149,7 +157,7 @@ main() {
     say started yes
     return
   fi
-  say why "$(last "$(control log 2>/dev/null)")"
+  say why "$(why "$begun")"
   control stop >/dev/null 2>&1
   old_options
   rm -f "$before"

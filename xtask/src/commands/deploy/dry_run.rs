@@ -6,11 +6,17 @@ use super::{Package, ssh};
 use crate::cli::deploy::{Deploy, Service};
 use crate::{output, units};
 use anyhow::Result;
+use edge_runtime::signature::beside;
 use serde_json::json;
 
 /// Prints what would be done.
 pub fn run(args: &Deploy, package: &Package, json: bool) -> Result<()> {
-    let mut steps = vec![format!("{} fits {}: yes", package.name, package.board.name)];
+    let options = ssh::arguments(&args.ssh).join(" ");
+    let mut steps = vec![
+        format!("{} fits {}: yes", package.name, package.board.name),
+        format!("connect: ssh {options} -- {}", args.host),
+        "ask the device for its processor and system".into(),
+    ];
     steps.push(match &args.program {
         Some(path) => format!("take the program {}", path.display()),
         None => format!(
@@ -18,8 +24,6 @@ pub fn run(args: &Deploy, package: &Package, json: bool) -> Result<()> {
             Plan::new(package.board.cpu.target.as_deref())?.describe()
         ),
     });
-    let options = ssh::arguments(&args.ssh).join(" ");
-    steps.push(format!("connect: ssh {options} -- {}", args.host));
     let layout = match args.user {
         true => Layout::user(args.prefix.as_ref(), "~"),
         false => Layout::system(args.prefix.as_ref()),
@@ -30,16 +34,30 @@ pub fn run(args: &Deploy, package: &Package, json: bool) -> Result<()> {
     } else {
         ", as root or with sudo -n"
     };
+    let signature = match (package.signature, beside(&args.model).display()) {
+        (Some(_), path) => format!("copy the signature {path}"),
+        (None, path) => format!(
+            "no signature to copy: there is no {path}, and a device with --trust refuses the model"
+        ),
+    };
     steps.extend([
         format!("on the device{become_root}: lock {prefix}/deploy.lock, remove leftovers of a broken deploy"),
         format!("copy program and model ({}) to {prefix}/incoming.N", units::bytes(package.model.len() as u64)),
+        signature,
         "on the device: compare SHA-256, run the new program on the model with an empty state".into(),
     ]);
     if args.make_key {
         steps.push(format!("make {} unless there is one", layout.key()));
     }
     if let Some(listen) = &args.listen {
-        steps.push(format!("write {}: listen on {listen}", layout.options()));
+        let (options, key) = (layout.options(), layout.key());
+        let needs_key = match listen.is_local() || args.make_key {
+            true => String::new(),
+            false => format!(
+                "; other machines can reach it, so without a key in {key} the deploy ends before it copies: --make-key makes one"
+            ),
+        };
+        steps.push(format!("write {options}: listen on {listen}{needs_key}"));
     }
     let service = match args.service {
         Service::None => "the script",

@@ -91,7 +91,7 @@ impl Package {
         }
         let request = Request {
             classes: CLASSES,
-            samples: None,
+            ..Request::default()
         };
         fit::require(&judge(&Needs::of(&model, bytes.len()), &board, &request))?;
         Ok(Self {

@@ -7,7 +7,7 @@ use crate::{output, units};
 use anyhow::{Context, Result, bail};
 use edge_runtime::device::report::{ActiveHead, Committed};
 use edge_runtime::head::Head;
-use edge_runtime::model::AlignedBytes;
+use edge_runtime::model::{AlignedBytes, header};
 use edge_runtime::signature::{SIGNATURE_LEN, find_signature};
 use serde_json::json;
 use std::fs::File;
@@ -29,6 +29,12 @@ impl HeadFile {
     pub fn read(args: &ImportHead) -> Result<Self> {
         let head = read(&args.file)?;
         let name = || args.file.display().to_string();
+        if head.starts_with(&header::MAGIC) {
+            bail!(
+                "{}: this is a whole model; a head is what `device export-head` writes, and its model comes to the device by `flash` or `deploy`",
+                name()
+            );
+        }
         Head::parse_alone(&head).with_context(name)?;
         let signature = find_signature(&args.file, args.signature.as_deref())?;
         Ok(Self {
@@ -107,12 +113,27 @@ pub fn export(client: &mut Connection, args: &ExportHead, json: bool) -> Result<
     Ok(())
 }
 
+/// Refuses a head that is too long for the device's slots, as the one of a network with many classes.
+fn room(client: &mut Connection, args: &ImportHead, file: &HeadFile) -> Result<()> {
+    let most = client.state()?.max_head as usize;
+    if file.head.len() > most {
+        bail!(
+            "{}: a head of {} classes has {} bytes, and the device has room for {most}; the head that came with its model needs no import: `rollback` goes back to it",
+            args.file.display(),
+            Head::parse_alone(&file.head)?.classes(),
+            file.head.len()
+        );
+    }
+    Ok(())
+}
+
 pub fn import(
     client: &mut Connection,
     args: &ImportHead,
     file: &HeadFile,
     json: bool,
 ) -> Result<()> {
+    room(client, args, file)?;
     client.import_head(&file.head, file.signature.as_ref())?;
     let sequence = match args.commit {
         true => Some(client.commit()?),

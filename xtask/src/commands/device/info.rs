@@ -53,10 +53,11 @@ pub fn run(client: &mut Connection, identity: &Identity, json: bool) -> Result<(
             (
                 "RAM",
                 format!(
-                    "{}; of that {} for activations, {} for training the stored classes, in turn",
+                    "{}; of that {} for activations, {} for training the stored classes, in turn; up to {} hidden units",
                     bytes(s.ram),
                     bytes(s.arena),
-                    bytes(s.training)
+                    bytes(s.training),
+                    info.ram.most_hidden
                 ),
             ),
             (

@@ -33,11 +33,14 @@ impl FromStr for Port {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let forms = "tcp:HOST:PORT, unix:PATH, serial:DEVICE[:BAUD] or board:NAME is needed";
-        let (kind, rest) = text.split_once(':').ok_or(forms)?;
+        let forms = format!(
+            "tcp:HOST:PORT, unix:PATH, serial:DEVICE[:BAUD] or board:NAME is needed{}",
+            hint(text)
+        );
+        let (kind, rest) = text.split_once(':').ok_or(&*forms)?;
         match (kind, rest) {
-            (_, "") => Err(forms.into()),
-            ("tcp" | "unix", _) => text.parse().map(Self::Socket).map_err(|_| forms.into()),
+            (_, "") => Err(forms),
+            ("tcp" | "unix", _) => text.parse().map(Self::Socket).map_err(|_| forms),
             ("board", _) => Ok(Self::Board(rest.into())),
             ("serial", _) => match rest.rsplit_once(':') {
                 None => Ok(Self::Serial(rest.into(), BAUD)),
@@ -45,12 +48,25 @@ impl FromStr for Port {
                     Ok(baud) if baud > 0 && !device.is_empty() => {
                         Ok(Self::Serial(device.into(), baud))
                     }
-                    _ => Err(forms.into()),
+                    _ => Err(forms),
                 },
             },
-            _ => Err(forms.into()),
+            _ => Err(forms),
         }
     }
+}
+
+/// The kind that was left away, where the rest says which one it is.
+fn hint(text: &str) -> String {
+    let kind = match text {
+        _ if converter::board::all().iter().any(|b| b.name == text) => "board",
+        _ if text.starts_with("/dev/") || text.starts_with("COM") => "serial",
+        _ if text.starts_with(['/', '.']) => "unix",
+        // No kind stands before its colon.
+        _ if format!("tcp:{text}").parse::<Address>().is_ok() => "tcp",
+        _ => return String::new(),
+    };
+    format!("; did you mean {kind}:{text}?")
 }
 
 impl std::fmt::Display for Port {
@@ -201,6 +217,19 @@ mod tests {
             "usb:1",
         ] {
             assert!(text.parse::<Port>().is_err(), "{text}");
+        }
+        for (text, meant) in [
+            ("qemu-m7", Some("board:qemu-m7")),
+            ("/dev/ttyACM0", Some("serial:/dev/ttyACM0")),
+            ("./edge.sock", Some("unix:./edge.sock")),
+            ("localhost:4700", Some("tcp:localhost:4700")),
+            ("tcp:host", None),
+            ("usb:", None),
+        ] {
+            let e = text.parse::<Port>().unwrap_err();
+            let question = meant.map(|m| format!("; did you mean {m}?"));
+            let ends = question.as_deref().unwrap_or("is needed");
+            assert!(e.ends_with(ends), "{e}");
         }
     }
 }

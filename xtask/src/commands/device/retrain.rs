@@ -8,7 +8,6 @@ use converter::dataset::Dataset;
 use converter::progress::Progress as _;
 use edge_runtime::device::protocol::{ClassMode, Progress, RetrainOptions, Retrained};
 use edge_runtime::device::report::Training;
-use edge_runtime::device::{DeviceError, Feature};
 use std::path::Path;
 use std::time::Instant;
 
@@ -42,9 +41,9 @@ pub fn run(
     if client.model(|m| m.random_weights)? {
         bail!("the weights of the device's model are random; a head on it would learn nothing");
     }
-    if args.hidden != 0 {
-        // The device would say the same, after all pictures are sent.
-        return Err(DeviceError::Unsupported(Feature::HiddenLayer).into());
+    if args.hidden > 0 {
+        let classes = classes(client, args, data)?;
+        client.check_hidden(classes, args.hidden)?;
     }
     let bars = Bars::new();
     let stored = match data {
@@ -79,6 +78,17 @@ pub fn run(
         text(&new, args, &stored, seconds)
     });
     Ok(())
+}
+
+/// How many classes the store will have once the pictures are there.
+fn classes(client: &mut Connection, args: &RetrainHead, data: Option<&Dataset>) -> Result<usize> {
+    let stored = match args.clear {
+        true => vec![],
+        false => client.samples()?,
+    };
+    let new = data.map_or(&[][..], |d| &d.classes);
+    let old = stored.iter().filter(|s| !new.contains(&s.name)).count();
+    Ok(old + new.len())
 }
 
 /// Sends the pictures, in the order in which the host's `retrain-head` takes them.
@@ -146,8 +156,13 @@ fn text(new: &Retrained, args: &RetrainHead, stored: &Stored, seconds: f64) -> S
     rows.push((
         "time",
         format!(
-            "{:.1} s to send {} pictures and run the trunk, {seconds:.1} s to train, best epoch {}",
-            stored.seconds, stored.added, new.epoch
+            "{:.1} s to send {} pictures and run the trunk, {seconds:.1} s to train, {}",
+            stored.seconds,
+            stored.added,
+            match new.epoch {
+                0 => "no epoch better than the start".into(),
+                best => format!("best epoch {best}"),
+            }
         ),
     ));
     if stored.evicted > 0 {

@@ -57,7 +57,7 @@ impl Device {
         }
         let request = Request {
             classes: self.classes.unwrap_or(CLASSES),
-            samples: None,
+            ..Request::default()
         };
         let bytes = pack::for_board(model, &self.source)?;
         let needs = Needs::of(&Model::parse(&bytes)?, bytes.len());

@@ -21,7 +21,9 @@ use edge_runtime::device::vacant::Vacant;
 use edge_runtime::flash::Geometry;
 use edge_runtime::model::{AlignedBytes, Model};
 use edge_runtime::power::ina219::Ina219;
-use edge_runtime::signature::{PublicKey, SIGNATURE_LEN, Trust, find_signature, signature_in};
+use edge_runtime::signature::{
+    PublicKey, SIGNATURE_LEN, Trust, beside, find_signature, signature_in,
+};
 use edge_runtime::sim::{Faults, FlashImage, SensorBus};
 use line::Line;
 use serde_json::json;
@@ -149,10 +151,16 @@ impl Given {
             true => find_signature(path, args.signature.as_deref())?,
             false => None,
         };
-        let name = || path.display().to_string();
+        let name = path.display();
+        if trust.is_required() && signature.is_none() {
+            bail!(
+                "{name}: the model has no signature, and --trust wants one; `cargo xtask sign {name} --key PRIVATE_KEY` writes {}",
+                beside(path).display()
+            );
+        }
         trust
             .check_model(&bytes, signature.as_ref())
-            .with_context(name)?;
+            .with_context(|| name.to_string())?;
         device.require(&parse(path, &bytes)?)?;
         Ok(Self { bytes, signature })
     }

@@ -16,6 +16,10 @@ impl Job for &RetrainHead {
     fn run<P: Pipe>(self, client: &mut Client<P>, output: Output) -> Result<(), Error> {
         // Whatever is wrong with the folder is known before anything is deleted.
         let dataset = self.data.as_deref().map(labelled).transpose()?;
+        if self.hidden > 0 {
+            let classes = self.classes(client, dataset.as_ref())?;
+            client.check_hidden(classes, self.hidden)?;
+        }
         if self.clear {
             client.clear_samples(None)?;
         }
@@ -24,6 +28,7 @@ impl Job for &RetrainHead {
         }
         let defaults = RetrainOptions::default();
         let options = RetrainOptions {
+            hidden: self.hidden,
             epochs: self.epochs.unwrap_or(defaults.epochs),
             learning_rate: self.learning_rate.unwrap_or(defaults.learning_rate),
             seed: self.seed,
@@ -39,6 +44,21 @@ impl Job for &RetrainHead {
 }
 
 impl RetrainHead {
+    /// How many classes the store will have once the pictures are there.
+    fn classes<P: Pipe>(
+        &self,
+        client: &mut Client<P>,
+        data: Option<&Dataset>,
+    ) -> Result<usize, Error> {
+        let stored = match self.clear {
+            true => vec![],
+            false => client.samples()?,
+        };
+        let new = data.map_or(&[][..], |d| &d.classes);
+        let old = stored.iter().filter(|s| !new.contains(&s.name)).count();
+        Ok(old + new.len())
+    }
+
     fn text(&self, trained: &Retrained) -> String {
         let top1 = |top1: Option<f32>| top1.map_or("not known".into(), percent);
         let committed = match trained.committed {

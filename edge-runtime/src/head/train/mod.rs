@@ -1,0 +1,265 @@
+//! Training of the head on the device: softmax regression on frozen int8 features.
+//!
+//! Features are centred and trained on with unit length, so that a picture with strong features counts no more
+//! than one with weak ones; the written layer takes them by their mean length. The start is imprinted: every
+//! class begins as the mean of its features, which makes a nearest-mean classifier. Stochastic gradient descent
+//! with momentum, weight decay and smoothed labels goes on from there. After every epoch the head is judged on the
+//! held-out samples (on the training samples, if few are held out), and the best one is requantized and kept, its
+//! scales at last calibrated ([`super::calibrate`]).
+//!
+//! **Few samples.** One of eight held out is a lot where there are twenty of a class. So if fewer than
+//! [`MIN_JUDGES`] are held out, they judge the head that was trained without them, and then a second training on
+//! all samples, for as many epochs and with the same calibration, gives the head that is kept.
+//!
+//! All numbers are f32 in a fixed order of operations (see [`super::math`]), so the same samples, options and
+//! seed give the same bits on every machine. Memory is the caller's: [`HeadSize::workspace_len`] f32 values,
+//! and that of the int8 [`Layers`].
+
+mod dense;
+mod hidden;
+mod layers;
+mod shuffle;
+mod trainer;
+
+pub use layers::{Layers, NewHidden};
+
+use super::calibrate::calibrate;
+use super::math;
+use super::size::{HeadSize, MAX_HIDDEN};
+use crate::model::Quant;
+use trainer::Trainer;
+
+/// Fewer held-out samples than this do not choose the epoch, for chance would; the training samples do. And they
+/// are trained on at last. On flowers with 20 pictures a class, 10 of 100 held out, the first is worth 1.8 points of
+/// accuracy, the second 0.6.
+pub const MIN_JUDGES: usize = 32;
+
+/// Most epochs: what a stranger asks for shall end.
+pub const MAX_EPOCHS: u32 = 10_000;
+
+/// What to train with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrainOptions {
+    /// Units of a hidden layer, at most [`MAX_HIDDEN`]; 0 for none.
+    pub hidden: u16,
+    /// Most passes over the samples, up to [`MAX_EPOCHS`]; 0 leaves the imprinted start.
+    pub epochs: u32,
+    /// Samples per step.
+    pub batch: u32,
+    /// Step size, for features of length 1.
+    pub learning_rate: f32,
+    /// Part of the last step that the next one repeats.
+    pub momentum: f32,
+    /// L2 penalty on the weights.
+    pub weight_decay: f32,
+    /// Part of every label that is spread over all classes: a head that need not be certain of what may be
+    /// mislabelled, or unusual, is better on other pictures.
+    pub label_smoothing: f32,
+    /// Epochs without improvement on the judging samples after which training stops.
+    pub patience: u32,
+    /// Decides the order of the samples, and the start of a hidden layer.
+    pub seed: u64,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        Self {
+            hidden: 0,
+            epochs: 60,
+            batch: 16,
+            learning_rate: 0.5,
+            momentum: 0.9,
+            weight_decay: 1e-4,
+            label_smoothing: 0.05,
+            patience: 12,
+            seed: 0,
+        }
+    }
+}
+
+/// Labelled features, wherever they are kept.
+pub trait Samples {
+    /// How many.
+    fn len(&self) -> usize;
+
+    /// True if there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Class of sample `i`, below the number of classes.
+    fn label(&self, i: usize) -> usize;
+
+    /// True if sample `i` judges and is not trained on.
+    fn held_out(&self, i: usize) -> bool;
+
+    /// The int8 feature vector of sample `i`.
+    fn feature(&self, i: usize) -> &[i8];
+}
+
+/// Why training cannot start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TrainError {
+    /// Fewer than two classes.
+    #[error("a head needs at least two classes, and there are {0}")]
+    Classes(usize),
+    /// A class without a sample to train on.
+    #[error("class {0} has no sample to train on")]
+    EmptyClass(usize),
+    /// The hidden layer is too wide, or there is no place for one that is asked for.
+    #[error("a hidden layer has at most {MAX_HIDDEN} units, or as many as asked for, not {0}")]
+    Hidden(usize),
+    /// A label or a feature vector does not fit.
+    #[error("sample {0} has a label or a feature vector that does not fit")]
+    Sample(usize),
+    /// A buffer is too small.
+    #[error("training needs {need} f32 values of workspace, and there are {have}")]
+    Workspace {
+        /// What there is.
+        have: usize,
+        /// What [`HeadSize::workspace_len`] says.
+        need: usize,
+    },
+    /// An option makes no sense.
+    #[error("{0} is out of range")]
+    Option(&'static str),
+}
+
+/// What an epoch gave.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Epoch {
+    /// Its number; 0 is the imprinted start.
+    pub number: u32,
+    /// Mean cross-entropy on the judging samples, in nats.
+    pub loss: f32,
+    /// Fraction of the judging samples that are right.
+    pub top1: f32,
+    /// True if it is the best so far.
+    pub best: bool,
+    /// True in the second training, on all samples, which judge it, too.
+    pub refit: bool,
+}
+
+/// What training gave.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trained {
+    /// The epoch that won.
+    pub best: Epoch,
+    /// Samples that judge the int8 layer: those held out, or all, if none is. Only then are they trained on.
+    pub judges: u32,
+    /// How many of them it gets right.
+    pub right: u32,
+}
+
+/// Trains a head on `samples`, whose features are quantized as `quant`, into `layers` (their lengths say
+/// how many classes and features, and whether there is a hidden layer).
+///
+/// The held-out samples judge; if there are fewer than [`MIN_JUDGES`], the training samples choose the epoch, and
+/// the head is trained again on all. `progress` is called after every epoch. `workspace` is scratch of at least
+/// [`HeadSize::workspace_len`].
+pub fn train(
+    samples: &impl Samples,
+    quant: Quant,
+    options: &TrainOptions,
+    layers: &mut Layers<'_>,
+    workspace: &mut [f32],
+    progress: &mut dyn FnMut(Epoch),
+) -> Result<Trained, TrainError> {
+    let size = check(samples, options, layers)?;
+    let (have, need) = (workspace.len(), size.workspace_len());
+    if have < need {
+        return Err(TrainError::Workspace { have, need });
+    }
+    let mut trainer = Trainer::new(options, quant, &size, workspace);
+    trainer.imprint(samples);
+    let mut best = trainer.judge(samples, 0);
+    best.best = true;
+    trainer.quantize(samples, layers);
+    progress(best);
+    for number in 1..=options.epochs {
+        trainer.epoch(samples, number);
+        let mut epoch = trainer.judge(samples, number);
+        if epoch.loss < best.loss {
+            epoch.best = true;
+            best = epoch;
+            trainer.quantize(samples, layers);
+        }
+        progress(epoch);
+        if number - best.number >= options.patience {
+            break;
+        }
+    }
+    let factor = calibrate(samples, layers, trainer.logits);
+    let held_out = (0..samples.len()).filter(|&i| samples.held_out(i)).count();
+    let judges = (0..samples.len()).filter(|&i| held_out == 0 || samples.held_out(i));
+    let mut trained = Trained {
+        best,
+        judges: 0,
+        right: 0,
+    };
+    for i in judges {
+        layers.logits(samples.feature(i), trainer.logits);
+        trained.judges += 1;
+        trained.right += u32::from(math::argmax(trainer.logits) == samples.label(i));
+    }
+    if (1..MIN_JUDGES).contains(&held_out) {
+        trainer.all = true;
+        trainer.imprint(samples);
+        for number in 1..=best.number {
+            trainer.epoch(samples, number);
+            progress(trainer.judge(samples, number));
+        }
+        trainer.quantize(samples, layers);
+        layers.sharpen(factor);
+    }
+    Ok(trained)
+}
+
+fn check(
+    samples: &impl Samples,
+    options: &TrainOptions,
+    layers: &Layers<'_>,
+) -> Result<HeadSize, TrainError> {
+    let classes = layers.bias.len();
+    let size = layers.size().filter(|size| size.classes >= 2);
+    let size = size.ok_or(TrainError::Classes(classes))?;
+    if size.hidden > MAX_HIDDEN || size.hidden != options.hidden as usize {
+        return Err(TrainError::Hidden(size.hidden));
+    }
+    let positive = |v: f32| v.is_finite() && v > 0.0;
+    if !positive(options.learning_rate) || options.learning_rate > 1e3 {
+        return Err(TrainError::Option("the learning rate"));
+    }
+    if !(0.0..1.0).contains(&options.momentum) {
+        return Err(TrainError::Option("the momentum"));
+    }
+    if !(0.0..=1.0).contains(&options.weight_decay) {
+        return Err(TrainError::Option("the weight decay"));
+    }
+    if !(0.0..1.0).contains(&options.label_smoothing) {
+        return Err(TrainError::Option("the label smoothing"));
+    }
+    if options.epochs > MAX_EPOCHS {
+        return Err(TrainError::Option("the number of epochs"));
+    }
+    if options.batch == 0 {
+        return Err(TrainError::Option("the batch size"));
+    }
+    for i in 0..samples.len() {
+        if samples.label(i) >= classes
+            || samples.feature(i).len() != size.features
+            || size.features == 0
+        {
+            return Err(TrainError::Sample(i));
+        }
+    }
+    for class in 0..classes {
+        if !(0..samples.len()).any(|i| samples.label(i) == class && !samples.held_out(i)) {
+            return Err(TrainError::EmptyClass(class));
+        }
+    }
+    Ok(size)
+}
+
+#[cfg(test)]
+mod tests;
