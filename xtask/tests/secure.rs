@@ -248,7 +248,11 @@ fn keys_and_signatures() {
         );
         std::fs::remove_file(b.path("new.head.sig")).unwrap();
 
-        // A model over the line, likewise.
+        // A model over the line, likewise. The program for Linux would come back on another free port;
+        // `edge-runtime/tests/linux_program.rs` loads there.
+        if device.ready["board"].is_null() {
+            continue;
+        }
         std::fs::write(b.path("next.edge"), &int8_model(9)[..]).unwrap();
         device.refused(&["load", "next.edge"], "takes signed models only");
         sign("next.edge", "other.pem");

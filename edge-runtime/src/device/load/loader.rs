@@ -62,6 +62,10 @@ impl<S: ModelStore> Loader<S> {
         let Some((header, body)) = Header::decode(payload) else {
             return;
         };
+        // What comes now is for the device after its restart.
+        if self.reset {
+            return;
+        }
         let device = p::VERSION;
         if header.version != device {
             return refuse(header, DeviceError::Version { device }, send);

@@ -187,11 +187,10 @@ fn announce(
     json: bool,
 ) {
     let runs = started.as_ref().ok();
-    let name = runs.map(|(model, _)| model.manifest().name.to_string());
     let (ram, classes) = runs.map_or((0, 0), |(_, plan)| (plan.total(), plan.classes));
     let mut value = json!(Listening {
         listening: line.address().to_string(),
-        model: name.clone(),
+        model: runs.map(|(model, _)| model.manifest().name.into()),
         ram_bytes: ram,
         flash_bytes: device.geometry.len,
         most_classes: classes,
@@ -202,15 +201,15 @@ fn announce(
     let len = runs.map_or(0, |(model, _)| model.header().file_len() as usize);
     value["ram_limit_bytes"] = json!(device.ram_limit(len));
     output::print(json, value, || {
-        let first = match (&name, started) {
-            (Some(name), _) => format!(
-                "{name} on a simulated {}: {} of RAM, {} of flash for heads and samples, up to {classes} classes",
+        let first = match started {
+            Ok((model, _)) => format!(
+                "{} on a simulated {}: {} of RAM, {} of flash for heads and samples, up to {classes} classes",
+                model.manifest().name,
                 device.board,
                 units::bytes(ram as u64),
                 units::bytes(device.geometry.len.into()),
             ),
-            (None, Err(reason)) => format!("a simulated {}: {reason}", device.board),
-            (None, Ok(_)) => String::new(),
+            Err(reason) => format!("a simulated {}: {reason}", device.board),
         };
         format!("{first}\nlistening on {}", line.address())
     });

@@ -24,8 +24,8 @@ pub fn run(args: &Serve, output: Output) -> Result<(), Error> {
             encrypted: key.is_some(),
             signature_needed: args.own.trust.trust.is_some(),
         };
-        // Whoever started the program may wait for this line.
-        output.print(&ready, || format!("listening on {}", ready.listening))?;
+        // Whoever started the program may wait for this line, or be gone when it starts anew.
+        let _ = output.print(&ready, || format!("listening on {}", ready.listening));
         serve(served, &listener, key.as_ref(), &restart);
         Ok(())
     })
