@@ -145,6 +145,11 @@ def device():
         xtask("retrain-head", model, "--data", train, "--seed", 0, "-o", host)
     file = host.read_bytes()
 
+    hidden = WORK / "flowers-hidden.edge"
+    top1 = xtask("retrain-head", model, "--data", train, "--val", val, "--hidden", 32, "-o", hidden)["val_top1"]
+    check("a hidden layer of 32 units: val top-1", top1, top1 >= 0.894)
+    hidden = hidden.read_bytes()
+
     simulation = ["cargo", "xtask", "simulate", "--board", "qemu-m7", model, "--listen", "127.0.0.1:0", "--json"]
     subprocess.run(["cargo", "build", "--quiet", "--workspace", "--bins"], check=True)
     program = ["target/debug/edge", "serve", "--model", model, "--state", tempfile.mkdtemp(dir=WORK), "--listen", "127.0.0.1:0"]
@@ -162,6 +167,11 @@ def device():
         check(f"{name}: the host's head, bit for bit", result["head_sha256"], file.endswith(head.read_bytes()))
         top1 = xtask(*port, "eval", val)["top1"]
         check(f"{name}: val top-1", top1, top1 >= 0.894)
+        # From the samples that are there.
+        result = xtask(*port, "retrain-head", "--hidden", 32, "--force")
+        head.unlink()
+        xtask(*port, "export-head", head)
+        check(f"{name}: the host's head with a hidden layer, bit for bit", result["head_sha256"], hidden.endswith(head.read_bytes()))
         if name == "simulation":
             # The first 20 of each folder by name, on a device that has forgotten all others.
             result = xtask(*port, "retrain-head", "--clear", "--force", "--data", pick("first-20", lambda files: files[:20]))

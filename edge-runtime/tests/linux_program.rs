@@ -16,6 +16,7 @@ use edge_runtime::device::protocol::{
 use edge_runtime::device::server::{RX_LEN, TX_LEN};
 use edge_runtime::device::{DeviceError, NotReady};
 use edge_runtime::head::store::Active;
+use edge_runtime::head::train::TrainOptions;
 use edge_runtime::linux::{LocalPipe, MAX_CONNECTIONS};
 use edge_runtime::model::{AlignedBytes, Model};
 use edge_runtime::signature::{Trust, beside};
@@ -231,18 +232,23 @@ fn its_own_shell_gives_the_hosts_head() {
     class_folders(&data, &CLASSES, EACH, 50);
     let model = Model::parse(&MODEL).unwrap();
     let dataset = Dataset::open(&data).unwrap();
-    let train_options = options().train_options();
     let kind = BackendKind::Tract;
-    let host = retrain(&model, &MODEL, kind, &dataset, &train_options, &Silent).unwrap();
-    let host = Model::parse(&host.bytes).unwrap();
-    let host = host.head().unwrap().bytes();
-    let sha256: String = host[64..96].iter().map(|b| format!("{b:02x}")).collect();
-    for number in 1..=2 {
+    // Without and with a hidden layer.
+    for (number, hidden) in [(1, 0), (2, 0), (3, 24)] {
+        let train_options = TrainOptions {
+            hidden,
+            ..options().train_options()
+        };
+        let host = retrain(&model, &MODEL, kind, &dataset, &train_options, &Silent).unwrap();
+        let host = Model::parse(&host.bytes).unwrap();
+        let host = host.head().unwrap().bytes();
+        let sha256: String = host[64..96].iter().map(|b| format!("{b:02x}")).collect();
         let mut command = place.own("retrain-head");
         command.arg("--data").arg(&data);
-        command.args(["--clear", "--seed", "3"]);
+        command.args(["--clear", "--force", "--seed", "3"]);
+        command.args(["--hidden", &hidden.to_string()]);
         let text = success(command.output().unwrap());
-        assert!(text.contains(&sha256), "{text}");
+        assert!(text.contains(&sha256), "{hidden}: {text}");
         assert!(text.contains(&format!("as number {number}")), "{text}");
     }
     let png = place.path("one.png");
@@ -250,7 +256,15 @@ fn its_own_shell_gives_the_hosts_head() {
     let seen = success(place.own("infer").arg(&png).output().unwrap());
     assert!(seen.lines().next().unwrap().ends_with("  red"), "{seen}");
     let back = success(place.own("rollback").output().unwrap());
-    assert!(back.contains("number 1"), "{back}");
+    assert!(back.contains("number 2"), "{back}");
+    // What does not fit is refused before the samples are deleted.
+    let mut wide = place.own("retrain-head");
+    wide.arg("--data").arg(&data).args(["--classes", "3"]);
+    wide.args(["--clear", "--hidden", "128"]);
+    let refused = failure(wide.output().unwrap());
+    assert!(refused.contains("units fit"), "{refused}");
+    let listed = success(place.own("samples").output().unwrap());
+    assert!(listed.contains("red"), "{listed}");
 }
 
 #[test]

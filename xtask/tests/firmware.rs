@@ -235,6 +235,15 @@ fn a_device_lives(board: &'static str) {
         let head = std::fs::read(bench.path(&head)).unwrap();
         let after = bench.device(port, &["infer", picture, "--logits"]);
         let samples = bench.device(port, &["samples"]);
+        let hidden = [
+            "retrain-head",
+            "--hidden",
+            "5",
+            "--epochs",
+            "3",
+            "--no-commit",
+        ];
+        let hidden = bench.device(port, &hidden)["head_sha256"].clone();
         (
             info,
             inferred["logits"].clone(),
@@ -242,6 +251,7 @@ fn a_device_lives(board: &'static str) {
             head,
             after["logits"].clone(),
             samples,
+            hidden,
         )
     });
     // The same memory, and the same bits.
@@ -270,6 +280,8 @@ fn a_device_lives(board: &'static str) {
         "{board}"
     );
     assert_eq!(real.2["head_sha256"], simulated.2["head_sha256"]);
+    assert_eq!(real.6, simulated.6, "{board}: with a hidden layer");
+    assert_ne!(real.6, real.2["head_sha256"]);
     assert!(
         real.3 == simulated.3,
         "{board}: another head than the simulation's"

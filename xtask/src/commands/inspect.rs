@@ -58,7 +58,7 @@ pub fn run(args: &Inspect, json: bool) -> Result<()> {
             "scratch_bytes": l.scratch_bytes, "layout": l.layout,
         })).collect::<Vec<_>>(),
         "head": head.map(|h| json!({
-            "classes": h.classes(), "features": h.features(), "pool": pool(h), "bytes": h.bytes().len(),
+            "classes": h.classes(), "features": h.features(), "hidden": h.size().hidden, "pool": pool(h), "bytes": h.bytes().len(),
             "origin": origin(h), "labels": h.record().labels.lines().collect::<Vec<_>>(),
             "training_ram_bytes": report::training_bytes(&h.size()),
         })),
@@ -231,9 +231,13 @@ fn text(
             (
                 "head",
                 format!(
-                    "{} features ({}) to {} classes, {}",
+                    "{} features ({}) to {}{} classes, {}",
                     h.features(),
                     pool(h),
+                    match h.size().hidden {
+                        0 => String::new(),
+                        units => format!("{units} hidden units to "),
+                    },
                     h.classes(),
                     units::bytes(h.bytes().len() as u64)
                 ),

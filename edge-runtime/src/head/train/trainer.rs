@@ -152,7 +152,7 @@ impl<'t> Trainer<'t> {
             };
             let round = j / count;
             let size = 1.0 / (1u64 << (round / 2)) as f32;
-            let factor = if round % 2 == 0 { size } else { -size };
+            let factor = if round.is_multiple_of(2) { size } else { -size };
             let row = &mut hidden.dense.weights[j * inputs..][..inputs];
             let pairs = row.iter_mut().zip(&*self.x);
             pairs.for_each(|(w, x)| *w = factor * x);

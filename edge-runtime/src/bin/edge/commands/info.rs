@@ -45,10 +45,11 @@ impl Job for Info {
                 (
                     "memory",
                     format!(
-                        "{}, of which inference takes {} and training {}, not at once",
+                        "{}, of which inference takes {} and training {}, not at once; up to {} hidden units",
                         kib(ram.bytes),
                         kib(ram.arena_bytes),
-                        kib(ram.training_bytes)
+                        kib(ram.training_bytes),
+                        ram.most_hidden
                     ),
                 ),
             ])
