@@ -91,9 +91,9 @@ pub fn with_client<R>(
     act: impl FnOnce(&mut Client<TestPipe<'_, '_>>) -> R,
 ) -> R {
     let mut memory = memory(model);
-    let app = start(model, flash, &mut memory, Trust::Anyone);
+    let mut app = start(model, flash, &mut memory, Trust::Anyone);
     let (mut rx, mut tx) = ([0; RX_LEN], [0; TX_LEN]);
-    let server = Server::new(app, &mut rx, &mut tx);
+    let server = Server::new(&mut app, &mut rx, &mut tx);
     let pipe = SimPipe::new(server, faults, session as u64);
     let patience = Patience {
         attempts: 1000,

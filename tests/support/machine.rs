@@ -78,7 +78,7 @@ impl Machine {
         let model = Model::parse_region(bytes).map_err(|e| NotReady::from(&e))?;
         let file = &bytes[..model.header().file_len() as usize];
         let trusted = self.trust.check_model(file, signature_in(bytes).as_ref());
-        trusted.map(|()| model).map_err(|_| NotReady::NoModel)
+        trusted.map(|()| model).map_err(|_| NotReady::Untrusted)
     }
 
     /// Power on, a host with a client over a line with these faults, power off. A flash that loses power
@@ -138,7 +138,8 @@ impl Machine {
                     let mut stores = self.stores.clone();
                     let clock = SimClock::new(10);
                     let app = App::new(&model, &mut stores, clock, NoMeter, &mut memory, &config);
-                    let mut server = Server::new(app.expect("starts"), &mut rx, &mut tx);
+                    let mut app = app.expect("starts");
+                    let mut server = Server::new(&mut app, &mut rx, &mut tx);
                     let mut on = true;
                     while on && !server.app().reset_requested() && !server.app().load_requested() {
                         on = match line.recv() {
@@ -149,7 +150,7 @@ impl Machine {
                             Err(_) => false,
                         };
                     }
-                    let load = server.into_app().take_load();
+                    let load = app.take_load();
                     self.stores = stores;
                     match load {
                         _ if !on => return,

@@ -355,6 +355,13 @@ pub struct Flash {
     /// Build the firmware and check it, and touch no board
     #[arg(long, conflicts_with_all = ["model", "stop"])]
     pub build_only: bool,
+    /// A public key (PEM): the firmware starts only a model with a valid signature, and takes only heads with
+    /// one
+    #[arg(long, value_name = "FILE", conflicts_with = "stop")]
+    pub trust: Option<PathBuf>,
+    /// The model's signature [default: FILE.edge.sig]
+    #[arg(long, value_name = "FILE", requires_all = ["trust", "model"])]
+    pub signature: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -362,6 +369,9 @@ pub struct Monitor {
     /// A board that was flashed
     #[arg(long, value_name = "NAME")]
     pub board: String,
+    /// The key that the board was flashed with, if it was: another firmware (boards behind a probe)
+    #[arg(long, value_name = "FILE")]
+    pub trust: Option<PathBuf>,
     /// Print what was logged until now, and end (boards in QEMU)
     #[arg(long)]
     pub no_follow: bool,

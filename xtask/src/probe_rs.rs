@@ -5,6 +5,7 @@ use crate::firmware::toolchain::says;
 use anyhow::{Context, Result, bail};
 use converter::board::Board;
 use converter::board::schema::{Deploy, Use};
+use edge_runtime::signature::SIGNATURE_LEN;
 use std::path::Path;
 use std::process::Command;
 
@@ -19,8 +20,13 @@ pub fn version() -> Result<String, String> {
     says(PROBE_RS, &["--version"]).ok_or(GET.into())
 }
 
-/// Writes firmware and model to a board's flash and restarts it.
-pub fn flash(board: &Board, image: &Image, model: Option<&Path>) -> Result<()> {
+/// Writes firmware, model and the model's signature to a board's flash and restarts it.
+pub fn flash(
+    board: &Board,
+    image: &Image,
+    model: Option<&Path>,
+    signature: Option<&Path>,
+) -> Result<()> {
     let chip = chip(board)?;
     let download = || {
         let mut command = Command::new(PROBE_RS);
@@ -32,9 +38,17 @@ pub fn flash(board: &Board, image: &Image, model: Option<&Path>) -> Result<()> {
         let region = board
             .region(Use::Model)
             .context("the board has no region 'model'")?;
-        let base = format!("{:#x}", region.base);
-        let format = ["--binary-format", "bin", "--base-address", &base];
-        run(download().args(format).arg(model))?;
+        let place = |at: u64| {
+            let base = format!("{at:#x}");
+            ["--binary-format", "bin", "--base-address", &base].map(String::from)
+        };
+        run(download().args(place(region.base)).arg(model))?;
+        if let Some(signature) = signature {
+            // The model may end in the same sector.
+            let at = region.base + region.size - SIGNATURE_LEN as u64;
+            let kept = "--restore-unwritten";
+            run(download().args(place(at)).arg(kept).arg(signature))?;
+        }
     }
     run(Command::new(PROBE_RS).args(["reset", "--chip", chip]))
 }

@@ -800,8 +800,8 @@ fn boards() {
     b.refused(&["boards", "./nowhere"], &["./nowhere/board.toml"]);
     for (from, to, words) in [
         (
-            "size = 0x7_0000",
-            "size = 0x7_0010",
+            "size = 0x7_a000",
+            "size = 0x7_a010",
             &["'arena'", "'stack'", "overlap"][..],
         ),
         (
@@ -860,7 +860,7 @@ fn a_model_against_a_board() {
     );
 
     // An arena of one block: all lines are printed, one line on stderr, and the exit says it too.
-    let small = board_toml("rp2350").replace("size = 0x7_0000", "size = 0x1000");
+    let small = board_toml("rp2350").replace("size = 0x7_a000", "size = 0x1000");
     let small = b.write("small.toml", small.as_bytes());
     let args = ["fit", "m.edge", "--board", &small];
     b.refused(&args, &["does not fit rp2350", "buffers", "arena"]);

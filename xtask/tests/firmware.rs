@@ -8,8 +8,10 @@
 
 #![cfg(unix)]
 
+use converter::board::Board;
+use converter::board::schema::{Deploy, Use};
 use converter::convert::convert;
-use converter::pack::for_board;
+use converter::pack;
 use converter::progress::Silent;
 use edge_runtime::device::client::{Client, ClientError, Patience, Pipe};
 use edge_runtime::device::load::Demand;
@@ -113,7 +115,7 @@ impl Bench {
     fn packed(&self, model: &str) -> AlignedBytes {
         let bytes = AlignedBytes::read(&self.path(model)).unwrap();
         let board = converter::board::find(self.board).unwrap();
-        for_board(&Model::parse(&bytes).unwrap(), &board).unwrap()
+        pack::for_board(&Model::parse(&bytes).unwrap(), &board).unwrap()
     }
 
     /// The board's folder of sockets.
@@ -532,6 +534,146 @@ fn faults_are_told_after_a_clean_restart() {
     // The host's reset is a new start.
     bench.on_board(&["reset"]);
     assert_eq!(bench.on_board(&["info"])["model"]["name"], "small");
+}
+
+/// Starts a machine by hand, as one who writes to its flash could, and asks what runs there. `contents` are files
+/// and where they lie in the model's region, from its start or, if negative, its end.
+fn asked_by_hand(bench: &Bench, board: &Board, contents: &[(&str, i64)]) -> Output {
+    let Deploy::Qemu { machine, .. } = &board.deploy else {
+        panic!("{} is no board of QEMU", board.name);
+    };
+    let region = board.region(Use::Model).unwrap();
+    let socket = bench.path("by-hand.sock");
+    let mut command = Command::new("qemu-system-arm");
+    command
+        .args(["-machine", machine, "-display", "none", "-monitor", "none"])
+        .arg("-chardev")
+        .arg(format!(
+            "socket,id=line,path={},server=on,wait=off",
+            socket.display()
+        ))
+        .args(["-serial", "chardev:line"])
+        .args(["-semihosting-config", "enable=on,target=native"])
+        .arg("-kernel")
+        .arg(bench.state().join("firmware.elf"))
+        .stdout(Stdio::null());
+    for (file, at) in contents {
+        let start = if *at < 0 {
+            region.base + region.size
+        } else {
+            region.base
+        };
+        let (path, at) = (bench.path(file), start.wrapping_add_signed(*at));
+        let device = format!("loader,file={},addr={at:#x},force-raw=on", path.display());
+        command.args(["-device", &device]);
+    }
+    let mut machine = command.spawn().unwrap();
+    for _ in 0..100 {
+        if UnixStream::connect(&socket).is_ok() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let port = format!("unix:{}", socket.display());
+    let out = bench.run(&["device", "--port", &port, "info", "--json"]);
+    machine.kill().unwrap();
+    machine.wait().unwrap();
+    std::fs::remove_file(&socket).unwrap();
+    out
+}
+
+#[test]
+#[ignore = "builds firmware, which takes minutes the first time; .ci/run calls it"]
+fn with_a_key_only_what_is_signed_runs() {
+    let Some(bench) = flashed("qemu-m4") else {
+        return;
+    };
+    let board = converter::board::find("qemu-m4").unwrap();
+    let model = convert(source(1), Some(&int8()), &Silent).unwrap();
+    let packed = pack::for_board(&Model::parse(&model.bytes).unwrap(), &board).unwrap();
+    std::fs::write(bench.path("packed.edge"), &packed[..]).unwrap();
+    for key in ["key.pem", "other.pem"] {
+        bench.json(&["keygen", "--signing", key]);
+    }
+    let flash = |model: &str, more: &[&str]| {
+        let args = [
+            "flash",
+            model,
+            "--board",
+            "qemu-m4",
+            "--trust",
+            "key.pem.pub",
+        ];
+        bench.run(&[&args, more, &["--json"]].concat())
+    };
+    let refused = |out: &Output, words: &str| {
+        let text = String::from_utf8_lossy(&out.stderr);
+        assert!(!out.status.success() && text.contains(words), "{text}");
+    };
+    // The host knows before anything is built.
+    refused(&flash("packed.edge", &[]), "has no signature; sign it");
+    bench.json(&["sign", "packed.edge", "--key", "other.pem"]);
+    std::fs::rename(bench.path("packed.edge.sig"), bench.path("other.sig")).unwrap();
+    let other = ["--signature", "other.sig"];
+    refused(
+        &flash("packed.edge", &other),
+        "does not fit the device's public key",
+    );
+    bench.json(&["sign", "packed.edge", "small.edge", "--key", "key.pem"]);
+    refused(&flash("small.edge", &[]), "not packed for qemu-m4");
+
+    let out = flash("packed.edge", &[]);
+    let told: Value = serde_json::from_slice(&out.stdout).expect("runs");
+    assert_eq!(
+        (&told["model"]["name"], &told["signature_needed"]),
+        (&"small".into(), &true.into())
+    );
+    assert_eq!(bench.on_board(&["info"])["head"]["signature_needed"], true);
+    // Heads from outside: without a signature, with another key's, with the right one.
+    bench.on_board(&["export-head", "a.head"]);
+    let import = [
+        "device",
+        "--port",
+        "board:qemu-m4",
+        "import-head",
+        "a.head",
+        "--commit",
+    ];
+    refused(&bench.run(&import), "the head has no signature; sign it");
+    bench.json(&["sign", "a.head", "--key", "other.pem"]);
+    refused(
+        &bench.run(&import),
+        "the signature of the head does not fit",
+    );
+    assert_eq!(bench.on_board(&["info"])["head"]["active"], "factory");
+    std::fs::remove_file(bench.path("a.head.sig")).unwrap();
+    bench.json(&["sign", "a.head", "--key", "key.pem"]);
+    assert_eq!(bench.json(&import)["head_sequence"], 1);
+    // It is judged again at every start.
+    bench.on_board(&["reset"]);
+    assert_eq!(bench.on_board(&["info"])["head"]["active"], "slot");
+
+    // Past the host, the firmware itself refuses.
+    let mut changed = packed.to_vec();
+    *changed.last_mut().unwrap() ^= 1;
+    std::fs::write(bench.path("changed.edge"), changed).unwrap();
+    let (right, wrong) = (("packed.edge.sig", -64), ("other.sig", -64));
+    let good = asked_by_hand(&bench, &board, &[("packed.edge", 0), right]);
+    let info: Value = serde_json::from_slice(&good.stdout).expect("runs");
+    assert_eq!(info["model"]["name"], "small");
+    for contents in [
+        &[("packed.edge", 0)][..],
+        &[("packed.edge", 0), wrong],
+        &[("packed.edge", 0), ("packed.edge.sig", -65)],
+        &[("changed.edge", 0), right],
+    ] {
+        let out = asked_by_hand(&bench, &board, contents);
+        refused(&out, "the device takes signed models only");
+    }
+    refused(
+        &asked_by_hand(&bench, &board, &[right]),
+        "the device has no model",
+    );
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod meter;
 mod run;
 mod shared;
 mod stack;
+mod trust;
 
 pub use asleep::{Asleep, PIECE};
 pub use board::Board;

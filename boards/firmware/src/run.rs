@@ -2,7 +2,7 @@
 //! host; where that cannot be, or a host brings another model, a loader takes over, and then the device restarts.
 
 use crate::board::Board;
-use crate::{fault, stack_use};
+use crate::{fault, stack_use, trust};
 use cortex_m::peripheral::SCB;
 use edge_runtime::device::app::{App, Config};
 use edge_runtime::device::load::{Limits, Load, Loader, ModelStore, Region};
@@ -14,7 +14,6 @@ use edge_runtime::device::{Clock, EventKind, Fault, FaultKind, NotReady};
 use edge_runtime::flash::Flash;
 use edge_runtime::model::Model;
 use edge_runtime::power::PowerMeter;
-use edge_runtime::signature::Trust;
 use embedded_io::{Read, Write};
 
 /// Bytes that are taken from the line at a time.
@@ -40,8 +39,9 @@ where
         model: Region::new(board.model),
         memory: board.memory,
     };
-    let limits = parts.limits();
-    let (reason, load) = match serve(&mut parts, limits, &mut wire, &mut rx, &mut tx) {
+    let trust = trust::whom();
+    let limits = parts.limits(trust);
+    let (reason, load) = match serve(&mut parts, trust, limits, &mut wire, &mut rx, &mut tx) {
         Ok(load) => (loading(&load), Some(load)),
         Err(reason) => (reason, None),
     };
@@ -66,6 +66,7 @@ where
 #[inline(never)]
 fn serve<L, F, M, C, P>(
     parts: &mut Parts<F, M, C, P>,
+    trust: Option<Trust>,
     limits: Limits,
     wire: &mut Wire<L>,
     rx: &mut [u8; RX_LEN],
@@ -86,26 +87,29 @@ where
     if faults >= fault::MOST_IN_A_ROW {
         return Err(NotReady::Faults { faults });
     }
-    let model = Model::parse_region(parts.model.bytes()).map_err(|e| NotReady::from(&e))?;
+    let trust = trust::judge(trust, parts.model.bytes())?;
+    // Model and application are used where they were made: a move would be a copy on the stack.
+    let opened = Model::parse_region(parts.model.bytes());
+    let model = opened.as_ref().map_err(NotReady::from)?;
     let (geometry, ram) = (parts.flash.geometry(), parts.memory.len());
-    let plan = MemoryPlan::largest(&model, &geometry, &parts.areas, ram);
+    let plan = MemoryPlan::largest(model, &geometry, &parts.areas, ram);
     let plan = plan.map_err(|e| NotReady::from(&e))?;
     let config = Config {
         areas: parts.areas,
         classes: plan.classes,
-        trust: limits.trust,
+        trust,
         stack: Some(measure_stack),
         load: Some(limits),
     };
-    let app = App::new(
-        &model,
+    let mut started = App::new(
+        model,
         &mut parts.flash,
         &parts.clock,
         &mut parts.power,
         &mut *parts.memory,
         &config,
     );
-    let mut app = app.map_err(|e| NotReady::from(&e))?;
+    let app = started.as_mut().map_err(|e| NotReady::from(&*e))?;
     if let Some(last) = last {
         app.note(EventKind::Fault(last));
     }
@@ -134,8 +138,7 @@ where
             fault::forget();
         }
     }
-    let load = server.into_app().take_load();
-    load.ok_or(NotReady::NoModel)
+    app.take_load().ok_or(NotReady::NoModel)
 }
 
 /// What a device answers while a model comes.
@@ -158,17 +161,17 @@ struct Parts<F, M, C, P> {
 }
 
 impl<F: Flash, M: Flash, C, P> Parts<F, M, C, P> {
-    /// Which models this board takes.
-    fn limits(&self) -> Limits {
+    /// Which models this board takes: none, if nobody's signature can be checked.
+    fn limits(&self, trust: Option<Trust>) -> Limits {
         Limits {
-            capacity: self.model.capacity(),
+            capacity: trust.map_or(0, |_| self.model.capacity()),
             keeps_old: self.model.keeps_old(),
             geometry: self.flash.geometry(),
             areas: self.areas,
             ram: self.memory.len(),
             // The fewest that can be trained: as many as fit will be.
             classes: 2,
-            trust: Trust::Anyone,
+            trust: trust.unwrap_or_default(),
         }
     }
 }
@@ -254,6 +257,7 @@ fn log_reason(reason: &NotReady) {
         }
         NotReady::Areas => defmt::error!("heads or samples of this model do not fit their regions"),
         NotReady::Flash { at } => defmt::error!("the flash failed at offset {=u32}", at),
+        NotReady::Untrusted => defmt::error!("the model has no signature of the key; sign it"),
         NotReady::Faults { faults } => {
             defmt::error!(
                 "{=u32} faults in a row: waits for a reset by the host",

@@ -36,7 +36,9 @@ pub fn emit() {
         ("board.rs", files.constants),
         ("runner.rs", files.places),
     ];
-    for (name, text) in generated {
+    // The crates of hardware's peripherals bring their own.
+    let device = files.is_emulated.then(|| ("device.x", String::new()));
+    for (name, text) in generated.into_iter().chain(device) {
         let path = Path::new(&out).join(name);
         std::fs::write(&path, text)
             .unwrap_or_else(|e| panic!("{}: cannot write: {e}", path.display()));
@@ -57,7 +59,23 @@ struct Files {
     linker: String,
     constants: String,
     places: String,
+    is_emulated: bool,
 }
+
+/// The table of interrupts beyond the core's own, in place of `cortex-m-rt`'s for the most that a core can have,
+/// which is 1 to 2 KB. Boards in QEMU serve none; one entry is what the linker script asks for.
+const NO_INTERRUPTS: &str = "\
+/// No interrupts but the core's own.
+#[used]
+#[unsafe(no_mangle)]
+#[unsafe(link_section = \".vector_table.interrupts\")]
+static __INTERRUPTS: [unsafe extern \"C\" fn(); 1] = {
+    unsafe extern \"C\" {
+        fn DefaultHandler();
+    }
+    [DefaultHandler]
+};
+";
 
 impl Files {
     fn of(board: &Board) -> Result<Self, String> {
@@ -94,6 +112,8 @@ impl Files {
             Deploy::ProbeRs { baud, .. } => line(*baud)? + &sensor(&board.power)?,
             _ => String::new(),
         };
+        let is_emulated = matches!(board.deploy, Deploy::Qemu { .. });
+        let interrupts = if is_emulated { NO_INTERRUPTS } else { "" };
         let place = |r: &Region| {
             format!(
                 "firmware::Region {{ base: {:#x}, len: {:#x} }}",
@@ -104,7 +124,7 @@ impl Files {
             "/// The board, from its `board.toml`.\n\
              pub const MAP: firmware::MemoryMap = firmware::MemoryMap {{\n    \
              board: {:?},\n    clock_hz: {clock},\n    model: {},\n    heads: {},\n    samples: {},\n    \
-             arena: {},\n    erase: {},\n    write: {},\n}};\n{hardware}",
+             arena: {},\n    erase: {},\n    write: {},\n}};\n{hardware}{interrupts}",
             board.name,
             place(region(Use::Model)?),
             place(region(Use::Heads)?),
@@ -116,7 +136,7 @@ impl Files {
         let place = |r: &Region| format!("({:#x}, {:#x})", r.base, r.size);
         let places = format!(
             "/// The regions, from `board.toml`.\n\
-             const PLACES: runner::Places = runner::Places {{ model: {}, arena: {} }};\n",
+             const PLACES: runner::Places = runner::Places {{ model: {}, arena: {} }};\n{interrupts}",
             place(region(Use::Model)?),
             place(region(Use::Arena)?),
         );
@@ -124,6 +144,7 @@ impl Files {
             linker,
             constants,
             places,
+            is_emulated,
         })
     }
 }

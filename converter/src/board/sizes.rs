@@ -115,7 +115,7 @@ mod tests {
             capacity: 152,
             places: 160,
         };
-        let buffers = 6992 + 1280 + 4000 + 1920 + 1104 + 15;
+        let buffers = 6992 + 1280 + 4000 + 1920 + 4800 + 1104 + 15;
         assert_eq!(buffer_bytes(1280, 5, 1000, &room), buffers);
     }
 

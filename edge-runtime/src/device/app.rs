@@ -169,6 +169,8 @@ pub struct App<'a, F, C, P> {
 impl<'a, F: Flash, C: Clock, P: PowerMeter> App<'a, F, C, P> {
     /// Opens the stores, finishing what a power cut interrupted. `memory` has at least
     /// [`MemoryPlan::total`] bytes.
+    // Not inlined: what it makes on the way would stay on the caller's stack.
+    #[inline(never)]
     pub fn new(
         model: &'a Model<'a>,
         mut flash: F,
@@ -189,6 +191,8 @@ impl<'a, F: Flash, C: Clock, P: PowerMeter> App<'a, F, C, P> {
         let feature = take(plan.feature)?;
         let logits = take(plan.logits)?;
         let index: &mut [Entry] = bytemuck::cast_slice_mut(take(plan.index)?);
+        let table: &mut [Class] = bytemuck::cast_slice_mut(take(plan.class_table)?);
+        let table = table.first_chunk_mut().ok_or(too_small.clone())?;
         let reply = take(MAX_PAYLOAD)?;
         Engine::new(model, bytemuck::cast_slice_mut(work))?;
         let heads = HeadStore::open(&flash, config.areas.heads, model, config.trust)?;
@@ -199,6 +203,7 @@ impl<'a, F: Flash, C: Clock, P: PowerMeter> App<'a, F, C, P> {
             trunk,
             plan.features,
             index,
+            table,
         )?;
         let mut events = Events::default();
         let started = EventKind::Started {
@@ -598,7 +603,7 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
         let classes = self.samples.classes();
         let part = classes.iter().skip(first).take(CLASSES_IN_REPLY);
         let count = |c: &'s Class| ClassCount {
-            name: c.name.as_str(),
+            name: c.name(),
             samples: c.samples,
             held_out: c.held_out,
         };

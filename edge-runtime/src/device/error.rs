@@ -228,6 +228,11 @@ pub enum NotReady {
         /// Bytes of the file.
         need: u32,
     },
+    /// The model has no valid signature, and the firmware asks for one.
+    #[error(
+        "the device takes signed models only, and its model has no signature of the device's key; sign it as it is flashed, and flash it again"
+    )]
+    Untrusted,
 }
 
 impl From<&ModelError> for NotReady {

@@ -1,12 +1,12 @@
 //! How much RAM the application takes: a pure function of model, flash areas and number of classes.
 //!
 //! One block of memory holds, in this order: the work area, the candidate (a trained or imported head that
-//! waits for `Commit`), one feature, logits, the index of the sample store, and the last reply. The work
-//! area is the arena during inference and the training's workspace during training, never both: what is
-//! larger counts.
+//! waits for `Commit`), one feature, logits, the index and the class table of the sample store, and the last
+//! reply. The work area is the arena during inference and the training's workspace during training, never
+//! both: what is larger counts.
 
 use super::protocol::MAX_PAYLOAD;
-use super::samples::{Entry, Layout, MAX_CLASS_NAME, MAX_CLASSES};
+use super::samples::{ClassTable, Entry, Layout, MAX_CLASS_NAME, MAX_CLASSES};
 use crate::flash::{Area, Geometry};
 use crate::head::store::HeadStore;
 use crate::head::{FeatureRule, HeadSize, MAX_HIDDEN, Pool};
@@ -69,6 +69,8 @@ pub struct MemoryPlan {
     pub logits: usize,
     /// Index of the sample store.
     pub index: usize,
+    /// Its table of classes: as many as a store takes, whatever can be trained.
+    pub class_table: usize,
 }
 
 /// What a plan follows from.
@@ -120,6 +122,7 @@ impl MemoryPlan {
             feature: align(features),
             logits: align(4 * logits),
             index: align(sizes.cells * size_of::<Entry>()),
+            class_table: align(size_of::<ClassTable>()),
         }
     }
 
@@ -190,10 +193,10 @@ impl MemoryPlan {
         }
     }
 
-    /// All but the work area: candidate, feature, logits, index, the last reply, and what aligning a block
-    /// of memory may cost.
+    /// All but the work area: candidate, feature, logits, index, class table, the last reply, and what
+    /// aligning a block of memory may cost.
     pub const fn buffers(&self) -> usize {
-        let parts = self.candidate + self.feature + self.logits + self.index;
+        let parts = self.candidate + self.feature + self.logits + self.index + self.class_table;
         parts + align(MAX_PAYLOAD) + ALIGNMENT - 1
     }
 

@@ -175,7 +175,7 @@ fn keeps_all(present: Option<&Head<'_>>, classes: &[Class]) -> Result<(), Device
     let names = head.record().labels.lines();
     let named = names.clone().count();
     let found = names
-        .filter(|n| classes.iter().any(|c| c.name == *n))
+        .filter(|n| classes.iter().any(|c| c.name() == *n))
         .count();
     let all = head.classes();
     // A head without names cannot be matched.
@@ -191,7 +191,12 @@ fn keeps_all(present: Option<&Head<'_>>, classes: &[Class]) -> Result<(), Device
 
 /// Where a head has the classes, if it has all of them.
 fn places(head: &Head<'_>, classes: &[Class]) -> Option<heapless::Vec<u32, MAX_CLASSES>> {
-    let place = |c: &Class| head.record().labels.lines().position(|name| c.name == name);
+    let place = |c: &Class| {
+        head.record()
+            .labels
+            .lines()
+            .position(|name| c.name() == name)
+    };
     let mut places = heapless::Vec::new();
     for class in classes {
         places.push(place(class)? as u32).ok()?;
@@ -224,7 +229,7 @@ fn restricted_argmax(logits: &[f32], places: &[u32]) -> usize {
 fn write_labels<'b>(classes: &[Class], out: &'b mut [u8]) -> &'b str {
     let mut len = 0;
     for (i, class) in classes.iter().enumerate() {
-        let parts = [if i > 0 { "\n" } else { "" }, class.name.as_str()];
+        let parts = [if i > 0 { "\n" } else { "" }, class.name()];
         for part in parts {
             out[len..len + part.len()].copy_from_slice(part.as_bytes());
             len += part.len();

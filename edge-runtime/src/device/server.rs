@@ -13,16 +13,21 @@ pub const RX_LEN: usize = reader_len(MAX_PAYLOAD);
 /// Bytes of the buffer for outgoing frames.
 pub const TX_LEN: usize = frame_len(MAX_PAYLOAD);
 
-/// An application with the buffers of its line.
+/// An application with the buffers of its line. It borrows the application, which would be moved on the
+/// stack otherwise.
 pub struct Server<'a, 'b, F, C, P> {
-    app: App<'a, F, C, P>,
+    app: &'b mut App<'a, F, C, P>,
     reader: FrameReader<'b>,
     tx: &'b mut [u8; TX_LEN],
 }
 
 impl<'a, 'b, F: Flash, C: Clock, P: PowerMeter> Server<'a, 'b, F, C, P> {
     /// Ties them together.
-    pub fn new(app: App<'a, F, C, P>, rx: &'b mut [u8; RX_LEN], tx: &'b mut [u8; TX_LEN]) -> Self {
+    pub fn new(
+        app: &'b mut App<'a, F, C, P>,
+        rx: &'b mut [u8; RX_LEN],
+        tx: &'b mut [u8; TX_LEN],
+    ) -> Self {
         Self {
             app,
             reader: FrameReader::new(rx),
@@ -44,16 +49,11 @@ impl<'a, 'b, F: Flash, C: Clock, P: PowerMeter> Server<'a, 'b, F, C, P> {
 
     /// The application.
     pub fn app(&self) -> &App<'a, F, C, P> {
-        &self.app
+        self.app
     }
 
     /// Damaged frames so far.
     pub fn damaged(&self) -> u32 {
         self.reader.damaged()
-    }
-
-    /// Gives the application back.
-    pub fn into_app(self) -> App<'a, F, C, P> {
-        self.app
     }
 }

@@ -138,7 +138,9 @@ impl Window {
     pub fn output_len(&self, axis: usize, input: u32) -> Option<u32> {
         let padded = input as u64 + self.pad_before[axis] as u64 + self.pad_after[axis] as u64;
         let room = padded.checked_sub(self.span(axis))?;
-        u32::try_from(room / self.stride[axis] as u64 + 1).ok()
+        // In 32 bits, since a division of 64 would be a function of its own on small processors.
+        let room = u32::try_from(room).ok()?;
+        room.checked_div(self.stride[axis].into())?.checked_add(1)
     }
 
     /// True if no tap ever falls on padding.

@@ -33,6 +33,7 @@ pub enum WeightsOrigin {
     /// A trained network; SHA-256 of the file that held its weights.
     Pretrained {
         /// SHA-256 of that file.
+        #[serde(deserialize_with = "super::sha256::read")]
         sha256: [u8; 32],
     },
     /// Seeded random numbers: good for latency and memory, of no accuracy.

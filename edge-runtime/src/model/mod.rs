@@ -17,6 +17,7 @@ pub mod header;
 mod layer;
 mod manifest;
 pub mod packed;
+mod sha256;
 #[cfg(feature = "std")]
 mod storage;
 #[cfg(feature = "std")]

@@ -34,6 +34,7 @@ pub struct Packing {
     /// Whom it is for.
     pub family: Family,
     /// SHA-256 of the trunk before packing: the identity that heads are bound to.
+    #[serde(deserialize_with = "super::sha256::read")]
     pub trunk_sha256: [u8; 32],
     /// Bytes of the arena before packing: without the layers' scratch.
     pub arena_bytes: u32,

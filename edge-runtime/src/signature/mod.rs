@@ -20,6 +20,7 @@ mod files;
 pub use files::{SignatureFileError, beside, find_signature, read_signature};
 
 use crate::flash::is_erased;
+use crate::model::header::Header;
 use sha2::{Digest, Sha256};
 
 /// Length of an Ed25519 signature in bytes.
@@ -87,12 +88,6 @@ fn message_of_model(sha256: &[u8; 32]) -> [u8; 48] {
     message
 }
 
-/// The signature at the end of a model's region of flash; nothing, if that is erased.
-pub fn signature_in(region: &[u8]) -> Option<[u8; SIGNATURE_LEN]> {
-    let signature = *region.last_chunk()?;
-    (!is_erased(&signature)).then_some(signature)
-}
-
 /// What is signed for a head; `trunk` is the SHA-256 of the trunk it is for, `file` all of it.
 pub fn head_message(trunk: &[u8; 32], file: &[u8]) -> [u8; 80] {
     let mut message = [0; 80];
@@ -100,6 +95,12 @@ pub fn head_message(trunk: &[u8; 32], file: &[u8]) -> [u8; 80] {
     message[16..48].copy_from_slice(trunk);
     message[48..].copy_from_slice(&Sha256::digest(file));
     message
+}
+
+/// The signature at the end of a model's region of flash; nothing, if that is erased.
+pub fn signature_in(region: &[u8]) -> Option<[u8; SIGNATURE_LEN]> {
+    let signature = *region.last_chunk()?;
+    (!is_erased(&signature)).then_some(signature)
 }
 
 impl Trust {
@@ -124,6 +125,20 @@ impl Trust {
         signature: Option<&[u8; SIGNATURE_LEN]>,
     ) -> Result<(), TrustError> {
         self.check(Signed::Model, || message_of_model(sha256), signature)
+    }
+
+    /// Judges the model at the start of its region of flash by the signature in the region's last bytes, which the
+    /// file does not reach.
+    pub fn check_region(&self, region: &[u8]) -> Result<(), TrustError> {
+        if !self.is_required() {
+            return Ok(());
+        }
+        let len = Header::read(region).ok();
+        let len = len.and_then(|header| usize::try_from(header.file_len()).ok());
+        let room = region.len().saturating_sub(SIGNATURE_LEN);
+        let file = len.and_then(|len| region.get(..room)?.get(..len));
+        let file = file.ok_or(TrustError::Unsigned(Signed::Model))?;
+        self.check_model(file, signature_in(region).as_ref())
     }
 
     /// Judges an imported head by the bytes of its file; `trunk` is the SHA-256 of the device's trunk.
@@ -230,6 +245,37 @@ mod tests {
         ] {
             assert_eq!(trust.check_model(bytes, Some(&signature)), wrong_model);
         }
+    }
+
+    #[test]
+    fn a_region_of_flash() {
+        let (key, trust) = keys();
+        let header = Header {
+            metadata_len: 20,
+            weights_len: 100,
+            head_len: 7,
+            sha256: [9; 32],
+        };
+        let mut file = header.encode().to_vec();
+        file.resize(header.file_len() as usize, 5);
+        let signature = key.sign(&model_message(&file)).to_bytes();
+        let region =
+            |free: usize, signature: &[u8]| [&file, &vec![0xff; free][..], signature].concat();
+        for free in [0, 1, 1000] {
+            assert_eq!(trust.check_region(&region(free, &signature)), Ok(()));
+        }
+        let unsigned = Err(TrustError::Unsigned(Signed::Model));
+        let wrong = Err(TrustError::Signature(Signed::Model));
+        assert_eq!(trust.check_region(&region(10, &[0xff; 64])), unsigned);
+        assert_eq!(trust.check_region(&region(10, &[0; 64])), wrong);
+        // A file that reaches into the last bytes, what is no model, and nothing.
+        assert_eq!(trust.check_region(&region(0, &signature[1..])), unsigned);
+        assert_eq!(trust.check_region(&region(0, &signature)[1..]), unsigned);
+        assert_eq!(trust.check_region(&[]), unsigned);
+        let mut changed = region(10, &signature);
+        changed[100] ^= 1;
+        assert_eq!(trust.check_region(&changed), wrong);
+        assert_eq!(Trust::Anyone.check_region(&[]), Ok(()));
     }
 
     #[test]

@@ -7,12 +7,13 @@ use crate::firmware::{self, Image};
 use crate::qemu::folder::Folder;
 use crate::{output, probe_rs, qemu, units};
 use anyhow::{Context, Result, bail};
-use converter::board::schema::{Deploy, Kind};
+use converter::board::schema::{Deploy, Kind, Use};
 use converter::board::{self, Board, Needs, Request};
 use converter::pack;
 use edge_runtime::device::client::{Client, ClientError, Patience};
 use edge_runtime::device::{DeviceError, NotReady};
 use edge_runtime::model::DType;
+use edge_runtime::signature::{PublicKey, SIGNATURE_LEN, Trust, find_signature};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
@@ -41,21 +42,33 @@ pub fn run(args: &Flash, json: bool) -> Result<()> {
             board.name
         );
     }
+    let trust = args.trust.as_deref().map(PublicKey::read).transpose()?;
     if args.build_only {
-        return build_only(&board, json);
+        return build_only(&board, trust.as_ref(), json);
     }
     let packed = args.model.as_deref().map(|path| packed(path, &board));
     let packed = packed.transpose()?;
-    let image = firmware::build(&board)?;
+    let signature = match (&trust, &args.model, &packed) {
+        (Some(key), Some(path), Some(packed)) => {
+            Some(signature(key, (path, packed.path()), args, &board)?)
+        }
+        _ => None,
+    };
+    let signature = signature.as_ref().map(NamedTempFile::path);
+    let image = firmware::build(&board, trust.as_ref())?;
     let model = packed.as_ref().map(NamedTempFile::path);
     let place = match &board.deploy {
         Deploy::Qemu { .. } => {
             let folder = Folder::of(&board)?;
-            let machine = qemu::launch(&board, &image, model, folder, &qemu::Options::default())?;
+            let options = qemu::Options {
+                signature: signature.map(Path::to_path_buf),
+                ..qemu::Options::default()
+            };
+            let machine = qemu::launch(&board, &image, model, folder, &options)?;
             machine.folder.path().display().to_string()
         }
         Deploy::ProbeRs { .. } => {
-            probe_rs::flash(&board, &image, model)?;
+            probe_rs::flash(&board, &image, model, signature)?;
             "the board".into()
         }
         other => bail!("{} cannot be flashed: {other}", board.name),
@@ -67,6 +80,7 @@ pub fn run(args: &Flash, json: bool) -> Result<()> {
         "place": place,
         "port": format!("board:{}", board.name),
         "firmware": size(&image),
+        "signature_needed": trust.is_some(),
         "model": runs,
     });
     output::print(json, value, || {
@@ -94,8 +108,8 @@ pub fn run(args: &Flash, json: bool) -> Result<()> {
 }
 
 /// The firmware alone: that it builds, fits and passes its checks.
-fn build_only(board: &Board, json: bool) -> Result<()> {
-    let image = firmware::build(board)?;
+fn build_only(board: &Board, trust: Option<&PublicKey>, json: bool) -> Result<()> {
+    let image = firmware::build(board, trust)?;
     let elf = image.elf.display().to_string();
     let value = json!({"board": board.name, "elf": elf, "firmware": size(&image)});
     output::print(json, value, || {
@@ -123,6 +137,39 @@ fn packed(path: &Path, board: &Board) -> Result<NamedTempFile> {
     fit::require(&board::fit::judge(&needs, board, &Request::default()))?;
     let file = NamedTempFile::new().context("no temporary file")?;
     std::fs::write(file.path(), &packed[..]).context("cannot write the packed model")?;
+    Ok(file)
+}
+
+/// The signature of a model, as a file, if it is the key's of what goes to the board: of the file `packed`, whose model
+/// is the one of the file `given`.
+fn signature(
+    key: &PublicKey,
+    (given, packed): (&Path, &Path),
+    args: &Flash,
+    board: &Board,
+) -> Result<NamedTempFile> {
+    let file = std::fs::read(packed).context("cannot read the packed model")?;
+    let signature = find_signature(given, args.signature.as_deref())?;
+    let trusted = Trust::Signed(*key).check_model(&file, signature.as_ref());
+    trusted.with_context(|| {
+        let same = std::fs::read(given).is_ok_and(|given| given == file);
+        match same {
+            true => given.display().to_string(),
+            false => format!(
+                "{}: not packed for {name}, so what is flashed is another file; `convert --board {name}` writes that, to be signed",
+                given.display(),
+                name = board.name
+            ),
+        }
+    })?;
+    let region = board.region(Use::Model).map_or(0, |r| r.size);
+    let need = (file.len() + SIGNATURE_LEN) as u64;
+    if need > region {
+        bail!("model and signature have {need} bytes, and region 'model' has {region}");
+    }
+    let file = NamedTempFile::new().context("no temporary file")?;
+    let signature = signature.unwrap_or([0; SIGNATURE_LEN]);
+    std::fs::write(file.path(), signature).context("cannot write the signature")?;
     Ok(file)
 }
 

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use converter::board::schema::Deploy;
 use converter::board::{self, Board};
 use defmt_decoder::{DecodeError, Frame, Locations, Table};
+use edge_runtime::signature::PublicKey;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -23,7 +24,11 @@ pub fn run(args: &Monitor, json: bool) -> Result<()> {
     let board = board::find(&args.board)?;
     match board.deploy {
         Deploy::Qemu { .. } => follow(&board, args.no_follow, json),
-        Deploy::ProbeRs { .. } => probe_rs::attach(&board, &firmware::build(&board)?.elf),
+        Deploy::ProbeRs { .. } => {
+            let trust = args.trust.as_deref().map(PublicKey::read).transpose()?;
+            let image = firmware::build(&board, trust.as_ref())?;
+            probe_rs::attach(&board, &image.elf)
+        }
         _ => bail!("{} has no firmware whose logs could be shown", board.name),
     }
 }

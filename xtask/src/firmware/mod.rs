@@ -11,6 +11,7 @@ pub mod toolchain;
 use anyhow::{Context, Result, bail};
 use converter::board::Board;
 use converter::board::schema::Use;
+use edge_runtime::signature::PublicKey;
 pub use image::Image;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -27,18 +28,20 @@ fn workspace() -> PathBuf {
     root().join("boards")
 }
 
-/// Where it is built; shared by all boards, and kept, so that the second build is quick.
-fn target_dir() -> PathBuf {
-    root().join("target/firmware")
+/// Where it is built; shared by all boards, and kept, so that the second build is quick. Firmware with a key has a
+/// folder of its own, so that neither is found where the other was built.
+fn target_dir(signed: bool) -> PathBuf {
+    let dir = root().join("target/firmware");
+    if signed { dir.join("signed") } else { dir }
 }
 
-/// Builds the firmware of a board, or finds it built.
+/// Builds the firmware of a board, or finds it built; with a key, it takes only models and heads that are signed.
 ///
 /// # Errors
 /// If the board has none, no compiler is there, it does not compile, does not fit its region, or holds what
 /// [`Image::check`] refuses.
-pub fn build(board: &Board) -> Result<Image> {
-    build_binary(board, &board.name, "release")
+pub fn build(board: &Board, trust: Option<&PublicKey>) -> Result<Image> {
+    build_binary(board, &board.name, "release", trust)
 }
 
 /// Builds the image of a board that measures and verifies (`boards/runner`), or finds it built.
@@ -46,11 +49,16 @@ pub fn build(board: &Board) -> Result<Image> {
 /// # Errors
 /// As [`build`].
 pub fn build_runner(board: &Board) -> Result<Image> {
-    build_binary(board, &format!("{}-runner", board.name), "runner")
+    build_binary(board, &format!("{}-runner", board.name), "runner", None)
 }
 
 /// Builds a binary of the package of a board with a profile of the firmware's workspace.
-fn build_binary(board: &Board, binary: &str, profile: &str) -> Result<Image> {
+fn build_binary(
+    board: &Board,
+    binary: &str,
+    profile: &str,
+    trust: Option<&PublicKey>,
+) -> Result<Image> {
     let folder = workspace().join(&board.name);
     if !folder.join("Cargo.toml").is_file() {
         bail!(
@@ -61,17 +69,24 @@ fn build_binary(board: &Board, binary: &str, profile: &str) -> Result<Image> {
     let target = board.cpu.target.as_deref();
     let target = target.with_context(|| format!("the board {} names no target", board.name))?;
     let toolchain = Toolchain::find(target)?;
+    let target_dir = target_dir(trust.is_some());
     let mut command = toolchain.cargo(target);
     command
         .current_dir(workspace())
         .args(["build", "--profile", profile, "--locked", "--quiet"])
         .args(["--package", &board.name, "--bin", binary])
         .args(["--target", target, "--target-dir"])
-        .arg(target_dir())
+        .arg(&target_dir)
         .env("RUSTFLAGS", flags(board))
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .stdin(Stdio::null())
         .stdout(Stdio::null());
+    if let Some(key) = trust {
+        let digits = key.bytes().iter().map(|byte| format!("{byte:02x}"));
+        command
+            .args(["--features", "firmware/signed"])
+            .env("GRAFT_TRUST", digits.collect::<String>());
+    }
     let status = command.status();
     let status = status.with_context(|| format!("cannot start {toolchain}"))?;
     if !status.success() {
@@ -80,7 +95,7 @@ fn build_binary(board: &Board, binary: &str, profile: &str) -> Result<Image> {
             board.name
         );
     }
-    let elf = target_dir().join(target).join(profile).join(binary);
+    let elf = target_dir.join(target).join(profile).join(binary);
     let image = Image::read(&elf)?;
     image.check()?;
     for (purpose, what, used) in [

@@ -16,12 +16,13 @@ use crate::firmware::toolchain::says;
 use anyhow::{Context, Result, bail};
 use converter::board::Board;
 use converter::board::schema::{Deploy, Use};
+use edge_runtime::signature::SIGNATURE_LEN;
 use folder::Folder;
 use qmp::Qmp;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,8 @@ pub struct Options {
     pub icount: Option<u8>,
     /// Further arguments of QEMU.
     pub args: Vec<OsString>,
+    /// A file with the model's signature, for the end of the model's region.
+    pub signature: Option<PathBuf>,
 }
 
 /// A machine that runs in the background.
@@ -78,7 +81,7 @@ pub fn launch(
     let firmware = folder.firmware();
     copy(&image.elf, &firmware)?;
     let mut command = Command::new(QEMU);
-    let memory = main_memory(board, model, &folder)?;
+    let memory = main_memory(board, model, options.signature.as_deref(), &folder)?;
     command
         .arg("-object")
         .arg(memory)
@@ -125,8 +128,14 @@ pub fn launch(
     Ok(Machine { folder })
 }
 
-/// The file that is the machine's main memory, with the model in its region, as an option of QEMU.
-fn main_memory(board: &Board, model: Option<&Path>, folder: &Folder) -> Result<OsString> {
+/// The file that is the machine's main memory, with the model in its region and its signature at the region's end, as
+/// an option of QEMU.
+fn main_memory(
+    board: &Board,
+    model: Option<&Path>,
+    signature: Option<&Path>,
+    folder: &Folder,
+) -> Result<OsString> {
     let region = board.region(Use::Model);
     let region = region.context("the board has no region 'model'")?;
     let memory = board.memory(&region.memory);
@@ -136,10 +145,12 @@ fn main_memory(board: &Board, model: Option<&Path>, folder: &Folder) -> Result<O
     let mut file = create(&path)?;
     // As long as the memory, and taking no more of the disk than is written.
     file.set_len(memory.size).with_context(cannot)?;
-    if let Some(model) = model {
-        let bytes = std::fs::read(model);
-        let bytes = bytes.with_context(|| format!("{}: cannot read", model.display()))?;
-        let at = region.base.saturating_sub(memory.base);
+    let start = region.base.saturating_sub(memory.base);
+    let end = (start + region.size).saturating_sub(SIGNATURE_LEN as u64);
+    for (part, at) in [(model, start), (signature, end)] {
+        let Some(part) = part else { continue };
+        let bytes = std::fs::read(part);
+        let bytes = bytes.with_context(|| format!("{}: cannot read", part.display()))?;
         file.seek(SeekFrom::Start(at)).with_context(cannot)?;
         file.write_all(&bytes).with_context(cannot)?;
     }

@@ -21,7 +21,8 @@
 //! are not samples: their segments count as free, and those of another trunk are taken last, so that an older
 //! model that comes back finds its samples as long as there is room for both.
 //!
-//! RAM: a caller-owned index of 12 bytes a cell, and the class table. Knows no model and no protocol.
+//! RAM: the caller's, an index of 12 bytes a cell and a table of [`MAX_CLASSES`] classes of 48 bytes. Knows no
+//! model and no protocol.
 
 pub mod layout;
 mod record;
@@ -101,11 +102,12 @@ pub struct Entry {
 const HELD_OUT: u16 = 1;
 const TWICE: u16 = 2;
 
-/// A class of the store.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A class of the store; 48 bytes of RAM.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
 pub struct Class {
-    /// Its name.
-    pub name: heapless::String<MAX_CLASS_NAME>,
+    name: [u8; MAX_CLASS_NAME],
+    name_len: u32,
     /// Its samples, those held out included.
     pub samples: u32,
     /// Those held out.
@@ -113,6 +115,31 @@ pub struct Class {
     /// Number of its newest sample.
     ordinal: u32,
 }
+
+impl Class {
+    /// One without samples; `name` has at most [`MAX_CLASS_NAME`] bytes.
+    fn new(name: &str) -> Self {
+        let mut class = Self::default();
+        for (to, byte) in class.name.iter_mut().zip(name.bytes()) {
+            *to = byte;
+            class.name_len += 1;
+        }
+        class
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        core::str::from_utf8(self.bytes()).unwrap_or_default()
+    }
+
+    /// The name as bytes, whose order is that of the text.
+    fn bytes(&self) -> &[u8] {
+        self.name.get(..self.name_len as usize).unwrap_or_default()
+    }
+}
+
+/// Room for the classes of a store.
+pub type ClassTable = [Class; MAX_CLASSES];
 
 /// What became of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -135,7 +162,9 @@ pub struct SampleStore<'a> {
     pool: Option<PoolKind>,
     index: &'a mut [Entry],
     len: usize,
-    classes: heapless::Vec<Class, MAX_CLASSES>,
+    table: &'a mut ClassTable,
+    /// Classes in the table.
+    classes: usize,
     /// The next cell to write, as long as it is in its segment.
     free: core::ops::Range<u32>,
     next_id: Option<u32>,
@@ -143,13 +172,14 @@ pub struct SampleStore<'a> {
 
 impl<'a> SampleStore<'a> {
     /// Reads what is there and finishes what a power cut interrupted. `index` needs [`Layout::all_cells`]
-    /// entries.
+    /// entries; what is in it and in `table` does not matter.
     pub fn open(
         flash: &mut impl Flash,
         area: Area,
         trunk: [u8; 32],
         features: usize,
         index: &'a mut [Entry],
+        table: &'a mut ClassTable,
     ) -> Result<Self, SampleError> {
         let layout = Layout::new(&flash.geometry(), area, features).ok_or(SampleError::Area)?;
         let (have, need) = (index.len(), layout.all_cells());
@@ -162,7 +192,8 @@ impl<'a> SampleStore<'a> {
             pool: None,
             index,
             len: 0,
-            classes: heapless::Vec::new(),
+            table,
+            classes: 0,
             free: 0..0,
             next_id: Some(1),
         };
@@ -196,7 +227,7 @@ impl<'a> SampleStore<'a> {
 
     /// The classes, sorted by name; a class's place is its label in [`View`].
     pub fn classes(&self) -> &[Class] {
-        &self.classes
+        self.table.get(..self.classes).unwrap_or_default()
     }
 
     /// How the samples were pooled, if there are any.
@@ -246,11 +277,11 @@ impl<'a> SampleStore<'a> {
             None => (),
         }
         let known = self.find(class);
-        if known.is_err() && self.classes.is_full() {
+        if known.is_err() && self.classes == MAX_CLASSES {
             return Err(SampleError::Classes);
         }
         let ordinal = match known {
-            Ok(i) => self.classes[i].ordinal.wrapping_add(1),
+            Ok(i) => self.table[i].ordinal.wrapping_add(1),
             Err(_) => 1,
         };
         let id = self.next_id.ok_or(SampleError::Numbers)?;
@@ -288,7 +319,7 @@ impl<'a> SampleStore<'a> {
         // From the newest to the oldest: the rest of the class stays what it was.
         for i in (0..self.len).rev() {
             if self.index[i].class as usize == class {
-                let last = self.classes[class].samples == 1;
+                let last = self.table[class].samples == 1;
                 self.delete(flash, i)?;
                 deleted += 1;
                 if last {
@@ -313,8 +344,8 @@ impl<'a> SampleStore<'a> {
     }
 
     fn find(&self, class: &str) -> Result<usize, usize> {
-        self.classes
-            .binary_search_by(|c| c.name.as_str().cmp(class))
+        self.classes()
+            .binary_search_by(|c| c.bytes().cmp(class.as_bytes()))
     }
 
     /// The newest sample, if it is the one that is being added.
@@ -452,8 +483,7 @@ impl<'a> SampleStore<'a> {
 
     /// Builds index and class table from the flash.
     fn scan(&mut self, flash: &impl Flash) {
-        self.len = 0;
-        self.classes.clear();
+        (self.len, self.classes) = (0, 0);
         for segment in 0..self.layout.segments {
             if self.segment(flash, segment).is_none() {
                 continue;
@@ -482,15 +512,13 @@ impl<'a> SampleStore<'a> {
         let class = match self.find(record.class) {
             Ok(class) => class,
             Err(class) => {
-                let name = heapless::String::try_from(record.class).unwrap_or_default();
-                let new = Class {
-                    name,
-                    ..Class::default()
-                };
                 // A flash that holds more classes than a store takes was not written by one.
-                if self.classes.insert(class, new).is_err() {
+                if self.classes == MAX_CLASSES {
                     return;
                 }
+                self.table.copy_within(class..self.classes, class + 1);
+                self.table[class] = Class::new(record.class);
+                self.classes += 1;
                 let later = self.index[..self.len].iter_mut();
                 later
                     .filter(|e| e.class as usize >= class)
@@ -498,7 +526,7 @@ impl<'a> SampleStore<'a> {
                 class
             }
         };
-        let entry = &mut self.classes[class];
+        let entry = &mut self.table[class];
         entry.samples += 1;
         entry.held_out += record.held_out as u32;
         entry.ordinal = entry.ordinal.max(record.ordinal);
@@ -516,11 +544,13 @@ impl<'a> SampleStore<'a> {
         let entry = self.index[i];
         self.index.copy_within(i + 1..self.len, i);
         self.len -= 1;
-        let class = &mut self.classes[entry.class as usize];
+        let class = &mut self.table[entry.class as usize];
         class.samples -= 1;
         class.held_out -= u32::from(entry.flags & HELD_OUT != 0);
         if class.samples == 0 {
-            self.classes.remove(entry.class as usize);
+            let next = entry.class as usize + 1;
+            self.table.copy_within(next..self.classes, next - 1);
+            self.classes -= 1;
             let later = self.index[..self.len].iter_mut();
             later
                 .filter(|e| e.class > entry.class)
@@ -539,8 +569,8 @@ impl<'a> SampleStore<'a> {
 
     /// Deletes the oldest sample of the largest class, of equally large ones the class with the oldest sample.
     fn evict(&mut self, flash: &mut impl Flash) -> Result<u32, SampleError> {
-        let most = self.classes.iter().map(|c| c.samples).max().unwrap_or(0);
-        let largest = |e: &Entry| self.classes[e.class as usize].samples == most;
+        let most = self.classes().iter().map(|c| c.samples).max().unwrap_or(0);
+        let largest = |e: &Entry| self.classes()[e.class as usize].samples == most;
         let Some(i) = self.entries().iter().position(largest) else {
             return Err(SampleError::Area);
         };

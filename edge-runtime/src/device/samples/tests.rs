@@ -39,7 +39,7 @@ type Content = Vec<(String, bool, Vec<i8>)>;
 fn content(flash: &SimFlash, store: &SampleStore<'_>) -> Content {
     let view = store.view(flash);
     let sample = |i| {
-        let class = store.classes()[view.label(i)].name.to_string();
+        let class = store.classes()[view.label(i)].name().to_string();
         (class, view.held_out(i), view.feature(i).to_vec())
     };
     (0..view.len()).map(sample).collect()
@@ -59,15 +59,38 @@ fn scenario(adds: u64) -> Vec<Step> {
     (1..=adds).map(|i| Step::Add(class(i), i)).collect()
 }
 
-fn open<'a>(flash: &mut SimFlash, area: Area, index: &'a mut [Entry]) -> SampleStore<'a> {
-    SampleStore::open(flash, area, TRUNK, FEATURES, index).expect("opens")
+/// The memory of a store.
+struct Ram {
+    index: Vec<Entry>,
+    table: Box<ClassTable>,
+}
+
+impl Ram {
+    /// With something in it.
+    fn new() -> Self {
+        Self {
+            index: vec![
+                Entry {
+                    id: 7,
+                    ..Entry::default()
+                };
+                1000
+            ],
+            table: Box::new([Class::new("old"); MAX_CLASSES]),
+        }
+    }
+}
+
+fn open<'a>(flash: &mut SimFlash, area: Area, ram: &'a mut Ram) -> SampleStore<'a> {
+    let Ram { index, table } = ram;
+    SampleStore::open(flash, area, TRUNK, FEATURES, index, table).expect("opens")
 }
 
 /// Contents after every step of an undisturbed run, and the number of flash operations.
 fn clean(write_size: u32, blocks: u32, steps: &[Step]) -> (Vec<Content>, u64) {
     let (mut flash, area) = flash(write_size, blocks);
-    let mut index = vec![Entry::default(); 1000];
-    let mut store = open(&mut flash, area, &mut index);
+    let mut ram = Ram::new();
+    let mut store = open(&mut flash, area, &mut ram);
     let mut states = vec![content(&flash, &store)];
     for step in steps {
         apply(&mut flash, &mut store, *step).unwrap();
@@ -79,8 +102,8 @@ fn clean(write_size: u32, blocks: u32, steps: &[Step]) -> (Vec<Content>, u64) {
 #[test]
 fn samples_are_there_after_a_restart() {
     let (mut flash, area) = flash(4, 8);
-    let mut index = vec![Entry::default(); 1000];
-    let mut store = open(&mut flash, area, &mut index);
+    let mut ram = Ram::new();
+    let mut store = open(&mut flash, area, &mut ram);
     for i in 1..=20 {
         let class = if i % 4 == 0 { "b" } else { "a" };
         let added = store
@@ -101,17 +124,17 @@ fn samples_are_there_after_a_restart() {
     let counts = |s: &SampleStore<'_>| -> Vec<_> {
         s.classes()
             .iter()
-            .map(|c| (c.name.to_string(), c.samples, c.held_out))
+            .map(|c| (c.name().to_string(), c.samples, c.held_out))
             .collect()
     };
     assert_eq!(counts(&store), [("a".into(), 15, 1), ("b".into(), 5, 0)]);
     assert_eq!(store.pool(), Some(PoolKind::Max));
-    let mut index = vec![Entry::default(); 1000];
-    let mut store = open(&mut flash, area, &mut index);
+    let mut ram = Ram::new();
+    let mut store = open(&mut flash, area, &mut ram);
     assert_eq!(content(&flash, &store), before);
     // Another trunk's samples are none of ours; and back.
-    let mut other = vec![Entry::default(); 1000];
-    let foreign = SampleStore::open(&mut flash, area, [6; 32], FEATURES, &mut other).unwrap();
+    let Ram { index, table } = &mut Ram::new();
+    let foreign = SampleStore::open(&mut flash, area, [6; 32], FEATURES, index, table).unwrap();
     assert!(foreign.is_empty());
     let pool = store.add(&mut flash, "a", PoolKind::Avg, 99, &feature(99));
     assert_eq!(
@@ -130,8 +153,8 @@ fn samples_are_there_after_a_restart() {
     store
         .add(&mut flash, "a", PoolKind::Avg, 99, &feature(99))
         .unwrap();
-    let mut index = vec![Entry::default(); 1000];
-    let store = open(&mut flash, area, &mut index);
+    let mut ram = Ram::new();
+    let store = open(&mut flash, area, &mut ram);
     assert_eq!((store.len(), store.pool()), (1, Some(PoolKind::Avg)));
 }
 
@@ -140,21 +163,22 @@ fn samples_are_there_after_a_restart() {
 fn another_trunk_takes_what_is_empty_first() {
     for features in [FEATURES, 300, 1000] {
         let (mut flash, area) = flash(4, 24);
-        let mut index = vec![Entry::default(); 1000];
-        let mut store = open(&mut flash, area, &mut index);
+        let mut ram = Ram::new();
+        let mut store = open(&mut flash, area, &mut ram);
         for step in scenario(20) {
             apply(&mut flash, &mut store, step).unwrap();
         }
         let before = content(&flash, &store);
-        let mut index = vec![Entry::default(); 1000];
-        let mut other = SampleStore::open(&mut flash, area, [6; 32], features, &mut index).unwrap();
+        let Ram { index, table } = &mut Ram::new();
+        let other = SampleStore::open(&mut flash, area, [6; 32], features, index, table);
+        let mut other = other.unwrap();
         let feature = vec![1; features];
         for token in 1..=4 {
             let added = other.add(&mut flash, "a", PoolKind::Avg, token, &feature);
             assert_eq!(added.unwrap().evicted, None);
         }
-        let mut index = vec![Entry::default(); 1000];
-        let mut store = open(&mut flash, area, &mut index);
+        let mut ram = Ram::new();
+        let mut store = open(&mut flash, area, &mut ram);
         assert_eq!(content(&flash, &store), before, "{features}");
         // And back, with more of its own: now the other one loses.
         for step in scenario(200) {
@@ -167,8 +191,8 @@ fn another_trunk_takes_what_is_empty_first() {
 #[test]
 fn a_full_store_stays_balanced_and_wears_evenly() {
     let (mut flash, area) = flash(16, 8);
-    let mut index = vec![Entry::default(); 1000];
-    let mut store = open(&mut flash, area, &mut index);
+    let mut ram = Ram::new();
+    let mut store = open(&mut flash, area, &mut ram);
     let capacity = store.layout().capacity();
     let (mut token, mut next) = (0, 0);
     let mut add = |store: &mut SampleStore<'_>, flash: &mut SimFlash, class: &str| {
@@ -198,15 +222,54 @@ fn a_full_store_stays_balanced_and_wears_evenly() {
 }
 
 #[test]
+fn as_many_classes_as_the_table_takes() {
+    let (mut flash, area) = flash(4, 60);
+    let mut ram = Ram::new();
+    let mut store = open(&mut flash, area, &mut ram);
+    let mut add = |store: &mut SampleStore<'_>, name: &str, token: usize| {
+        let feature = feature(token as u64);
+        store.add(&mut flash, name, PoolKind::Avg, token as u64, &feature)
+    };
+    // The longest names there are, each new one before, between or behind the others.
+    let names: Vec<String> = (0..MAX_CLASSES)
+        .map(|i| format!("{:032}", i * 37 % MAX_CLASSES))
+        .collect();
+    for (i, name) in names.iter().enumerate() {
+        add(&mut store, name, i + 1).unwrap();
+    }
+    assert_eq!(add(&mut store, "one more", 200), Err(SampleError::Classes));
+    add(&mut store, &names[50], 201).unwrap();
+    assert_eq!(store.clear_class(&mut flash, &names[3]), Ok(1));
+    let mut left = [&names[..3], &names[4..]].concat();
+    left.sort();
+    let found = |store: &SampleStore<'_>| -> Vec<_> {
+        store
+            .classes()
+            .iter()
+            .map(|c| c.name().to_string())
+            .collect()
+    };
+    assert_eq!(found(&store), left);
+    let samples = store.classes().iter().map(|c| c.samples);
+    assert_eq!(samples.sum::<u32>(), 100);
+    let labels: Vec<_> = content(&flash, &store).into_iter().map(|c| c.0).collect();
+    let in_order = [&names[..3], &names[4..], &[names[50].clone()]].concat();
+    assert_eq!(labels, in_order);
+    let mut ram = Ram::new();
+    assert_eq!(found(&open(&mut flash, area, &mut ram)), left);
+}
+
+#[test]
 fn what_is_refused() {
     let (mut flash, area) = flash(8, 4);
-    let mut short = vec![Entry::default(); 3];
-    let opened = SampleStore::open(&mut flash, area, TRUNK, FEATURES, &mut short);
+    let mut ram = Ram::new();
+    let (short, table) = (&mut ram.index[..3], &mut ram.table);
+    let opened = SampleStore::open(&mut flash, area, TRUNK, FEATURES, short, table);
     assert!(matches!(opened, Err(SampleError::Index { have: 3, .. })));
-    let mut index = vec![Entry::default(); 1000];
-    let opened = SampleStore::open(&mut flash, area, TRUNK, 5000, &mut index);
+    let Ram { index, table } = &mut ram;
+    let opened = SampleStore::open(&mut flash, area, TRUNK, 5000, index, table);
     assert!(matches!(opened, Err(SampleError::Area)));
-    let mut store = open(&mut flash, area, &mut index);
+    let mut store = open(&mut flash, area, &mut ram);
     for name in ["", "a\nb", "0123456789012345678901234567890123"] {
         let added = store.add(&mut flash, name, PoolKind::Avg, 0, &feature(1));
         assert_eq!(added, Err(SampleError::ClassName));
@@ -239,8 +302,8 @@ fn cut_everywhere(write_size: u32, blocks: u32, steps: &[Step], again: bool) -> 
                 torn,
                 seed: operation,
             });
-            let mut index = vec![Entry::default(); 1000];
-            let mut store = open(&mut flash, area, &mut index);
+            let mut ram = Ram::new();
+            let mut store = open(&mut flash, area, &mut ram);
             let done = steps
                 .iter()
                 .position(|s| apply(&mut flash, &mut store, *s).is_err());
@@ -254,12 +317,12 @@ fn cut_everywhere(write_size: u32, blocks: u32, steps: &[Step], again: bool) -> 
                     torn: Torn::Front(500),
                     seed: operation,
                 });
-                let mut index = vec![Entry::default(); 1000];
-                let _ = SampleStore::open(&mut flash, area, TRUNK, FEATURES, &mut index);
+                let Ram { index, table } = &mut Ram::new();
+                let _ = SampleStore::open(&mut flash, area, TRUNK, FEATURES, index, table);
                 flash.restore_power();
             }
-            let mut index = vec![Entry::default(); 1000];
-            let mut store = open(&mut flash, area, &mut index);
+            let mut ram = Ram::new();
+            let mut store = open(&mut flash, area, &mut ram);
             let found = content(&flash, &store);
             let one_of_two = [&states[done], &states[done + 1]].contains(&&found);
             assert!(

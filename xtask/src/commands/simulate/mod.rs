@@ -87,10 +87,10 @@ pub fn run(args: &Simulate, json: bool) -> Result<()> {
                     load: Some(limits),
                 };
                 let mut memory = vec![0; plan.total()];
-                let app = App::new(&model, &mut flash, &clock, &mut meter, &mut memory, &config)?;
-                let mut server = Server::new(app, &mut rx, &mut tx);
-                line.serve(&mut server)?;
-                let Some(load) = server.into_app().take_load() else {
+                let mut app =
+                    App::new(&model, &mut flash, &clock, &mut meter, &mut memory, &config)?;
+                line.serve(&mut Server::new(&mut app, &mut rx, &mut tx))?;
+                let Some(load) = app.take_load() else {
                     continue;
                 };
                 let (have, need) = (0, load.file.len);
@@ -125,9 +125,8 @@ fn started<'r>(
 ) -> Result<(Model<'r>, MemoryPlan), NotReady> {
     let model = Model::parse_region(region).map_err(|e| NotReady::from(&e))?;
     let len = model.header().file_len() as usize;
-    let signature = signature_in(region);
-    let trusted = trust.check_model(&region[..len], signature.as_ref());
-    trusted.map_err(|_| NotReady::NoModel)?;
+    let trusted = trust.check_region(region);
+    trusted.map_err(|_| NotReady::Untrusted)?;
     let plan = device.plan(&model, len)?;
     Ok((model, plan))
 }
