@@ -653,6 +653,26 @@ fn with_a_key_only_what_is_signed_runs() {
     bench.on_board(&["reset"]);
     assert_eq!(bench.on_board(&["info"])["head"]["active"], "slot");
 
+    // A model over the line, likewise.
+    let next = convert(source(2), Some(&int8()), &Silent).unwrap();
+    let next = pack::for_board(&Model::parse(&next.bytes).unwrap(), &board).unwrap();
+    std::fs::write(bench.path("next.edge"), &next[..]).unwrap();
+    let load = ["device", "--port", "board:qemu-m4", "load", "next.edge"];
+    refused(&bench.run(&load), "takes signed models only");
+    bench.json(&["sign", "next.edge", "--key", "other.pem"]);
+    refused(&bench.run(&load), "the signature of the model does not fit");
+    let old = bench.on_board(&["info"])["model"]["trunk_sha256"].clone();
+    std::fs::remove_file(bench.path("next.edge.sig")).unwrap();
+    bench.json(&["sign", "next.edge", "--key", "key.pem"]);
+    let loaded = bench.json(&load);
+    assert_eq!(loaded["signed"], true);
+    assert_ne!(loaded["trunk_sha256"], old);
+    bench.on_board(&["reset"]);
+    let info = bench.on_board(&["info"]);
+    assert_eq!(info["model"]["trunk_sha256"], loaded["trunk_sha256"]);
+    let back = ["device", "--port", "board:qemu-m4", "load", "packed.edge"];
+    assert_eq!(bench.json(&back)["head_sequence"], 1);
+
     // Past the host, the firmware itself refuses.
     let mut changed = packed.to_vec();
     *changed.last_mut().unwrap() ^= 1;

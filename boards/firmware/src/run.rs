@@ -14,6 +14,7 @@ use edge_runtime::device::{Clock, EventKind, Fault, FaultKind, NotReady};
 use edge_runtime::flash::Flash;
 use edge_runtime::model::Model;
 use edge_runtime::power::PowerMeter;
+use edge_runtime::signature::Trust;
 use embedded_io::{Read, Write};
 
 /// Bytes that are taken from the line at a time.
