@@ -87,6 +87,9 @@ pub fn loads(file: &[u8], bytes: &[u8], seen: &mut dyn FnMut(&Message<'_>)) {
                     break;
                 }
             }
+            if host.loader.reset_requested() {
+                break;
+            }
         }
         sent |= host.loaded;
         machine.model.restore_power();
