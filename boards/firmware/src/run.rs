@@ -48,7 +48,19 @@ where
     log_reason(&reason);
     // The application is gone, and with it whatever read the model.
     let loader = Loader::new(&mut parts.model, limits, reason);
-    let mut vacant = Vacant::new(loader, &mut rx, &mut tx);
+    wait(loader, load, &mut wire, &mut rx, &mut tx)
+}
+
+/// Serves a host that brings a model, until the device restarts.
+#[inline(never)]
+fn wait<L: Read + Write, S: ModelStore>(
+    loader: Loader<S>,
+    load: Option<Load>,
+    wire: &mut Wire<L>,
+    rx: &mut [u8; RX_LEN],
+    tx: &mut [u8; TX_LEN],
+) -> ! {
+    let mut vacant = Vacant::new(loader, rx, tx);
     if let Some(load) = load {
         vacant.begin(&load, &mut |frame| wire.send(frame));
     }
