@@ -134,13 +134,14 @@ impl Window {
         (self.kernel[axis] as u64 - 1) * self.dilation[axis] as u64 + 1
     }
 
-    /// Output length along `axis` for `input` rows or columns, or `None` if the window does not fit.
+    /// Output length along `axis` for `input` rows or columns, or `None` if the window does not fit or the padded
+    /// input is longer than 32 bits tell.
     pub fn output_len(&self, axis: usize, input: u32) -> Option<u32> {
         let padded = input as u64 + self.pad_before[axis] as u64 + self.pad_after[axis] as u64;
         let room = padded.checked_sub(self.span(axis))?;
         // In 32 bits, since a division of 64 would be a function of its own on small processors.
         let room = u32::try_from(room).ok()?;
-        room.checked_div(self.stride[axis].into())?.checked_add(1)
+        room.checked_div(self.stride[axis])?.checked_add(1)
     }
 
     /// True if no tap ever falls on padding.
@@ -475,6 +476,37 @@ impl Layer<'_> {
                 out.saturating_mul(window.kernel[0] as u64 * window.kernel[1] as u64)
             }
             _ => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_outputs() {
+        let window = |kernel, stride, pad| Window {
+            kernel: [kernel; 2],
+            stride: [stride; 2],
+            pad_before: [pad; 2],
+            ..Window::POINT
+        };
+        for (kernel, stride, pad, input, len) in [
+            (3, 1, 1, 8, Some(7)),
+            (3, 2, 0, 8, Some(3)),
+            (3, 2, 1, 8, Some(4)),
+            (8, 5, 0, 8, Some(1)),
+            (9, 1, 0, 8, None),
+            (1, 0, 0, 8, None),
+            (1, 1, 0, u32::MAX, Some(u32::MAX)),
+            (1, 2, 1, u32::MAX, Some(1 << 31)),
+            (1, 1, 1, u32::MAX, None),
+            (1, 9, 9, u32::MAX, None),
+            (u32::MAX, 1, u32::MAX, 1, Some(2)),
+        ] {
+            let window = window(kernel, stride, pad);
+            assert_eq!(window.output_len(0, input), len, "{window:?} of {input}");
         }
     }
 }
