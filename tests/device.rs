@@ -8,13 +8,14 @@ use ed25519_dalek::{Signer, SigningKey};
 use edge_runtime::device::DeviceError;
 use edge_runtime::device::app::{App, AppError};
 use edge_runtime::device::client::{Client, ClientError, Pipe};
+use edge_runtime::device::load::Demand;
 use edge_runtime::device::memory::{Areas, MemoryPlan, PlanError};
 use edge_runtime::device::protocol::{
     self as p, ClassMode, Header, Message, Progress, Reply, Request, RetrainOptions,
 };
 use edge_runtime::head::store::Active;
 use edge_runtime::head::{Head, MAX_HIDDEN, Pool, PoolKind};
-use edge_runtime::model::{AlignedBytes, Model};
+use edge_runtime::model::{AlignedBytes, DType, Model};
 use edge_runtime::power::NoMeter;
 use edge_runtime::signature::{PublicKey, Trust, head_message, model_message};
 use edge_runtime::sim::{Faults, SimClock, SimFlash};
@@ -512,7 +513,7 @@ fn hostile_peers() {
     let mut payload = [0xee; 40];
     payload[..9].copy_from_slice(&[9, 1, 0, 0, 0, 2, 0, 0, 0]);
     let reply = send(&mut app, &payload);
-    assert_eq!(reply, [[2, 1, 0, 0, 0, 2, 0, 0, 0, 0, 1, 0, 2]]);
+    assert_eq!(reply, [[3, 1, 0, 0, 0, 2, 0, 0, 0, 0, 1, 0, 3]]);
     // Another model.
     let other = Request::Hello {
         expect: Some([1; 32]),
@@ -773,7 +774,7 @@ fn samples_and_heads_of_another_trunk_wait() {
 fn any_request() -> impl Strategy<Value = Vec<u8>> {
     let number = prop_oneof![0u32..4000, any::<u32>()];
     let bytes = proptest::collection::vec(any::<u8>(), 0..200);
-    (0u8..24, number.clone(), number, bytes, any::<bool>()).prop_map(|(kind, a, b, bytes, flag)| {
+    (0u8..28, number.clone(), number, bytes, any::<bool>()).prop_map(|(kind, a, b, bytes, flag)| {
         let data = &bytes[..];
         let text = String::from_utf8_lossy(data);
         let names = ["a", "b", "c"].map(String::from);
@@ -819,6 +820,21 @@ fn any_request() -> impl Strategy<Value = Vec<u8>> {
             },
             16 | 17 => Request::ImportChunk { offset: a, data },
             18 => Request::Power,
+            24 => Request::LoadInfo,
+            25 => Request::BeginLoad(p::LoadFile {
+                len: a,
+                sha256: [b as u8; 32],
+                signature: flag.then_some([[1; 32]; 2]),
+                demand: Demand {
+                    dtype: DType::I8,
+                    family: None,
+                    arena: b,
+                    features: a,
+                    classes: b,
+                },
+            }),
+            26 => Request::LoadChunk { offset: a, data },
+            27 => Request::FinishLoad,
             _ => Request::Log,
         };
         let mut out = vec![0; p::MAX_PAYLOAD];

@@ -5,6 +5,7 @@ use converter::import::{onnx, pth, safetensors, tflite};
 use edge_runtime::model::Model;
 use graft_tests::device::int8_model;
 use graft_tests::fuzz::{self, Requests};
+use graft_tests::fuzz_load;
 use std::path::PathBuf;
 
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
@@ -74,6 +75,31 @@ fn frames() {
 }
 
 #[test]
+fn loads() {
+    seed("load", "session", fuzz_load::whole_load().bytes());
+    let file = int8_model(7);
+    let mut replies = String::new();
+    for (_, bytes) in seeds("load") {
+        fuzz_load::loads(&file, &bytes, &mut |message| {
+            replies += &format!("{message:?}\n");
+        });
+    }
+    for kind in [
+        "LoadInfo(",
+        "Received { next: 2048 }",
+        "Err(NotReady(Loading { have: 2048",
+        "Err(Incomplete {",
+        "Err(NoSession)",
+        "Err(Load(Damaged))",
+        "Loaded {",
+        "Err(Flash {",
+        "Resetting",
+    ] {
+        assert!(replies.contains(kind), "no {kind} in\n{replies}");
+    }
+}
+
+#[test]
 fn requests() {
     seed("request", "session", fuzz::whole_session().bytes());
     let file = int8_model(7);
@@ -104,6 +130,7 @@ fn requests() {
         "Cleared { samples: 4 }",
         "Err(Flash {",
         "Err(NoSession)",
+        "Err(Load(NoStore))",
     ] {
         assert!(replies.contains(kind), "no {kind} in\n{replies}");
     }

@@ -62,18 +62,27 @@ impl<'m, 'r> Engine<'m, 'r> {
             if !arena.as_ptr().addr().is_multiple_of(ALIGNMENT) {
                 return Err(EngineError::Misaligned);
             }
-            // Layers are borrowed from what the iterator gives: each copy would take 340 bytes of stack.
-            let (mut layers, mut layer) = (model.layers(), 0);
-            while let Some(it) = &layers.next() {
-                if let Some(&ConvData::Packed { layout, .. }) = it.conv_data()
-                    && !kernels::runs(layout)
-                {
-                    return Err(EngineError::Layout { layer, layout });
-                }
-                layer += 1;
-            }
+            Self::check_layouts(model)?;
         }
         Ok(Self { model, arena })
+    }
+
+    /// Whether there is a kernel for every packed layer.
+    ///
+    /// # Errors
+    /// Names the first layer for which there is none.
+    pub fn check_layouts(model: &Model<'_>) -> Result<(), EngineError> {
+        // Layers are borrowed from what the iterator gives: each copy would take 340 bytes of stack.
+        let (mut layers, mut layer) = (model.layers(), 0);
+        while let Some(it) = &layers.next() {
+            if let Some(&ConvData::Packed { layout, .. }) = it.conv_data()
+                && !kernels::runs(layout)
+            {
+                return Err(EngineError::Layout { layer, layout });
+            }
+            layer += 1;
+        }
+        Ok(())
     }
 
     /// Where the next picture goes: the model's input, NHWC, quantized. It is overwritten by [`Self::run`].

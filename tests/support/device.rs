@@ -38,6 +38,7 @@ pub const CONFIG: Config = Config {
     classes: 6,
     trust: Trust::Anyone,
     stack: None,
+    load: None,
 };
 
 /// A device's flash, erased.

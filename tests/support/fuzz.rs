@@ -43,7 +43,7 @@ impl Steps {
 }
 
 /// The steps in any bytes.
-fn steps(mut bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+pub(crate) fn steps(mut bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     let next = move || {
         let ([kind, low, high], rest) = bytes.split_first_chunk()?;
         let len = u16::from_le_bytes([*low, *high]) as usize;
@@ -412,6 +412,8 @@ pub fn whole_session() -> Steps {
     ask(&mut steps, Request::ClearSamples { class: Some("a") });
     steps.push(session::POWER_CUT, &[1, 1, 100]);
     ask(&mut steps, Request::ClearSamples { class: None });
+    ask(&mut steps, Request::LoadInfo);
+    ask(&mut steps, Request::FinishLoad);
     ask(&mut steps, Request::Reset);
     steps.push(session::PAYLOAD, &Header::new(3, 3).encode());
     steps

@@ -2,6 +2,8 @@
 
 pub mod device;
 pub mod fuzz;
+pub mod fuzz_load;
+pub mod machine;
 
 use converter::convert::{CalibrationSource, Int8Options, Source};
 use converter::dataset::{Picture, dead_leaves, image_file};

@@ -14,10 +14,13 @@ use converter::convert::convert;
 use converter::pack;
 use converter::progress::Silent;
 use edge_runtime::device::client::{Client, ClientError, Patience, Pipe};
+use edge_runtime::device::load::Demand;
+use edge_runtime::device::protocol::{LoadFile, Request};
 use edge_runtime::device::{DeviceError, NotReady};
-use edge_runtime::model::Model;
+use edge_runtime::model::{AlignedBytes, Model};
 use graft_tests::{class_folders, int8, source};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -108,6 +111,13 @@ impl Bench {
         lines.iter().map(text).collect()
     }
 
+    /// A model as the board runs it.
+    fn packed(&self, model: &str) -> AlignedBytes {
+        let bytes = AlignedBytes::read(&self.path(model)).unwrap();
+        let board = converter::board::find(self.board).unwrap();
+        pack::for_board(&Model::parse(&bytes).unwrap(), &board).unwrap()
+    }
+
     /// The board's folder of sockets.
     fn state(&self) -> PathBuf {
         self.path("boards").join(self.board)
@@ -152,9 +162,13 @@ impl Drop for Simulation {
 
 impl Simulation {
     fn start(bench: &Bench) -> Self {
+        Self::start_with(bench, "small.edge")
+    }
+
+    fn start_with(bench: &Bench, model: &str) -> Self {
         let args = [
             "simulate",
-            "small.edge",
+            model,
             "--board",
             bench.board,
             "--listen",
@@ -389,6 +403,95 @@ fn logged(bench: &Bench, text: &str, count: usize) {
     panic!("no '{text}', {count} times, in: {}", bench.logs());
 }
 
+/// Another model over the line, and back; a reset in the middle, and a device that had none.
+fn a_device_takes_another_model(board: &'static str) {
+    let Some(bench) = flashed(board) else {
+        return;
+    };
+    let other = convert(source(2), Some(&int8()), &Silent).unwrap();
+    std::fs::write(bench.path("other.edge"), &other.bytes[..]).unwrap();
+    let trunk = |info: &Value| info["model"]["trunk_sha256"].clone();
+    let old = trunk(&bench.on_board(&["info"]));
+    bench.on_board(&["add-sample", "--class", "green", "train/green/001.png"]);
+    let loaded = bench.on_board(&["load", "other.edge"]);
+    let packed = if board == "qemu-m55" { "mve" } else { "dsp" };
+    assert_eq!(
+        (&loaded["packed_for"], &loaded["samples"]),
+        (&packed.into(), &0.into())
+    );
+    assert_ne!(loaded["trunk_sha256"], old);
+    // It computes what the simulation computes with the same file, and a restart keeps it.
+    let picture = ["infer", "train/red/000.png", "--logits"];
+    let simulation = Simulation::start_with(&bench, "other.edge");
+    let simulated = bench.device(&simulation.port, &picture);
+    assert_eq!(bench.on_board(&picture)["logits"], simulated["logits"]);
+    bench.on_board(&["reset"]);
+    assert_eq!(trunk(&bench.on_board(&["info"])), loaded["trunk_sha256"]);
+
+    // A host that breaks off leaves a device without a model, which says so over a reset, and takes one.
+    let packed = bench.packed("small.edge");
+    let model = Model::parse(&packed).unwrap();
+    let mut client = bench.client();
+    client.connect(None).unwrap();
+    let file = LoadFile {
+        len: packed.len() as u32,
+        sha256: Sha256::digest(&packed[..]).into(),
+        signature: None,
+        demand: Demand::of(&model),
+    };
+    let begin = Request::BeginLoad(file);
+    client.call(&begin, |_| Some(())).unwrap();
+    let data = &packed[..1000];
+    let chunk = Request::LoadChunk { offset: 0, data };
+    client.call(&chunk, |_| Some(())).unwrap();
+    drop(client);
+    let refused = |words: &str| {
+        let out = bench.run(&["device", "--port", &format!("board:{board}"), "info"]);
+        let text = String::from_utf8_lossy(&out.stderr);
+        assert!(
+            text.starts_with("error: ") && text.contains(words),
+            "{text}"
+        );
+    };
+    refused("has 1000 of its");
+    bench.on_board(&["reset"]);
+    refused("the device has no model");
+    let loaded = bench.on_board(&["load", "small.edge"]);
+    assert_eq!(
+        (&loaded["trunk_sha256"], &loaded["samples"]),
+        (&old, &1.into())
+    );
+    let logs = bench.logs();
+    assert!(
+        logs.contains("the application ends: a host brings a model of"),
+        "{logs}"
+    );
+}
+
+#[test]
+#[ignore = "builds firmware, which takes minutes the first time; .ci/run calls it"]
+fn a_model_is_loaded_on_qemu_m4() {
+    a_device_takes_another_model("qemu-m4");
+}
+
+#[test]
+#[ignore = "builds firmware, which takes minutes the first time; .ci/run calls it"]
+fn a_model_is_loaded_on_qemu_m7() {
+    a_device_takes_another_model("qemu-m7");
+}
+
+#[test]
+#[ignore = "builds firmware, which takes minutes the first time; .ci/run calls it"]
+fn a_model_is_loaded_on_qemu_m33() {
+    a_device_takes_another_model("qemu-m33");
+}
+
+#[test]
+#[ignore = "builds firmware, which takes minutes the first time; .ci/run calls it"]
+fn a_model_is_loaded_on_qemu_m55() {
+    a_device_takes_another_model("qemu-m55");
+}
+
 #[test]
 #[ignore = "builds firmware, which takes minutes the first time; .ci/run calls it"]
 fn faults_are_told_after_a_clean_restart() {
@@ -550,6 +653,26 @@ fn with_a_key_only_what_is_signed_runs() {
     bench.on_board(&["reset"]);
     assert_eq!(bench.on_board(&["info"])["head"]["active"], "slot");
 
+    // A model over the line, likewise.
+    let next = convert(source(2), Some(&int8()), &Silent).unwrap();
+    let next = pack::for_board(&Model::parse(&next.bytes).unwrap(), &board).unwrap();
+    std::fs::write(bench.path("next.edge"), &next[..]).unwrap();
+    let load = ["device", "--port", "board:qemu-m4", "load", "next.edge"];
+    refused(&bench.run(&load), "takes signed models only");
+    bench.json(&["sign", "next.edge", "--key", "other.pem"]);
+    refused(&bench.run(&load), "the signature of the model does not fit");
+    let old = bench.on_board(&["info"])["model"]["trunk_sha256"].clone();
+    std::fs::remove_file(bench.path("next.edge.sig")).unwrap();
+    bench.json(&["sign", "next.edge", "--key", "key.pem"]);
+    let loaded = bench.json(&load);
+    assert_eq!(loaded["signed"], true);
+    assert_ne!(loaded["trunk_sha256"], old);
+    bench.on_board(&["reset"]);
+    let info = bench.on_board(&["info"]);
+    assert_eq!(info["model"]["trunk_sha256"], loaded["trunk_sha256"]);
+    let back = ["device", "--port", "board:qemu-m4", "load", "packed.edge"];
+    assert_eq!(bench.json(&back)["head_sequence"], 1);
+
     // Past the host, the firmware itself refuses.
     let mut changed = packed.to_vec();
     *changed.last_mut().unwrap() ^= 1;
@@ -590,7 +713,7 @@ fn without_a_model_the_device_says_so() {
         !out.status.success() && text.contains("the device has no model"),
         "{text}"
     );
-    assert!(bench.logs().contains("warn: no model; flash one"));
+    assert!(bench.logs().contains("warn: no model; load or flash one"));
     let stop = ["flash", "--board", "qemu-m7", "--stop"];
     assert_eq!(bench.json(&stop)["stopped"], true);
     assert_eq!(bench.json(&stop)["stopped"], false);

@@ -4,6 +4,7 @@
 
 use converter::convert::convert;
 use converter::progress::Silent;
+use graft_tests::device::int8_model;
 use graft_tests::{class_folders, int8, source};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
@@ -246,6 +247,27 @@ fn keys_and_signatures() {
             (&true.into(), &1.into())
         );
         std::fs::remove_file(b.path("new.head.sig")).unwrap();
+
+        // A model over the line, likewise. The program for Linux would come back on another free port;
+        // `edge-runtime/tests/linux_program.rs` loads there.
+        if device.ready["board"].is_null() {
+            continue;
+        }
+        std::fs::write(b.path("next.edge"), &int8_model(9)[..]).unwrap();
+        device.refused(&["load", "next.edge"], "takes signed models only");
+        sign("next.edge", "other.pem");
+        device.refused(
+            &["load", "next.edge"],
+            "does not fit the device's public key",
+        );
+        let trunk = |info: &Value| info["model"]["trunk_sha256"].clone();
+        assert_eq!(trunk(&device.json(&["info"])), trunk(&info), "untouched");
+        sign("next.edge", "sign.pem");
+        let loaded = device.json(&["load", "next.edge"]);
+        assert_eq!(loaded["signed"], true);
+        assert_ne!(loaded["trunk_sha256"], trunk(&info));
+        assert_eq!(trunk(&device.json(&["info"])), loaded["trunk_sha256"]);
+        std::fs::remove_file(b.path("next.edge.sig")).unwrap();
     }
 
     let simulate = ["simulate", "model.edge", "--board", "rp2350", "--listen"];

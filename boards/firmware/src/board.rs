@@ -2,9 +2,9 @@
 
 use edge_runtime::device::memory::Areas;
 
-/// The parts of a board: its line (`embedded-io`'s `Read` and `Write`), a [`Flash`](edge_runtime::flash::Flash),
+/// The parts of a board: its line (`embedded-io`'s `Read` and `Write`), two [`Flash`](edge_runtime::flash::Flash)es,
 /// a [`Clock`](edge_runtime::device::Clock) and a [`PowerMeter`](edge_runtime::power::PowerMeter).
-pub struct Board<L, F, C, P> {
+pub struct Board<L, F, M, C, P> {
     /// Its name.
     pub name: &'static str,
     /// The line to the host. Reading waits, at best asleep, until at least one byte is there; an error of the
@@ -19,8 +19,10 @@ pub struct Board<L, F, C, P> {
     pub clock: C,
     /// The power meter: `Ina219` over the board's I2C, or `NoMeter`.
     pub power: P,
-    /// The region of the model: a `.edge` file at its start, or anything else if none was flashed.
-    pub model: &'static [u8],
+    /// The region of the model: a `.edge` file at its start, or anything else if none was flashed. Another value than
+    /// `flash`, since the model is read in place while that is written; a driver that serves both is
+    /// [`Shared`](crate::Shared).
+    pub model: M,
     /// RAM for the application.
     pub memory: &'static mut [u8],
 }

@@ -16,6 +16,7 @@ mod fault;
 mod map;
 mod meter;
 mod run;
+mod shared;
 mod stack;
 mod trust;
 
@@ -26,4 +27,5 @@ pub use cycles::Cycles;
 pub use map::{MemoryMap, Region};
 pub use meter::{Meter, Sensor};
 pub use run::run;
+pub use shared::Shared;
 pub use stack::stack_use;

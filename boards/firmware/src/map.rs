@@ -54,7 +54,7 @@ pub struct MemoryMap {
     pub samples: Region,
     /// The block of RAM of the application.
     pub arena: Region,
-    /// Bytes of the flash of heads and samples that are erased together.
+    /// Bytes of the flash of model, heads and samples that are erased together.
     pub erase: usize,
     /// Bytes of it that are programmed together.
     pub write: usize,

@@ -1,11 +1,11 @@
 //! The main loop: opens the model in its region, starts the application on the board's parts, serves the
-//! host; where that cannot be, answers why.
+//! host; where that cannot be, or a host brings another model, a loader takes over, and then the device restarts.
 
 use crate::board::Board;
 use crate::{fault, stack_use, trust};
-use core::convert::Infallible;
 use cortex_m::peripheral::SCB;
 use edge_runtime::device::app::{App, Config};
+use edge_runtime::device::load::{Limits, Load, Loader, ModelStore, Region};
 use edge_runtime::device::memory::{Areas, MemoryPlan};
 use edge_runtime::device::protocol::StackUse;
 use edge_runtime::device::server::{RX_LEN, Server, TX_LEN};
@@ -14,33 +14,57 @@ use edge_runtime::device::{Clock, EventKind, Fault, FaultKind, NotReady};
 use edge_runtime::flash::Flash;
 use edge_runtime::model::Model;
 use edge_runtime::power::PowerMeter;
+use edge_runtime::signature::Trust;
 use embedded_io::{Read, Write};
 
 /// Bytes that are taken from the line at a time.
 const PIECE: usize = 64;
 
 /// Runs the device for ever. Call it once, with interrupts enabled.
-pub fn run<L, F, C, P>(board: Board<L, F, C, P>) -> !
+pub fn run<L, F, M, C, P>(board: Board<L, F, M, C, P>) -> !
 where
     L: Read + Write,
     F: Flash,
+    M: Flash,
     C: Clock,
     P: PowerMeter,
 {
     let mut wire = Wire(board.line);
     let (mut rx, mut tx) = ([0; RX_LEN], [0; TX_LEN]);
-    let parts = Parts {
+    let mut parts = Parts {
         name: board.name,
         flash: board.flash,
         areas: board.areas,
         clock: board.clock,
         power: board.power,
-        model: board.model,
+        model: Region::new(board.model),
         memory: board.memory,
     };
-    let Err(reason) = serve(parts, &mut wire, &mut rx, &mut tx);
+    let trust = trust::whom();
+    let limits = parts.limits(trust);
+    let (reason, load) = match serve(&mut parts, trust, limits, &mut wire, &mut rx, &mut tx) {
+        Ok(load) => (loading(&load), Some(load)),
+        Err(reason) => (reason, None),
+    };
     log_reason(&reason);
-    let mut vacant = Vacant::new(reason, &mut rx, &mut tx);
+    // The application is gone, and with it whatever read the model.
+    let loader = Loader::new(&mut parts.model, limits, reason);
+    wait(loader, load, &mut wire, &mut rx, &mut tx)
+}
+
+/// Serves a host that brings a model, until the device restarts.
+#[inline(never)]
+fn wait<L: Read + Write, S: ModelStore>(
+    loader: Loader<S>,
+    load: Option<Load>,
+    wire: &mut Wire<L>,
+    rx: &mut [u8; RX_LEN],
+    tx: &mut [u8; TX_LEN],
+) -> ! {
+    let mut vacant = Vacant::new(loader, rx, tx);
+    if let Some(load) = load {
+        vacant.begin(&load, &mut |frame| wire.send(frame));
+    }
     loop {
         let mut piece = [0; PIECE];
         vacant.receive(wire.receive(&mut piece), &mut |frame| wire.send(frame));
@@ -50,16 +74,21 @@ where
     }
 }
 
-/// Runs the application for ever, or says why it cannot.
-fn serve<L, F, C, P>(
-    parts: Parts<F, C, P>,
+/// Runs the application until a host brings a model, or says why it cannot run. What it needs of the stack is
+/// free again for the loader.
+#[inline(never)]
+fn serve<L, F, M, C, P>(
+    parts: &mut Parts<F, M, C, P>,
+    trust: Option<Trust>,
+    limits: Limits,
     wire: &mut Wire<L>,
     rx: &mut [u8; RX_LEN],
     tx: &mut [u8; TX_LEN],
-) -> Result<Infallible, NotReady>
+) -> Result<Load, NotReady>
 where
     L: Read + Write,
     F: Flash,
+    M: Flash,
     C: Clock,
     P: PowerMeter,
 {
@@ -71,9 +100,9 @@ where
     if faults >= fault::MOST_IN_A_ROW {
         return Err(NotReady::Faults { faults });
     }
-    let trust = trust::judge(parts.model)?;
+    let trust = trust::judge(trust, parts.model.bytes())?;
     // Model and application are used where they were made: a move would be a copy on the stack.
-    let opened = Model::parse_region(parts.model);
+    let opened = Model::parse_region(parts.model.bytes());
     let model = opened.as_ref().map_err(NotReady::from)?;
     let (geometry, ram) = (parts.flash.geometry(), parts.memory.len());
     let plan = MemoryPlan::largest(model, &geometry, &parts.areas, ram);
@@ -83,13 +112,14 @@ where
         classes: plan.classes,
         trust,
         stack: Some(measure_stack),
+        load: Some(limits),
     };
     let mut started = App::new(
         model,
-        parts.flash,
-        parts.clock,
-        parts.power,
-        parts.memory,
+        &mut parts.flash,
+        &parts.clock,
+        &mut parts.power,
+        &mut *parts.memory,
         &config,
     );
     let app = started.as_mut().map_err(|e| NotReady::from(&*e))?;
@@ -114,21 +144,49 @@ where
         if server.app().reset_requested() {
             restart();
         }
+        if server.app().load_requested() {
+            break;
+        }
         if answered {
             fault::forget();
         }
     }
+    app.take_load().ok_or(NotReady::NoModel)
+}
+
+/// What a device answers while a model comes.
+fn loading(load: &Load) -> NotReady {
+    NotReady::Loading {
+        have: 0,
+        need: load.file.len,
+    }
 }
 
 /// A board without its line.
-struct Parts<F, C, P> {
+struct Parts<F, M, C, P> {
     name: &'static str,
     flash: F,
     areas: Areas,
     clock: C,
     power: P,
-    model: &'static [u8],
+    model: Region<M>,
     memory: &'static mut [u8],
+}
+
+impl<F: Flash, M: Flash, C, P> Parts<F, M, C, P> {
+    /// Which models this board takes: none, if nobody's signature can be checked.
+    fn limits(&self, trust: Option<Trust>) -> Limits {
+        Limits {
+            capacity: trust.map_or(0, |_| self.model.capacity()),
+            keeps_old: self.model.keeps_old(),
+            geometry: self.flash.geometry(),
+            areas: self.areas,
+            ram: self.memory.len(),
+            // The fewest that can be trained: as many as fit will be.
+            classes: 2,
+            trust: trust.unwrap_or_default(),
+        }
+    }
 }
 
 /// The line, whose errors only lose bytes: the protocol asks again.
@@ -192,7 +250,13 @@ fn log_fault(fault: &Fault) {
 
 fn log_reason(reason: &NotReady) {
     match *reason {
-        NotReady::NoModel => defmt::warn!("no model; flash one"),
+        NotReady::NoModel => defmt::warn!("no model; load or flash one"),
+        NotReady::Loading { need, .. } => {
+            defmt::info!(
+                "the application ends: a host brings a model of {=u32} bytes",
+                need
+            );
+        }
         NotReady::ModelVersion { found } => {
             defmt::warn!(
                 "the model has format version {=u16}; convert it again",

@@ -3,26 +3,31 @@
 //! hexadecimal digits; `cargo xtask flash --trust` sets both.
 
 use edge_runtime::device::NotReady;
+use edge_runtime::model::header::Header;
 use edge_runtime::signature::Trust;
 
-/// Whom the firmware trusts, if the model in `region` is theirs. Nothing in the model is believed before.
+/// Whom the firmware trusts; nobody, if the key that is built in is none.
 #[cfg(not(feature = "signed"))]
-pub fn judge(_region: &[u8]) -> Result<Trust, NotReady> {
-    Ok(Trust::Anyone)
+pub const fn whom() -> Option<Trust> {
+    Some(Trust::Anyone)
+}
+
+/// Whom the firmware trusts; nobody, if the key that is built in is none.
+#[cfg(feature = "signed")]
+pub fn whom() -> Option<Trust> {
+    let key = edge_runtime::signature::PublicKey::new(&KEY);
+    key.ok().map(Trust::Signed)
 }
 
 /// Whom the firmware trusts, if the model in `region` is theirs. Nothing in the model is believed before.
-#[cfg(feature = "signed")]
-pub fn judge(region: &[u8]) -> Result<Trust, NotReady> {
-    use edge_runtime::model::header::Header;
-    use edge_runtime::signature::PublicKey;
-
-    Header::read(region).map_err(|e| NotReady::from(&e))?;
-    let judged = PublicKey::new(&KEY).and_then(|key| {
-        let trust = Trust::Signed(key);
-        trust.check_region(region).map(|()| trust)
-    });
-    judged.map_err(|_| NotReady::Untrusted)
+pub fn judge(trust: Option<Trust>, region: &[u8]) -> Result<Trust, NotReady> {
+    let trust = trust.ok_or(NotReady::Untrusted)?;
+    if trust.is_required() {
+        Header::read(region).map_err(|e| NotReady::from(&e))?;
+        let judged = trust.check_region(region);
+        judged.map_err(|_| NotReady::Untrusted)?;
+    }
+    Ok(trust)
 }
 
 #[cfg(feature = "signed")]

@@ -97,6 +97,14 @@ impl Files {
                 .checked_sub(FAULT_RECORD)
                 .ok_or("region 'stack' is too small")?,
         );
+        if board.store(Use::Model).map(|s| (s.erase, s.write))
+            != board.store(Use::Heads).map(|s| (s.erase, s.write))
+        {
+            return Err(
+                "the memory of region 'model' lacks the 'erase' and 'write' of that of 'heads'"
+                    .into(),
+            );
+        }
         let clock = board.cpu.clock_hz.ok_or("'clock_hz' is missing")?;
         let store = board.store(Use::Heads);
         let store = store.ok_or("the memory of region 'heads' lacks 'erase' and 'write'")?;

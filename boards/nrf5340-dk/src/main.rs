@@ -13,6 +13,7 @@ mod start;
 use defmt_rtt as _;
 
 use clock::{TimerClock, TurnHandler};
+use core::cell::RefCell;
 use edge_runtime::device::server::{RX_LEN, TX_LEN};
 use edge_runtime::flash::Mapped;
 use embassy_nrf::buffered_uarte::{self, Baudrate, BufferedUarte};
@@ -21,7 +22,7 @@ use embassy_nrf::peripherals::{SERIAL0, SERIAL1};
 use embassy_nrf::twim::{self, Twim};
 use embassy_nrf::{bind_interrupts, uarte};
 use embedded_storage::nor_flash::NorFlash;
-use firmware::{Asleep, Board, Cycles, Meter};
+use firmware::{Asleep, Board, Cycles, Meter, Region, Shared};
 use flash::CachedFlash;
 
 include!(concat!(env!("OUT_DIR"), "/board.rs"));
@@ -56,16 +57,15 @@ const MESSAGE: usize = 8;
 fn main() -> ! {
     let p = start::start();
     let stores = MAP.stores();
+    let driver = RefCell::new(CachedFlash::new(Nvmc::new(p.NVMC)));
     // SAFETY: `board.toml` gives the regions to their uses alone; the flash is mapped from address 0, and
     // its driver makes the cache forget what it wrote over. Called once.
     let (flash, model, memory) = unsafe {
-        let driver = CachedFlash::new(Nvmc::new(p.NVMC));
-        let base = core::ptr::with_exposed_provenance(stores.base as usize);
-        (
-            Mapped::new(driver, base, stores.base, stores.len),
-            MAP.model.bytes(),
-            MAP.arena.take(),
-        )
+        let part = |region: Region| {
+            let base = core::ptr::with_exposed_provenance(region.base as usize);
+            Mapped::new(Shared::new(&driver), base, region.base, region.len)
+        };
+        (part(stores), part(MAP.model), MAP.arena.take())
     };
     let (mut tx, mut rx) = ([0; TX_LEN], [0; 2 * RX_LEN]);
     let mut config = uarte::Config::default();

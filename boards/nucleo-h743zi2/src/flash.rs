@@ -1,5 +1,9 @@
-//! The second bank of the STM32H743's flash, with its ECC and the processor's data cache: the HAL's driver,
-//! and what it leaves open.
+//! The STM32H743's flash behind the program, with its ECC and the processor's data cache: the HAL's driver, and
+//! what it leaves open.
+//!
+//! Heads and samples are in the second bank. A model may begin in the first one, from which the program runs: while
+//! a sector of that is erased or programmed, the processor waits whenever it fetches from the bank, interrupts
+//! included, and bytes on the line are lost, which the protocol bears.
 //!
 //! Each word of 32 bytes has an ECC. A word that was being programmed, or a sector that was being erased,
 //! when the power failed may hold bits that its ECC cannot correct; reading it is a bus fault. So that all
@@ -11,7 +15,7 @@ use core::ops::Range;
 use cortex_m::peripheral::{CPUID, SCB};
 use embassy_stm32::flash::{Blocking, Error, FLASH_BASE, Flash, MAX_ERASE_SIZE, WRITE_SIZE};
 use embassy_stm32::pac;
-use embassy_stm32::pac::flash::Bank;
+use embassy_stm32::pac::flash::Bank as Registers;
 use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
 
 /// Bytes of a word.
@@ -20,14 +24,15 @@ const WORD: usize = WRITE_SIZE;
 const SECTOR: usize = MAX_ERASE_SIZE;
 /// Where the second bank starts in the flash.
 pub const BANK: u32 = 0x10_0000;
+/// What is before is the program's and not written.
+pub const FIRST: u32 = 0x4_0000;
 /// Where the flash is mapped.
 const BASE: usize = FLASH_BASE;
 
 /// How often a word is read again when the controller reports another one.
 const READINGS: usize = 3;
 
-/// The driver, and the cache between flash and processor. Offsets are those of the whole flash, and must be
-/// in its second bank: the program runs from the first one, so it need not wait.
+/// The driver, and the cache between flash and processor. Offsets are those of the whole flash.
 pub struct EccFlash<'d> {
     driver: Flash<'d, Blocking>,
     scb: SCB,
@@ -73,13 +78,15 @@ impl<'d> EccFlash<'d> {
         self.scb.enable_dcache(cpuid);
     }
 
-    /// Waits until the bank has done what it was told, and makes the cache forget what it held of some bytes.
+    /// Waits until the banks have done what they were told, and makes the cache forget what it held of some bytes.
     fn finish(&mut self, from: u32, len: usize) {
         cortex_m::asm::dsb();
-        loop {
-            let status = bank().sr().read();
-            if !status.bsy() && !status.qw() {
-                break;
+        for bank in [bank(0), bank(BANK)] {
+            loop {
+                let status = bank.sr().read();
+                if !status.bsy() && !status.qw() {
+                    break;
+                }
             }
         }
         // SAFETY: whole lines, of flash, which the cache writes through: nothing is lost.
@@ -102,7 +109,7 @@ impl ReadNorFlash for EccFlash<'_> {
             return Err(Error::Unaligned);
         }
         let end = u64::from(offset) + bytes.len() as u64;
-        if offset < BANK || end > self.capacity() as u64 {
+        if offset < FIRST || end > self.capacity() as u64 {
             return Err(Error::Size);
         }
         for (word, at) in bytes.chunks_exact_mut(WORD).zip((offset..).step_by(WORD)) {
@@ -121,20 +128,22 @@ impl NorFlash for EccFlash<'_> {
     const ERASE_SIZE: usize = SECTOR;
 
     fn erase(&mut self, from: u32, to: u32) -> Result<(), Error> {
-        if from < BANK || to < from || to as usize > self.capacity() {
+        if from < FIRST || to <= from || to as usize > self.capacity() {
             return Err(Error::Size);
         }
-        clear_errors();
+        clear_errors(from);
+        clear_errors(to - 1);
         let result = self.driver.blocking_erase(from, to);
         self.finish(from, (to - from) as usize);
         result
     }
 
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Error> {
-        if offset < BANK {
+        if offset < FIRST {
             return Err(Error::Size);
         }
-        clear_errors();
+        clear_errors(offset);
+        clear_errors(offset.saturating_add(bytes.len() as u32));
         let result = self.driver.blocking_write(offset, bytes);
         self.finish(offset, bytes.len());
         result?;
@@ -147,15 +156,15 @@ impl NorFlash for EccFlash<'_> {
     }
 }
 
-/// Registers of the second bank.
-fn bank() -> Bank {
-    pac::FLASH.bank(1)
+/// Registers of the bank of an offset.
+fn bank(offset: u32) -> Registers {
+    pac::FLASH.bank(usize::from(offset >= BANK))
 }
 
 /// Clears what the controller reported. The HAL's driver writes to the status register for this, which the
 /// H7 does not heed (RM0433, `FLASH_SR1`: read only; `FLASH_CCR1` clears).
-fn clear_errors() {
-    bank().ccr().write(|w| {
+fn clear_errors(offset: u32) {
+    bank(offset).ccr().write(|w| {
         w.set_clr_wrperr(true);
         w.set_clr_pgserr(true);
         w.set_clr_strberr(true);
@@ -168,13 +177,14 @@ fn clear_errors() {
     });
 }
 
-/// A word of the second bank, or nothing if its ECC cannot correct it.
+/// A word, or nothing if its ECC cannot correct it.
 fn read(offset: u32) -> Option<[u8; WORD]> {
-    let index = (offset - BANK) / WORD as u32;
+    let index = offset % BANK / WORD as u32;
     for _ in 0..READINGS {
         let word = read_masked(offset);
-        let (status, failed) = (bank().sr().read(), bank().far().read());
-        clear_errors();
+        let bank = bank(offset);
+        let (status, failed) = (bank.sr().read(), bank.far().read());
+        clear_errors(offset);
         if !status.dbeccerr() {
             return Some(word);
         }
@@ -193,10 +203,10 @@ fn read_masked(offset: u32) -> [u8; WORD] {
     const IGNORE_FAULTS: u32 = 1 << 8;
     /// Of the fault status register: bus faults. Written to clear.
     const BUS_FAULTS: u32 = 0xff << 8;
-    clear_errors();
+    clear_errors(offset);
     let from = core::ptr::with_exposed_provenance::<u32>(BASE + offset as usize);
     let mut word = [0; WORD];
-    // SAFETY: the offset is that of a word in the second bank, as every caller checked. The registers are
+    // SAFETY: the offset is that of a word in the flash, as every caller checked. The registers are
     // the core's own, and nothing interrupts the program in between.
     unsafe {
         let scb = &*SCB::PTR;

@@ -11,6 +11,7 @@ mod start;
 // The logger of `defmt`.
 use defmt_rtt as _;
 
+use core::cell::RefCell;
 use edge_runtime::device::server::{RX_LEN, TX_LEN};
 use edge_runtime::flash::Mapped;
 use embassy_stm32::bind_interrupts;
@@ -19,7 +20,7 @@ use embassy_stm32::i2c::{self, I2c};
 use embassy_stm32::peripherals::USART3;
 use embassy_stm32::usart::{self, BufferedInterruptHandler, BufferedUart};
 use embedded_storage::nor_flash::NorFlash;
-use firmware::{Asleep, Board, Cycles, Meter, PIECE, SysTickClock};
+use firmware::{Asleep, Board, Cycles, Meter, PIECE, Shared, SysTickClock};
 use flash::EccFlash;
 
 include!(concat!(env!("OUT_DIR"), "/board.rs"));
@@ -38,7 +39,11 @@ const _: () = {
     );
     assert!(
         MAP.stores().base >= FLASH_BASE as u32 + flash::BANK,
-        "the stores are in the second bank"
+        "the stores are in the second bank, so that writing them does not stop the program"
+    );
+    assert!(
+        MAP.model.base >= FLASH_BASE as u32 + flash::FIRST,
+        "the driver leaves the program alone"
     );
     assert!(MAP.clock_hz == start::FAST_HZ, "the processor's clock");
     assert!(
@@ -57,20 +62,26 @@ fn main() -> ! {
     core.SCB.enable_icache();
     let (p, hz) = start::start();
     let stores = MAP.stores();
-    let offset = stores.base - FLASH_BASE as u32;
-    // SAFETY: `board.toml` gives the regions to their uses alone. Called once.
-    let (model, memory) = unsafe { (MAP.model.bytes(), MAP.arena.take()) };
+    // SAFETY: `board.toml` gives the region to its use alone. Called once.
+    let memory = unsafe { MAP.arena.take() };
     let mut driver = EccFlash::new(Flash::new_blocking(p.FLASH), core.SCB);
-    match driver.repair(offset..offset + stores.len, memory) {
-        Ok(0) => {}
-        Ok(words) => defmt::warn!("{=usize} words of flash were torn and are erased", words),
-        Err(error) => defmt::error!("torn words of flash stay: {}", error),
+    for region in [MAP.model, stores] {
+        let offset = region.base - FLASH_BASE as u32;
+        match driver.repair(offset..offset + region.len, memory) {
+            Ok(0) => {}
+            Ok(words) => defmt::warn!("{=usize} words of flash were torn and are erased", words),
+            Err(error) => defmt::error!("torn words of flash stay: {}", error),
+        }
     }
     driver.start_data_cache(&mut core.CPUID);
-    let base = core::ptr::with_exposed_provenance(stores.base as usize);
-    // SAFETY: the flash is mapped there, all of it is readable after the repair, only the driver writes to
-    // it, and it makes the cache forget what it wrote over.
-    let flash = unsafe { Mapped::new(driver, base, offset, stores.len) };
+    let driver = RefCell::new(driver);
+    // SAFETY: `board.toml` gives the regions to their uses alone. The flash is mapped there, all of it is readable
+    // after the repair, only the driver writes to it, and it makes the cache forget what it wrote over.
+    let [flash, model] = [stores, MAP.model].map(|region| unsafe {
+        let base = core::ptr::with_exposed_provenance(region.base as usize);
+        let offset = region.base - FLASH_BASE as u32;
+        Mapped::new(Shared::new(&driver), base, offset, region.len)
+    });
     let (mut tx, mut rx) = ([0; TX_LEN], [0; 2 * RX_LEN]);
     let mut config = usart::Config::default();
     config.baudrate = BAUD;

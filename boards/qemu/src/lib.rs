@@ -13,7 +13,7 @@ use defmt_semihosting as _;
 
 use edge_runtime::flash::Mapped;
 use edge_runtime::power::NoMeter;
-use firmware::{Board, MemoryMap, SysTickClock};
+use firmware::{Board, MemoryMap, Region, SysTickClock};
 use flash::RamFlash;
 use uart::Uart;
 
@@ -41,16 +41,15 @@ pub unsafe fn run<const WRITE: usize, const ERASE: usize>(map: &MemoryMap, uart:
     // SAFETY: called once and first, so nobody else has them.
     let core = unsafe { cortex_m::Peripherals::steal() };
     let stores = map.stores();
-    // SAFETY: `board.toml` gives the region to heads and samples alone, and the regions of model and arena
-    // to them; its checks say that they lie in RAM of the machine and do not overlap.
+    // SAFETY: `board.toml` gives the regions to heads, samples, model and arena alone; its checks say that they
+    // lie in RAM of the machine and do not overlap.
     let (flash, model, memory) = unsafe {
-        let driver = RamFlash::<WRITE, ERASE>::new(stores.base as usize, stores.len as usize);
-        let base = driver.base();
-        (
-            Mapped::new(driver, base, 0, stores.len),
-            map.model.bytes(),
-            map.arena.take(),
-        )
+        let flash = |region: &Region| {
+            let driver = RamFlash::<WRITE, ERASE>::new(region.base as usize, region.len as usize);
+            let base = driver.base();
+            Mapped::new(driver, base, 0, region.len)
+        };
+        (flash(&stores), flash(&map.model), map.arena.take())
     };
     // SAFETY: the machine's UART, which only this value uses.
     let line = unsafe { Uart::new(uart, BAUD) };

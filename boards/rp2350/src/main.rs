@@ -12,6 +12,7 @@ mod line;
 use defmt_rtt as _;
 
 use clock::TimerClock;
+use core::cell::RefCell;
 use edge_runtime::device::server::{RX_LEN, TX_LEN};
 use edge_runtime::flash::Mapped;
 use embassy_rp::bind_interrupts;
@@ -20,7 +21,7 @@ use embassy_rp::flash::{Blocking, ERASE_SIZE, Flash, WRITE_SIZE};
 use embassy_rp::i2c::{self, I2c};
 use embassy_rp::peripherals::{FLASH, UART0};
 use embassy_rp::uart::{self, BufferedInterruptHandler, BufferedUart};
-use firmware::{Asleep, Board, Cycles, Meter};
+use firmware::{Asleep, Board, Cycles, Meter, Region, Shared};
 use line::Line;
 
 include!(concat!(env!("OUT_DIR"), "/board.rs"));
@@ -31,8 +32,12 @@ bind_interrupts!(struct Interrupts {
 
 /// Where the flash is mapped.
 const BASE: u32 = 0x1000_0000;
-/// Bytes of flash up to the end of the stores: what the driver may touch.
-const FLASH_SIZE: usize = (MAP.stores().end() - BASE) as usize;
+/// Bytes of flash up to the end of model and stores: what the driver may touch.
+const FLASH_SIZE: usize = (if MAP.stores().end() > MAP.model.end() {
+    MAP.stores().end()
+} else {
+    MAP.model.end()
+} - BASE) as usize;
 
 defmt::timestamp!("{=u64:us}", clock::micros());
 
@@ -55,16 +60,15 @@ fn main() -> ! {
     // The crystal of 12 MHz, and 150 MHz from it.
     let p = embassy_rp::init(Config::default());
     let stores = MAP.stores();
+    let driver = RefCell::new(Flash::<FLASH, Blocking, FLASH_SIZE>::new_blocking(p.FLASH));
     // SAFETY: `board.toml` gives the regions to their uses alone; the flash is mapped at `BASE`, and its
     // driver makes the cache forget what it wrote over. Called once.
     let (flash, model, memory) = unsafe {
-        let driver = Flash::<FLASH, Blocking, FLASH_SIZE>::new_blocking(p.FLASH);
-        let base = core::ptr::with_exposed_provenance(stores.base as usize);
-        (
-            Mapped::new(driver, base, stores.base - BASE, stores.len),
-            MAP.model.bytes(),
-            MAP.arena.take(),
-        )
+        let part = |region: Region| {
+            let base = core::ptr::with_exposed_provenance(region.base as usize);
+            Mapped::new(Shared::new(&driver), base, region.base - BASE, region.len)
+        };
+        (part(stores), part(MAP.model), MAP.arena.take())
     };
     let (mut tx, mut rx) = ([0; TX_LEN], [0; 2 * RX_LEN]);
     let mut config = uart::Config::default();

@@ -6,11 +6,12 @@
 
 use super::error::{DeviceError, Feature};
 use super::events::{EventKind, Events};
+use super::load::{Limits, Load, LoadError};
 use super::memory::{self, Areas, MemoryPlan, PlanError};
 use super::protocol::{
     self as p, Bench, CLASSES_IN_REPLY, ClassCount, EVENTS_IN_REPLY, Header, LOGITS_IN_REPLY,
-    MAX_BENCH, MAX_CHUNK, MAX_PAYLOAD, MAX_TOP, Message, ModelInfo, Progress, Reply, Request,
-    StackUse, StateInfo, Top,
+    LoadFile, MAX_BENCH, MAX_CHUNK, MAX_PAYLOAD, MAX_TOP, Message, ModelInfo, Progress, Reply,
+    Request, StackUse, StateInfo, Top,
 };
 use super::samples::{Class, Entry, MAX_CLASS_NAME, SampleError, SampleStore};
 use super::{Clock, crc32};
@@ -33,6 +34,9 @@ pub struct Config {
     pub trust: Trust,
     /// Measures the program's stack, where that can be done.
     pub stack: Option<fn() -> StackUse>,
+    /// Which models may be loaded, where whoever runs the application gives way to a
+    /// [`Loader`](super::load::Loader).
+    pub load: Option<Limits>,
 }
 
 /// Why the application does not start.
@@ -143,6 +147,7 @@ pub(super) struct Core<'a, F, C, P> {
     inferred: usize,
     trust: Trust,
     stack: Option<fn() -> StackUse>,
+    load: Option<Limits>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -158,6 +163,7 @@ pub struct App<'a, F, C, P> {
     reply: &'a mut [u8],
     reply_len: usize,
     reset: bool,
+    load: Option<Load>,
 }
 
 impl<'a, F: Flash, C: Clock, P: PowerMeter> App<'a, F, C, P> {
@@ -223,6 +229,7 @@ impl<'a, F: Flash, C: Clock, P: PowerMeter> App<'a, F, C, P> {
             inferred: 0,
             trust: config.trust,
             stack: config.stack,
+            load: config.load,
         };
         Ok(Self {
             core,
@@ -230,6 +237,7 @@ impl<'a, F: Flash, C: Clock, P: PowerMeter> App<'a, F, C, P> {
             reply,
             reply_len: 0,
             reset: false,
+            load: None,
         })
     }
 
@@ -239,6 +247,9 @@ impl<'a, F: Flash, C: Clock, P: PowerMeter> App<'a, F, C, P> {
         let Some((header, body)) = Header::decode(payload) else {
             return;
         };
+        if self.load.is_some() {
+            return;
+        }
         if header.version != p::VERSION {
             let device = p::VERSION;
             return refuse(header, DeviceError::Version { device }, send);
@@ -253,6 +264,12 @@ impl<'a, F: Flash, C: Clock, P: PowerMeter> App<'a, F, C, P> {
             },
             (None, Some(Request::Hello { .. })) => (),
             (None, _) => return refuse(header, DeviceError::NoSession, send),
+        }
+        if let Some(Request::BeginLoad(file)) = request
+            && self.core.takes(&file).is_ok()
+        {
+            self.load = Some(Load { header, file });
+            return;
         }
         let result = match &request {
             Some(request) => self.core.execute(request, header, send),
@@ -297,6 +314,17 @@ impl<'a, F: Flash, C: Clock, P: PowerMeter> App<'a, F, C, P> {
     /// True once a host has asked for a restart, and the reply is sent.
     pub fn reset_requested(&self) -> bool {
         self.reset
+    }
+
+    /// A model that a host wants to load, once: the application is to end, or at least to leave the session of this
+    /// request to a [`Loader`](super::load::Loader), which answers it. Until it was taken, nothing is answered.
+    pub fn take_load(&mut self) -> Option<Load> {
+        self.load.take()
+    }
+
+    /// True if there is something to take.
+    pub fn load_requested(&self) -> bool {
+        self.load.is_some()
     }
 
     /// The model.
@@ -417,12 +445,7 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
                     let limit = limit as u32;
                     return Err(DeviceError::TooLong { limit });
                 }
-                let signature = signature.map(|[a, b]| {
-                    let mut whole = [0; SIGNATURE_LEN];
-                    whole[..32].copy_from_slice(&a);
-                    whole[32..].copy_from_slice(&b);
-                    whole
-                });
+                let signature = signature.map(super::whole);
                 self.candidate = Candidate::Import(Transfer::begin(len, crc), signature);
                 Ok(Reply::Received { next: 0 })
             }
@@ -446,7 +469,24 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
                 Ok(Reply::Log { lost, events })
             }
             Request::Reset => Ok(Reply::Resetting),
+            Request::LoadInfo => {
+                let limits = self.load.ok_or(LoadError::NoStore)?;
+                Ok(Reply::LoadInfo(limits.info(Some(self.model))))
+            }
+            // Only what is refused gets here.
+            Request::BeginLoad(ref file) => {
+                self.takes(file)?;
+                Ok(Reply::Received { next: 0 })
+            }
+            Request::LoadChunk { .. } | Request::FinishLoad => {
+                Err(DeviceError::Incomplete { have: 0, need: 0 })
+            }
         }
+    }
+
+    /// Whether a model may be loaded.
+    fn takes(&self, file: &LoadFile) -> Result<(), LoadError> {
+        self.load.as_ref().ok_or(LoadError::NoStore)?.check(file)
     }
 
     fn model_info(&self) -> ModelInfo<'_> {

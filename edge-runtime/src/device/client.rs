@@ -8,16 +8,19 @@ use super::DeviceError;
 use super::crc32;
 use super::events::Event;
 use super::frame::{FrameReader, encode, frame_len, reader_len};
+use super::load::Demand;
 use super::memory::Room;
 use super::protocol::{
-    self as p, Bench, Header, MAX_CHUNK, MAX_PAYLOAD, Message, ModelInfo, Progress, Reply, Request,
-    RetrainOptions, Retrained, StateInfo,
+    self as p, Bench, Header, LoadFile, LoadInfo, MAX_CHUNK, MAX_PAYLOAD, Message, ModelInfo,
+    Progress, Reply, Request, RetrainOptions, Retrained, StateInfo,
 };
 use super::samples::Added;
 use crate::head::store::Active;
 use crate::head::{HeadSize, MAX_HIDDEN, PoolKind};
+use crate::model::Model;
 use crate::power::Reading;
 use crate::signature::SIGNATURE_LEN;
+use sha2::{Digest, Sha256};
 use std::io;
 use std::time::Duration;
 
@@ -249,7 +252,8 @@ impl<P: Pipe> Client<P> {
             crc: crc32(&[bytes]),
         };
         self.call(&begin, received)?;
-        self.send_chunks(bytes, |offset, data| Request::InputChunk { offset, data })
+        let chunk = |offset, data| Request::InputChunk { offset, data };
+        self.send_chunks(bytes, 0, &mut |_| (), chunk)
     }
 
     /// Runs the network on the input that was sent; returns microseconds and the likeliest classes.
@@ -402,14 +406,57 @@ impl<P: Pipe> Client<P> {
         file: &[u8],
         signature: Option<&[u8; SIGNATURE_LEN]>,
     ) -> Result<(), ClientError> {
-        let half = |s: &[u8; SIGNATURE_LEN], at: usize| core::array::from_fn(|i| s[at + i]);
         let begin = Request::BeginImport {
             len: u32::try_from(file.len()).map_err(|_| ClientError::RequestTooLong)?,
             crc: crc32(&[file]),
-            signature: signature.map(|s| [half(s, 0), half(s, 32)]),
+            signature: signature.map(halves),
         };
         self.call(&begin, received)?;
-        self.send_chunks(file, |offset, data| Request::ImportChunk { offset, data })
+        let chunk = |offset, data| Request::ImportChunk { offset, data };
+        self.send_chunks(file, 0, &mut |_| (), chunk)
+    }
+
+    /// Which models can be loaded, and which one runs. Needs no session where no application runs.
+    pub fn load_info(&mut self) -> Result<LoadInfo, ClientError> {
+        self.call(&Request::LoadInfo, |reply| match reply {
+            Reply::LoadInfo(info) => Some(info),
+            _ => None,
+        })
+    }
+
+    /// Sends a model file, which the device checks and makes its own; then it restarts, which ends the session.
+    /// `model` is the file, parsed; `watch` gets how many bytes are there, again and again. Returns the hash of the
+    /// trunk, or nothing if the device restarted before it was heard: who connects again learns what runs.
+    pub fn load(
+        &mut self,
+        file: &[u8],
+        model: &Model<'_>,
+        signature: Option<&[u8; SIGNATURE_LEN]>,
+        watch: &mut dyn FnMut(usize),
+    ) -> Result<Option<[u8; 32]>, ClientError> {
+        let begin = Request::BeginLoad(LoadFile {
+            len: u32::try_from(file.len()).map_err(|_| ClientError::RequestTooLong)?,
+            sha256: Sha256::digest(file).into(),
+            signature: signature.map(halves),
+            demand: Demand::of(model),
+        });
+        let first = self.call(&begin, received)? as usize;
+        watch(first);
+        let chunk = |offset, data| Request::LoadChunk { offset, data };
+        self.send_chunks(file, first, watch, chunk)?;
+        let loaded = self.call(&Request::FinishLoad, |reply| match reply {
+            Reply::Loaded { trunk } => Some(trunk),
+            _ => None,
+        });
+        match loaded {
+            Ok(trunk) => Ok(Some(trunk)),
+            Err(
+                ClientError::Device(DeviceError::NoSession | DeviceError::NotReady(_))
+                | ClientError::Pipe(_)
+                | ClientError::NoAnswer { .. },
+            ) => Ok(None),
+            Err(e) => Err(e),
+        }
     }
 
     /// Times inferences.
@@ -508,13 +555,15 @@ impl<P: Pipe> Client<P> {
         self.chunk = (self.chunk + self.chunk / 16).min(self.max_chunk);
     }
 
-    /// Sends `bytes` in chunks, each after the last was acknowledged.
+    /// Sends `bytes` from offset `from` on in chunks, each after the last was acknowledged.
     fn send_chunks<'b>(
         &mut self,
         bytes: &'b [u8],
+        from: usize,
+        watch: &mut dyn FnMut(usize),
         request: impl Fn(u32, &'b [u8]) -> Request<'b>,
     ) -> Result<(), ClientError> {
-        let mut at = 0;
+        let mut at = from;
         while at < bytes.len() {
             let data = &bytes[at..bytes.len().min(at + self.chunk)];
             let (attempts, before) = (self.attempts(), self.repetitions);
@@ -535,6 +584,7 @@ impl<P: Pipe> Client<P> {
                 Err(ClientError::NoAnswer { .. }) if self.shrink() => at,
                 Err(error) => return Err(error),
             };
+            watch(at);
         }
         Ok(())
     }
@@ -606,6 +656,11 @@ impl From<&StateInfo> for Room {
             classes: state.max_classes as usize,
         }
     }
+}
+
+/// The two halves of a signature, as requests have them.
+fn halves(signature: &[u8; SIGNATURE_LEN]) -> [[u8; 32]; 2] {
+    [0, 32].map(|at| core::array::from_fn(|i| signature[at + i]))
 }
 
 fn received(reply: Reply<'_>) -> Option<u32> {

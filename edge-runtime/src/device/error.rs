@@ -1,6 +1,7 @@
 //! The errors that a device sends, and what of the runtime they are made from.
 
 use super::app::AppError;
+use super::load::LoadError;
 use super::memory::PlanError;
 use super::samples::SampleError;
 use crate::engine::EngineError;
@@ -164,17 +165,20 @@ pub enum DeviceError {
     /// The application does not run.
     #[error(transparent)]
     NotReady(NotReady),
+    /// A model is not loaded.
+    #[error(transparent)]
+    Load(LoadError),
 }
 
 /// Why a device answers, but runs no application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum NotReady {
     /// There is no model where it should be.
-    #[error("the device has no model; flash one")]
+    #[error("the device has no model; load or flash one")]
     NoModel,
     /// A model in another version of the format.
     #[error(
-        "the device's model has format version {found}, and its program reads version {}; convert and flash it again",
+        "the device's model has format version {found}, and its program reads version {}; convert it, and load or flash it again",
         crate::model::header::VERSION
     )]
     ModelVersion {
@@ -182,14 +186,14 @@ pub enum NotReady {
         found: u16,
     },
     /// A model that is cut off, damaged or inconsistent.
-    #[error("the device's model is damaged; flash it again")]
+    #[error("the device's model is damaged; load or flash it again")]
     DamagedModel,
     /// A float model.
     #[error("the device's model is float, and it runs int8 models; convert with --int8")]
     FloatModel,
     /// The model does not fit the RAM, not even with a head of two classes.
     #[error(
-        "the device's model needs {need} bytes of RAM, and there are {have}; flash a smaller one"
+        "the device's model needs {need} bytes of RAM, and there are {have}; load or flash a smaller one"
     )]
     Ram {
         /// What there is.
@@ -215,6 +219,16 @@ pub enum NotReady {
     Faults {
         /// How many.
         faults: u32,
+    },
+    /// A host is sending a model.
+    #[error(
+        "the device is being given a model and has {have} of its {need} bytes; load it again, or reset the device"
+    )]
+    Loading {
+        /// Bytes that have come.
+        have: u32,
+        /// Bytes of the file.
+        need: u32,
     },
     /// The model has no valid signature, and the firmware asks for one.
     #[error(

@@ -88,6 +88,20 @@ pub struct Sizes {
     pub cells: usize,
 }
 
+/// No model that runs anywhere has more bytes or values than this: sums of a few such sizes stay far from the
+/// end of 32 bits.
+const MOST: usize = 1 << 28;
+
+impl Sizes {
+    /// False if a host states sizes with which a plan cannot be computed.
+    pub const fn are_sane(&self) -> bool {
+        self.features > 0
+            && self.features <= MOST / MAX_CLASSES / 16
+            && self.factory <= MOST / 16
+            && self.arena <= MOST
+    }
+}
+
 impl MemoryPlan {
     /// The plan for these sizes, whether or not a model and a flash have them.
     pub const fn of(sizes: &Sizes) -> Self {
@@ -119,23 +133,30 @@ impl MemoryPlan {
         areas: &Areas,
         classes: usize,
     ) -> Result<Self, PlanError> {
+        let sizes = Sizes {
+            features: features(model),
+            classes,
+            factory: model.head().map_or(0, |head| head.classes()),
+            arena: model.arena_bytes(),
+            cells: 0,
+        };
+        Self::in_flash(&sizes, geometry, areas)
+    }
+
+    /// The same for a model of which only the sizes are known. The cells follow from the flash.
+    pub fn in_flash(sizes: &Sizes, geometry: &Geometry, areas: &Areas) -> Result<Self, PlanError> {
+        let (features, classes) = (sizes.features, sizes.classes);
         if !(2..=MAX_CLASSES).contains(&classes) {
             return Err(PlanError::Classes);
         }
-        let features = features(model);
         let [a, b] = [areas.heads, areas.samples];
         let apart = a.end() <= b.start as u64 || b.end() <= a.start as u64;
         let layout = Layout::new(geometry, areas.samples, features).ok_or(PlanError::Areas)?;
         if !apart || !a.fits(geometry) {
             return Err(PlanError::Areas);
         }
-        let plan = Self::of(&Sizes {
-            features,
-            classes,
-            factory: model.head().map_or(0, |head| head.classes()),
-            arena: model.arena_bytes(),
-            cells: layout.all_cells(),
-        });
+        let cells = layout.all_cells();
+        let plan = Self::of(&Sizes { cells, ..*sizes });
         let (have, need) = (HeadStore::slot_capacity(a.len as usize), plan.candidate);
         if have < need {
             return Err(PlanError::Slot { have, need });

@@ -6,7 +6,8 @@
 //! - [`mod@memory`]: how much RAM that takes, known beforehand;
 //! - [`mod@app`]: the application, which owns memory and stores;
 //! - [`mod@server`]: the application behind a byte pipe;
-//! - [`mod@vacant`]: what answers where the application cannot run;
+//! - [`mod@load`]: a model that a host sends, and what answers where no application runs;
+//! - [`mod@vacant`]: that behind a byte pipe;
 //! - `client`: the other side, for hosts (feature `std`);
 //! - `report`: what a device said as the objects that programs print for machines (feature `std`).
 //!
@@ -19,6 +20,7 @@ pub mod client;
 mod error;
 mod events;
 pub mod frame;
+pub mod load;
 pub mod memory;
 pub mod protocol;
 #[cfg(feature = "std")]
@@ -30,6 +32,8 @@ pub mod vacant;
 
 pub use error::{DeviceError, Feature, NotReady};
 pub use events::{Event, EventKind, FILE_NAME, Fault, FaultKind, FileName};
+
+use crate::signature::SIGNATURE_LEN;
 
 /// A clock that counts from some moment on.
 pub trait Clock {
@@ -56,6 +60,14 @@ pub fn crc32(parts: &[&[u8]]) -> u32 {
     let mut digest = CRC.digest();
     parts.iter().for_each(|part| digest.update(part));
     digest.finalize()
+}
+
+/// A signature from the halves that a request has.
+pub(crate) fn whole(halves: [[u8; 32]; 2]) -> [u8; SIGNATURE_LEN] {
+    let mut whole = [0; SIGNATURE_LEN];
+    whole[..32].copy_from_slice(&halves[0]);
+    whole[32..].copy_from_slice(&halves[1]);
+    whole
 }
 
 const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);

@@ -5,12 +5,13 @@
 
 use super::error::DeviceError;
 use super::events::Event;
+use super::load::Demand;
 use super::samples::Added;
 use crate::flash::Geometry;
 use crate::head::PoolKind;
 use crate::head::store::Active;
 use crate::head::train::TrainOptions;
-use crate::model::{DType, InputSpec, Quant, Shape};
+use crate::model::{DType, Family, InputSpec, Model, Quant, Shape};
 use crate::power::Reading;
 use serde::{Deserialize, Serialize};
 
@@ -178,6 +179,20 @@ pub enum Request<'a> {
     Log,
     /// Restarts the device after the reply.
     Reset,
+    /// Which models can be loaded, and which one runs. Needs no session where no application runs.
+    LoadInfo,
+    /// Announces a model file. Refused, or the application ends; opens a session where none runs. Goes on where
+    /// it stopped, if so much of this file has arrived before.
+    BeginLoad(LoadFile),
+    /// A part of the announced model file, each continuing the last.
+    LoadChunk {
+        /// First byte.
+        offset: u32,
+        /// The bytes.
+        data: &'a [u8],
+    },
+    /// Checks the model file, makes it the device's, and restarts the device after the reply.
+    FinishLoad,
 }
 
 /// Most classes in the reply to an inference.
@@ -309,7 +324,7 @@ pub enum Reply<'a> {
     Model(ModelInfo<'a>),
     /// To `State`.
     State(StateInfo),
-    /// To `BeginInput`, `InputChunk`, `BeginImport` and `ImportChunk`.
+    /// To `BeginInput`, `InputChunk`, `BeginImport`, `ImportChunk`, `BeginLoad` and `LoadChunk`.
     Received {
         /// The next offset.
         next: u32,
@@ -375,6 +390,62 @@ pub enum Reply<'a> {
     },
     /// To `Reset`.
     Resetting,
+    /// To `LoadInfo`.
+    LoadInfo(LoadInfo),
+    /// To `FinishLoad`: the model is the device's, which restarts.
+    Loaded {
+        /// SHA-256 of its trunk.
+        trunk: [u8; 32],
+    },
+}
+
+/// A model file that is to be loaded, as the host states it; the device believes it once it has the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadFile {
+    /// Its length in bytes.
+    pub len: u32,
+    /// SHA-256 of all of it.
+    pub sha256: [u8; 32],
+    /// Ed25519 signature of the file, its two halves.
+    pub signature: Option<[[u8; 32]; 2]>,
+    /// What the model takes.
+    pub demand: Demand,
+}
+
+/// What a device says of the models that it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadInfo {
+    /// Longest file in bytes.
+    pub capacity: u32,
+    /// For which processors a file may be packed; `None`: not at all.
+    pub family: Option<Family>,
+    /// True if the file needs a signature.
+    pub signed: bool,
+    /// True if the model that is there stays until the new one is whole.
+    pub keeps_old: bool,
+    /// The model that runs.
+    pub model: Option<ModelId>,
+}
+
+/// What tells a model file from every other one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelId {
+    /// SHA-256 in its header: metadata and weights, packed as they are.
+    pub sha256: [u8; 32],
+    /// SHA-256 in its factory head, if there is one.
+    pub head: Option<[u8; 32]>,
+}
+
+impl ModelId {
+    /// Of a checked model.
+    pub fn of(model: &Model<'_>) -> Self {
+        Self {
+            sha256: model.header().sha256,
+            head: model
+                .head()
+                .and_then(|head| head.bytes().get(64..)?.first_chunk().copied()),
+        }
+    }
 }
 
 /// The model on the device.
@@ -521,16 +592,16 @@ mod tests {
         let mut out = [0; 64];
         let header = Header::new(0x0403_0201, 7);
         let len = encode(header, &Request::Hello { expect: None }, &mut out).unwrap();
-        assert_eq!(out[..len], [2, 1, 2, 3, 4, 7, 0, 0, 0, 0, 0]);
+        assert_eq!(out[..len], [3, 1, 2, 3, 4, 7, 0, 0, 0, 0, 0]);
         let chunk = Request::InputChunk {
             offset: 300,
             data: &[5, 6],
         };
         let len = encode(header, &chunk, &mut out).unwrap();
         assert_eq!(out[9..len], [4, 0xac, 2, 2, 5, 6]);
-        let error = Message::Reply(Err(DeviceError::Version { device: 2 }));
+        let error = Message::Reply(Err(DeviceError::Version { device: 3 }));
         let len = encode(header, &error, &mut out).unwrap();
-        assert_eq!(out[9..len], [0, 1, 0, 2]);
+        assert_eq!(out[9..len], [0, 1, 0, 3]);
         assert_eq!(encode(header, &chunk, &mut [0; 12]), None);
     }
 

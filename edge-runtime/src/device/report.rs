@@ -317,8 +317,8 @@ impl From<&[Counted]> for Samples {
 pub struct Listening {
     /// Where, with the port that the system chose if none was given.
     pub listening: String,
-    /// Name of the model.
-    pub model: String,
+    /// Name of the model; nothing if none runs.
+    pub model: Option<String>,
     /// Memory that the application takes.
     pub ram_bytes: usize,
     /// Flash of heads and samples.

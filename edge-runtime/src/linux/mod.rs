@@ -10,6 +10,8 @@ mod listener;
 mod local;
 mod model;
 mod serve;
+mod served;
+mod slot;
 mod state;
 
 pub use clock::MonotonicClock;
@@ -19,4 +21,6 @@ pub use listener::{ListenError, Listener};
 pub use local::LocalPipe;
 pub use model::ModelFile;
 pub use serve::{MAX_CONNECTIONS, serve};
+pub use served::Served;
+pub use slot::ModelSlot;
 pub use state::{HEADS_LEN, State, StateError};

@@ -1,8 +1,7 @@
 //! Hosts that connect, each in a thread of its own, and the one application that they take turns at.
 
-use super::Listener;
+use super::{Listener, Served};
 use crate::device::Clock;
-use crate::device::app::App;
 use crate::device::client::Pipe;
 use crate::device::frame::{FrameReader, encode};
 use crate::device::protocol::MAX_PAYLOAD;
@@ -24,9 +23,10 @@ const IDLE: Duration = Duration::from_secs(600);
 /// How long to wait after the system could not accept a connection.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Serves hosts for ever. `restart` is called when one has asked for it, while no request is being served.
+/// Serves hosts for ever. `restart` is called when one has asked for it or loaded a model, while no request is
+/// being served.
 pub fn serve<F: Flash + Send, C: Clock + Send, P: PowerMeter + Send>(
-    app: App<'_, F, C, P>,
+    app: Served<'_, F, C, P>,
     listener: &Listener,
     key: Option<&Key>,
     restart: &(dyn Fn() + Sync),
@@ -67,7 +67,7 @@ pub fn serve<F: Flash + Send, C: Clock + Send, P: PowerMeter + Send>(
 
 /// Serves one host until it hangs up.
 fn converse<F: Flash, C: Clock, P: PowerMeter>(
-    app: &Mutex<App<'_, F, C, P>>,
+    app: &Mutex<Served<'_, F, C, P>>,
     pipe: StreamPipe,
     key: Option<&Key>,
     restart: &(dyn Fn() + Sync),

@@ -90,16 +90,25 @@ impl<'a> Model<'a> {
     /// # Errors
     /// Says what is wrong and where. Never panics, whatever the bytes.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ModelError> {
-        // In steps, so that a small stack holds the temporaries of one at a time.
-        let (trunk, layers, weights) = Self::open(bytes)?;
-        let output = check::layers(&trunk, layers, weights)?;
-        Self::assemble(bytes, output)
+        Self::parse_apart(bytes, bytes)
     }
 
-    /// Checks header, hash and the first two records; the second one, and the bytes of layers and weights.
+    /// Reads and checks a whole file whose header is elsewhere, at the start of `header`: its place in `bytes` holds
+    /// anything. So a model that was sent to a device is checked before it is made one by its header.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_apart(header: &[u8], bytes: &'a [u8]) -> Result<Self, ModelError> {
+        let header = Header::read(header)?;
+        // In steps, so that a small stack holds the temporaries of one at a time.
+        let (trunk, layers, weights) = Self::open(&header, bytes)?;
+        let output = check::layers(&trunk, layers, weights)?;
+        Self::assemble(header, bytes, output)
+    }
+
+    /// Checks lengths, hash and the first two records; the second one, and the bytes of layers and weights.
     #[inline(never)]
-    fn open(bytes: &'a [u8]) -> Result<(Trunk, &'a [u8], &'a [u8]), ModelError> {
-        let header = Header::read(bytes)?;
+    fn open(header: &Header, bytes: &'a [u8]) -> Result<(Trunk, &'a [u8], &'a [u8]), ModelError> {
         if !bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) {
             return Err(ModelError::Misaligned);
         }
@@ -111,8 +120,7 @@ impl<'a> Model<'a> {
 
     /// Reads again what [`Self::open`] has checked, and the head.
     #[inline(never)]
-    fn assemble(bytes: &'a [u8], output: Operand) -> Result<Self, ModelError> {
-        let header = Header::read(bytes)?;
+    fn assemble(header: Header, bytes: &'a [u8], output: Operand) -> Result<Self, ModelError> {
         let [metadata, weights, head] = header.sections(bytes)?;
         let (manifest, rest) = Self::manifest_of(metadata)?;
         let (trunk, layers) = Self::trunk(rest)?;

@@ -77,9 +77,14 @@ pub enum TrustError {
 
 /// What is signed for a model; `file` is all of it, byte for byte.
 pub fn model_message(file: &[u8]) -> [u8; 48] {
+    message_of_model(&Sha256::digest(file).into())
+}
+
+/// What is signed for a model whose file has this SHA-256.
+fn message_of_model(sha256: &[u8; 32]) -> [u8; 48] {
     let mut message = [0; 48];
     message[..16].copy_from_slice(&MODEL);
-    message[16..].copy_from_slice(&Sha256::digest(file));
+    message[16..].copy_from_slice(sha256);
     message
 }
 
@@ -111,6 +116,15 @@ impl Trust {
         signature: Option<&[u8; SIGNATURE_LEN]>,
     ) -> Result<(), TrustError> {
         self.check(Signed::Model, || model_message(file), signature)
+    }
+
+    /// Judges a model by the SHA-256 of its file: a host states it before it sends the file, which must then have it.
+    pub fn check_model_sha256(
+        &self,
+        sha256: &[u8; 32],
+        signature: Option<&[u8; SIGNATURE_LEN]>,
+    ) -> Result<(), TrustError> {
+        self.check(Signed::Model, || message_of_model(sha256), signature)
     }
 
     /// Judges the model at the start of its region of flash by the signature in the region's last bytes, which the

@@ -8,16 +8,16 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Simulate {
-    /// The model; must be int8
+    /// The model, int8, which is put into the device first [default: what is there from before, with --state]
     #[arg(value_name = "FILE.edge")]
-    pub model: PathBuf,
+    pub model: Option<PathBuf>,
     /// A board (`cargo xtask boards`), or a board.toml of your own: its flash, its RAM
     #[arg(long, value_name = "NAME|board.toml")]
     pub board: String,
     /// Where to listen: a loopback address; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4700")]
     pub listen: SocketAddr,
-    /// Folder for the flash's content, so that the next start finds heads and samples [default: forgotten]
+    /// Folder for the flash's content, so that the next start finds model, heads and samples [default: forgotten]
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// A public key (PEM): start only a model with a valid signature, and take only heads with one
@@ -102,6 +102,8 @@ pub enum DeviceCommand {
     Log,
     /// Restart the device
     Reset,
+    /// Send a model, which takes the place of the device's; the device restarts with it
+    Load(Load),
     /// Measure accuracy on labelled pictures, each inference on the device
     Eval(Eval),
 }
@@ -199,6 +201,22 @@ pub struct ImportHead {
     /// Make it the active head at once
     #[arg(long)]
     pub commit: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Load {
+    /// The model, int8; packed for the device's kernels before it is sent
+    #[arg(value_name = "FILE.edge")]
+    pub file: PathBuf,
+    /// The model's signature, for devices with a public key [default: FILE.edge.sig, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub signature: Option<PathBuf>,
+    /// The device's board: send only what fits it as `fit` judges [default: that of --port board:NAME]
+    #[arg(long, value_name = "NAME|board.toml")]
+    pub board: Option<String>,
+    /// Seconds to wait until the device runs the model
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub wait: u32,
 }
 
 #[derive(Debug, Args)]

@@ -58,8 +58,7 @@ impl Folder {
             self.errors(),
             self.pid(),
             self.firmware(),
-            self.model(),
-            self.signature(),
+            self.memory(),
         ];
         for file in files {
             match std::fs::remove_file(&file) {
@@ -107,13 +106,8 @@ impl Folder {
         self.0.join("firmware.elf")
     }
 
-    /// Its signature, if it came with one.
-    pub fn signature(&self) -> PathBuf {
-        self.0.join("model.edge.sig")
-    }
-
-    /// The model that runs.
-    pub fn model(&self) -> PathBuf {
-        self.0.join("model.edge")
+    /// The machine's main memory, model and all.
+    pub fn memory(&self) -> PathBuf {
+        self.0.join("memory.bin")
     }
 }

@@ -21,6 +21,7 @@ use folder::Folder;
 use qmp::Qmp;
 use std::ffi::OsString;
 use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -59,6 +60,9 @@ pub struct Machine {
 /// Starts a board with a firmware, and a model at the start of its region. A machine that runs in the same
 /// folder ends first. RAM is zeros: heads and samples of an earlier run are gone.
 ///
+/// The machine's main memory, in which the model's region is on every board, is a file: QEMU's own way to load files
+/// would put the first model back at every reset of the machine, over one that a host has loaded.
+///
 /// # Errors
 /// If QEMU is missing or refuses; says what it said.
 pub fn launch(
@@ -77,8 +81,12 @@ pub fn launch(
     let firmware = folder.firmware();
     copy(&image.elf, &firmware)?;
     let mut command = Command::new(QEMU);
+    let memory = main_memory(board, model, options.signature.as_deref(), &folder)?;
     command
-        .args(["-machine", machine, "-display", "none", "-monitor", "none"])
+        .arg("-object")
+        .arg(memory)
+        .args(["-machine", &format!("{machine},memory-backend=main")])
+        .args(["-display", "none", "-monitor", "none"])
         .arg("-pidfile")
         .arg(folder.pid())
         .arg("-qmp")
@@ -91,24 +99,6 @@ pub fn launch(
         .arg(&firmware);
     for global in globals {
         command.args(["-global", global]);
-    }
-    if let Some(model) = model {
-        let region = board
-            .region(Use::Model)
-            .context("the board has no region 'model'")?;
-        let mut load = |file: &Path, at: u64| {
-            let mut device = joined("loader,file=", file);
-            device.push(format!(",addr={at:#x},force-raw=on"));
-            command.arg("-device").arg(device);
-        };
-        let copied = folder.model();
-        copy(model, &copied)?;
-        load(&copied, region.base);
-        if let Some(signature) = &options.signature {
-            let copied = folder.signature();
-            copy(signature, &copied)?;
-            load(&copied, region.base + region.size - SIGNATURE_LEN as u64);
-        }
     }
     if let Some(shift) = options.icount {
         command.args(["-icount", &format!("shift={shift}")]);
@@ -136,6 +126,37 @@ pub fn launch(
         std::thread::sleep(PAUSE);
     }
     Ok(Machine { folder })
+}
+
+/// The file that is the machine's main memory, with the model in its region and its signature at the region's end, as
+/// an option of QEMU.
+fn main_memory(
+    board: &Board,
+    model: Option<&Path>,
+    signature: Option<&Path>,
+    folder: &Folder,
+) -> Result<OsString> {
+    let region = board.region(Use::Model);
+    let region = region.context("the board has no region 'model'")?;
+    let memory = board.memory(&region.memory);
+    let memory = memory.context("the board has no memory of its region 'model'")?;
+    let path = folder.memory();
+    let cannot = || format!("{}: cannot write", path.display());
+    let mut file = create(&path)?;
+    // As long as the memory, and taking no more of the disk than is written.
+    file.set_len(memory.size).with_context(cannot)?;
+    let start = region.base.saturating_sub(memory.base);
+    let end = (start + region.size).saturating_sub(SIGNATURE_LEN as u64);
+    for (part, at) in [(model, start), (signature, end)] {
+        let Some(part) = part else { continue };
+        let bytes = std::fs::read(part);
+        let bytes = bytes.with_context(|| format!("{}: cannot read", part.display()))?;
+        file.seek(SeekFrom::Start(at)).with_context(cannot)?;
+        file.write_all(&bytes).with_context(cannot)?;
+    }
+    let mut option = joined("memory-backend-file,id=main,share=on,mem-path=", &path);
+    option.push(format!(",size={}", memory.size));
+    Ok(option)
 }
 
 /// How to get QEMU.

@@ -4,21 +4,96 @@ use crate::cli::{Own, Target};
 use crate::error::Error;
 use crate::output::Output;
 use crate::progress::Steps;
+use edge_runtime::device::NotReady;
 use edge_runtime::device::app::AppError;
 use edge_runtime::device::app::{App, Config};
 use edge_runtime::device::client::{Client, Patience, Pipe};
+use edge_runtime::device::load::{Limits, Loader, ModelStore};
 use edge_runtime::device::memory::MemoryPlan;
 use edge_runtime::device::server::{RX_LEN, TX_LEN};
 use edge_runtime::flash::Flash;
-use edge_runtime::linux::{FileFlash, HWMON, Hwmon, LocalPipe, ModelFile, MonotonicClock, State};
+use edge_runtime::linux::{
+    FileFlash, HWMON, Hwmon, LocalPipe, ModelFile, ModelSlot, MonotonicClock, Served, State,
+};
 use edge_runtime::model::Model;
 use edge_runtime::signature::{PublicKey, Trust, find_signature};
 use edge_runtime::transport::{Key, Line, no_key};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The application as it runs here.
 pub type LinuxApp<'a> = App<'a, FileFlash, MonotonicClock, Hwmon>;
+
+/// Opens state and model, and hands the application with its loader to `act`, and the length of the state's flash.
+/// Without a model, or with one that does not run, there is a loader alone: a host can bring one. A model that is
+/// not trusted is an error, as ever.
+pub fn with_served<R>(
+    own: &Own,
+    act: impl FnOnce(Served<'_, FileFlash, MonotonicClock, Hwmon>, u32) -> Result<R, Error>,
+) -> Result<R, Error> {
+    let bytes = match ModelFile::map(&own.model) {
+        Ok(bytes) => Some(bytes),
+        Err(e) if e.kind() == ErrorKind::NotFound => None,
+        Err(source) => {
+            let path = own.model.clone();
+            return Err(Error::ReadModel { path, source });
+        }
+    };
+    let slot = ModelSlot::new(&own.model, own.trust.signature.as_deref());
+    let trust = match &bytes {
+        Some(bytes) => trust(own, bytes)?,
+        None => key(own)?,
+    };
+    let (flash, areas, _lock) = State::open(&own.state, own.samples_mib)?.into_parts();
+    let geometry = flash.geometry();
+    let limits = Limits {
+        capacity: slot.capacity(),
+        keeps_old: slot.keeps_old(),
+        geometry,
+        areas,
+        ram: usize::MAX,
+        classes: own.classes,
+        trust,
+    };
+    let config = Config {
+        areas,
+        classes: own.classes,
+        trust,
+        stack: None,
+        load: Some(limits),
+    };
+    let model = match &bytes {
+        Some(bytes) => Model::parse(bytes).map_err(|e| (NotReady::from(&e), e.to_string())),
+        None => Err((NotReady::NoModel, "there is no such file".into())),
+    };
+    let plan =
+        model.and_then(
+            |model| match MemoryPlan::new(&model, &geometry, &areas, own.classes) {
+                Ok(plan) => Ok((model, plan)),
+                Err(e) => Err((NotReady::from(&e), e.to_string())),
+            },
+        );
+    let mut memory = vec![0; plan.as_ref().map_or(0, |(_, plan)| plan.total())];
+    let (clock, meter) = (MonotonicClock::start(), Hwmon::find(Path::new(HWMON)));
+    let app = match &plan {
+        Ok((model, _)) => App::new(model, flash, clock, meter, &mut memory, &config)
+            .map_err(|e| (NotReady::from(&e), e.to_string())),
+        Err(e) => Err(e.clone()),
+    };
+    let (app, reason) = match app {
+        Ok(app) => (Some(app), NotReady::NoModel),
+        Err((reason, text)) => {
+            let path = own.model.display();
+            eprintln!("edge: {path}: {text}; waits for a host that loads a model");
+            (None, reason)
+        }
+    };
+    act(
+        Served::new(app, Loader::new(slot, limits, reason)),
+        geometry.len,
+    )
+}
 
 /// Opens model and state, and hands the application to `act`. The state stays locked until `act` returns.
 pub fn with_app<R>(
@@ -41,6 +116,7 @@ pub fn with_app<R>(
         classes: own.classes,
         trust,
         stack: None,
+        load: None,
     };
     let plan = MemoryPlan::new(&model, &flash.geometry(), &areas, own.classes);
     let mut memory = vec![0; plan.map_err(AppError::from)?.total()];
@@ -51,10 +127,16 @@ pub fn with_app<R>(
 
 /// Whom this device trusts, after its model was judged by that.
 fn trust(own: &Own, model: &[u8]) -> Result<Trust, Error> {
-    let Some(key) = &own.trust.trust else {
-        return Ok(Trust::Anyone);
-    };
-    let trust = Trust::Signed(PublicKey::read(key)?);
+    let trust = key(own)?;
+    if !trust.is_required() {
+        return Ok(trust);
+    }
+    let slot = ModelSlot::new(&own.model, own.trust.signature.as_deref());
+    let settled = slot.settle(|signature| trust.check_model(model, Some(signature)).is_ok());
+    settled.map_err(|source| Error::ReadModel {
+        path: own.model.clone(),
+        source,
+    })?;
     let signature = find_signature(&own.model, own.trust.signature.as_deref())?;
     let judged = trust.check_model(model, signature.as_ref());
     judged.map_err(|source| Error::Untrusted {
@@ -62,6 +144,14 @@ fn trust(own: &Own, model: &[u8]) -> Result<Trust, Error> {
         source,
     })?;
     Ok(trust)
+}
+
+/// Whom this device is configured to trust.
+fn key(own: &Own) -> Result<Trust, Error> {
+    Ok(match &own.trust.trust {
+        Some(key) => Trust::Signed(PublicKey::read(key)?),
+        None => Trust::Anyone,
+    })
 }
 
 /// What a command does with a client, whatever the line.

@@ -4,6 +4,7 @@ mod eval;
 mod head;
 mod info;
 mod input;
+mod load;
 mod measure;
 pub mod port;
 mod retrain;
@@ -42,6 +43,14 @@ pub fn run(args: &Device, json: bool) -> Result<()> {
         let identity = identity.map_err(|e| args.port.explain(key.as_ref(), e))?;
         Ok((client, identity))
     };
+    // A device whose application does not run can be restarted and given a model nevertheless.
+    let begin = || -> Result<Connection> {
+        let mut client = open()?;
+        match client.connect(expect) {
+            Ok(_) | Err(ClientError::Device(DeviceError::NotReady(_))) => Ok(client),
+            Err(e) => Err(args.port.explain(key.as_ref(), e)),
+        }
+    };
     // Files are looked at before the device is asked for anything.
     match &args.command {
         DeviceCommand::Info => {
@@ -69,14 +78,11 @@ pub fn run(args: &Device, json: bool) -> Result<()> {
         DeviceCommand::Bench(args) => measure::bench(&mut connect()?.0, args, json),
         DeviceCommand::Power => measure::power(&mut connect()?.0, json),
         DeviceCommand::Log => system::log(&mut connect()?.0, json),
-        DeviceCommand::Reset => {
-            let mut client = open()?;
-            match client.connect(expect) {
-                // A device whose application does not run can be restarted nevertheless.
-                Ok(_) | Err(ClientError::Device(DeviceError::NotReady(_))) => (),
-                Err(e) => return Err(args.port.explain(key.as_ref(), e)),
-            }
-            system::reset(&mut client, json)
+        DeviceCommand::Reset => system::reset(&mut begin()?, json),
+        DeviceCommand::Load(load) => {
+            let file = load::ModelFile::read(load, &args.port)?;
+            let client = begin()?;
+            load::run(&open, client, load, file, json)
         }
         DeviceCommand::Eval(args) => {
             let data = converter::dataset::Dataset::open(&args.data)?;

@@ -1,4 +1,4 @@
-//! What of a board the simulated device has: one flash with both stores, so much RAM, a sensor.
+//! What of a board the simulated device has: a flash with both stores, one for the model, so much RAM, a sensor.
 
 use crate::commands::fit;
 use anyhow::{Context, Result, bail};
@@ -6,15 +6,18 @@ use converter::board::fit::{CLASSES, judge};
 use converter::board::schema::{Power, Store, Use};
 use converter::board::{self, Board, Needs, Request};
 use converter::pack;
-use edge_runtime::device::memory::{Areas, MemoryPlan};
+use edge_runtime::device::NotReady;
+use edge_runtime::device::load::Limits;
+use edge_runtime::device::memory::{Areas, MemoryPlan, PlanError};
 use edge_runtime::flash::{Area, Geometry};
 use edge_runtime::model::{DType, Model};
 use edge_runtime::power::ina219::Address;
+use edge_runtime::signature::Trust;
 
 /// Address and shunt in microohms of most INA219 breakouts, for boards that name no such sensor.
 const SENSOR: (u8, u32) = (0x40, 100_000);
 
-/// A device as a board makes it.
+/// A device as a board makes it, whatever model it runs.
 pub struct Device {
     /// The board's name.
     pub board: String,
@@ -22,56 +25,114 @@ pub struct Device {
     pub geometry: Geometry,
     /// Where they are in it.
     pub areas: Areas,
-    /// What the application takes.
-    pub plan: MemoryPlan,
-    /// Bytes of RAM for it, if the board says.
-    pub ram: Option<u64>,
+    /// Flash for the model.
+    pub model: Geometry,
     /// Address of the INA219 and its shunt in microohms.
     pub sensor: (Address, u32),
+    /// Classes that it is started for, if not for as many as fit.
+    classes: Option<usize>,
+    source: Board,
 }
 
 impl Device {
-    /// The device, if the model (its file has `file_len` bytes) fits the board as `fit` judges.
-    pub fn new(
-        board: &str,
-        model: &Model<'_>,
-        file_len: usize,
-        classes: Option<u32>,
-    ) -> Result<Self> {
+    /// The device, started for so many classes; `len`: bytes of the first model.
+    pub fn new(board: &str, classes: Option<u32>, len: usize) -> Result<Self> {
         let board = board::find(board)?;
+        let (geometry, areas) = flash(&board)?;
+        Ok(Self {
+            geometry,
+            areas,
+            model: model_flash(&board, len)?,
+            sensor: sensor(&board)?,
+            classes: classes.map(|n| n as usize),
+            board: board.name.clone(),
+            source: board,
+        })
+    }
+
+    /// Says with numbers if a model does not fit the board as `fit` judges.
+    pub fn require(&self, model: &Model<'_>) -> Result<()> {
         if model.dtype() != DType::I8 {
             bail!("a device runs int8 models, and this one is float; convert it with --int8");
         }
         let request = Request {
-            classes: classes.map_or(CLASSES, |n| n as usize),
+            classes: self.classes.unwrap_or(CLASSES),
             ..Request::default()
         };
-        // The board runs it packed for its kernels, which takes scratch memory; the simulation runs it as it is,
-        // in the memory that the board would need.
-        let bytes = pack::for_board(model, &board)?;
-        let packed = Model::parse(&bytes)?;
-        let fit = judge(&Needs::of(&packed, bytes.len()), &board, &request);
-        fit::require(&fit)?;
-        let (geometry, areas) = flash(&board)?;
-        let classes = classes.map_or(fit.most_classes, |n| n as usize);
-        let plan = MemoryPlan::new(&packed, &geometry, &areas, classes)?;
-        let ram = ram(&board, file_len as u64);
-        if let Some(have) = ram.filter(|have| plan.total() as u64 > *have) {
-            bail!(
-                "{classes} classes need {} bytes of RAM and {} has {have}; ask for fewer with --classes",
-                plan.total(),
-                board.name
-            );
-        }
-        Ok(Self {
-            geometry,
-            areas,
-            plan,
-            ram,
-            sensor: sensor(&board)?,
-            board: board.name,
-        })
+        let bytes = pack::for_board(model, &self.source)?;
+        let needs = Needs::of(&Model::parse(&bytes)?, bytes.len());
+        fit::require(&judge(&needs, &self.source, &request))
     }
+
+    /// What the application takes with a model, or why it does not run. The board runs it packed for its kernels,
+    /// which takes scratch memory; the simulation runs it as it is, in the memory that the board would need.
+    pub fn plan(&self, model: &Model<'_>, file_len: usize) -> Result<MemoryPlan, NotReady> {
+        if model.dtype() != DType::I8 {
+            return Err(NotReady::FloatModel);
+        }
+        let damaged = |_| NotReady::DamagedModel;
+        let bytes = pack::for_board(model, &self.source).map_err(damaged)?;
+        let packed = Model::parse(&bytes).map_err(|e| NotReady::from(&e))?;
+        let ram = self.ram(file_len);
+        let plan = match self.classes {
+            None => MemoryPlan::largest(&packed, &self.geometry, &self.areas, ram),
+            Some(n) => match MemoryPlan::new(&packed, &self.geometry, &self.areas, n) {
+                Ok(plan) if plan.total() > ram => Err(PlanError::Ram {
+                    have: ram,
+                    need: plan.total(),
+                }),
+                plan => plan,
+            },
+        };
+        plan.map_err(|e| NotReady::from(&e))
+    }
+
+    /// Which models are taken over the line into a flash of so many bytes.
+    pub fn limits(&self, capacity: u32, trust: Trust) -> Limits {
+        Limits {
+            capacity,
+            keeps_old: false,
+            geometry: self.geometry,
+            areas: self.areas,
+            ram: self.ram(capacity as usize),
+            classes: self.classes.unwrap_or(2),
+            trust,
+        }
+    }
+
+    /// Bytes of RAM for the application beside a model file of so many bytes; as good as endless, if the board
+    /// does not say.
+    pub fn ram(&self, file_len: usize) -> usize {
+        let ram = self.ram_limit(file_len);
+        ram.map_or(usize::MAX, |ram| usize::try_from(ram).unwrap_or(usize::MAX))
+    }
+
+    /// The same as the board says it.
+    pub fn ram_limit(&self, file_len: usize) -> Option<u64> {
+        ram(&self.source, file_len as u64)
+    }
+}
+
+/// Bytes for the model where a board has files and no region for it, unless the first model is longer.
+const MODEL_FILES: usize = 32 << 20;
+
+/// The model's region; `len`: bytes of the first model.
+fn model_flash(board: &Board, len: usize) -> Result<Geometry> {
+    let units = board.store(Use::Model).or_else(|| board.store(Use::Heads));
+    let units = units.with_context(|| format!("{} has no flash for a model", board.name))?;
+    let len = match board.region(Use::Model) {
+        Some(region) => u32::try_from(region.size)?,
+        None => u32::try_from(MODEL_FILES.max(2 * len).next_power_of_two())?,
+    };
+    let geometry = Geometry {
+        len,
+        write_size: u32::try_from(units.write)?,
+        erase_size: u32::try_from(units.erase)?,
+    };
+    if !geometry.is_usable() {
+        bail!("a model cannot be stored in the flash of {}", board.name);
+    }
+    Ok(geometry)
 }
 
 /// Head slots and sample store in one flash.

@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result};
 use edge_runtime::device::Clock;
+use edge_runtime::device::load::ModelStore;
 use edge_runtime::device::server::Server;
+use edge_runtime::device::vacant::Vacant;
 use edge_runtime::flash::Flash;
 use edge_runtime::power::PowerMeter;
 use edge_runtime::sim::{Faults, NoisyLine};
@@ -12,6 +14,33 @@ use std::time::Duration;
 
 /// A host that takes nothing for so long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What is at the other end of a line: an application, or a loader.
+pub trait Served {
+    /// Takes what has arrived; `send` gets the frames to send.
+    fn receive(&mut self, bytes: &[u8], send: &mut dyn FnMut(&[u8]));
+
+    /// True once something else is to be served.
+    fn is_over(&self) -> bool;
+}
+
+impl<F: Flash, C: Clock, P: PowerMeter> Served for Server<'_, '_, F, C, P> {
+    fn receive(&mut self, bytes: &[u8], send: &mut dyn FnMut(&[u8])) {
+        Server::receive(self, bytes, send);
+    }
+    fn is_over(&self) -> bool {
+        self.app().reset_requested() || self.app().load_requested()
+    }
+}
+
+impl<S: ModelStore> Served for Vacant<'_, S> {
+    fn receive(&mut self, bytes: &[u8], send: &mut dyn FnMut(&[u8])) {
+        Vacant::receive(self, bytes, send);
+    }
+    fn is_over(&self) -> bool {
+        self.reset_requested()
+    }
+}
 
 /// A listener with the noise of its line.
 pub struct Line {
@@ -41,13 +70,21 @@ impl Line {
         self.address
     }
 
-    /// Serves until the device is to restart; the connection stays, as a serial line's would.
-    pub fn serve<F: Flash, C: Clock, P: PowerMeter>(
-        &mut self,
-        server: &mut Server<'_, '_, F, C, P>,
-    ) -> Result<()> {
+    /// Sends what was not asked for right now.
+    pub fn send(&mut self, frame: &[u8]) {
+        let mut out = vec![];
+        self.down.carry(frame, &mut out);
+        if let Some(stream) = &mut self.connection
+            && stream.write_all(&out).is_err()
+        {
+            self.connection = None;
+        }
+    }
+
+    /// Serves until it is over; the connection stays, as a serial line's would.
+    pub fn serve(&mut self, served: &mut impl Served) -> Result<()> {
         let (mut buffer, mut arrived) = ([0; 4096], vec![]);
-        while !server.app().reset_requested() {
+        while !served.is_over() {
             let stream = match &mut self.connection {
                 Some(stream) => stream,
                 none => none.insert(accept(&self.listener)?),
@@ -66,7 +103,7 @@ impl Line {
                 }
             }
             let (down, mut gone) = (&mut self.down, false);
-            server.receive(&arrived, &mut |frame| {
+            served.receive(&arrived, &mut |frame| {
                 let mut out = vec![];
                 down.carry(frame, &mut out);
                 // What began is finished, whoever listens.

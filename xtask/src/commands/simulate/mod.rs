@@ -11,33 +11,44 @@ use crate::{cli::device::Simulate, output, units};
 use anyhow::{Context, Result, bail};
 use board::Device;
 use clock::WallClock;
+use edge_runtime::device::NotReady;
 use edge_runtime::device::app::{App, Config};
+use edge_runtime::device::load::{Loader, ModelStore, Region};
+use edge_runtime::device::memory::MemoryPlan;
 use edge_runtime::device::report::Listening;
 use edge_runtime::device::server::{RX_LEN, Server, TX_LEN};
+use edge_runtime::device::vacant::Vacant;
+use edge_runtime::flash::Geometry;
+use edge_runtime::model::{AlignedBytes, Model};
 use edge_runtime::power::ina219::Ina219;
-use edge_runtime::signature::{PublicKey, Trust, beside, find_signature};
+use edge_runtime::signature::{
+    PublicKey, SIGNATURE_LEN, Trust, beside, find_signature, signature_in,
+};
 use edge_runtime::sim::{Faults, FlashImage, SensorBus};
 use line::Line;
 use serde_json::json;
+use std::path::Path;
 
 /// What the simulated sensor measures: 25 mV over the shunt, 5 V at the load.
 const LOAD: (i32, u16) = (25_000, 5_000);
 
 pub fn run(args: &Simulate, json: bool) -> Result<()> {
-    let bytes = read(&args.model)?;
-    let trust = trust(args, &bytes)?;
-    let model = parse(&args.model, &bytes)?;
-    let device = Device::new(&args.board, &model, bytes.len(), args.classes)?;
-    let mut flash = match &args.state {
-        Some(dir) => {
-            std::fs::create_dir_all(dir)
-                .with_context(|| format!("{}: cannot create the folder", dir.display()))?;
-            let path = dir.join(format!("{}.flash", device.board));
-            FlashImage::open(&path, device.geometry, true)
-                .with_context(|| path.display().to_string())?
-        }
-        None => FlashImage::volatile(device.geometry, true),
+    let given = args.model.as_deref();
+    let given = given.map(|path| Ok::<_, anyhow::Error>((path, read(path)?)));
+    let given = given.transpose()?;
+    let len = given.as_ref().map_or(0, |(_, bytes)| bytes.len());
+    let device = Device::new(&args.board, args.classes, len)?;
+    let trust = match &args.trust {
+        Some(key) => Trust::Signed(PublicKey::read(key)?),
+        None => Trust::Anyone,
     };
+    let given = given.map(|(path, bytes)| Given::new(path, bytes, args, &device, &trust));
+    let given = given.transpose()?;
+    let mut flash = image(args, &device, "flash", device.geometry)?;
+    let mut region = Region::new(image(args, &device, "model", device.model)?);
+    if let Some(given) = &given {
+        given.flash(&mut region)?;
+    }
     if !args.listen.ip().is_loopback() {
         bail!(
             "{}: the simulation has no key and listens on loopback addresses only, e.g. 127.0.0.1:4700",
@@ -55,65 +66,150 @@ pub fn run(args: &Simulate, json: bool) -> Result<()> {
     bus.set(LOAD.0, LOAD.1);
     let mut meter = Ina219::new(bus, device.sensor.0, device.sensor.1)?;
     let clock = WallClock::new();
-    let config = Config {
-        areas: device.areas,
-        classes: device.plan.classes,
-        trust,
-        stack: None,
-    };
-    let mut memory = vec![0; device.plan.total()];
-    let (mut rx, mut tx) = ([0; RX_LEN], [0; TX_LEN]);
-
+    let limits = device.limits(region.capacity(), trust);
     let mut announced = false;
     loop {
-        // Every turn is a start of the device: RAM keeps garbage, flash its content.
-        let mut app = App::new(&model, &mut flash, &clock, &mut meter, &mut memory, &config)?;
-        let mut server = Server::new(&mut app, &mut rx, &mut tx);
+        // Every turn is a start of the device: RAM keeps nothing, flash its content.
+        let started = started(&device, region.bytes(), &trust);
         if !announced {
             announced = true;
-            let mut value = json!(Listening {
-                listening: line.address().to_string(),
-                model: model.manifest().name.into(),
-                ram_bytes: device.plan.total(),
-                flash_bytes: device.geometry.len,
-                most_classes: device.plan.classes,
-                encrypted: false,
-                signature_needed: trust.is_required(),
-            });
-            value["board"] = json!(device.board);
-            value["ram_limit_bytes"] = json!(device.ram);
-            output::print(json, value, || {
-                format!(
-                    "{} on a simulated {}: {} of RAM, {} of flash for heads and samples, up to {} classes\nlistening on {}",
-                    model.manifest().name,
-                    device.board,
-                    units::bytes(device.plan.total() as u64),
-                    units::bytes(device.geometry.len.into()),
-                    device.plan.classes,
-                    line.address(),
-                )
-            });
+            announce(&device, &started, &line, trust.is_required(), json);
         }
-        line.serve(&mut server)?;
+        let (mut rx, mut tx) = ([0; RX_LEN], [0; TX_LEN]);
+        let (reason, load) = match started {
+            Err(reason) => (reason, None),
+            Ok((model, plan)) => {
+                let config = Config {
+                    areas: device.areas,
+                    classes: plan.classes,
+                    trust,
+                    stack: None,
+                    load: Some(limits),
+                };
+                let mut memory = vec![0; plan.total()];
+                let mut app =
+                    App::new(&model, &mut flash, &clock, &mut meter, &mut memory, &config)?;
+                line.serve(&mut Server::new(&mut app, &mut rx, &mut tx))?;
+                let Some(load) = app.take_load() else {
+                    continue;
+                };
+                let (have, need) = (0, load.file.len);
+                (NotReady::Loading { have, need }, Some(load))
+            }
+        };
+        let loader = Loader::new(&mut region, limits, reason);
+        let mut vacant = Vacant::new(loader, &mut rx, &mut tx);
+        if let Some(load) = load {
+            vacant.begin(&load, &mut |frame| line.send(frame));
+        }
+        line.serve(&mut vacant)?;
     }
 }
 
-/// Whom the device trusts, after its model was judged by that.
-fn trust(args: &Simulate, model: &[u8]) -> Result<Trust> {
-    let Some(key) = &args.trust else {
-        return Ok(Trust::Anyone);
+/// A flash of the device: a file, if there is a folder for it.
+fn image(args: &Simulate, device: &Device, what: &str, geometry: Geometry) -> Result<FlashImage> {
+    let Some(dir) = &args.state else {
+        return Ok(FlashImage::volatile(geometry, true));
     };
-    let trust = Trust::Signed(PublicKey::read(key)?);
-    let signature = find_signature(&args.model, args.signature.as_deref())?;
-    let name = args.model.display();
-    if signature.is_none() {
-        bail!(
-            "{name}: the model has no signature, and --trust wants one; `cargo xtask sign {name} --key PRIVATE_KEY` writes {}",
-            beside(&args.model).display()
-        );
+    std::fs::create_dir_all(dir)
+        .with_context(|| format!("{}: cannot create the folder", dir.display()))?;
+    let path = dir.join(format!("{}.{what}", device.board));
+    FlashImage::open(&path, geometry, true).with_context(|| path.display().to_string())
+}
+
+/// The model in the region with what it takes, or why none runs.
+fn started<'r>(
+    device: &Device,
+    region: &'r [u8],
+    trust: &Trust,
+) -> Result<(Model<'r>, MemoryPlan), NotReady> {
+    let model = Model::parse_region(region).map_err(|e| NotReady::from(&e))?;
+    let len = model.header().file_len() as usize;
+    let trusted = trust.check_region(region);
+    trusted.map_err(|_| NotReady::Untrusted)?;
+    let plan = device.plan(&model, len)?;
+    Ok((model, plan))
+}
+
+/// A model that is put into the device before its first start.
+struct Given {
+    bytes: AlignedBytes,
+    signature: Option<[u8; SIGNATURE_LEN]>,
+}
+
+impl Given {
+    /// The file, if the device takes it.
+    fn new(
+        path: &Path,
+        bytes: AlignedBytes,
+        args: &Simulate,
+        device: &Device,
+        trust: &Trust,
+    ) -> Result<Self> {
+        let signature = match trust.is_required() {
+            true => find_signature(path, args.signature.as_deref())?,
+            false => None,
+        };
+        let name = path.display();
+        if trust.is_required() && signature.is_none() {
+            bail!(
+                "{name}: the model has no signature, and --trust wants one; `cargo xtask sign {name} --key PRIVATE_KEY` writes {}",
+                beside(path).display()
+            );
+        }
+        trust
+            .check_model(&bytes, signature.as_ref())
+            .with_context(|| name.to_string())?;
+        device.require(&parse(path, &bytes)?)?;
+        Ok(Self { bytes, signature })
     }
-    trust
-        .check_model(model, signature.as_ref())
-        .with_context(|| name.to_string())?;
-    Ok(trust)
+
+    fn flash(&self, region: &mut Region<FlashImage>) -> Result<()> {
+        let there = region.bytes().starts_with(&self.bytes);
+        if there && signature_in(region.bytes()) == self.signature {
+            return Ok(());
+        }
+        let len = u32::try_from(self.bytes.len()).context("the model is too long")?;
+        region.begin(len)?;
+        region.append(&self.bytes)?;
+        region.finish(self.signature.as_ref())?;
+        Ok(())
+    }
+}
+
+/// Says that the device listens, and what runs.
+fn announce(
+    device: &Device,
+    started: &Result<(Model<'_>, MemoryPlan), NotReady>,
+    line: &Line,
+    signature_needed: bool,
+    json: bool,
+) {
+    let runs = started.as_ref().ok();
+    let (ram, classes) = runs.map_or((0, 0), |(_, plan)| (plan.total(), plan.classes));
+    let mut value = json!(Listening {
+        listening: line.address().to_string(),
+        model: runs.map(|(model, _)| model.manifest().name.into()),
+        ram_bytes: ram,
+        flash_bytes: device.geometry.len,
+        most_classes: classes,
+        encrypted: false,
+        signature_needed,
+    });
+    value["board"] = json!(device.board);
+    let len = runs.map_or(0, |(model, _)| model.header().file_len() as usize);
+    value["ram_limit_bytes"] = json!(device.ram_limit(len));
+    output::print(json, value, || {
+        let first = match started {
+            Ok((model, _)) => format!(
+                "{} on a simulated {}: {} of RAM, {} of flash for heads and samples, up to {classes} classes",
+                model.manifest().name,
+                device.board,
+                units::bytes(ram as u64),
+                units::bytes(device.geometry.len.into()),
+            ),
+            Err(reason) => format!("a simulated {}: {reason}", device.board),
+        };
+        format!("{first}\nlistening on {}", line.address())
+    });
 }

@@ -1,11 +1,10 @@
 //! `serve`: answers hosts.
 
 use crate::cli::Serve;
-use crate::device::with_app;
+use crate::device::with_served;
 use crate::error::Error;
 use crate::output::Output;
 use edge_runtime::device::report::Listening;
-use edge_runtime::flash::Flash;
 use edge_runtime::linux::{Listener, serve};
 use edge_runtime::transport::Key;
 use std::os::unix::process::CommandExt;
@@ -14,19 +13,20 @@ pub fn run(args: &Serve, output: Output) -> Result<(), Error> {
     let key = args.key.as_deref().map(Key::read).transpose()?;
     // What is refused at once is refused before a state is made.
     let listener = Listener::bind(&args.listen, key.as_ref())?;
-    with_app(&args.own, |app| {
+    with_served(&args.own, |served, flash_bytes| {
+        let app = served.app();
         let ready = Listening {
             listening: listener.address()?,
-            model: app.model().manifest().name.into(),
-            ram_bytes: app.plan().total(),
-            flash_bytes: app.flash().geometry().len,
-            most_classes: app.plan().classes,
+            model: app.map(|app| app.model().manifest().name.into()),
+            ram_bytes: app.map_or(0, |app| app.plan().total()),
+            flash_bytes,
+            most_classes: app.map_or(0, |app| app.plan().classes),
             encrypted: key.is_some(),
             signature_needed: args.own.trust.trust.is_some(),
         };
-        // Whoever started the program may wait for this line.
-        output.print(&ready, || format!("listening on {}", ready.listening))?;
-        serve(app, &listener, key.as_ref(), &restart);
+        // Whoever started the program may wait for this line, or be gone when it starts anew.
+        let _ = output.print(&ready, || format!("listening on {}", ready.listening));
+        serve(served, &listener, key.as_ref(), &restart);
         Ok(())
     })
 }

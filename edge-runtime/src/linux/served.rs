@@ -1,0 +1,51 @@
+//! What hosts reach: the application, and beside it a loader, which needs nothing that the application uses.
+//!
+//! The model's file is replaced and not written over, so the application goes on for other hosts while one host
+//! sends a model.
+
+use super::ModelSlot;
+use crate::device::Clock;
+use crate::device::app::App;
+use crate::device::load::Loader;
+use crate::device::protocol::Header;
+use crate::flash::Flash;
+use crate::power::PowerMeter;
+
+/// An application, if one runs, and a loader.
+pub struct Served<'a, F, C, P> {
+    app: Option<App<'a, F, C, P>>,
+    loader: Loader<ModelSlot>,
+}
+
+impl<'a, F: Flash, C: Clock, P: PowerMeter> Served<'a, F, C, P> {
+    /// Without an application, the loader's reason is what hosts are told.
+    pub fn new(app: Option<App<'a, F, C, P>>, loader: Loader<ModelSlot>) -> Self {
+        Self { app, loader }
+    }
+
+    /// The application.
+    pub fn app(&self) -> Option<&App<'a, F, C, P>> {
+        self.app.as_ref()
+    }
+
+    /// Serves one payload, as [`App::handle`].
+    pub fn handle(&mut self, payload: &[u8], send: &mut dyn FnMut(&[u8])) {
+        let session = Header::decode(payload).map(|(header, _)| header.session);
+        let loads = session.is_some_and(|number| self.loader.is_session(number));
+        match &mut self.app {
+            Some(app) if !loads => {
+                app.handle(payload, send);
+                if let Some(load) = app.take_load() {
+                    self.loader.begin(&load, send);
+                }
+            }
+            _ => self.loader.handle(payload, send),
+        }
+    }
+
+    /// True once the program is to restart: a host has asked for it, or loaded a model.
+    pub fn reset_requested(&self) -> bool {
+        let asked = self.app.as_ref().is_some_and(App::reset_requested);
+        asked || self.loader.reset_requested()
+    }
+}
