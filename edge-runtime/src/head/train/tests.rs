@@ -365,20 +365,21 @@ fn the_bits_with_a_hidden_layer_are_the_same_everywhere() {
 fn a_second_training_that_fails_is_not_kept() {
     // Steps so large that an epoch is good or bad by chance.
     let mut ruined = 0;
-    for seed in 0..400 {
-        let toy = Toy::new(3, 6, 45);
+    for seed in 0..40 {
+        let toy = Toy::new(2, 8, 30);
         let options = TrainOptions {
-            learning_rate: 100.0,
+            learning_rate: 2.0,
+            momentum: 0.99,
             weight_decay: 1.0,
             batch: 3,
-            epochs: 1,
+            epochs: 3,
             seed,
             ..TrainOptions::default()
         };
         let mut buffers = Buffers::new(&toy, 0);
         let (trained, epochs) = buffers.train(&toy, &options);
         let trained = trained.unwrap();
-        let mut logits = [0.0; 3];
+        let mut logits = [0.0; 2];
         let layers = buffers.layers();
         let right = (0..toy.len()).filter(|&i| {
             layers.logits(toy.feature(i), &mut logits);
@@ -386,9 +387,9 @@ fn a_second_training_that_fails_is_not_kept() {
         });
         let stated = trained.right as f32 / trained.judges as f32;
         let found = right.count() as f32 / toy.len() as f32;
-        assert!(found > stated - 0.35, "seed {seed}: {stated}, {found}");
+        assert!(found > stated - 0.3, "seed {seed}: {stated}, {found}");
         let last = epochs.last().unwrap();
-        ruined += usize::from(last.refit && last.top1 < stated - 0.35);
+        ruined += usize::from(last.refit && last.top1 < stated - 0.3);
     }
     assert!(ruined > 0, "no second training failed");
 }
