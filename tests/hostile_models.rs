@@ -255,9 +255,9 @@ fn a_hidden_layer_is_checked_and_run() {
         reseal_head(&mut bytes);
         Head::parse_alone(&bytes).map(|_| ())
     };
-    assert!(matches!(other(&head, 1), Err(ModelError::Metadata { .. })));
-    assert_eq!(other(&head, 2), Ok(()));
-    assert_eq!(other(&head, 3), Err(ModelError::HeadVersion { found: 3 }));
+    assert!(matches!(other(head, 1), Err(ModelError::Metadata { .. })));
+    assert_eq!(other(head, 2), Ok(()));
+    assert_eq!(other(head, 3), Err(ModelError::HeadVersion { found: 3 }));
     let plain = Model::parse(&INT8).unwrap();
     assert!(other(&plain.head().unwrap(), 2).is_err());
 }
