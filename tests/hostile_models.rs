@@ -259,7 +259,7 @@ fn a_hidden_layer_is_checked_and_run() {
     assert_eq!(other(head, 2), Ok(()));
     assert_eq!(other(head, 3), Err(ModelError::HeadVersion { found: 3 }));
     let plain = Model::parse(&INT8).unwrap();
-    assert!(other(&plain.head().unwrap(), 2).is_err());
+    assert!(other(plain.head().unwrap(), 2).is_err());
 }
 
 #[test]
