@@ -359,6 +359,11 @@ fn a_host_that_goes_away_and_comes_again() {
     machine.run(Faults::NONE, 1, |host| {
         host.connect(None).unwrap();
         begin(host, file).unwrap();
+        let nothing = Request::LoadChunk {
+            offset: 0,
+            data: &[],
+        };
+        assert_eq!(host.call(&nothing, received).unwrap(), 0);
         // Nothing had come, so the old model is whole, and the application comes back for the next host.
         let mut host = next_host(host.pipe().handle(), 2);
         host.connect(None).unwrap();
@@ -388,6 +393,14 @@ fn a_host_that_goes_away_and_comes_again() {
         assert_eq!(begin(&mut host, file).unwrap(), 0);
         chunks(&mut host, &NEW[..half], 0).unwrap();
         assert_eq!(begin(&mut host, file).unwrap(), have);
+        // What another host is refused takes nothing away.
+        let mut other = next_host(host.pipe().handle(), 4);
+        let huge = LoadFile {
+            len: u32::MAX,
+            ..file
+        };
+        assert!(begin(&mut other, huge).is_err());
+        assert_refused(other.reset(), DeviceError::NotReady(loading));
         chunks(&mut host, &NEW, half).unwrap();
         finish(&mut host).unwrap();
     });

@@ -929,6 +929,9 @@ fn a_model_is_loaded_and_the_program_starts_anew() {
     let finished = client.call(&Request::FinishLoad, |_| Some(()));
     assert_eq!(refusal(finished), DeviceError::Checksum);
     assert!(!part.exists(), "dropped");
+    // Also for the host that sent it.
+    client.connect(None).unwrap();
+    assert_eq!(client.state().unwrap().samples, 1);
     drop((client, whole));
     server.kill();
     std::fs::write(&part, b"left over").unwrap();
@@ -1033,6 +1036,7 @@ fn a_model_that_may_not_be_written_is_not_loaded() {
         refused.to_string().contains("cargo xtask deploy"),
         "{refused}"
     );
+    assert_eq!(client.state().unwrap().samples, 0);
     assert_eq!(server.client().state().unwrap().samples, 0);
     assert!(std::fs::read(release.join("model.edge")).unwrap() == MODEL[..]);
 }

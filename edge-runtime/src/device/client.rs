@@ -440,10 +440,19 @@ impl<P: Pipe> Client<P> {
             signature: signature.map(halves),
             demand: Demand::of(model),
         });
-        let first = self.call(&begin, received)? as usize;
-        watch(first);
         let chunk = |offset, data| Request::LoadChunk { offset, data };
-        self.send_chunks(file, first, watch, chunk)?;
+        // A late request of another host may take the transfer away: it goes on where it was.
+        let mut interrupted = 0;
+        loop {
+            let first = self.call(&begin, received)? as usize;
+            watch(first);
+            match self.send_chunks(file, first, watch, chunk) {
+                Err(ClientError::Device(DeviceError::NoSession)) if interrupted < 3 => {
+                    interrupted += 1;
+                }
+                sent => break sent?,
+            }
+        }
         let loaded = self.call(&Request::FinishLoad, |reply| match reply {
             Reply::Loaded { trunk } => Some(trunk),
             _ => None,
@@ -573,7 +582,11 @@ impl<P: Pipe> Client<P> {
                     if self.repetitions == before {
                         self.grow();
                     }
-                    next as usize
+                    let next = next as usize;
+                    if next <= at || next > bytes.len() {
+                        return Err(ClientError::Unexpected);
+                    }
+                    next
                 }
                 // It did arrive, but the acknowledgement did not.
                 Err(ClientError::Device(DeviceError::ChunkOffset { expected }))

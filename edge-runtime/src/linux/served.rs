@@ -30,8 +30,8 @@ impl<'a, F: Flash, C: Clock, P: PowerMeter> Served<'a, F, C, P> {
 
     /// Serves one payload, as [`App::handle`].
     pub fn handle(&mut self, payload: &[u8], send: &mut dyn FnMut(&[u8])) {
-        let session = Header::decode(payload).map(|(header, _)| header.session);
-        let loads = session.is_some_and(|number| self.loader.is_session(number));
+        let header = Header::decode(payload).map(|(header, _)| header);
+        let loads = header.is_some_and(|header| self.loader.is_for(&header));
         match &mut self.app {
             Some(app) if !loads => {
                 app.handle(payload, send);

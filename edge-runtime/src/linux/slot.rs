@@ -2,7 +2,7 @@
 //!
 //! | beside `model.edge` | is |
 //! |---|---|
-//! | `model.edge.part` | a file that is on its way; a leftover is dropped |
+//! | `model.edge.part` | a file that is on its way; a leftover is dropped at the next start |
 //! | `model.edge.sig.next` | the signature of the model that takes the place next; see [`ModelSlot::settle`] |
 //!
 //! A whole file is synchronized and renamed to the model's name. Two names cannot change at once, so a new
@@ -17,8 +17,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// Longest model file: what a loader's offsets reach.
-const CAPACITY: u32 = u32::MAX;
+/// Longest model file. What a host sends takes room on the disk before it is judged.
+const CAPACITY: u32 = 256 << 20;
 
 /// The place of a device's model on disk.
 #[derive(Debug)]
@@ -50,13 +50,22 @@ impl ModelSlot {
     /// Ends what a power cut interrupted: a signature that waits, and of which `fits` says that it is the
     /// model's, takes its place.
     pub fn settle(&self, fits: impl Fn(&[u8; SIGNATURE_LEN]) -> bool) -> io::Result<()> {
-        let next = self.next_signature();
-        match read_signature(&next) {
-            Ok(signature) if fits(&signature) => {
-                std::fs::rename(&next, &self.signature)?;
-                sync_folder(&self.signature)
-            }
-            _ => Ok(()),
+        if !self.waiting().is_some_and(|s| fits(&s)) {
+            return Ok(());
+        }
+        std::fs::rename(self.next_signature(), &self.signature)?;
+        sync_folder(&self.signature)
+    }
+
+    /// The signature that waits for its model, if there is one.
+    pub fn waiting(&self) -> Option<[u8; SIGNATURE_LEN]> {
+        read_signature(&self.next_signature()).ok()
+    }
+
+    /// Removes what an earlier program left of a file that was on its way.
+    pub fn clear(&self) {
+        for path in [self.part(), suffixed(&self.signature, ".part")] {
+            let _ = std::fs::remove_file(path);
         }
     }
 
@@ -78,17 +87,31 @@ impl ModelSlot {
             sync_folder(&next)?;
         }
         if let Some(coming) = &self.coming {
+            if let Ok(old) = std::fs::metadata(&self.model) {
+                coming.file.set_permissions(old.permissions())?;
+            }
             coming.file.sync_all()?;
         }
         std::fs::rename(self.part(), &self.model)?;
-        sync_folder(&self.model)?;
-        match signature {
-            Some(_) => {
-                std::fs::rename(self.next_signature(), &self.signature)?;
-                sync_folder(&self.signature)
-            }
-            None => Ok(()),
+        // The model is there. What fails now is made good by `settle` at the next start.
+        if let Err(e) = self.tidy(signature.is_some()) {
+            eprintln!("edge: {}: after a new model: {e}", self.signature.display());
         }
+        Ok(())
+    }
+
+    /// Gives the new model its signature, or takes away the old one's.
+    fn tidy(&self, is_signed: bool) -> io::Result<()> {
+        sync_folder(&self.model)?;
+        if is_signed {
+            std::fs::rename(self.next_signature(), &self.signature)?;
+        } else {
+            match std::fs::remove_file(&self.signature) {
+                Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+                _ => (),
+            }
+        }
+        sync_folder(&self.signature)
     }
 
     /// Drops what came, and says why.
@@ -211,7 +234,7 @@ fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// A file to write and to read back, which others of the program's group may read, as they may the model.
+/// A file to write and to read back.
 fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(true);

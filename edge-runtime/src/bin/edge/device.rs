@@ -9,11 +9,12 @@ use edge_runtime::device::app::AppError;
 use edge_runtime::device::app::{App, Config};
 use edge_runtime::device::client::{Client, Patience, Pipe};
 use edge_runtime::device::load::{Limits, Loader, ModelStore};
-use edge_runtime::device::memory::MemoryPlan;
+use edge_runtime::device::memory::{MemoryPlan, PlanError};
 use edge_runtime::device::server::{RX_LEN, TX_LEN};
 use edge_runtime::flash::Flash;
 use edge_runtime::linux::{
     FileFlash, HWMON, Hwmon, LocalPipe, ModelFile, ModelSlot, MonotonicClock, Served, State,
+    memory_total,
 };
 use edge_runtime::model::Model;
 use edge_runtime::signature::{PublicKey, Trust, find_signature};
@@ -42,17 +43,20 @@ pub fn with_served<R>(
     };
     let slot = ModelSlot::new(&own.model, own.trust.signature.as_deref());
     let trust = match &bytes {
-        Some(bytes) => trust(own, bytes)?,
+        Some(bytes) => trust(own, &slot, bytes)?,
         None => key(own)?,
     };
     let (flash, areas, _lock) = State::open(&own.state, own.samples_mib)?.into_parts();
+    // Nobody else has the state, so nobody else replaces the model now.
+    slot.clear();
+    settle(own, &slot, &trust, bytes.as_deref().unwrap_or_default())?;
     let geometry = flash.geometry();
     let limits = Limits {
         capacity: slot.capacity(),
         keeps_old: slot.keeps_old(),
         geometry,
         areas,
-        ram: usize::MAX,
+        ram: memory_total(),
         classes: own.classes,
         trust,
     };
@@ -74,7 +78,19 @@ pub fn with_served<R>(
                 Err(e) => Err((NotReady::from(&e), e.to_string())),
             },
         );
-    let mut memory = vec![0; plan.as_ref().map_or(0, |(_, plan)| plan.total())];
+    let need = plan.as_ref().map_or(0, |(_, plan)| plan.total());
+    let mut memory = vec![];
+    let plan = plan.and_then(|plan| match memory.try_reserve_exact(need) {
+        Ok(()) => Ok(plan),
+        Err(e) => {
+            let (have, need) = (limits.ram, need);
+            Err((
+                NotReady::from(&PlanError::Ram { have, need }),
+                e.to_string(),
+            ))
+        }
+    });
+    memory.resize(memory.capacity().min(need), 0);
     let (clock, meter) = (MonotonicClock::start(), Hwmon::find(Path::new(HWMON)));
     let app = match &plan {
         Ok((model, _)) => App::new(model, flash, clock, meter, &mut memory, &config)
@@ -105,12 +121,14 @@ pub fn with_app<R>(
         source,
     })?;
     // Nothing in the model is believed before its signature is.
-    let trust = trust(own, &bytes)?;
+    let slot = ModelSlot::new(&own.model, own.trust.signature.as_deref());
+    let trust = trust(own, &slot, &bytes)?;
     let model = Model::parse(&bytes).map_err(|source| Error::Model {
         path: own.model.clone(),
         source,
     })?;
     let (flash, areas, _lock) = State::open(&own.state, own.samples_mib)?.into_parts();
+    settle(own, &slot, &trust, &bytes)?;
     let config = Config {
         areas,
         classes: own.classes,
@@ -126,17 +144,13 @@ pub fn with_app<R>(
 }
 
 /// Whom this device trusts, after its model was judged by that.
-fn trust(own: &Own, model: &[u8]) -> Result<Trust, Error> {
+fn trust(own: &Own, slot: &ModelSlot, model: &[u8]) -> Result<Trust, Error> {
     let trust = key(own)?;
-    if !trust.is_required() {
+    // A power cut may have left the signature under the name where it waits.
+    let waits = slot.waiting();
+    if !trust.is_required() || waits.is_some_and(|s| trust.check_model(model, Some(&s)).is_ok()) {
         return Ok(trust);
     }
-    let slot = ModelSlot::new(&own.model, own.trust.signature.as_deref());
-    let settled = slot.settle(|signature| trust.check_model(model, Some(signature)).is_ok());
-    settled.map_err(|source| Error::ReadModel {
-        path: own.model.clone(),
-        source,
-    })?;
     let signature = find_signature(&own.model, own.trust.signature.as_deref())?;
     let judged = trust.check_model(model, signature.as_ref());
     judged.map_err(|source| Error::Untrusted {
@@ -144,6 +158,18 @@ fn trust(own: &Own, model: &[u8]) -> Result<Trust, Error> {
         source,
     })?;
     Ok(trust)
+}
+
+/// Ends what a power cut interrupted when a model was loaded.
+fn settle(own: &Own, slot: &ModelSlot, trust: &Trust, model: &[u8]) -> Result<(), Error> {
+    if !trust.is_required() {
+        return Ok(());
+    }
+    let settled = slot.settle(|signature| trust.check_model(model, Some(signature)).is_ok());
+    settled.map_err(|source| Error::ReadModel {
+        path: own.model.clone(),
+        source,
+    })
 }
 
 /// Whom this device is configured to trust.

@@ -85,6 +85,10 @@ impl<S: ModelStore> Loader<S> {
             (Request::LoadChunk { .. } | Request::FinishLoad, None) => {
                 refuse(header, DeviceError::NoSession, send);
             }
+            // It may be late, and a restart would cost another host what it has sent.
+            (Request::Reset, None) if self.transfer.is_some_and(|t| t.received > 0) => {
+                refuse(header, DeviceError::NotReady(self.reason()), send);
+            }
             // Another host comes before the old model is touched: the application can go on with it.
             (Request::Hello { .. }, None) if self.is_untouched() => self.reset = true,
             _ => self.serve(&request, header, send),
@@ -96,9 +100,11 @@ impl<S: ModelStore> Loader<S> {
         self.reset
     }
 
-    /// Whose requests belong to this loader and not to an application that still runs.
-    pub fn is_session(&self, number: u32) -> bool {
-        self.session.is_some_and(|s| s.number == number)
+    /// True of what belongs to this loader and not to an application that still runs: all of a host that sends a
+    /// file, and the last request of one that came to nothing, should it come again.
+    pub fn is_for(&self, header: &Header) -> bool {
+        let session = self.session.filter(|s| s.number == header.session);
+        session.is_some_and(|s| self.transfer.is_some() || s.last == header.id)
     }
 
     /// True if an application ended for a file of which nothing has come.
@@ -110,13 +116,14 @@ impl<S: ModelStore> Loader<S> {
     fn serve(&mut self, request: &Request<'_>, header: Header, send: &mut dyn FnMut(&[u8])) {
         let result = self.execute(request);
         self.reset |= matches!(result, Ok(Reply::Resetting | Reply::Loaded { .. }));
+        let is_ok = result.is_ok();
         let header = Header::new(header.session, header.id);
         let mut out = [0; REPLY];
         let len = p::encode(header, &Message::Reply(result), &mut out).unwrap_or(0);
         send(&out[..len]);
-        // What only asks needs no session; a host that loads keeps its own.
-        let opens = matches!(request, Request::BeginLoad(_));
-        if opens || self.is_session(header.session) {
+        // What only asks needs no session; a host that loads keeps its own, whoever else is refused meanwhile.
+        let opens = matches!(request, Request::BeginLoad(_)) && (is_ok || self.transfer.is_none());
+        if opens || self.session.is_some_and(|s| s.number == header.session) {
             (self.reply, self.reply_len) = (out, len);
             self.session = Some(Session {
                 number: header.session,
@@ -182,6 +189,9 @@ impl<S: ModelStore> Loader<S> {
         let expected = transfer.received;
         if offset != expected {
             return Err(DeviceError::ChunkOffset { expected });
+        }
+        if data.is_empty() {
+            return Ok(expected);
         }
         let limit = transfer.file.len;
         if data.len() > (limit - expected) as usize {

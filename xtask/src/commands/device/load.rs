@@ -116,7 +116,7 @@ pub fn run(
         signature.as_ref(),
         &mut |done| match before {
             Some(last) => {
-                bars.moved((done - last) as u64);
+                bars.moved(done.saturating_sub(last) as u64);
                 before = Some(done);
             }
             None => {

@@ -19,6 +19,7 @@ use edge_runtime::device::report::Listening;
 use edge_runtime::device::server::{RX_LEN, Server, TX_LEN};
 use edge_runtime::device::vacant::Vacant;
 use edge_runtime::flash::Geometry;
+use edge_runtime::model::header::Header;
 use edge_runtime::model::{AlignedBytes, Model};
 use edge_runtime::power::ina219::Ina219;
 use edge_runtime::signature::{
@@ -123,10 +124,12 @@ fn started<'r>(
     region: &'r [u8],
     trust: &Trust,
 ) -> Result<(Model<'r>, MemoryPlan), NotReady> {
-    let model = Model::parse_region(region).map_err(|e| NotReady::from(&e))?;
-    let len = model.header().file_len() as usize;
+    // Nothing but the lengths in its header is believed before its signature is.
+    Header::read(region).map_err(|e| NotReady::from(&e))?;
     let trusted = trust.check_region(region);
     trusted.map_err(|_| NotReady::Untrusted)?;
+    let model = Model::parse_region(region).map_err(|e| NotReady::from(&e))?;
+    let len = model.header().file_len() as usize;
     let plan = device.plan(&model, len)?;
     Ok((model, plan))
 }
