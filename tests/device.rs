@@ -138,7 +138,7 @@ fn trained_twice(hidden: u16) -> usize {
                 client.add_sample(class, None).unwrap();
             }
         }
-        client.check_training(&[], false, hidden).unwrap();
+        client.check_training(&[], false, &options).unwrap();
         let retrained = client.retrain(options, &mut |_| ()).unwrap();
         assert_eq!(retrained.committed, Some(1));
         assert_eq!(retrained.held_out_top1, host.held_out_top1);
@@ -215,13 +215,13 @@ fn what_a_training_refuses() {
         let short = matches!(&refused, Err(ClientError::Device(DeviceError::Ram { have, need })) if have < need);
         assert!(short, "{refused:?}");
         // The host knows before anything is sent, and what would fit.
-        let refused = client.check_training(&[], false, MAX_HIDDEN as u16);
+        let refused = client.check_training(&[], false, &wide(MAX_HIDDEN as u16));
         let Err(ClientError::Hidden { most, .. }) = refused else {
             panic!("{refused:?}");
         };
         let fits = |client: &mut Client<_>, more: &[&str], hidden| {
             let more: Vec<String> = more.iter().map(|s| s.to_string()).collect();
-            client.check_training(&more, false, hidden)
+            client.check_training(&more, false, &wide(hidden))
         };
         fits(client, &[], most as u16).unwrap();
         assert!(fits(client, &[], most as u16 + 1).is_err());

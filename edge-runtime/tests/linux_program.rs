@@ -691,12 +691,14 @@ fn every_result_as_json() {
         assert_eq!(
             keys(&trained),
             [
+                "best_epoch",
                 "classes",
                 "committed",
                 "head_sequence",
                 "head_sha256",
                 "held_out",
                 "held_out_top1",
+                "present_top1",
                 "samples",
                 "training_ram_bytes"
             ]

@@ -173,12 +173,14 @@ fn a_whole_session() {
     assert_eq!(
         keys(&retrained),
         [
+            "best_epoch",
             "classes",
             "committed",
             "head_sequence",
             "head_sha256",
             "held_out",
             "held_out_top1",
+            "present_top1",
             "samples",
             "training_ram_bytes"
         ]
@@ -430,6 +432,23 @@ fn what_a_device_is_not_given() {
     // All four classes of the factory head would be lost.
     let keep = ["retrain-head", "--data", "train", "--keep-classes"];
     device.refused(&keep, &["4 of the present head's 4 classes"]);
+    // What is known to fail deletes nothing.
+    let stored = device.json(&["samples"]);
+    assert!(stored["samples"].as_u64().unwrap() > 0, "{stored}");
+    let clear = |more: &[&'static str]| {
+        let words = ["retrain-head", "--data", "train", "--clear"];
+        [&words, more].concat()
+    };
+    device.refused(
+        &clear(&["--keep-classes"]),
+        &["4 classes, and there would be samples of 2"],
+    );
+    device.refused(
+        &clear(&["--learning-rate", "1e9"]),
+        &["learning rate", "at most 1000"],
+    );
+    device.refused(&clear(&["--hidden", "128"]), &["units fit"]);
+    assert_eq!(device.json(&["samples"]), stored);
     device.refused(
         &[
             "add-sample",

@@ -11,12 +11,13 @@ use super::frame::{FrameReader, encode, frame_len, reader_len};
 use super::load::Demand;
 use super::memory::Room;
 use super::protocol::{
-    self as p, Bench, Header, LoadFile, LoadInfo, MAX_CHUNK, MAX_PAYLOAD, Message, ModelInfo,
-    Progress, Reply, Request, RetrainOptions, Retrained, StateInfo,
+    self as p, Bench, ClassMode, Header, LoadFile, LoadInfo, MAX_CHUNK, MAX_PAYLOAD, Message,
+    ModelInfo, Progress, Reply, Request, RetrainOptions, Retrained, StateInfo,
 };
 use super::samples::Added;
 use crate::head::store::Active;
-use crate::head::{HeadSize, MAX_HIDDEN, PoolKind};
+use crate::head::train::TrainError;
+use crate::head::{HeadSize, PoolKind};
 use crate::model::Model;
 use crate::power::Reading;
 use crate::signature::SIGNATURE_LEN;
@@ -40,7 +41,9 @@ pub enum ClientError {
     #[error("the line to the device failed: {0}")]
     Pipe(#[from] io::Error),
     /// Silence.
-    #[error("the device did not answer {attempts} requests; check the line and that it runs")]
+    #[error(
+        "the device did not answer {attempts} requests; check the line, that it runs, and that no other host is talking to it"
+    )]
     NoAnswer {
         /// How often it was asked.
         attempts: u32,
@@ -60,6 +63,19 @@ pub enum ClientError {
     /// An answer to another question.
     #[error("the device answered something else than was asked; update one of the two programs")]
     Unexpected,
+    /// A training that no device does.
+    #[error("cannot train: {0}")]
+    Train(#[from] TrainError),
+    /// Classes of the present head would be lost.
+    #[error(
+        "the present head has {classes} classes, and there would be samples of {have}; give pictures of all of them, or replace the classes"
+    )]
+    Fewer {
+        /// Classes with samples.
+        have: u32,
+        /// Classes of the head.
+        classes: u32,
+    },
     /// More classes than the device trains.
     #[error(
         "the head would have {classes} classes with those that are stored, and the device trains {most} at most; give fewer, or clear samples"
@@ -211,30 +227,39 @@ impl<P: Pipe> Client<P> {
     /// new ones alone. Says before samples are sent what the device would say after it.
     ///
     /// # Errors
-    /// [`ClientError::Classes`] and [`ClientError::Hidden`], besides those of the line.
+    /// [`ClientError::Train`], [`ClientError::Fewer`], [`ClientError::Classes`], [`ClientError::Hidden`], or what the
+    /// device would say.
     pub fn check_training(
         &mut self,
         new: &[String],
         clear: bool,
-        hidden: u16,
+        options: &RetrainOptions,
     ) -> Result<(), ClientError> {
+        options.train_options().check()?;
         let features = self.model(|m| m.features)? as usize;
         let stored = if clear { vec![] } else { self.samples()? };
         let old = stored.iter().filter(|s| !new.contains(&s.name)).count();
         let size = HeadSize {
             features,
-            hidden: hidden.into(),
+            hidden: options.hidden.into(),
             classes: old + new.len(),
         };
-        let room = Room::from(&self.state()?);
+        let have = size.classes as u32;
+        if have < 2 {
+            return Err(DeviceError::TooFewClasses { have }.into());
+        }
+        let state = self.state()?;
+        let classes = state.head_classes;
+        // Without `clear` nothing is lost by learning it from the device, which knows the names.
+        if clear && options.classes == ClassMode::Add && classes > have {
+            return Err(ClientError::Fewer { have, classes });
+        }
+        let room = Room::from(&state);
         if size.classes > room.classes {
             return Err(ClientError::Classes {
                 classes: size.classes,
                 most: room.classes,
             });
-        }
-        if size.hidden > MAX_HIDDEN {
-            return Err(DeviceError::HiddenUnits.into());
         }
         room.check(&size).map_err(|short| ClientError::Hidden {
             units: size.hidden,

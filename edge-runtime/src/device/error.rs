@@ -222,7 +222,7 @@ pub enum NotReady {
     },
     /// A host is sending a model.
     #[error(
-        "the device is being given a model and has {have} of its {need} bytes; load it again, or reset the device"
+        "the device is being given a model and has {have} of its {need} bytes; load it, or another model, again"
     )]
     Loading {
         /// Bytes that have come.

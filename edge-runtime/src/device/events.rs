@@ -125,7 +125,12 @@ pub(super) struct Events {
 }
 
 impl Events {
+    /// Keeps an event. Of sessions in a row only the last one, so that commands which only ask push nothing out.
     pub fn push(&mut self, micros: u64, kind: EventKind) {
+        let is_session = |kind: &EventKind| matches!(kind, EventKind::Session { .. });
+        if is_session(&kind) && self.kept.back().is_some_and(|e| is_session(&e.kind)) {
+            self.kept.pop_back();
+        }
         if self.kept.is_full() {
             self.kept.pop_front();
             self.lost = self.lost.saturating_add(1);
@@ -172,5 +177,15 @@ mod tests {
         assert_eq!((events.take_lost(), events.take_lost()), (4, 0));
         assert_eq!(events.pop().unwrap().micros, 4);
         assert_eq!(core::iter::from_fn(|| events.pop()).count(), 15);
+
+        events.push(1, EventKind::FlashFailed { at: 1 });
+        for number in 0..20 {
+            events.push(2, EventKind::Session { number });
+        }
+        assert_eq!(events.take_lost(), 0);
+        assert_eq!(events.pop().unwrap().micros, 1);
+        let kind = EventKind::Session { number: 19 };
+        assert_eq!(events.pop().unwrap().kind, kind);
+        assert!(events.pop().is_none());
     }
 }

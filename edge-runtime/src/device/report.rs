@@ -246,7 +246,11 @@ pub struct Training {
     pub held_out: u32,
     /// Fraction of those that the new head gets right, if there are any.
     pub held_out_top1: Option<f32>,
-    /// True if the new head is the active one.
+    /// Fraction of the same samples that the head before gets right, if it knows their classes.
+    pub present_top1: Option<f32>,
+    /// The epoch that won; 0 is the start.
+    pub best_epoch: u32,
+    /// True if the new head is the active one; if not, it waits for `commit`.
     pub committed: bool,
     /// Its sequence number then.
     pub head_sequence: Option<u32>,
@@ -263,6 +267,8 @@ impl From<&Retrained> for Training {
             samples: new.samples,
             held_out: new.held_out,
             held_out_top1: new.held_out_top1,
+            present_top1: new.present_top1,
+            best_epoch: new.epoch,
             committed: new.committed.is_some(),
             head_sequence: new.committed,
             head_sha256: hex(&new.sha256),

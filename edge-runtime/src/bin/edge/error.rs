@@ -66,6 +66,11 @@ pub enum Error {
     /// Pictures without classes.
     #[error("{}: training needs class folders (DIR/daisy/*.jpg, DIR/rose/*.jpg, ...)", .0.display())]
     NoClasses(PathBuf),
+    /// A head that would wait in no program.
+    #[error(
+        "a head waits for its commit in the memory of a running program; name that with --connect"
+    )]
+    NobodyWaits,
     /// The output is gone.
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),

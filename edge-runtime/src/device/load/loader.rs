@@ -85,10 +85,6 @@ impl<S: ModelStore> Loader<S> {
             (Request::LoadChunk { .. } | Request::FinishLoad, None) => {
                 refuse(header, DeviceError::NoSession, send);
             }
-            // It may be late, and a restart would cost another host what it has sent.
-            (Request::Reset, None) if self.transfer.is_some_and(|t| t.received > 0) => {
-                refuse(header, DeviceError::NotReady(self.reason()), send);
-            }
             // Another host comes before the old model is touched: the application can go on with it.
             (Request::Hello { .. }, None) if self.is_untouched() => self.reset = true,
             _ => self.serve(&request, header, send),

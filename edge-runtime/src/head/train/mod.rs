@@ -77,6 +77,45 @@ impl Default for TrainOptions {
     }
 }
 
+impl TrainOptions {
+    /// Whether they make sense.
+    ///
+    /// # Errors
+    /// [`TrainError::Option`] and [`TrainError::Hidden`].
+    pub fn check(&self) -> Result<(), TrainError> {
+        let hidden = self.hidden as usize;
+        if hidden > MAX_HIDDEN {
+            return Err(TrainError::Hidden(hidden));
+        }
+        let positive = |v: f32| v.is_finite() && v > 0.0;
+        if !positive(self.learning_rate) || self.learning_rate > 1e3 {
+            return Err(TrainError::Option(
+                "the learning rate, which is above 0 and at most 1000",
+            ));
+        }
+        if !(0.0..1.0).contains(&self.momentum) {
+            return Err(TrainError::Option(
+                "the momentum, which is at least 0 and below 1",
+            ));
+        }
+        if !(0.0..=1.0).contains(&self.weight_decay) {
+            return Err(TrainError::Option("the weight decay, which is 0 to 1"));
+        }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            return Err(TrainError::Option(
+                "the label smoothing, which is at least 0 and below 1",
+            ));
+        }
+        if self.epochs > MAX_EPOCHS {
+            return Err(TrainError::Option("the number of epochs, at most 10000"));
+        }
+        if self.batch == 0 {
+            return Err(TrainError::Option("the batch size, at least 1"));
+        }
+        Ok(())
+    }
+}
+
 /// Labelled features, wherever they are kept.
 pub trait Samples {
     /// How many.
@@ -124,7 +163,7 @@ pub enum TrainError {
         need: usize,
     },
     /// An option makes no sense.
-    #[error("{0} is out of range")]
+    #[error("out of range: {0}")]
     Option(&'static str),
 }
 
@@ -233,31 +272,10 @@ fn check(
     if classes < 2 {
         return Err(TrainError::Classes(classes));
     }
+    options.check()?;
     let hidden = options.hidden as usize;
-    if hidden > MAX_HIDDEN {
-        return Err(TrainError::Hidden(hidden));
-    }
     let size = layers.size().filter(|size| size.hidden == hidden);
     let size = size.ok_or(TrainError::Layers)?;
-    let positive = |v: f32| v.is_finite() && v > 0.0;
-    if !positive(options.learning_rate) || options.learning_rate > 1e3 {
-        return Err(TrainError::Option("the learning rate"));
-    }
-    if !(0.0..1.0).contains(&options.momentum) {
-        return Err(TrainError::Option("the momentum"));
-    }
-    if !(0.0..=1.0).contains(&options.weight_decay) {
-        return Err(TrainError::Option("the weight decay"));
-    }
-    if !(0.0..1.0).contains(&options.label_smoothing) {
-        return Err(TrainError::Option("the label smoothing"));
-    }
-    if options.epochs > MAX_EPOCHS {
-        return Err(TrainError::Option("the number of epochs"));
-    }
-    if options.batch == 0 {
-        return Err(TrainError::Option("the batch size"));
-    }
     for i in 0..samples.len() {
         if samples.label(i) >= classes
             || samples.feature(i).len() != size.features

@@ -230,17 +230,20 @@ fn what_cannot_be_trained_says_why() {
             learning_rate: f32::NAN,
             ..d
         }),
-        TrainError::Option("the learning rate")
+        TrainError::Option("the learning rate, which is above 0 and at most 1000")
     );
     assert_eq!(
         bad(TrainOptions { batch: 0, ..d }),
-        TrainError::Option("the batch size")
+        TrainError::Option("the batch size, at least 1")
     );
     let endless = TrainOptions {
         epochs: u32::MAX,
         ..d
     };
-    assert_eq!(bad(endless), TrainError::Option("the number of epochs"));
+    assert_eq!(
+        bad(endless),
+        TrainError::Option("the number of epochs, at most 10000")
+    );
     let lonely = Toy {
         features: vec![vec![0; 8]; 2],
         classes: 2,

@@ -5,6 +5,8 @@ use super::info::active_text;
 use crate::cli::device::{ExportHead, ImportHead};
 use crate::{output, units};
 use anyhow::{Context, Result, bail};
+use edge_runtime::device::DeviceError;
+use edge_runtime::device::client::Identity;
 use edge_runtime::device::report::{ActiveHead, Committed};
 use edge_runtime::head::Head;
 use edge_runtime::model::{AlignedBytes, header};
@@ -31,7 +33,7 @@ impl HeadFile {
         let name = || args.file.display().to_string();
         if head.starts_with(&header::MAGIC) {
             bail!(
-                "{}: this is a whole model; a head is what `device export-head` writes, and its model comes to the device by `flash` or `deploy`",
+                "{}: this is a whole model; a head is what `device export-head` writes, and its model comes to the device by `load`, `flash` or `deploy`",
                 name()
             );
         }
@@ -113,9 +115,23 @@ pub fn export(client: &mut Connection, args: &ExportHead, json: bool) -> Result<
     Ok(())
 }
 
-/// Refuses a head that is too long for the device's slots, as the one of a network with many classes.
-fn room(client: &mut Connection, args: &ImportHead, file: &HeadFile) -> Result<()> {
-    let most = client.state()?.max_head as usize;
+/// Refuses what the device would refuse at its commit, and a head that is too long for its slots, as the one of a
+/// network with many classes.
+fn room(
+    client: &mut Connection,
+    identity: &Identity,
+    args: &ImportHead,
+    file: &HeadFile,
+) -> Result<()> {
+    let state = client.state()?;
+    let most = state.max_head as usize;
+    let name = || args.file.display().to_string();
+    if Head::parse_alone(&file.head)?.trunk_sha256() != identity.trunk {
+        return Err(DeviceError::ForeignHead).with_context(name);
+    }
+    if state.signed && file.signature.is_none() {
+        return Err(DeviceError::Unsigned).with_context(name);
+    }
     if file.head.len() > most {
         bail!(
             "{}: a head of {} classes has {} bytes, and the device has room for {most}; the head that came with its model needs no import: `rollback` goes back to it",
@@ -128,12 +144,13 @@ fn room(client: &mut Connection, args: &ImportHead, file: &HeadFile) -> Result<(
 }
 
 pub fn import(
-    client: &mut Connection,
+    (mut client, identity): (Connection, Identity),
     args: &ImportHead,
     file: &HeadFile,
     json: bool,
 ) -> Result<()> {
-    room(client, args, file)?;
+    let client = &mut client;
+    room(client, &identity, args, file)?;
     client.import_head(&file.head, file.signature.as_ref())?;
     let sequence = match args.commit {
         true => Some(client.commit()?),

@@ -73,7 +73,7 @@ pub fn run(args: &Device, json: bool) -> Result<()> {
         }
         DeviceCommand::ImportHead(args) => {
             let file = head::HeadFile::read(args)?;
-            head::import(&mut connect()?.0, args, &file, json)
+            head::import(connect()?, args, &file, json)
         }
         DeviceCommand::Bench(args) => measure::bench(&mut connect()?.0, args, json),
         DeviceCommand::Power => measure::power(&mut connect()?.0, json),

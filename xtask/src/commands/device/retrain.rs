@@ -41,13 +41,6 @@ pub fn run(
     if client.model(|m| m.random_weights)? {
         bail!("the weights of the device's model are random; a head on it would learn nothing");
     }
-    let new = data.map_or(&[][..], |d| &d.classes);
-    client.check_training(new, args.clear, args.hidden)?;
-    let bars = Bars::new();
-    let stored = match data {
-        Some(data) => send(client, args, data, &bars)?,
-        None => Stored::default(),
-    };
     let defaults = RetrainOptions::default();
     let options = RetrainOptions {
         classes: match args.keep_classes {
@@ -62,6 +55,13 @@ pub fn run(
         commit: !args.no_commit,
         force: args.force,
         ..defaults
+    };
+    let new = data.map_or(&[][..], |d| &d.classes);
+    client.check_training(new, args.clear, &options)?;
+    let bars = Bars::new();
+    let stored = match data {
+        Some(data) => send(client, args, data, &bars)?,
+        None => Stored::default(),
     };
     bars.stage("training", options.epochs as usize + 1);
     let start = Instant::now();

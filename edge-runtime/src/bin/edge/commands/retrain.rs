@@ -14,16 +14,11 @@ use std::path::Path;
 
 impl Job for &RetrainHead {
     fn run<P: Pipe>(self, client: &mut Client<P>, output: Output) -> Result<(), Error> {
+        if self.no_commit && self.target.connect.is_none() {
+            return Err(Error::NobodyWaits);
+        }
         // Whatever is wrong with the folder is known before anything is deleted.
         let dataset = self.data.as_deref().map(labelled).transpose()?;
-        let new = dataset.as_ref().map_or(&[][..], |d| &d.classes);
-        client.check_training(new, self.clear, self.hidden)?;
-        if self.clear {
-            client.clear_samples(None)?;
-        }
-        if let Some(dataset) = dataset {
-            add(client, &dataset)?;
-        }
         let defaults = RetrainOptions::default();
         let options = RetrainOptions {
             hidden: self.hidden,
@@ -34,6 +29,14 @@ impl Job for &RetrainHead {
             force: self.force,
             ..defaults
         };
+        let new = dataset.as_ref().map_or(&[][..], |d| &d.classes);
+        client.check_training(new, self.clear, &options)?;
+        if self.clear {
+            client.clear_samples(None)?;
+        }
+        if let Some(dataset) = dataset {
+            add(client, &dataset)?;
+        }
         let mut steps = Steps::new();
         let trained = client.retrain(options, &mut |progress| steps.training(progress))?;
         drop(steps);
