@@ -23,7 +23,7 @@ use crate::power::Reading;
 use crate::signature::SIGNATURE_LEN;
 use sha2::{Digest, Sha256};
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A line to a device.
 pub trait Pipe {
@@ -112,7 +112,8 @@ pub enum ClientError {
 /// How patient a client is.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// Silence after which a request is repeated. It doubles with every repetition, up to 16 times.
+    /// Silence after which a request is repeated. It doubles with every repetition, up to 16 times. Requests that a
+    /// device answers at once are repeated sooner, once it is known how long the line takes.
     pub timeout: Duration,
     /// How often a request is sent before the client gives up.
     pub attempts: u32,
@@ -173,7 +174,24 @@ pub struct Client<P> {
     chunk: usize,
     max_chunk: usize,
     repetitions: u64,
+    /// Silence after which a request that a device answers at once is repeated.
+    quick: Duration,
 }
+
+/// What a device does before it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    /// Next to nothing: how long the line takes tells when an answer is lost.
+    Little,
+    /// It may erase flash or compute.
+    Any,
+}
+
+/// Least silence after which a request is repeated: less may be a busy machine.
+const LEAST_SILENCE: Duration = Duration::from_millis(50);
+
+/// How often a request with little work is repeated before the silences grow: losses are no reason to wait.
+const QUICK_ATTEMPTS: u32 = 8;
 
 impl<P: Pipe> Client<P> {
     /// A client that has not yet spoken. `session` is a number that no earlier client of the device used
@@ -188,6 +206,7 @@ impl<P: Pipe> Client<P> {
             chunk: MAX_CHUNK,
             max_chunk: MAX_CHUNK,
             repetitions: 0,
+            quick: patience.timeout,
         }
     }
 
@@ -278,7 +297,7 @@ impl<P: Pipe> Client<P> {
         };
         self.call(&begin, received)?;
         let chunk = |offset, data| Request::InputChunk { offset, data };
-        self.send_chunks(bytes, 0, &mut |_| (), chunk)
+        self.send_chunks(bytes, 0, Work::Little, &mut |_| (), chunk)
     }
 
     /// Runs the network on the input that was sent; returns microseconds and the likeliest classes.
@@ -399,14 +418,15 @@ impl<P: Pipe> Client<P> {
                 max: self.chunk as u16,
             };
             let (attempts, before) = (self.attempts(), self.repetitions);
-            let part = self.attempt(&request, attempts, &mut |_| (), |reply| match reply {
+            let read = |reply: Reply<'_>| match reply {
                 Reply::Head {
                     sequence,
                     len,
                     data,
                 } => Some((sequence, len, data.to_vec())),
                 _ => None,
-            });
+            };
+            let part = self.attempt(&request, attempts, Work::Little, &mut |_| (), read);
             let (sequence, len, data) = match part {
                 Err(ClientError::NoAnswer { .. }) if self.shrink() => continue,
                 other => other?,
@@ -438,7 +458,7 @@ impl<P: Pipe> Client<P> {
         };
         self.call(&begin, received)?;
         let chunk = |offset, data| Request::ImportChunk { offset, data };
-        self.send_chunks(file, 0, &mut |_| (), chunk)
+        self.send_chunks(file, 0, Work::Little, &mut |_| (), chunk)
     }
 
     /// Which models can be loaded, and which one runs. Needs no session where no application runs.
@@ -471,7 +491,7 @@ impl<P: Pipe> Client<P> {
         loop {
             let first = self.call(&begin, received)? as usize;
             watch(first);
-            match self.send_chunks(file, first, watch, chunk) {
+            match self.send_chunks(file, first, Work::Any, watch, chunk) {
                 Err(ClientError::Device(DeviceError::NoSession)) if interrupted < 3 => {
                     interrupted += 1;
                 }
@@ -566,7 +586,30 @@ impl<P: Pipe> Client<P> {
         progress: &mut dyn FnMut(Progress),
         read: impl FnOnce(Reply<'_>) -> Option<R>,
     ) -> Result<R, ClientError> {
-        self.attempt(request, self.patience.attempts, progress, read)
+        self.attempt(request, self.patience.attempts, Work::Any, progress, read)
+    }
+
+    /// Silence after a request, sent for the time `attempt` after the first, that says that it or its answer is lost.
+    fn silence(&self, work: Work, attempt: u32) -> Duration {
+        let longest = self.patience.timeout * 16;
+        match work {
+            Work::Any => self.patience.timeout * (1 << attempt.min(4)),
+            Work::Little => {
+                let doublings = (attempt + 1).saturating_sub(QUICK_ATTEMPTS).min(20);
+                self.quick.saturating_mul(1 << doublings).min(longest)
+            }
+        }
+    }
+
+    /// Learns from a request with little work how long the line takes.
+    fn learn(&mut self, taken: Duration) {
+        let silence = (taken * 4).max(LEAST_SILENCE);
+        self.quick = match silence > self.quick {
+            true => silence,
+            // Not from one lucky frame.
+            false => (self.quick * 3 + silence) / 4,
+        };
+        self.quick = self.quick.min(self.patience.timeout);
     }
 
     /// How often to send a chunk: few times as long as a smaller one may do better.
@@ -594,6 +637,7 @@ impl<P: Pipe> Client<P> {
         &mut self,
         bytes: &'b [u8],
         from: usize,
+        work: Work,
         watch: &mut dyn FnMut(usize),
         request: impl Fn(u32, &'b [u8]) -> Request<'b>,
     ) -> Result<(), ClientError> {
@@ -601,7 +645,8 @@ impl<P: Pipe> Client<P> {
         while at < bytes.len() {
             let data = &bytes[at..bytes.len().min(at + self.chunk)];
             let (attempts, before) = (self.attempts(), self.repetitions);
-            let sent = self.attempt(&request(at as u32, data), attempts, &mut |_| (), received);
+            let request = request(at as u32, data);
+            let sent = self.attempt(&request, attempts, work, &mut |_| (), received);
             at = match sent {
                 Ok(next) => {
                     if self.repetitions == before {
@@ -632,6 +677,7 @@ impl<P: Pipe> Client<P> {
         &mut self,
         request: &Request<'_>,
         attempts: u32,
+        work: Work,
         progress: &mut dyn FnMut(Progress),
         read: impl FnOnce(Reply<'_>) -> Option<R>,
     ) -> Result<R, ClientError> {
@@ -649,7 +695,7 @@ impl<P: Pipe> Client<P> {
         while attempt < attempts {
             self.repetitions += u64::from(attempt > 0);
             self.pipe.send(frame)?;
-            let timeout = self.patience.timeout * (1 << attempt.min(4));
+            let (timeout, sent) = (self.silence(work, attempt), Instant::now());
             loop {
                 let count = self.pipe.receive(&mut bytes, timeout)?;
                 if count == 0 {
@@ -674,6 +720,9 @@ impl<P: Pipe> Client<P> {
                             progress(p);
                         }
                         Some(Message::Reply(Ok(reply))) => {
+                            if work == Work::Little && attempt == 0 {
+                                self.learn(sent.elapsed());
+                            }
                             return read(reply).ok_or(ClientError::Unexpected);
                         }
                         Some(Message::Reply(Err(error))) => return Err(error.into()),
