@@ -257,9 +257,24 @@ fn its_own_shell_gives_the_hosts_head() {
     assert!(seen.lines().next().unwrap().ends_with("  red"), "{seen}");
     let back = success(place.own("rollback").output().unwrap());
     assert!(back.contains("number 2"), "{back}");
+    // Neither other pooling nor the loss of a class by mistake.
+    let retrain = |more: &[&str]| {
+        let mut command = place.own("retrain-head");
+        failure(command.args(more).output().unwrap())
+    };
+    let refused = retrain(&["--pool", "max"]);
+    assert!(refused.contains("pooled by avg"), "{refused}");
+    let one = place.path("pictures/red");
+    std::fs::rename(&one, place.path("red")).unwrap();
+    let data = data.to_str().unwrap();
+    let refused = retrain(&["--keep-classes", "--clear", "--data", data]);
+    assert!(refused.contains("samples of 2"), "{refused}");
+    std::fs::rename(place.path("red"), &one).unwrap();
+    let refused = retrain(&["--no-commit"]);
+    assert!(refused.contains("--connect"), "{refused}");
     // What does not fit is refused before the samples are deleted.
     let mut wide = place.own("retrain-head");
-    wide.arg("--data").arg(&data).args(["--classes", "3"]);
+    wide.arg("--data").arg(data).args(["--classes", "3"]);
     wide.args(["--clear", "--hidden", "128"]);
     let refused = failure(wide.output().unwrap());
     assert!(refused.contains("units fit"), "{refused}");

@@ -274,7 +274,7 @@ pub struct RetrainHead {
     /// Step size
     #[arg(long, value_name = "RATE")]
     pub learning_rate: Option<f32>,
-    /// Units of a hidden layer in the head; 0 is none
+    /// Units of a hidden layer in the head, at most 128; 0 is none
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = hidden())]
     pub hidden: u16,
     /// L2 penalty on the weights
@@ -321,7 +321,7 @@ pub struct Fit {
     /// Classes of the head that will be trained on the board
     #[arg(long, value_name = "N", default_value_t = converter::board::fit::CLASSES as u32, value_parser = classes)]
     pub classes: u32,
-    /// Units of its hidden layer
+    /// Units of its hidden layer, at most 128; 0 is none
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = hidden())]
     pub hidden: u16,
     /// Samples that the board must be able to keep [default: 20 of each class]

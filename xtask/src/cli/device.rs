@@ -152,7 +152,7 @@ pub struct RetrainHead {
     /// How features are pooled: `avg` or `max` [default: as the stored samples, else as the model's head]
     #[arg(long, value_name = "KIND", value_parser = pool)]
     pub pool: Option<PoolKind>,
-    /// Units of a hidden layer in the head; 0 is none
+    /// Units of a hidden layer in the head, at most 128; 0 is none
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = super::hidden())]
     pub hidden: u16,
     /// Refuse if a class of the present head has no samples

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use edge_runtime::device::samples::MAX_CLASSES;
-use edge_runtime::head::MAX_HIDDEN;
+use edge_runtime::head::{MAX_HIDDEN, PoolKind};
 use edge_runtime::transport::Address;
 use std::path::PathBuf;
 
@@ -135,7 +135,13 @@ pub struct RetrainHead {
     /// Delete all stored samples first
     #[arg(long)]
     pub clear: bool,
-    /// Units of a hidden layer in the head; 0 is none
+    /// How features are pooled: `avg` or `max` [default: as the stored samples, else as the model's head]
+    #[arg(long, value_name = "KIND", value_parser = pool)]
+    pub pool: Option<PoolKind>,
+    /// Refuse if a class of the present head has no samples
+    #[arg(long)]
+    pub keep_classes: bool,
+    /// Units of a hidden layer in the head, at most 128; 0 is none
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=MAX_HIDDEN as i64))]
     pub hidden: u16,
     /// Most epochs
@@ -153,4 +159,12 @@ pub struct RetrainHead {
     /// Commit the new head even if it is worse than the one before
     #[arg(long, conflicts_with = "no_commit")]
     pub force: bool,
+}
+
+fn pool(name: &str) -> Result<PoolKind, String> {
+    match name {
+        "avg" => Ok(PoolKind::Avg),
+        "max" => Ok(PoolKind::Max),
+        _ => Err("there are: avg, max".into()),
+    }
 }

@@ -7,8 +7,9 @@ use crate::error::Error;
 use crate::output::{Output, hex, kib, pairs, percent};
 use crate::progress::Steps;
 use edge_runtime::device::client::{Client, Pipe};
-use edge_runtime::device::protocol::{RetrainOptions, Retrained};
+use edge_runtime::device::protocol::{ClassMode, RetrainOptions, Retrained};
 use edge_runtime::device::report::Training;
+use edge_runtime::head::PoolKind;
 use edge_runtime::picture::Dataset;
 use std::path::Path;
 
@@ -21,6 +22,11 @@ impl Job for &RetrainHead {
         let dataset = self.data.as_deref().map(labelled).transpose()?;
         let defaults = RetrainOptions::default();
         let options = RetrainOptions {
+            classes: match self.keep_classes {
+                true => ClassMode::Add,
+                false => ClassMode::Replace,
+            },
+            pool: self.pool,
             hidden: self.hidden,
             epochs: self.epochs.unwrap_or(defaults.epochs),
             learning_rate: self.learning_rate.unwrap_or(defaults.learning_rate),
@@ -35,7 +41,7 @@ impl Job for &RetrainHead {
             client.clear_samples(None)?;
         }
         if let Some(dataset) = dataset {
-            add(client, &dataset)?;
+            add(client, &dataset, self.pool)?;
         }
         let mut steps = Steps::new();
         let trained = client.retrain(options, &mut |progress| steps.training(progress))?;
@@ -66,13 +72,17 @@ impl RetrainHead {
 }
 
 /// Makes pictures samples.
-fn add<P: Pipe>(client: &mut Client<P>, dataset: &Dataset) -> Result<(), Error> {
+fn add<P: Pipe>(
+    client: &mut Client<P>,
+    dataset: &Dataset,
+    pool: Option<PoolKind>,
+) -> Result<(), Error> {
     let rule = input_rule(client)?;
     let (mut steps, of) = (Steps::new(), dataset.items.len());
     for (i, item) in dataset.items.iter().enumerate() {
         let class = item.class.and_then(|c| dataset.classes.get(c));
         send_picture(client, &item.path, &rule)?;
-        client.add_sample(class.map_or("", String::as_str), None)?;
+        client.add_sample(class.map_or("", String::as_str), pool)?;
         let what = format_args!("features of picture {} of {of}", i + 1);
         steps.step(i + 1 == of, what);
     }
