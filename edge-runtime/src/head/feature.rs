@@ -25,6 +25,24 @@ impl core::fmt::Display for PoolKind {
     }
 }
 
+/// A word that is no pooling of heads that are trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there are: avg, max")]
+pub struct UnknownPool;
+
+/// The poolings that somebody can ask for: whether a map is flattened, its network decides.
+impl core::str::FromStr for PoolKind {
+    type Err = UnknownPool;
+
+    fn from_str(name: &str) -> Result<Self, UnknownPool> {
+        match name {
+            "avg" => Ok(Self::Avg),
+            "max" => Ok(Self::Max),
+            _ => Err(UnknownPool),
+        }
+    }
+}
+
 impl Pool {
     /// Which of the three it is.
     pub const fn kind(&self) -> PoolKind {

@@ -127,7 +127,7 @@ pub struct AddSample {
     #[arg(long, value_name = "NAME")]
     pub class: String,
     /// How features are pooled: `avg` or `max` [default: as the stored samples, else as the model's head]
-    #[arg(long, value_name = "KIND", value_parser = pool)]
+    #[arg(long, value_name = "KIND")]
     pub pool: Option<PoolKind>,
     /// JPEG or PNG files
     #[arg(required = true, value_name = "PICTURE")]
@@ -150,7 +150,7 @@ pub struct RetrainHead {
     #[arg(long, requires = "data")]
     pub clear: bool,
     /// How features are pooled: `avg` or `max` [default: as the stored samples, else as the model's head]
-    #[arg(long, value_name = "KIND", value_parser = pool)]
+    #[arg(long, value_name = "KIND")]
     pub pool: Option<PoolKind>,
     /// Units of a hidden layer in the head, at most 128; 0 is none
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = super::hidden())]
@@ -173,14 +173,6 @@ pub struct RetrainHead {
     /// Leave the new head waiting for `commit`
     #[arg(long)]
     pub no_commit: bool,
-}
-
-fn pool(name: &str) -> Result<PoolKind, String> {
-    match name {
-        "avg" => Ok(PoolKind::Avg),
-        "max" => Ok(PoolKind::Max),
-        _ => Err("there are: avg, max".into()),
-    }
 }
 
 #[derive(Debug, Args)]

@@ -136,7 +136,7 @@ pub struct RetrainHead {
     #[arg(long)]
     pub clear: bool,
     /// How features are pooled: `avg` or `max` [default: as the stored samples, else as the model's head]
-    #[arg(long, value_name = "KIND", value_parser = pool)]
+    #[arg(long, value_name = "KIND")]
     pub pool: Option<PoolKind>,
     /// Refuse if a class of the present head has no samples
     #[arg(long)]
@@ -159,12 +159,4 @@ pub struct RetrainHead {
     /// Commit the new head even if it is worse than the one before
     #[arg(long, conflicts_with = "no_commit")]
     pub force: bool,
-}
-
-fn pool(name: &str) -> Result<PoolKind, String> {
-    match name {
-        "avg" => Ok(PoolKind::Avg),
-        "max" => Ok(PoolKind::Max),
-        _ => Err("there are: avg, max".into()),
-    }
 }
