@@ -6,7 +6,7 @@ use crate::lower::split::{self, Split};
 use crate::lower::{self, LowerError};
 use crate::passes;
 use crate::progress::Progress;
-use crate::quantize::assign::{assign, given};
+use crate::quantize::assign::{assign, given, input_values};
 use crate::quantize::calibrate::{Observed, observe};
 use crate::quantize::range::{Range, RangeRule, predicted};
 use crate::runner::{BackendKind, RunError, RunnerPool};
@@ -158,7 +158,8 @@ pub fn convert(
         macs,
     };
     progress.stage("simplifying", 1);
-    let graph = passes::simplify(source.graph);
+    let graph = passes::clamp_input(source.graph, input_values(&source.input));
+    let graph = passes::simplify(graph);
     progress.step();
     let float = lower::float::write(&graph, &manifest, &source.labels)?;
     let Some(options) = int8 else {
@@ -199,6 +200,7 @@ pub fn convert(
         &ranges,
         means(&graph, &split, &observed),
     );
+    let graph = lower::int8::without_idle_clamps(graph, &quants);
 
     let (method, calibration) = if complete {
         ("of the source".into(), Calibration::Source)

@@ -40,7 +40,8 @@ impl Split {
     }
 }
 
-/// Finds the head: a fully connected last layer without activation, and the global average pool before it.
+/// Finds the head: a fully connected last layer without activation (but for the saturation of a quantized
+/// network), and the global average pool before it.
 pub fn split(graph: &Graph) -> Split {
     let head = find_head(graph);
     let end = match head {
@@ -76,7 +77,9 @@ fn find_head(graph: &Graph) -> Option<HeadNodes> {
     if sides.iter().any(|n| *n > MAX_SIDE as usize) {
         return None;
     }
-    if !whole || conv.groups != 1 || conv.activation != Activation::None {
+    // The last range of a quantized network is a clamp of the logits, not a function of the network.
+    let codes = graph.nodes[dense].quant.is_some() && conv.activation.clamp_bounds().is_some();
+    if !whole || conv.groups != 1 || (conv.activation != Activation::None && !codes) {
         return None;
     }
     let uses = graph.uses();

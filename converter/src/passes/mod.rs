@@ -3,9 +3,12 @@
 //! Each pass takes a graph and returns another; [`simplify`] runs them in their order. Knows nothing of
 //! int8 and of files.
 
+mod clamp_input;
 mod fold;
 mod fuse;
 mod prune_dead;
+
+pub use clamp_input::run as clamp_input;
 
 use crate::graph::{Graph, NodeId};
 
@@ -25,7 +28,7 @@ fn replace(graph: &mut Graph, from: NodeId, to: NodeId) {
 }
 
 /// Makes every reader of `from` (and the output) read `to`.
-fn redirect(graph: &mut Graph, from: NodeId, to: NodeId) {
+pub(crate) fn redirect(graph: &mut Graph, from: NodeId, to: NodeId) {
     for input in graph.nodes.iter_mut().flat_map(|n| &mut n.inputs) {
         if *input == from {
             *input = to;

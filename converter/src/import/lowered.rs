@@ -1,16 +1,17 @@
 //! Runs an imported graph the fast way: simplified, written as a float model, and on tract.
 
 use crate::graph::Graph;
+use crate::quantize::assign::{assign, given};
+use crate::quantize::range::Range;
 use crate::{lower, passes};
 use edge_runtime::backend::{Backend, TractBackend, Values};
 use edge_runtime::model::{
     ChannelOrder, Filter, InputSpec, Manifest, Model, ResizeRule, WeightsOrigin,
 };
 
-/// The graph's outputs for `inputs` (HWC), its head included.
-pub fn evaluate(graph: Graph, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
+fn manifest(graph: &Graph) -> Manifest<'static> {
     let shape = graph.input_shape();
-    let manifest = Manifest {
+    Manifest {
         name: "test",
         source: "test",
         license: "",
@@ -28,7 +29,12 @@ pub fn evaluate(graph: Graph, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
         quantization: None,
         parameters: graph.parameters(),
         macs: graph.macs(),
-    };
+    }
+}
+
+/// The graph's outputs for `inputs` (HWC), its head included.
+pub fn evaluate(graph: Graph, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    let manifest = manifest(&graph);
     let graph = passes::simplify(graph);
     let bytes = lower::float::write(&graph, &manifest, "").unwrap_or_else(|e| panic!("{e}"));
     drop(graph);
@@ -48,6 +54,44 @@ pub fn evaluate(graph: Graph, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
         logits
     };
     inputs.iter().map(&mut run).collect()
+}
+
+/// The same in int8, for a graph whose source says how everything is quantized. Also the operators of the
+/// file's layers.
+pub fn evaluate_int8(graph: Graph, inputs: &[Vec<f32>]) -> (Vec<Vec<f32>>, Vec<&'static str>) {
+    let manifest = manifest(&graph);
+    let graph = passes::simplify(graph);
+    let unknown = vec![Range::new(0.0, 0.0); graph.nodes.len()];
+    let means = vec![vec![]; graph.nodes.len()];
+    let quants = assign(&graph, &manifest.input, &unknown, means);
+    let graph = lower::int8::without_idle_clamps(graph, &quants);
+    for id in lower::split::split(&graph).layers {
+        let name = &graph.nodes[id].name;
+        assert!(given(&graph)[id].is_some(), "{name} has no quantization");
+    }
+    let bytes =
+        lower::int8::write(&graph, &quants, &manifest, "").unwrap_or_else(|e| panic!("{e}"));
+    let model = Model::parse(&bytes).unwrap_or_else(|e| panic!("{e}"));
+    let mut backend = TractBackend::new(&model).unwrap_or_else(|e| panic!("{e}"));
+    let (from, to) = (model.input().quant, model.output().quant);
+    let code = |x: &f32| (x / from.scale + f32::from(from.zero_point)).round() as i8;
+    let mut run = |input: &Vec<f32>| {
+        let codes: Vec<i8> = input.iter().map(code).collect();
+        let Values::I8(map) = backend.run(Values::I8(&codes)).unwrap() else {
+            panic!("an int8 model gives codes")
+        };
+        let Some(head) = model.head() else {
+            let real = |q: &i8| to.scale * f32::from(i16::from(*q) - i16::from(to.zero_point));
+            return map.iter().map(real).collect();
+        };
+        let mut feature = vec![0; head.features()];
+        head.feature(map, &mut feature);
+        let mut logits = vec![0.0; head.classes()];
+        head.logits(&feature, &mut logits);
+        logits
+    };
+    let outputs = inputs.iter().map(&mut run).collect();
+    (outputs, model.layers().map(|l| l.op.name()).collect())
 }
 
 /// NCHW elements in the order of the graph.
