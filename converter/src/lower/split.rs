@@ -2,7 +2,6 @@
 
 use crate::graph::{Graph, NodeId, Op};
 use edge_runtime::head::file::MAX_SIDE;
-use edge_runtime::model::Activation;
 
 /// A graph parted into trunk and head.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +39,8 @@ impl Split {
     }
 }
 
-/// Finds the head: a fully connected last layer without activation, and the global average pool before it.
+/// Finds the head: a fully connected last layer without activation but for a clamp, and the global average pool
+/// before it.
 pub fn split(graph: &Graph) -> Split {
     let head = find_head(graph);
     let end = match head {
@@ -76,7 +76,8 @@ fn find_head(graph: &Graph) -> Option<HeadNodes> {
     if sides.iter().any(|n| *n > MAX_SIDE as usize) {
         return None;
     }
-    if !whole || conv.groups != 1 || conv.activation != Activation::None {
+    // A clamp, as the last range of a quantized network is one, goes into what the model says of its logits.
+    if !whole || conv.groups != 1 || conv.activation.clamp_bounds().is_none() {
         return None;
     }
     let uses = graph.uses();

@@ -1,10 +1,10 @@
-//! Fuses clamping activations into the convolutions and additions before them.
+//! Fuses clamping activations into the convolutions, additions and clamps before them.
 
 use super::replace;
+use crate::graph::bounds::both_clamps;
 use crate::graph::{Graph, Op};
-use edge_runtime::model::Activation;
 
-/// ReLU and ReLU6 after a convolution or addition that nothing else reads become part of it.
+/// A clamp after a convolution, an addition or another clamp that nothing else reads becomes part of it.
 pub fn activations(mut graph: Graph) -> Graph {
     let mut uses = graph.uses();
     for id in 0..graph.nodes.len() {
@@ -12,16 +12,16 @@ pub fn activations(mut graph: Graph) -> Graph {
             continue;
         };
         let before = graph.nodes[id].inputs[0];
-        if uses[before] != 1 || activation.clamp_bounds().is_none() {
+        if uses[before] != 1 {
             continue;
         }
         let fused = match &mut graph.nodes[before].op {
             Op::Conv(conv) => &mut conv.activation,
-            Op::Add(fused) => fused,
+            Op::Add(fused) | Op::Activation(fused) => fused,
             _ => continue,
         };
-        if *fused == Activation::None {
-            *fused = activation;
+        if let Some(both) = both_clamps(*fused, activation) {
+            *fused = both;
             replace(&mut graph, id, before);
             uses[before] = uses[id];
         }

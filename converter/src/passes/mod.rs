@@ -3,10 +3,13 @@
 //! Each pass takes a graph and returns another; [`simplify`] runs them in their order. Knows nothing of
 //! int8 and of files.
 
+mod clamp_input;
 mod fold;
 mod fuse;
 mod prune_dead;
 mod two_classes;
+
+pub use clamp_input::run as clamp_input;
 
 use crate::graph::{Graph, NodeId};
 use edge_runtime::model::OutputFunction;
@@ -32,7 +35,7 @@ fn replace(graph: &mut Graph, from: NodeId, to: NodeId) {
 }
 
 /// Makes every reader of `from` (and the output) read `to`.
-fn redirect(graph: &mut Graph, from: NodeId, to: NodeId) {
+pub(crate) fn redirect(graph: &mut Graph, from: NodeId, to: NodeId) {
     for input in graph.nodes.iter_mut().flat_map(|n| &mut n.inputs) {
         if *input == from {
             *input = to;

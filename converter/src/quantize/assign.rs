@@ -1,6 +1,7 @@
 //! Scale and zero point of every tensor.
 
 use super::range::Range;
+use crate::graph::bounds::Interval;
 use crate::graph::{Graph, NodeId, Op};
 use edge_runtime::model::{InputSpec, Quant};
 
@@ -41,12 +42,14 @@ pub fn quant(range: Range) -> Quant {
 ///
 /// Where all channels share mean and std and the mean is a whole number, `q = pixel - 128` exactly.
 pub fn input_quant(spec: &InputSpec) -> Quant {
-    let channels = 0..spec.channels() as usize;
-    let ends = channels.flat_map(|c| [0.0, 255.0].map(|x: f32| (x - spec.mean[c]) / spec.std[c]));
-    let (min, max) = ends.fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), v| {
-        (lo.min(v), hi.max(v))
-    });
+    let Interval { min, max } = input_values(spec);
     quant(Range::new(min, max))
+}
+
+/// What the input rule makes of the pixel values 0 to 255.
+pub fn input_values(spec: &InputSpec) -> Interval {
+    let channels = 0..spec.channels() as usize;
+    Interval::of(channels.flat_map(|c| [0.0, 255.0].map(|x| (x - spec.mean[c]) / spec.std[c])))
 }
 
 /// True if an operator only picks elements of its input, so that its result has the input's quantization.
@@ -59,13 +62,18 @@ fn picks(op: &Op) -> bool {
 
 /// What the source network itself says of every node's quantization, if it was quantized.
 ///
-/// Where only the result of a picking operator is known, so is its input, and the reverse.
+/// Where only the result of a picking operator is known, so is its input, and the reverse. What only a clamp
+/// reads has the clamp's: codes saturate by themselves.
 pub fn given(graph: &Graph) -> Vec<Option<Quant>> {
     let mut given: Vec<Option<Quant>> = graph.nodes.iter().map(|n| n.quant).collect();
     let uses = graph.uses();
     for (id, node) in graph.nodes.iter().enumerate().rev() {
-        if picks(&node.op) && uses[node.inputs[0]] == 1 && given[node.inputs[0]].is_none() {
-            given[node.inputs[0]] = given[id];
+        let clamps = matches!(&node.op, Op::Activation(f) if f.clamp_bounds().is_some());
+        let Some(&before) = node.inputs.first().filter(|&&i| uses[i] == 1) else {
+            continue;
+        };
+        if given[before].is_none() && (picks(&node.op) || (clamps && before != 0)) {
+            given[before] = given[id];
         }
     }
     for (id, node) in graph.nodes.iter().enumerate() {

@@ -8,6 +8,7 @@ use super::pb::NodeProto;
 use super::quantized::Quantized;
 use super::tensor::elements;
 use super::value::{Act, Value};
+use crate::graph::bounds::Interval;
 use crate::graph::{BatchNorm, Graph, GraphError, NodeId, Op, Shape};
 use crate::import::ImportError;
 use crate::import::names::Names;
@@ -229,6 +230,11 @@ impl Context {
             }
             _ => None,
         }
+    }
+
+    /// What the value of a node can be.
+    pub fn interval(&mut self, id: NodeId) -> Interval {
+        self.quantized.bounds.of(&self.graph, id)
     }
 
     /// The graph that computes `output`, whether a softmax was left out, and the warnings.

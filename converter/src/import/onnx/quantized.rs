@@ -10,7 +10,8 @@ use super::node::Node;
 use super::pb::tensor_proto::DataType;
 use super::tensor::Tensor;
 use super::value::{Act, Value};
-use crate::graph::{Activation, Graph, NodeId, Op, Quant};
+use crate::graph::bounds::{Bounds, saturation};
+use crate::graph::{Activation, NodeId, Op, Quant};
 use crate::import::ImportError;
 use std::collections::HashMap;
 
@@ -91,10 +92,10 @@ pub fn other_type(kind: DataType) -> ImportError {
 /// What an import knows of quantization while it goes on.
 #[derive(Default)]
 pub struct Quantized {
-    /// For each node of the graph so far: true if its value is known never to be negative.
-    nonnegative: Vec<bool>,
-    /// For a node that is read in codes that its own quantization does not give: the last node that does.
-    coded: HashMap<NodeId, NodeId>,
+    /// What the values of the graph so far can be.
+    pub bounds: Bounds,
+    /// For a node, and the scale (its bits) and zero point of codes that it does not have itself: the node that does.
+    coded: HashMap<(NodeId, u32, i8), NodeId>,
     /// Layers with weights beyond 8 bits, and how many of their channels have them.
     stretched: [usize; 2],
     /// Layers whose weights have steps that are not one per output channel.
@@ -120,55 +121,48 @@ impl Quantized {
         }
         warnings
     }
-
-    fn is_nonnegative(&mut self, graph: &Graph, id: NodeId) -> bool {
-        for node in &graph.nodes[self.nonnegative.len()..] {
-            let inputs = node.inputs.iter().all(|&i| self.nonnegative[i]);
-            self.nonnegative.push(match &node.op {
-                Op::Input | Op::Conv(_) | Op::BatchNorm(_) => false,
-                Op::Activation(Activation::Relu | Activation::Relu6)
-                | Op::Activation(Activation::Sigmoid | Activation::HardSigmoid) => true,
-                Op::Activation(Activation::Clip(low, _)) => *low >= 0.0 || inputs,
-                _ => inputs,
-            });
-        }
-        self.nonnegative[id]
-    }
 }
 
-/// `x` as codes: gives its node the quantization of `coding`.
-///
-/// Codes also clamp. Where the least code stands for zero, that is how exporters spell a ReLU or ReLU6
-/// that they have removed, so the graph gets the clamp.
+/// `x` as codes of `coding`.
 pub fn quantize(context: &mut Context, x: &Act, coding: Coding) -> Result<Act, ImportError> {
-    let mut node = x.node;
-    if let Some(quant) = coding.quant {
-        let clamps = quant.zero_point == i8::MIN
-            && node != 0
-            && !context.quantized.is_nonnegative(&context.graph, node);
-        let requantized = context.graph.nodes[node].quant.is_some_and(|q| q != quant);
-        let coded = context.quantized.coded.get(&node).copied();
-        let again = coded.filter(|&n| context.graph.nodes[n].quant == Some(quant));
-        if let Some(coded) = again {
-            node = coded;
-        } else if clamps || requantized {
-            let function = if clamps {
-                Activation::Clip(0.0, 255.0 * quant.scale)
-            } else {
-                Activation::None
-            };
-            let name = format!("{}/quantized", context.graph.nodes[node].name);
-            let coded = context.push(&name, Op::Activation(function), &[node])?;
-            context.quantized.coded.insert(node, coded);
-            node = coded;
-        }
-        context.graph.nodes[node].quant = Some(quant);
-    }
+    let node = match coding.quant {
+        Some(quant) => coded(context, x.node, quant)?,
+        None => x.node,
+    };
     Ok(Act {
         node,
         coding: Some(coding),
         ..x.clone()
     })
+}
+
+/// The node that has the value of `node` in codes of `quant`.
+///
+/// Codes also clamp, and that is part of the network: quantizers remove a ReLU, ReLU6 or any other clip whose
+/// bounds the codes imply. So where the value can leave what the codes stand for, the graph gets the clamp.
+/// The input is none of the graph's: `passes::clamp_input` sees to it when it is known what pictures become.
+fn coded(context: &mut Context, node: NodeId, quant: Quant) -> Result<NodeId, ImportError> {
+    let has = context.graph.nodes[node].quant;
+    let is_input = node == 0 && has.is_none();
+    let fits = is_input || context.interval(node).fits(quant);
+    if has == Some(quant) || (has.is_none() && fits) {
+        context.graph.nodes[node].quant = Some(quant);
+        return Ok(node);
+    }
+    let key = (node, quant.scale.to_bits(), quant.zero_point);
+    if let Some(&known) = context.quantized.coded.get(&key) {
+        return Ok(known);
+    }
+    let function = if fits {
+        Activation::None
+    } else {
+        saturation(quant)
+    };
+    let name = format!("{}/quantized", context.graph.nodes[node].name);
+    let coded = context.push(&name, Op::Activation(function), &[node])?;
+    context.graph.nodes[coded].quant = Some(quant);
+    context.quantized.coded.insert(key, coded);
+    Ok(coded)
 }
 
 /// The numbers that the codes `x` stand for, which `said` repeats.

@@ -1,17 +1,21 @@
-//! The activation that is fused into an operator, or that its quantization implies.
+//! The activation that is fused into an operator, and the clamp that its quantization is.
 
 use super::schema::ActivationFunctionType;
-use crate::graph::{Activation, Op, Quant};
+use crate::graph::bounds::{Interval, both_clamps, saturation};
+use crate::graph::{Activation, Quant};
 use crate::import::ImportError;
 
-/// The activation after `op`, whose result has quantization `quant`.
+/// The activation after an operator whose result, without it, has these `values`, and then quantization `quant`.
+///
+/// Codes also clamp, and that is part of the network: a clamp that they imply need not be fused. So it is
+/// added where the values can leave what the codes stand for.
 pub fn after(
-    op: &Op,
+    values: Interval,
     fused: ActivationFunctionType,
     quant: Option<Quant>,
 ) -> Result<Option<Activation>, ImportError> {
-    Ok(Some(match fused {
-        ActivationFunctionType::NONE => return Ok(implied(op, quant)),
+    let function = match fused {
+        ActivationFunctionType::NONE => Activation::None,
         ActivationFunctionType::RELU => Activation::Relu,
         ActivationFunctionType::RELU6 => Activation::Relu6,
         ActivationFunctionType::RELU_N1_TO_1 => Activation::Clip(-1.0, 1.0),
@@ -25,20 +29,10 @@ pub fn after(
                     .hint("NONE, RELU, RELU6, RELU_N1_TO_1 and, in float, TANH are"),
             );
         }
-    }))
-}
-
-/// ReLU or ReLU6 of a convolution or addition into a range that starts at real zero: what is less becomes
-/// zero by being rounded into the range.
-fn implied(op: &Op, quant: Option<Quant>) -> Option<Activation> {
-    let quant = quant.filter(|q| q.zero_point == i8::MIN)?;
-    if !matches!(op, Op::Conv(_) | Op::Add(_)) {
-        return None;
-    }
-    let top = quant.scale * 255.0;
-    Some(if (top - 6.0).abs() <= 0.06 {
-        Activation::Relu6
-    } else {
-        Activation::Relu
-    })
+    };
+    let saturates = quant.filter(|q| !values.through(function).fits(*q));
+    let all = saturates
+        .and_then(|q| both_clamps(function, saturation(q)))
+        .unwrap_or(function);
+    Ok((all != Activation::None).then_some(all))
 }

@@ -8,6 +8,7 @@ use super::ops;
 use super::schema::{ActivationFunctionType, BuiltinOperator};
 use super::steps::{of_activation, same};
 use super::value::{Act, Value};
+use crate::graph::bounds::Bounds;
 use crate::graph::{Activation, BatchNorm, Graph, NodeId, Op};
 use crate::import::ImportError;
 use crate::import::names::Names;
@@ -27,6 +28,8 @@ pub struct Context<'a> {
     file: &'a File<'a>,
     /// What tensors are: computed ones, and constants that were read before.
     values: HashMap<usize, Operand<'a>>,
+    /// What the values of the graph so far can be.
+    bounds: Bounds,
     names: Names,
     numbers: usize,
     channels: usize,
@@ -55,6 +58,7 @@ impl<'a> Context<'a> {
                     quant: input.quant,
                 },
             )]),
+            bounds: Bounds::default(),
             names,
             numbers: 0,
             channels: 0,
@@ -167,11 +171,19 @@ impl<'a> Context<'a> {
             }
             match self.graph.nodes[act.node].quant {
                 Some(has) if same(has, quant) => {}
-                None if node.code == BuiltinOperator::QUANTIZE => {
-                    self.graph.nodes[act.node].quant = Some(quant);
-                }
-                _ if node.code == BuiltinOperator::QUANTIZE => {
-                    act.node = self.push(node, Op::Activation(Activation::None), &[act.node])?;
+                has if node.code == BuiltinOperator::QUANTIZE => {
+                    // The input is clamped later, when it is known what pictures become.
+                    let is_input = act.node == 0 && has.is_none();
+                    let values = self.bounds.of(&self.graph, act.node);
+                    let clamp = clamp::after(values, ActivationFunctionType::NONE, Some(quant))?;
+                    match clamp {
+                        None if has.is_none() => self.graph.nodes[act.node].quant = Some(quant),
+                        _ if is_input => self.graph.nodes[0].quant = Some(quant),
+                        _ => {
+                            let function = clamp.unwrap_or(Activation::None);
+                            act.node = self.push(node, Op::Activation(function), &[act.node])?;
+                        }
+                    }
                 }
                 _ => {
                     return Err(ImportError::new(
@@ -274,15 +286,16 @@ impl<'a> Context<'a> {
         self.push_like(node, Op::BatchNorm(norm), &[x.node], x, fused)
     }
 
-    /// Appends the activation that belongs to an operator, if there is one.
-    fn activate(
+    /// Appends the activation that belongs to an operator, if there is one: the fused one, and the saturation of
+    /// its codes.
+    pub fn activate(
         &mut self,
         node: &Node,
         id: NodeId,
         fused: ActivationFunctionType,
     ) -> Result<NodeId, ImportError> {
-        let op = &self.graph.nodes[id].op;
-        let Some(function) = clamp::after(op, fused, node.quant)? else {
+        let values = self.bounds.of(&self.graph, id);
+        let Some(function) = clamp::after(values, fused, node.quant)? else {
             return Ok(id);
         };
         let name = format!("{}/activation", node.name);

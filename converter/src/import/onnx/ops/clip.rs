@@ -4,6 +4,7 @@ use super::super::context::Context;
 use super::super::node::Node;
 use super::super::tensor::Tensor;
 use super::super::value::{Act, Value};
+use crate::graph::bounds::{self, both_clamps};
 use crate::graph::{Activation, Op};
 use crate::import::ImportError;
 
@@ -71,7 +72,8 @@ fn single(t: &Tensor, what: &str) -> Result<f32, ImportError> {
         .ok_or_else(|| ImportError::new(format!("{what} is no single number")))
 }
 
-/// `x` between the bounds, which are finite or infinite outwards. A clamp of a clamp becomes one.
+/// `x` between the bounds, which are finite or infinite outwards. A clamp of a clamp becomes one, unless the
+/// first makes codes, which others may read too.
 pub fn clamp(
     context: &mut Context,
     node: &Node,
@@ -84,25 +86,21 @@ pub fn clamp(
             ImportError::new(format!("clips to {low} to {high}")).hint("the file is damaged")
         );
     }
+    let mut function = bounds::clamp(low, high);
+    let mut of = x.clone();
     let before = &context.graph.nodes[x.node];
-    let inner = match (&before.op, &before.inputs[..]) {
-        (Op::Activation(inner), &[source]) => inner.clamp_bounds().map(|b| (b, source)),
-        _ => None,
-    };
-    let unbounded = ((f32::NEG_INFINITY, f32::INFINITY), x.node);
-    let (bounds, source) = inner.unwrap_or(unbounded);
-    let both = (bounds.0.max(low).min(high), bounds.1.max(low).min(high));
-    if both == bounds {
-        return Ok(Value::Act(x.clone()));
+    if let (Op::Activation(inner), &[source]) = (&before.op, &before.inputs[..])
+        && let Some(both) = both_clamps(*inner, function)
+    {
+        if both == *inner {
+            return Ok(Value::Act(of));
+        }
+        if before.quant.is_none() {
+            (function, of.node) = (both, source);
+        }
     }
-    let function = match both {
-        (0.0, f32::INFINITY) => Activation::Relu,
-        (0.0, 6.0) => Activation::Relu6,
-        (low, high) => Activation::Clip(low, high),
-    };
-    let of = Act {
-        node: source,
-        ..x.clone()
-    };
+    if function == Activation::None {
+        return Ok(Value::Act(of));
+    }
     context.push_like(node, Op::Activation(function), &of)
 }

@@ -4,6 +4,8 @@ use super::super::context::Context;
 use super::super::node::Node;
 use super::super::value::{Act, Value};
 use super::arithmetic::{Operands, affine, alike, binary};
+use super::clip;
+use crate::graph::bounds::both_clamps;
 use crate::graph::{Activation, NodeId, Op};
 use crate::import::ImportError;
 
@@ -84,19 +86,55 @@ fn all_near(values: &[f32], wanted: f32) -> bool {
         .all(|v| (v - wanted).abs() <= 1e-5 * wanted.abs())
 }
 
+/// The clamp that `id` and the clamps before it make together, and the node that it reads.
+fn clamps(context: &Context, mut id: NodeId) -> (Activation, NodeId) {
+    let mut all = Activation::None;
+    while let (Op::Activation(function), &[source]) = (
+        &context.graph.nodes[id].op,
+        &context.graph.nodes[id].inputs[..],
+    ) && let Some(both) = both_clamps(*function, all)
+    {
+        (all, id) = (both, source);
+    }
+    (all, id)
+}
+
+/// Steps of a gate's codes within which functions count as one: the ends of the ranges that a quantizer saw
+/// before and behind a function do not meet exactly.
+const STEPS: f32 = 2.0;
+
+/// True if `clamp`, which `id` is, and `wanted` make the same of the values of `source`, as far as the codes
+/// of `id` can tell.
+fn acts_as(
+    context: &mut Context,
+    id: NodeId,
+    source: NodeId,
+    clamp: Activation,
+    wanted: Activation,
+) -> bool {
+    let tolerance = context.graph.nodes[id]
+        .quant
+        .map_or(0.0, |q| STEPS * q.scale);
+    let values = context.interval(source);
+    values
+        .through(clamp)
+        .is_near(values.through(wanted), tolerance)
+}
+
 /// `x` if the node is `relu6(x + 3)`.
-fn inside_hard_gate(context: &Context, id: NodeId) -> Option<NodeId> {
-    let node = &context.graph.nodes[id];
-    let (Op::Activation(Activation::Relu6), &[inner]) = (&node.op, &node.inputs[..]) else {
-        return None;
-    };
+fn inside_hard_gate(context: &mut Context, id: NodeId) -> Option<NodeId> {
+    let (clamp, inner) = clamps(context, id);
     let (gamma, beta) = context.affine(inner)?;
     let plain = all_near(gamma, 1.0) && all_near(beta, 3.0);
-    context.graph.nodes[inner]
-        .inputs
-        .first()
-        .copied()
-        .filter(|_| plain)
+    let x = *context.graph.nodes[inner].inputs.first()?;
+    (plain && acts_as(context, id, inner, clamp, Activation::Relu6)).then_some(x)
+}
+
+/// The node whose value `id` only has in codes.
+fn without_codes(context: &mut Context, id: NodeId) -> NodeId {
+    let (clamp, inner) = clamps(context, id);
+    let same = acts_as(context, id, inner, clamp, Activation::None);
+    if same { inner } else { id }
 }
 
 /// `c * x`; recognises `relu6(x + 3) / 6`, and takes back a scale that it undoes.
@@ -110,17 +148,42 @@ fn scale(context: &mut Context, node: &Node, x: &Act, c: &[f32]) -> Result<Value
         };
         return context.push_like(node, Op::Activation(Activation::HardSigmoid), &of);
     }
-    if let Some((gamma, beta)) = context.affine(x.node)
-        && beta.iter().all(|&b| b == 0.0)
-        && gamma.iter().zip(c).all(|(g, c)| (g * c - 1.0).abs() < 1e-6)
-        && let &[inner] = &context.graph.nodes[x.node].inputs[..]
-    {
-        return Ok(Value::Act(Act {
-            node: inner,
-            ..x.clone()
-        }));
+    if let Some(value) = unscaled(context, node, x, c)? {
+        return Ok(value);
     }
     affine(context, node, x, |i| c[i], |_| 0.0).map(Value::Act)
+}
+
+/// `c * x` if `x` is a scale that `c` undoes, perhaps clamped.
+fn unscaled(
+    context: &mut Context,
+    node: &Node,
+    x: &Act,
+    c: &[f32],
+) -> Result<Option<Value>, ImportError> {
+    let (clamp, inner) = clamps(context, x.node);
+    let Some((gamma, beta)) = context.affine(inner) else {
+        return Ok(None);
+    };
+    let undoes = beta.iter().all(|&b| b == 0.0)
+        && gamma.iter().zip(c).all(|(g, c)| (g * c - 1.0).abs() < 1e-6);
+    let &[source] = &context.graph.nodes[inner].inputs[..] else {
+        return Ok(None);
+    };
+    let of = Act {
+        node: source,
+        ..x.clone()
+    };
+    match (clamp.clamp_bounds(), c) {
+        _ if !undoes => Ok(None),
+        _ if clamp == Activation::None => Ok(Some(Value::Act(of))),
+        (Some((low, high)), &[by, ref others @ ..])
+            if by > 0.0 && others.iter().all(|c| *c == by) =>
+        {
+            clip::clamp(context, node, &of, low * by, high * by).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// `x * g` if `g` is a gate of the same `x`.
@@ -133,9 +196,11 @@ fn swish(
     if x.dims != g.dims || !x.same_order(g) {
         return Ok(None);
     }
-    let gate = &context.graph.nodes[g.node];
+    let is_hard = inside_hard_gate(context, g.node) == Some(x.node);
+    let gate = without_codes(context, g.node);
+    let gate = &context.graph.nodes[gate];
     let function = match &gate.op {
-        _ if inside_hard_gate(context, g.node) == Some(x.node) => {
+        _ if is_hard => {
             // Six times the function; the division by 6 that follows takes the factor back.
             let name = format!("{}/hardswish", node.name);
             let id = context.push(&name, Op::Activation(Activation::HardSwish), &[x.node])?;

@@ -2,9 +2,9 @@
 
 mod build;
 mod hostile;
-mod lowered;
 mod numbers;
 mod operators;
 mod quantized;
 mod real;
 mod real_quantized;
+mod saturation;

@@ -6,6 +6,9 @@ use super::super::pb::{
 };
 use super::build::{Model, With, assert_near, codes, fails, floats, import, ints, node, run};
 use crate::graph::{Activation, ConvWeights, Op, Quant};
+use crate::lower::split::split;
+use crate::passes::simplify;
+use crate::quantize::assign::given;
 
 fn quant(scale: f32, zero_point: i8) -> Option<Quant> {
     Some(Quant { scale, zero_point })
@@ -58,12 +61,13 @@ fn a_convolution_keeps_its_scales() {
             0,
         );
         let model = model.node(node("Conv", &["xd", "w", "b"], "c"));
-        // Codes from -1 to 254: no clamp at zero.
+        // Codes from -1 to 254.
         let model = import(&pair(model, "c", "y", 2.0, Uint8, 1));
         let nodes = &model.graph.nodes;
-        assert_eq!(nodes.len(), 2);
+        assert_eq!(nodes.len(), 3);
         assert_eq!(nodes[0].quant, quant(0.5, -125));
-        assert_eq!(nodes[1].quant, quant(2.0, -127));
+        assert_eq!(nodes[2].op, Op::Activation(Activation::Clip(-2.0, 508.0)));
+        assert_eq!(nodes[2].quant, quant(2.0, -127));
         let conv = conv(&model);
         assert_eq!(conv.weights, [0.25, -0.5, 63.5, 2.0]);
         assert_eq!(conv.weight_scales, Some(vec![0.25, 0.5]));
@@ -97,11 +101,10 @@ fn a_clamp_at_zero_comes_back() {
         let last = model.graph.nodes.last().unwrap();
         assert_eq!(last.op, Op::Activation(Activation::Clip(0.0, 31.875)));
         assert_eq!(last.quant, quant(0.125, -128));
-        // A Relu that is there is not doubled.
-        let model = end(kind, zero, true);
-        assert_eq!(model.graph.nodes.len(), 3);
-        let last = model.graph.nodes.last().unwrap();
-        assert_eq!(last.op, Op::Activation(Activation::Relu));
+        // A Relu that is there makes no difference.
+        let there = end(kind, zero, true);
+        let conv = |model: super::super::Imported| simplify(model.graph).nodes[1].op.clone();
+        assert_eq!(conv(there), conv(model));
     }
     // Once for all readers that quantize it alike, as training with fake quantization writes it.
     let twice = Model::new(13, &[0, 1, 1, 2]).node(node("Neg", &["x"], "n"));
@@ -111,8 +114,7 @@ fn a_clamp_at_zero_comes_back() {
     assert_eq!(twice.graph.nodes.len(), 4);
     assert_near(&run(&twice, &[1.0, -2.0]), &[0.0, 4.0]);
     let model = end(Int8, -127, false);
-    assert_eq!(model.graph.nodes.len(), 2);
-    assert_near(&run(&model, &[1.0, -2.0]), &[-2.0, 4.0]);
+    assert_near(&run(&model, &[1.0, -2.0]), &[-0.125, 4.0]);
 }
 
 #[test]
@@ -251,6 +253,12 @@ fn codes_at_the_ends_of_a_network() {
     let model = import(&pair(twice, "a", "y", 0.25, Int8, 0));
     assert_eq!(model.graph.nodes[0].quant, quant(0.5, 0));
     assert_eq!(model.graph.nodes[1].quant, quant(0.25, 0));
+    let clip = Activation::Clip(-32.0, 31.75);
+    assert_eq!(model.graph.nodes[1].op, Op::Activation(clip));
+    // The same number is in both ranges.
+    let twice = pair(Model::new(13, &[0, 3]), "x", "a", 0.25, Int8, 0);
+    let model = import(&pair(twice, "a", "y", 0.5, Int8, 0));
+    assert_eq!(model.graph.nodes[1].quant, quant(0.5, 0));
     assert_eq!(model.graph.nodes[1].op, Op::Activation(Activation::None));
 }
 
@@ -317,7 +325,7 @@ fn operators_on_codes() {
     let convolved = end("c", "s2", "z0");
     assert_near(&run(&convolved, &x), &c);
     assert_eq!(conv(&convolved).weight_scales, Some(vec![0.5, 0.25]));
-    assert_eq!(convolved.graph.nodes[1].quant, quant(0.25, 0));
+    assert_eq!(convolved.graph.nodes[2].quant, quant(0.25, 0));
     let a = [7.0, 9.5, 4.25, 5.5];
     assert_near(&run(&end("a", "s3", "z5"), &x), &a);
     let joined = [7.0, 9.5, 4.25, 5.5, 1., 2., 3., 4.];
@@ -326,7 +334,7 @@ fn operators_on_codes() {
     assert_near(&run(&end("g", "s2", "z5"), &x), &[13.0, 17.375]);
     let dense = end("e", "s3", "z0");
     assert_near(&run(&dense, &x), &[6.5, 8.6875 + 0.25, 13.0 + 17.375 + 0.5]);
-    assert!(dense.graph.nodes.iter().all(|n| n.quant.is_some()));
+    assert!(given(&simplify(dense.graph)).iter().all(Option::is_some));
 }
 
 #[test]
@@ -368,4 +376,36 @@ fn what_cannot_be_kept_is_said() {
     let n = node("DequantizeLinear", &["q", "s"], "w");
     assert!(fails(&blocks(n.clone())).contains("4 scales for axis 1 of 2"));
     assert!(fails(&blocks(n.int("block_size", 1))).contains("attribute 'block_size'"));
+}
+
+#[test]
+fn the_last_range_is_a_clamp_of_the_head() {
+    let end = |quantized: bool| {
+        let model = weight(
+            Model::new(13, &[0, 2, 2, 2]),
+            "w",
+            codes("wq", Int8, &[2, 3], &[1, 0, 2, 0, 1, 2]),
+            &[0.5],
+            &[0],
+            0,
+        );
+        let model = model
+            .node(node("Sigmoid", &["x"], "s"))
+            .node(node("GlobalAveragePool", &["s"], "g"))
+            .node(node("Flatten", &["g"], "f"))
+            .node(node("Gemm", &["f", "w"], "c"));
+        if quantized {
+            return simplify(import(&pair(model, "c", "y", 0.25, Int8, -100)).graph);
+        }
+        simplify(import(&model.node(node("Relu", &["c"], "y"))).graph)
+    };
+    let graph = end(true);
+    let head = split(&graph).head.unwrap();
+    let Op::Conv(dense) = &graph.nodes[head.dense].op else {
+        panic!()
+    };
+    assert_eq!(dense.activation, Activation::Clip(-7.0, 56.75));
+    assert!(head.pool.is_some());
+    // A function of the network is no clamp of logits.
+    assert_eq!(split(&end(false)).head, None);
 }

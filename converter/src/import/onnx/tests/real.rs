@@ -1,9 +1,9 @@
 //! The shared models; skipped aloud unless the environment variable GRAFT_SHARED names their folder.
 
 use super::super::{External, Imported, decode, import, pb, read};
-use super::lowered::{self, error, to_hwc};
 use crate::graph::reference::evaluate;
 use crate::graph::{Op, Shape};
+use crate::import::lowered::{self, error, to_hwc};
 use crate::import::shared_data::{npy, shared};
 use crate::import::values::chunks;
 use std::path::Path;

@@ -2,8 +2,8 @@
 //! GRAFT_QDQ names their folder.
 
 use super::super::{Imported, decode, pb, read};
-use super::lowered::{self, error, to_hwc};
 use crate::graph::{ConvWeights, Op, Quant};
+use crate::import::lowered::{self, error, to_hwc};
 use crate::import::shared_data::npy;
 use crate::import::values::chunks;
 use std::collections::HashMap;

@@ -2,7 +2,7 @@
 
 use super::super::context::Context;
 use super::super::node::{Node, required};
-use super::super::schema::BuiltinOperator as Code;
+use super::super::schema::{ActivationFunctionType, BuiltinOperator as Code};
 use super::super::value::{Act, List, Value};
 use crate::import::ImportError;
 use crate::import::dims::{Range, normalize_axis, range};
@@ -249,6 +249,7 @@ fn take_act<'a>(
         return Ok(x.clone());
     };
     let id = context.push(node, op, &[x.node])?;
+    let id = context.activate(node, id, ActivationFunctionType::NONE)?;
     Ok(Act {
         node: id,
         shape: context.graph.nodes[id].shape,
@@ -286,6 +287,7 @@ pub fn pad<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, 
         return Ok(Value::Act(x.clone()));
     };
     let id = context.push(node, op, &[x.node])?;
+    let id = context.activate(node, id, ActivationFunctionType::NONE)?;
     Ok(Value::Act(Act {
         node: id,
         shape: context.graph.nodes[id].shape,

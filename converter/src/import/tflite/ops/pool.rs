@@ -85,6 +85,7 @@ fn reduce<'a>(
         ..Window::POINT
     };
     let id = context.push(node, op(window), &[x.node])?;
+    let id = context.activate(node, id, ActivationFunctionType::NONE)?;
     let kept = (0..rank).filter(|&a| options.keep_dims() || !reduced[a]);
     let dims = kept
         .map(|a| if reduced[a] { 1 } else { x.dims[a] })

@@ -5,3 +5,4 @@ mod hostile;
 mod numbers;
 mod quantized;
 mod real;
+mod saturation;

@@ -67,7 +67,9 @@ fn int8_weights_keep_their_steps() {
         (nodes[0].quant, nodes[1].quant),
         (quant(0.5, 3), quant(0.25, 5))
     );
-    assert_eq!(nodes.len(), 2);
+    assert_eq!(nodes.len(), 3);
+    let clip = Activation::Clip(-33.25, 30.5);
+    assert_eq!(nodes[2].op, Op::Activation(clip));
     assert_eq!(
         imported.pixels,
         Some(PixelRule {
@@ -162,9 +164,11 @@ fn clamps_that_only_the_range_implies() {
         functions(6.0 / 255.0, -128, INT8),
         function(Activation::Relu6)
     );
-    assert_eq!(functions(0.03, -128, INT8), function(Activation::Relu));
-    assert_eq!(functions(0.023_528, -127, INT8), []);
-    assert_eq!(functions(0.023_528, 1, UINT8), []);
+    let clip = |low, high| function(Activation::Clip(low, high));
+    assert_eq!(functions(0.03, -128, INT8), clip(0.0, 0.03 * 255.0));
+    let (low, high) = (-0.023_528, 0.023_528 * 254.0);
+    assert_eq!(functions(0.023_528, -127, INT8), clip(low, high));
+    assert_eq!(functions(0.023_528, 1, UINT8), clip(low, high));
     // A fused activation is what it is.
     let mut model = point(INT8, &[1; 4], (&[0.1], &[0], 0));
     let y = model.outputs[0];
@@ -203,9 +207,12 @@ fn float_in_and_out_of_a_quantized_model() {
     model.op(Code::DEQUANTIZE, &[z], None);
     let imported = import(&model);
     let nodes = &imported.graph.nodes;
+    let clip = Activation::Clip(-1.0, 127.0 / 128.0);
     let expected = [
         (Op::Input, quant(0.5, 3)),
         (Op::Activation(Activation::Tanh), quant(1.0 / 128.0, 0)),
+        // A tanh of 1 has no code.
+        (Op::Activation(clip), quant(1.0 / 128.0, 0)),
         (Op::Activation(Activation::None), quant(1.0 / 100.0, 0)),
     ];
     assert_eq!(nodes.len(), expected.len());
