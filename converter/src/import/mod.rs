@@ -12,6 +12,7 @@ mod imported;
 mod layers;
 mod names;
 pub mod onnx;
+pub mod pixels;
 pub mod pth;
 pub mod safetensors;
 #[cfg(test)]
@@ -24,5 +25,6 @@ mod values;
 
 pub use error::{ErrorDetails, ImportError};
 pub use file::{Content, Kind, kind, read};
-pub use imported::{Imported, PixelRule};
+pub use imported::Imported;
+pub use pixels::PixelRule;
 pub use state_dict::{NamedTensor, StateDict};

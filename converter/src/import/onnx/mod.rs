@@ -10,6 +10,7 @@ mod context;
 mod external;
 mod input;
 mod live;
+mod metadata;
 mod node;
 mod ops;
 mod quantized;
@@ -19,6 +20,7 @@ mod tests;
 mod value;
 mod window;
 
+use super::pixels::Pixels;
 use super::sniff::refuse_placeholders;
 use super::{ImportError, Imported};
 use context::Context;
@@ -132,6 +134,8 @@ fn import(
         context.run(&proto.node[index])?;
     }
     let (graph, softmax, warnings) = context.finish(&output)?;
+    let mut pixels = Pixels::of(&graph, input.entry);
+    metadata::add(&mut pixels, &model.metadata_props);
     Ok(Imported {
         graph,
         input_name: input.name,
@@ -141,7 +145,7 @@ fn import(
         producer: format!("{} {}", model.producer_name, model.producer_version)
             .trim()
             .to_string(),
-        pixels: None,
+        pixels,
         warnings,
     })
 }

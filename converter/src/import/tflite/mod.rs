@@ -22,6 +22,7 @@ mod value;
 mod weights;
 mod window;
 
+use super::pixels::Pixels;
 use super::sniff::refuse_placeholders;
 use super::{ImportError, Imported};
 use context::Context;
@@ -54,6 +55,7 @@ fn import(bytes: &[u8]) -> Result<Imported, ImportError> {
         context.run(op)?;
     }
     let (graph, softmax, warnings) = context.finish(output)?;
+    let pixels = Pixels::of(&graph, input.entry);
     Ok(Imported {
         graph,
         input_name: input.name,
@@ -61,7 +63,7 @@ fn import(bytes: &[u8]) -> Result<Imported, ImportError> {
         softmax,
         version: file.version(),
         producer: file.description(),
-        pixels: input.pixels,
+        pixels,
         warnings,
     })
 }

@@ -4,6 +4,7 @@ use crate::{cli::Convert, input, progress::Bars};
 use anyhow::{Context, Result, bail};
 use converter::convert::Source;
 use converter::graph::{Graph, Shape};
+use converter::import::pixels::Pixels;
 use converter::import::{self, Content, Imported, Kind};
 use converter::zoo::fetch::{How, Mirror};
 use converter::zoo::{self, CatalogEntry, Weights, catalog};
@@ -50,15 +51,18 @@ fn from_file(args: &Convert, path: &Path, notes: &mut Vec<String>) -> Result<Sou
         None => String::new(),
         Some(file) => labels(file, &imported.graph)?,
     };
-    let given = args.input.normalize.is_some() || args.input.mean.is_some();
-    if !given && imported.pixels.is_none() {
-        notes.push("the file does not say what pixel values it wants: torchvision's mean and std are assumed; --normalize changes that".into());
-    }
+    let input = input::spec(
+        &args.input,
+        imported.graph.input_shape(),
+        &imported.pixels,
+        None,
+        notes,
+    )?;
     let name =
         |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
     Ok(Source {
         name: name(path.file_stem()),
-        input: input::spec(&args.input, imported.graph.input_shape(), imported.pixels)?,
+        input,
         graph: imported.graph,
         origin: name(path.file_name()),
         license: String::new(),
@@ -90,21 +94,18 @@ fn pretrained(path: &Path) -> Result<WeightsOrigin> {
 }
 
 fn from_catalog(args: &Convert, bars: &Bars, notes: &mut Vec<String>) -> Result<Source> {
-    let i = &args.input;
-    if i.normalize.is_some()
-        || i.mean.is_some()
-        || i.bgr
-        || i.squash
-        || i.short_side.is_some()
-        || i.labels.is_some()
-    {
+    let weights = args.weights.as_deref();
+    let own_network = weights.is_some_and(|w| import::kind(Path::new(w)) == Some(Kind::Network));
+    if input::given(&args.input) && !own_network {
         bail!(
             "the catalog knows what {} wants to see; the input options are for files",
             args.network
         );
     }
     let entry = catalog::find(&args.network)?;
-    let (graph, weights, origin) = match args.weights.as_deref() {
+    let mut input = entry.input;
+    let mut labels_of_classes = entry.labels().join("\n");
+    let (graph, weights, origin) = match weights {
         Some("random") => {
             let weights = WeightsOrigin::Random { seed: SEED };
             (
@@ -115,7 +116,16 @@ fn from_catalog(args: &Convert, bars: &Bars, notes: &mut Vec<String>) -> Result<
         }
         Some(file) => {
             let path = Path::new(file);
-            let graph = with_weights(entry, path, notes)?;
+            let (graph, pixels) = with_weights(entry, path, notes)?;
+            if let Some(pixels) = pixels {
+                let file = || path.display().to_string();
+                same_network(entry, &graph, path).with_context(file)?;
+                let known = Some(&entry.input);
+                input = input::spec(&args.input, graph.input_shape(), &pixels, known, notes)?;
+            }
+            if let Some(file) = &args.input.labels {
+                labels_of_classes = labels(file, &graph)?;
+            }
             let name = path.file_name().unwrap_or_default();
             (
                 graph,
@@ -132,7 +142,7 @@ fn from_catalog(args: &Convert, bars: &Bars, notes: &mut Vec<String>) -> Result<
             if fetched.how == How::Replaced {
                 notes.push("the cached weights were damaged and have been fetched again".into());
             }
-            let graph = with_weights(entry, &fetched.path, notes)?;
+            let (graph, _) = with_weights(entry, &fetched.path, notes)?;
             let weights = WeightsOrigin::Pretrained {
                 sha256: fetched.sha256,
             };
@@ -145,30 +155,51 @@ fn from_catalog(args: &Convert, bars: &Bars, notes: &mut Vec<String>) -> Result<
         origin,
         license: entry.license.clone(),
         weights,
-        input: entry.input,
-        labels: entry.labels().join("\n"),
+        input,
+        labels: labels_of_classes,
     })
 }
 
-/// A network of the catalog with the numbers of a file; the file may also bring the network itself.
-fn with_weights(entry: &CatalogEntry, path: &Path, notes: &mut Vec<String>) -> Result<Graph> {
+/// A network of the catalog with the numbers of a file; the file may also bring the network itself, and
+/// then says what pixels it wants.
+fn with_weights(
+    entry: &CatalogEntry,
+    path: &Path,
+    notes: &mut Vec<String>,
+) -> Result<(Graph, Option<Pixels>)> {
     let file = || path.display().to_string();
     match import::read(path)? {
         Content::Weights(tensors) => {
-            zoo::build(entry, Weights::StateDict(&tensors)).with_context(file)
+            let graph = zoo::build(entry, Weights::StateDict(&tensors)).with_context(file)?;
+            Ok((graph, None))
         }
         Content::Network(imported) => {
             let Imported {
-                graph, warnings, ..
+                graph,
+                pixels,
+                warnings,
+                ..
             } = *imported;
             notes.extend(warnings);
             fits(entry, &graph).with_context(file)?;
-            Ok(graph)
+            Ok((graph, Some(pixels)))
         }
     }
 }
 
-/// Whether a network that brings its own graph is the one that the catalog describes.
+/// Fails if a file's network has other layers than the catalog's.
+fn same_network(entry: &CatalogEntry, graph: &Graph, path: &Path) -> Result<()> {
+    match zoo::difference(entry, graph)? {
+        None => Ok(()),
+        Some(difference) => bail!(
+            "not the network '{}' of the catalog: {difference}; convert it as a file: convert {}",
+            entry.name,
+            path.display()
+        ),
+    }
+}
+
+/// Whether the input and the classes of a network that brings its own graph are those of the catalog.
 fn fits(entry: &CatalogEntry, graph: &Graph) -> Result<()> {
     let (input, spec) = (graph.input_shape(), &entry.input);
     let wanted = Shape::new(spec.height, spec.width, spec.channels());

@@ -5,6 +5,7 @@ mod hostile;
 mod lowered;
 mod numbers;
 mod operators;
+mod pixels;
 mod quantized;
 mod real;
 mod real_quantized;

@@ -3,5 +3,6 @@
 mod build;
 mod hostile;
 mod numbers;
+mod pixels;
 mod quantized;
 mod real;

@@ -69,11 +69,8 @@ fn int8_weights_keep_their_steps() {
     );
     assert_eq!(nodes.len(), 2);
     assert_eq!(
-        imported.pixels,
-        Some(PixelRule {
-            mean: 131.0,
-            std: 2.0
-        })
+        imported.pixels.derived.map(|d| d.rule),
+        Some(PixelRule::uniform(131.0, 2.0))
     );
     assert!(imported.warnings.is_empty());
 }
@@ -99,11 +96,8 @@ fn uint8_is_int8_shifted_and_wide_channels_get_wider_steps() {
         (quant(0.5, -125), quant(0.25, -123))
     );
     assert_eq!(
-        imported.pixels,
-        Some(PixelRule {
-            mean: 3.0,
-            std: 2.0
-        })
+        imported.pixels.derived.map(|d| d.rule),
+        Some(PixelRule::uniform(3.0, 2.0))
     );
     assert_eq!(
         imported.warnings,
@@ -212,7 +206,8 @@ fn float_in_and_out_of_a_quantized_model() {
     for (node, (op, quant)) in nodes.iter().zip(expected) {
         assert_eq!((&node.op, node.quant), (&op, quant));
     }
-    assert_eq!(imported.pixels, None, "the picture enters as float");
+    let pixels = imported.pixels;
+    assert_eq!(pixels.derived, None, "the picture enters as float");
 }
 
 #[test]
