@@ -129,39 +129,43 @@ fn activation(text: &str) -> Result<OutputFunction, String> {
     known.ok_or_else(|| format!("'{text}' is not one of softmax, sigmoid, none"))
 }
 
-/// What pictures a network from a file wants; the catalog knows it for its networks.
+/// What pictures a network from a file wants; the catalog knows it for its networks, but not what a file
+/// given with `--weights` was made for.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Input of a network from a file")]
 pub struct InputArgs {
     /// Pixel values that the network was trained on: `torchvision` (mean 0.485,0.456,0.406, std
-    /// 0.229,0.224,0.225), `unit` (0 to 1), `tf` (-1 to 1) or `raw` (0 to 255) [default: what a quantized .tflite file implies, else torchvision]
+    /// 0.229,0.224,0.225), `unit` (0 to 1), `tf` (-1 to 1) or `raw` (0 to 255) [default: what follows from the
+    /// file: an 8-bit input, its first quantization, a normalization of its own; else torchvision]
     #[arg(long, value_name = "PRESET")]
     pub normalize: Option<crate::input::Preset>,
-    /// Mean of each channel for pixel values from 0 to 1, e.g. 0.485,0.456,0.406
+    /// Mean of red, green and blue (also with --bgr) or of all, for pixels from 0 to 1, e.g.
+    /// 0.485,0.456,0.406, or, with a number above 1, for pixels from 0 to 255, e.g. 104,117,123, where --std
+    /// may be left out
     #[arg(
         long,
         value_name = "R,G,B",
         value_delimiter = ',',
         num_args = 1,
-        conflicts_with = "normalize",
-        requires = "std"
+        allow_hyphen_values = true,
+        conflicts_with = "normalize"
     )]
     pub mean: Option<Vec<f32>>,
-    /// Standard deviation of each channel for pixel values from 0 to 1
+    /// Standard deviation of red, green and blue, or of all, on the scale of --mean; 1 divides nothing
     #[arg(
         long,
         value_name = "R,G,B",
         value_delimiter = ',',
         num_args = 1,
-        conflicts_with = "normalize",
-        requires = "mean"
+        allow_hyphen_values = true,
+        conflicts_with = "normalize"
     )]
     pub std: Option<Vec<f32>>,
-    /// The network wants blue, green, red
+    /// The network wants blue, green, red; each colour keeps its own mean and std
     #[arg(long)]
     pub bgr: bool,
-    /// Pictures are resized to this short side, then cropped [default: 8/7 of the input]; a picture that
-    /// has the input's size is taken as it is
+    /// Pictures are resized to this short side, then cropped [default: to cover 8/7 of the input in both
+    /// directions]; a picture that has the input's size is taken as it is
     #[arg(long, value_name = "PIXELS", conflicts_with = "squash")]
     pub short_side: Option<u32>,
     /// Pictures are resized to the input without regard to their shape

@@ -1,9 +1,15 @@
-//! The input rule of a network from a file, from the arguments: most files do not say.
+//! The input rule of a network from a file: what the arguments say, else what the file says.
+
+mod statistics;
 
 use crate::cli::InputArgs;
 use anyhow::{Result, bail};
 use converter::import::PixelRule;
+use converter::import::pixels::Pixels;
 use edge_runtime::model::{ChannelOrder, Filter, InputSpec, MAX_SIDE, ResizeRule, Shape};
+
+/// Part of a range by which the catalog's rule and the file's may differ and still be the same.
+const SAME: f32 = 0.03;
 
 /// Pixel values that networks are commonly trained on.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,73 +39,146 @@ impl std::str::FromStr for Preset {
 }
 
 impl Preset {
-    /// Mean and standard deviation on the 0 to 255 scale.
-    fn values(self) -> ([f32; 3], [f32; 3]) {
+    fn rule(self) -> PixelRule {
         match self {
-            Preset::Torchvision => (
-                [0.485, 0.456, 0.406].map(|v| v * 255.0),
-                [0.229, 0.224, 0.225].map(|v| v * 255.0),
-            ),
-            Preset::Unit => ([0.0; 3], [255.0; 3]),
-            Preset::Tf => ([127.5; 3], [127.5; 3]),
-            Preset::Raw => ([0.0; 3], [1.0; 3]),
+            Preset::Torchvision => PixelRule::TORCHVISION,
+            Preset::Unit => PixelRule::UNIT,
+            Preset::Tf => PixelRule::TF,
+            Preset::Raw => PixelRule::RAW,
         }
     }
 }
 
-/// The rule for a network that takes `shape`; `pixels` is what its file implies.
-pub fn spec(args: &InputArgs, shape: Shape, pixels: Option<PixelRule>) -> Result<InputSpec> {
+/// True if the arguments say anything of the input.
+pub fn given(args: &InputArgs) -> bool {
+    args.normalize.is_some()
+        || args.mean.is_some()
+        || args.std.is_some()
+        || args.bgr
+        || args.squash
+        || args.short_side.is_some()
+        || args.labels.is_some()
+        || args.activation.is_some()
+}
+
+/// The rule for a network that takes `shape`; `pixels` is what its file says, `known` what the catalog says
+/// of the network.
+pub fn spec(
+    args: &InputArgs,
+    shape: Shape,
+    pixels: &Pixels,
+    known: Option<&InputSpec>,
+    notes: &mut Vec<String>,
+) -> Result<InputSpec> {
     let order = match (shape.c, args.bgr) {
-        (3, false) => ChannelOrder::Rgb,
+        (3, false) => known.map_or(ChannelOrder::Rgb, |k| k.order),
         (3, true) => ChannelOrder::Bgr,
         (1, false) => ChannelOrder::Gray,
         (1, true) => bail!("--bgr does not fit a network with one channel"),
         (c, _) => bail!("the network takes {c} channels; pictures have 3 or 1"),
     };
-    let (mean, std) = match (&args.mean, &args.std) {
-        (Some(mean), Some(std)) => (channels("--mean", mean)?, channels("--std", std)?),
-        _ => match (args.normalize, pixels) {
-            (None, Some(rule)) => ([rule.mean; 3], [rule.std; 3]),
-            (preset, _) => preset.unwrap_or(Preset::Torchvision).values(),
-        },
-    };
-    if std.iter().any(|v| *v <= 0.0) {
-        bail!("--std must be greater than zero");
-    }
-    let side = shape.h.max(shape.w);
-    let resize = match (args.squash, args.short_side) {
-        (true, _) => ResizeRule::Squash,
-        (false, Some(n)) if n < side => {
-            bail!("--short-side {n} is smaller than the network's input {shape}")
-        }
-        (false, Some(n)) if n > MAX_SIDE => {
-            bail!("--short-side {n}: pictures are resized to at most {MAX_SIDE} pixels")
-        }
-        (false, Some(n)) => ResizeRule::ShortSide(n),
-        (false, None) => ResizeRule::ShortSide((side * 8).div_ceil(7)),
-    };
+    let PixelRule { mean, std } = rule(args, shape, pixels, known, notes)?;
     Ok(InputSpec {
         height: shape.h,
         width: shape.w,
-        resize,
-        filter: Filter::Bilinear,
+        resize: resize(args, shape, known)?,
+        filter: known.map_or(Filter::Bilinear, |k| k.filter),
         order,
-        mean,
-        std,
+        mean: turned(mean, order),
+        std: turned(std, order),
     })
 }
 
-/// Three values (or one for all) for pixels from 0 to 1, on the 0 to 255 scale.
-fn channels(option: &str, values: &[f32]) -> Result<[f32; 3]> {
-    if values.iter().any(|v| !v.is_finite()) {
-        bail!("{option} must be numbers");
+/// Numbers of red, green and blue in the network's order, or back.
+fn turned([r, g, b]: [f32; 3], order: ChannelOrder) -> [f32; 3] {
+    match order {
+        ChannelOrder::Bgr => [b, g, r],
+        ChannelOrder::Rgb | ChannelOrder::Gray => [r, g, b],
     }
-    match values {
-        [v] => Ok([v * 255.0; 3]),
-        [r, g, b] => Ok([r, g, b].map(|v| v * 255.0)),
-        _ => bail!(
-            "{option} takes one or three numbers, and there are {}",
-            values.len()
-        ),
+}
+
+/// How pixels enter. What the arguments say comes first, then the file, then the catalog.
+fn rule(
+    args: &InputArgs,
+    shape: Shape,
+    pixels: &Pixels,
+    known: Option<&InputSpec>,
+    notes: &mut Vec<String>,
+) -> Result<PixelRule> {
+    let channels = shape.c as usize;
+    let known = known.map(|k| PixelRule {
+        mean: turned(k.mean, k.order),
+        std: turned(k.std, k.order),
+    });
+    let given = match (&args.mean, &args.std, args.normalize) {
+        (None, None, preset) => preset.map(|p| ("--normalize", p.rule())),
+        (mean, std, _) => {
+            let rule = statistics::rule(mean.as_deref(), std.as_deref(), channels)?;
+            let mut note = format!("input: pixels enter as {}", rule.show(channels));
+            if rule == PixelRule::UNIT {
+                note += "; --normalize raw leaves them from 0 to 255";
+            }
+            notes.push(note);
+            Some(("--mean and --std", rule))
+        }
+    };
+    if let Some((option, rule)) = given {
+        let against = pixels.against(&rule);
+        notes.extend(against.map(|problem| format!("WARNING: {option} does not fit: {problem}")));
+        return Ok(rule);
     }
+    let Some(derived) = &pixels.derived else {
+        let rule = known.unwrap_or(PixelRule::TORCHVISION);
+        let assumed = match known {
+            Some(_) => "the catalog's rule",
+            None => {
+                let why = pixels.doubt.as_ref();
+                let why = why.map_or(String::new(), |doubt| format!(" ({doubt})"));
+                notes.push(format!("the file does not say what pixel values it wants{why}: torchvision's mean and std are assumed; --normalize changes that"));
+                "torchvision's mean and std"
+            }
+        };
+        let against = pixels.against(&rule);
+        let warning = |problem| {
+            format!("WARNING: {assumed} cannot be right: {problem}; say what is with --normalize")
+        };
+        notes.extend(against.map(warning));
+        return Ok(rule);
+    };
+    if let Some(rule) = known.filter(|k| k.is_near(&derived.rule, channels, SAME)) {
+        return Ok(rule);
+    }
+    let other = known.map_or("", |_| ", which the catalog has otherwise");
+    notes.push(format!(
+        "input: pixels enter as {} (derived from {}{other})",
+        derived.rule.show(channels),
+        derived.from
+    ));
+    notes.extend(derived.note.clone());
+    if derived.blue_first && !args.bgr {
+        notes.push(
+            "the file seems to want blue, green, red, in this order: --bgr gives it that".into(),
+        );
+    }
+    Ok(derived.rule)
+}
+
+fn resize(args: &InputArgs, shape: Shape, known: Option<&InputSpec>) -> Result<ResizeRule> {
+    let margin = |side: u32| (side * 8).div_ceil(7);
+    Ok(match (args.squash, args.short_side, known) {
+        (true, ..) => ResizeRule::Squash,
+        (false, Some(n), _) if n < shape.h.min(shape.w) => {
+            bail!("--short-side {n} is smaller than the network's input {shape}")
+        }
+        (false, Some(n), _) if n > MAX_SIDE => {
+            bail!("--short-side {n}: pictures are resized to at most {MAX_SIDE} pixels")
+        }
+        (false, Some(n), _) => ResizeRule::ShortSide(n),
+        (false, None, Some(known)) => known.resize,
+        (false, None, None) if shape.h == shape.w => ResizeRule::ShortSide(margin(shape.h)),
+        (false, None, None) => ResizeRule::Cover {
+            height: margin(shape.h),
+            width: margin(shape.w),
+        },
+    })
 }

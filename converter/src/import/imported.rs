@@ -1,5 +1,6 @@
 //! What the importers of whole networks give.
 
+use super::pixels::Pixels;
 use crate::graph::Graph;
 use edge_runtime::model::OutputFunction;
 
@@ -19,8 +20,8 @@ pub struct Imported {
     pub version: i64,
     /// What wrote the file, as it says.
     pub producer: String,
-    /// How pictures enter, where the file implies it: a quantized input counts in steps of pixels.
-    pub pixels: Option<PixelRule>,
+    /// What the file says of how pixels enter.
+    pub pixels: Pixels,
     /// What a user should know, one line each.
     pub warnings: Vec<String>,
 }
@@ -30,13 +31,4 @@ impl Imported {
     pub fn ends_in_softmax(&self) -> bool {
         self.output == Some(OutputFunction::Softmax)
     }
-}
-
-/// A pixel `p` from 0 to 255 enters the network as `(p - mean) / std`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PixelRule {
-    /// Mean, on the scale of pixels.
-    pub mean: f32,
-    /// Standard deviation, on the scale of pixels.
-    pub std: f32,
 }

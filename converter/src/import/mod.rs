@@ -15,6 +15,7 @@ mod lowered;
 mod names;
 pub mod onnx;
 mod output;
+pub mod pixels;
 pub mod pth;
 pub mod safetensors;
 #[cfg(test)]
@@ -27,5 +28,6 @@ mod values;
 
 pub use error::{ErrorDetails, ImportError};
 pub use file::{Content, Kind, kind, read};
-pub use imported::{Imported, PixelRule};
+pub use imported::Imported;
+pub use pixels::PixelRule;
 pub use state_dict::{NamedTensor, StateDict};

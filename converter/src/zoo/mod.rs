@@ -12,6 +12,7 @@ mod alexnet;
 pub mod cache;
 pub mod catalog;
 mod cifar_resnet;
+mod compare;
 mod efficientnet;
 mod enet;
 pub mod fetch;
@@ -32,6 +33,7 @@ mod tests;
 mod vgg;
 
 pub use catalog::{CatalogEntry, CatalogError, Source};
+pub use compare::difference;
 pub use fetch::{FetchError, Fetched, fetch};
 pub use layers::{Mismatch, Weights};
 

@@ -105,6 +105,13 @@ pub enum ResizeRule {
     Squash,
     /// The short side to so many pixels, then the centre.
     ShortSide(u32),
+    /// The aspect ratio stays: the smallest size that covers so many rows and columns, then the centre.
+    Cover {
+        /// Rows.
+        height: u32,
+        /// Columns.
+        width: u32,
+    },
 }
 
 /// Interpolation of resizing, antialiased as Pillow does it.
@@ -142,10 +149,17 @@ impl InputSpec {
         if !side(self.height) || !side(self.width) {
             return Some("picture size out of range");
         }
-        if let ResizeRule::ShortSide(n) = self.resize
-            && (!side(n) || n < self.height.max(self.width))
-        {
-            return Some("short side smaller than the picture");
+        match self.resize {
+            // A picture of another shape than the input may still be too small: `picture::crop` says so.
+            ResizeRule::ShortSide(n) if !side(n) || n < self.height.min(self.width) => {
+                return Some("short side smaller than the picture");
+            }
+            ResizeRule::Cover { height, width }
+                if !side(height) || !side(width) || height < self.height || width < self.width =>
+            {
+                return Some("resized to less than the picture");
+            }
+            _ => {}
         }
         let divisor = |s: &f32| s.is_finite() && *s != 0.0;
         if !self.std.iter().all(divisor) || !self.mean.iter().all(|m| m.is_finite()) {

@@ -60,16 +60,12 @@ pub fn crop(picture: &Picture, spec: &InputSpec) -> Result<Vec<u8>, PreprocessEr
         _ if (plane.width, plane.height) == (width, height) => plane,
         ResizeRule::Squash => plane.resize(width, height, spec.filter)?,
         ResizeRule::ShortSide(short) => {
-            let [w, h] = short_side(plane.width, plane.height, short);
-            if w < width || h < height {
-                return Err(PreprocessError::TooSmall {
-                    width,
-                    height,
-                    from_width: w,
-                    from_height: h,
-                });
-            }
-            plane.resize(w, h, spec.filter)?.centre(width, height)
+            let to = short_side(plane.width, plane.height, short);
+            plane.middle(to, spec)?
+        }
+        ResizeRule::Cover { height, width } => {
+            let to = cover(plane.width, plane.height, [width, height]);
+            plane.middle(to, spec)?
         }
     };
     Ok(resized.data)
@@ -84,6 +80,18 @@ fn short_side(width: u32, height: u32, short: u32) -> [u32; 2] {
         [short, long]
     } else {
         [long, short]
+    }
+}
+
+/// Size after bringing one side to what `least` says of it, so that the other is no less; rounded as
+/// [`short_side`].
+fn cover(width: u32, height: u32, least: [u32; 2]) -> [u32; 2] {
+    let [w, h, columns, rows] = [width, height, least[0], least[1]].map(u64::from);
+    let length = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    if columns * h >= rows * w {
+        [least[0], length(h * columns / w)]
+    } else {
+        [length(w * rows / h), least[1]]
     }
 }
 
@@ -141,6 +149,20 @@ impl Plane {
             channels: self.channels,
             data,
         })
+    }
+
+    /// The input of `spec` out of the middle, after resizing to columns and rows.
+    fn middle(self, [w, h]: [u32; 2], spec: &InputSpec) -> Result<Self, PreprocessError> {
+        let (width, height) = (spec.width, spec.height);
+        if w < width || h < height {
+            return Err(PreprocessError::TooSmall {
+                width,
+                height,
+                from_width: w,
+                from_height: h,
+            });
+        }
+        Ok(self.resize(w, h, spec.filter)?.centre(width, height))
     }
 
     /// The middle; the size is at most the plane's.
@@ -246,6 +268,31 @@ mod tests {
         assert_eq!(short_side(375, 500, 256), [256, 341]);
         assert_eq!(short_side(227, 227, 256), [256, 256]);
         assert_eq!(short_side(1, 1, 256), [256, 256]);
+    }
+
+    /// Sizes that Pillow's picture was given by hand: the least that covers 92x69, with its shape.
+    #[test]
+    fn covering_sizes() {
+        for ([w, h], to) in [
+            ([320, 240], [92, 69]),
+            ([69, 69], [92, 92]),
+            ([640, 360], [122, 69]),
+            ([480, 640], [92, 122]),
+            ([1000, 10], [6900, 69]),
+            ([3, 4], [92, 122]),
+            ([1, 1], [92, 92]),
+        ] {
+            assert_eq!(cover(w, h, [92, 69]), to, "{w}x{h}");
+        }
+        // Whatever the picture's shape, the input fits into it.
+        let rule = ResizeRule::Cover {
+            height: 69,
+            width: 92,
+        };
+        for (w, h) in [(320, 240), (200, 200), (100, 300)] {
+            let cut = crop(&coordinates(w, h), &spec(80, 60, rule)).unwrap();
+            assert_eq!(cut.len(), 80 * 60 * 3, "{w}x{h}");
+        }
     }
 
     #[test]

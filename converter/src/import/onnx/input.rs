@@ -9,6 +9,7 @@ use super::quantized::Coding;
 use super::value::{Act, Order};
 use crate::graph::Shape;
 use crate::import::ImportError;
+use crate::import::pixels::Entry;
 use std::collections::HashSet;
 
 /// Larger inputs are not pictures for a device.
@@ -22,6 +23,8 @@ pub struct Input {
     pub shape: Shape,
     /// The same as a value.
     pub act: Act,
+    /// How the file takes it.
+    pub entry: Entry,
     /// The batch that the file fixes, 1 if it fixes none.
     pub batch: i64,
 }
@@ -100,6 +103,7 @@ pub fn find(
         name: info.name.clone(),
         shape,
         act,
+        entry: entry(graph, live, &info.name, kind),
         batch,
     })
 }
@@ -131,6 +135,38 @@ fn kind(info: &ValueInfoProto) -> Result<DataType, ImportError> {
         ImportError::new(format!("elements of type {}", kind.as_str_name()))
             .hint("inputs of floats and of 8-bit integers are supported"),
     )
+}
+
+/// Operators that give the elements of their input and nothing else.
+const VIEWS: [&str; 7] = [
+    "Identity",
+    "Transpose",
+    "Reshape",
+    "Squeeze",
+    "Unsqueeze",
+    "Flatten",
+    "Dropout",
+];
+
+/// How the file takes an input of this type: 8-bit integers are pixels if a Cast is what reads them.
+fn entry(graph: &GraphProto, live: &Live, name: &str, kind: DataType) -> Entry {
+    let pixels = match kind {
+        DataType::Uint8 => Entry::Pixels,
+        DataType::Int8 => Entry::SignedPixels,
+        _ => return Entry::Float,
+    };
+    let mut reached = HashSet::from([name]);
+    for node in live.nodes.iter().map(|&i| &graph.node[i]) {
+        if !node.input.iter().any(|i| reached.contains(i.as_str())) {
+            continue;
+        }
+        match &*node.op_type {
+            "Cast" => return pixels,
+            op if VIEWS.contains(&op) => reached.extend(node.output.iter().map(String::as_str)),
+            _ => return Entry::Codes,
+        }
+    }
+    Entry::Codes
 }
 
 /// The batch, and the other dimensions.

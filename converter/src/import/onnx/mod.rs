@@ -10,6 +10,7 @@ mod context;
 mod external;
 mod input;
 mod live;
+mod metadata;
 mod node;
 mod ops;
 mod quantized;
@@ -20,6 +21,7 @@ mod value;
 mod window;
 
 use super::output::take_off;
+use super::pixels::Pixels;
 use super::sniff::refuse_placeholders;
 use super::{ImportError, Imported};
 use context::Context;
@@ -133,6 +135,8 @@ fn import(
         context.run(&proto.node[index])?;
     }
     let (graph, softmax, warnings) = context.finish(&output)?;
+    let mut pixels = Pixels::of(&graph, input.entry);
+    metadata::add(&mut pixels, &model.metadata_props);
     let (graph, function) = take_off(graph, softmax);
     Ok(Imported {
         graph,
@@ -143,7 +147,7 @@ fn import(
         producer: format!("{} {}", model.producer_name, model.producer_version)
             .trim()
             .to_string(),
-        pixels: None,
+        pixels,
         warnings,
     })
 }

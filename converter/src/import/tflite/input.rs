@@ -1,4 +1,4 @@
-//! The network's one input: which it is, its shape, and what it says of pictures.
+//! The network's one input: which it is, its shape, and how it is coded.
 
 use super::file::{File, TensorInfo};
 use super::live::Live;
@@ -6,7 +6,8 @@ use super::schema::TensorType;
 use super::steps;
 use super::value::Act;
 use crate::graph::{Quant, Shape};
-use crate::import::{ImportError, PixelRule};
+use crate::import::ImportError;
+use crate::import::pixels::Entry;
 
 /// Larger inputs are not pictures for a device.
 const MAX_SIDE: i32 = 1 << 16;
@@ -25,8 +26,8 @@ pub struct Input {
     pub kind: TensorType,
     /// Its quantization.
     pub quant: Option<Quant>,
-    /// How pixels become its integers.
-    pub pixels: Option<PixelRule>,
+    /// How the file takes it.
+    pub entry: Entry,
     /// The batch that the file fixes, 1 if it fixes none.
     pub batch: usize,
 }
@@ -59,7 +60,15 @@ fn describe(
     info: TensorInfo,
     warnings: &mut Vec<String>,
 ) -> Result<Input, ImportError> {
-    let quant = steps::of_activation(info.kind, info.steps.as_deref())?;
+    // Without steps, integers are pixels; a Cast makes them floats, and nothing else can read them.
+    let (quant, entry) = match (info.kind, &info.steps) {
+        (TensorType::UINT8, None) => (None, Entry::Pixels),
+        (TensorType::INT8, None) => (None, Entry::SignedPixels),
+        (kind, steps) => match steps::of_activation(kind, steps.as_deref())? {
+            None => (None, Entry::Float),
+            quant => (quant, Entry::Codes),
+        },
+    };
     let fixed = |d: i32, axis: usize| match u32::try_from(d) {
         Ok(side) if d > 0 && d <= MAX_SIDE => Ok(side),
         _ => Err(ImportError::new(format!("dimension {axis} is {d}"))
@@ -96,16 +105,7 @@ fn describe(
         act,
         kind: info.kind,
         quant,
-        pixels: quant.map(pixel_rule),
+        entry,
         batch,
     })
-}
-
-/// int8 inputs are pixels less 128, uint8 inputs are pixels; in our int8 both are pixels less 128, and
-/// stand for `scale * (q - zero_point)`.
-fn pixel_rule(quant: Quant) -> PixelRule {
-    PixelRule {
-        mean: 128.0 + f32::from(quant.zero_point),
-        std: 1.0 / quant.scale,
-    }
 }

@@ -23,6 +23,7 @@ mod weights;
 mod window;
 
 use super::output::take_off;
+use super::pixels::Pixels;
 use super::sniff::refuse_placeholders;
 use super::{ImportError, Imported};
 use context::Context;
@@ -55,6 +56,7 @@ fn import(bytes: &[u8]) -> Result<Imported, ImportError> {
         context.run(op)?;
     }
     let (graph, softmax, warnings) = context.finish(output)?;
+    let pixels = Pixels::of(&graph, input.entry);
     let (graph, function) = take_off(graph, softmax);
     Ok(Imported {
         graph,
@@ -63,7 +65,7 @@ fn import(bytes: &[u8]) -> Result<Imported, ImportError> {
         output: function,
         version: file.version(),
         producer: file.description(),
-        pixels: input.pixels,
+        pixels,
         warnings,
     })
 }

@@ -135,6 +135,13 @@ pub fn check_types(node: &Node, first: &Operand) -> Result<(), ImportError> {
         node.code,
         BuiltinOperator::QUANTIZE | BuiltinOperator::DEQUANTIZE
     );
+    let pixels = |o: &Operand| o.is_act() && o.quant.is_none() && o.kind != TensorType::FLOAT32;
+    if node.inputs.iter().flatten().any(pixels) && node.code != BuiltinOperator::CAST {
+        return Err(ImportError::new(
+            "reads 8-bit activations without one scale for the whole tensor",
+        )
+        .hint("the file is damaged, or quantized in a way of its own"));
+    }
     let alike = |o: &Operand| !o.is_act() || o.quant.is_some() == first.quant.is_some();
     let all = node.inputs.iter().flatten().all(alike);
     if all && (converts || first.quant.is_some() == node.quant.is_some()) {

@@ -4,6 +4,7 @@ use crate::{cli::Convert, input, progress::Bars};
 use anyhow::{Context, Result, bail};
 use converter::convert::Source;
 use converter::graph::{Graph, Shape};
+use converter::import::pixels::Pixels;
 use converter::import::{self, Content, Imported, Kind};
 use converter::zoo::fetch::{How, Mirror};
 use converter::zoo::{self, CatalogEntry, Weights, catalog};
@@ -46,20 +47,23 @@ fn from_file(args: &Convert, path: &Path, notes: &mut Vec<String>) -> Result<Sou
     };
     let mut imported = *imported;
     notes.append(&mut imported.warnings);
-    let output = output(args, &imported, notes);
+    let output = output(args, &imported.graph, imported.output, notes);
     let labels = match &args.input.labels {
         None => String::new(),
         Some(file) => labels(file, classes(&imported.graph, output))?,
     };
-    let given = args.input.normalize.is_some() || args.input.mean.is_some();
-    if !given && imported.pixels.is_none() {
-        notes.push("the file does not say what pixel values it wants: torchvision's mean and std are assumed; --normalize changes that".into());
-    }
+    let input = input::spec(
+        &args.input,
+        imported.graph.input_shape(),
+        &imported.pixels,
+        None,
+        notes,
+    )?;
     let name =
         |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
     Ok(Source {
         name: name(path.file_stem()),
-        input: input::spec(&args.input, imported.graph.input_shape(), imported.pixels)?,
+        input,
         graph: imported.graph,
         origin: name(path.file_name()),
         license: String::new(),
@@ -71,9 +75,14 @@ fn from_file(args: &Convert, path: &Path, notes: &mut Vec<String>) -> Result<Sou
 
 /// What turns the network's output into probabilities: what the user says, else what the file ends in, else a
 /// softmax; one number without an activation is left a number.
-fn output(args: &Convert, imported: &Imported, notes: &mut Vec<String>) -> OutputFunction {
-    let single = imported.graph.nodes[imported.graph.output].shape.len() == 1;
-    match args.input.activation.or(imported.output) {
+fn output(
+    args: &Convert,
+    graph: &Graph,
+    said: Option<OutputFunction>,
+    notes: &mut Vec<String>,
+) -> OutputFunction {
+    let single = graph.nodes[graph.output].shape.len() == 1;
+    match args.input.activation.or(said) {
         Some(function) => function,
         None if single => {
             notes.push("the network gives one number, and the file does not say what it means: it is shown as it is; if it is the logit of a yes or no, convert with `--activation sigmoid`".into());
@@ -115,21 +124,19 @@ fn pretrained(path: &Path) -> Result<WeightsOrigin> {
 }
 
 fn from_catalog(args: &Convert, bars: &Bars, notes: &mut Vec<String>) -> Result<Source> {
-    let i = &args.input;
-    if i.normalize.is_some()
-        || i.mean.is_some()
-        || i.bgr
-        || i.squash
-        || i.short_side.is_some()
-        || i.labels.is_some()
-    {
+    let weights = args.weights.as_deref();
+    let own_network = weights.is_some_and(|w| import::kind(Path::new(w)) == Some(Kind::Network));
+    if input::given(&args.input) && !own_network {
         bail!(
             "the catalog knows what {} wants to see; the input options are for files",
             args.network
         );
     }
     let entry = catalog::find(&args.network)?;
-    let (graph, weights, origin) = match args.weights.as_deref() {
+    let mut input = entry.input;
+    let mut output = OutputFunction::Softmax;
+    let mut labels_of_classes = entry.labels().join("\n");
+    let (graph, weights, origin) = match weights {
         Some("random") => {
             let weights = WeightsOrigin::Random { seed: SEED };
             (
@@ -140,7 +147,17 @@ fn from_catalog(args: &Convert, bars: &Bars, notes: &mut Vec<String>) -> Result<
         }
         Some(file) => {
             let path = Path::new(file);
-            let graph = with_weights(entry, path, notes)?;
+            let (graph, own) = with_weights(entry, path, notes)?;
+            if let Some((pixels, said)) = own {
+                let file = || path.display().to_string();
+                same_network(entry, &graph, path).with_context(file)?;
+                let known = Some(&entry.input);
+                input = input::spec(&args.input, graph.input_shape(), &pixels, known, notes)?;
+                output = self::output(args, &graph, said, notes);
+            }
+            if let Some(file) = &args.input.labels {
+                labels_of_classes = labels(file, classes(&graph, output))?;
+            }
             let name = path.file_name().unwrap_or_default();
             (
                 graph,
@@ -157,7 +174,7 @@ fn from_catalog(args: &Convert, bars: &Bars, notes: &mut Vec<String>) -> Result<
             if fetched.how == How::Replaced {
                 notes.push("the cached weights were damaged and have been fetched again".into());
             }
-            let graph = with_weights(entry, &fetched.path, notes)?;
+            let (graph, _) = with_weights(entry, &fetched.path, notes)?;
             let weights = WeightsOrigin::Pretrained {
                 sha256: fetched.sha256,
             };
@@ -170,31 +187,53 @@ fn from_catalog(args: &Convert, bars: &Bars, notes: &mut Vec<String>) -> Result<
         origin,
         license: entry.license.clone(),
         weights,
-        input: entry.input,
-        labels: entry.labels().join("\n"),
-        output: OutputFunction::Softmax,
+        input,
+        labels: labels_of_classes,
+        output,
     })
 }
 
-/// A network of the catalog with the numbers of a file; the file may also bring the network itself.
-fn with_weights(entry: &CatalogEntry, path: &Path, notes: &mut Vec<String>) -> Result<Graph> {
+/// A network of the catalog with the numbers of a file; the file may also bring the network itself, and
+/// then says what pixels it wants and what it ends in.
+fn with_weights(
+    entry: &CatalogEntry,
+    path: &Path,
+    notes: &mut Vec<String>,
+) -> Result<(Graph, Option<(Pixels, Option<OutputFunction>)>)> {
     let file = || path.display().to_string();
     match import::read(path)? {
         Content::Weights(tensors) => {
-            zoo::build(entry, Weights::StateDict(&tensors)).with_context(file)
+            let graph = zoo::build(entry, Weights::StateDict(&tensors)).with_context(file)?;
+            Ok((graph, None))
         }
         Content::Network(imported) => {
             let Imported {
-                graph, warnings, ..
+                graph,
+                pixels,
+                output,
+                warnings,
+                ..
             } = *imported;
             notes.extend(warnings);
             fits(entry, &graph).with_context(file)?;
-            Ok(graph)
+            Ok((graph, Some((pixels, output))))
         }
     }
 }
 
-/// Whether a network that brings its own graph is the one that the catalog describes.
+/// Fails if a file's network has other layers than the catalog's.
+fn same_network(entry: &CatalogEntry, graph: &Graph, path: &Path) -> Result<()> {
+    match zoo::difference(entry, graph)? {
+        None => Ok(()),
+        Some(difference) => bail!(
+            "not the network '{}' of the catalog: {difference}; convert it as a file: convert {}",
+            entry.name,
+            path.display()
+        ),
+    }
+}
+
+/// Whether the input and the classes of a network that brings its own graph are those of the catalog.
 fn fits(entry: &CatalogEntry, graph: &Graph) -> Result<()> {
     let (input, spec) = (graph.input_shape(), &entry.input);
     let wanted = Shape::new(spec.height, spec.width, spec.channels());

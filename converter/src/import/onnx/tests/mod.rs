@@ -4,6 +4,7 @@ mod build;
 mod hostile;
 mod numbers;
 mod operators;
+mod pixels;
 mod quantized;
 mod real;
 mod real_quantized;

@@ -2,7 +2,6 @@
 
 use super::super::context::Context;
 use super::super::node::Node;
-use super::super::schema::TensorType;
 use super::super::value::{List, Value};
 use crate::import::ImportError;
 
@@ -27,13 +26,13 @@ pub fn pack<'a>(_: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, Impor
     List::new(values, false).map(Value::List)
 }
 
-/// Between types of integers.
+/// Between types of integers, and of pixels to floats.
 pub fn cast<'a>(_: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
     let input = node.input(0)?;
     match &input.value {
         Value::List(list) => Ok(Value::List(list.clone())),
-        Value::Act(_) if input.kind == TensorType::FLOAT32 => Ok(input.value.clone()),
-        _ => Err(ImportError::new("a cast of other than shapes")
+        Value::Act(_) if input.quant.is_none() && node.quant.is_none() => Ok(input.value.clone()),
+        _ => Err(ImportError::new("a cast of other than shapes and pixels")
             .hint("convert the model with float32 or 8-bit input and output")),
     }
 }

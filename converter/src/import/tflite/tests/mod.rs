@@ -3,6 +3,7 @@
 mod build;
 mod hostile;
 mod numbers;
+mod pixels;
 mod quantized;
 mod real;
 mod saturation;

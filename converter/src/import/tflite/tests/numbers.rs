@@ -576,7 +576,10 @@ fn what_the_file_says_of_itself() {
         (3, "made by a test")
     );
     assert_eq!(imported.graph.input_shape(), Shape::new(2, 2, 3));
-    assert_eq!((imported.pixels, imported.ends_in_softmax()), (None, false));
+    assert_eq!(
+        (imported.pixels.derived, imported.ends_in_softmax()),
+        (None, false)
+    );
     model.names = "wide\n";
     let imported = import(&model);
     assert_eq!(imported.input_name, "wide\u{fffd}0");

@@ -71,11 +71,8 @@ fn int8_weights_keep_their_steps() {
     let clip = Activation::Clip(-33.25, 30.5);
     assert_eq!(nodes[2].op, Op::Activation(clip));
     assert_eq!(
-        imported.pixels,
-        Some(PixelRule {
-            mean: 131.0,
-            std: 2.0
-        })
+        imported.pixels.derived.map(|d| d.rule),
+        Some(PixelRule::uniform(131.0, 2.0))
     );
     assert!(imported.warnings.is_empty());
 }
@@ -101,11 +98,8 @@ fn uint8_is_int8_shifted_and_wide_channels_get_wider_steps() {
         (quant(0.5, -125), quant(0.25, -123))
     );
     assert_eq!(
-        imported.pixels,
-        Some(PixelRule {
-            mean: 3.0,
-            std: 2.0
-        })
+        imported.pixels.derived.map(|d| d.rule),
+        Some(PixelRule::uniform(3.0, 2.0))
     );
     assert_eq!(
         imported.warnings,
@@ -219,7 +213,8 @@ fn float_in_and_out_of_a_quantized_model() {
     for (node, (op, quant)) in nodes.iter().zip(expected) {
         assert_eq!((&node.op, node.quant), (&op, quant));
     }
-    assert_eq!(imported.pixels, None, "the picture enters as float");
+    let pixels = imported.pixels;
+    assert_eq!(pixels.derived, None, "the picture enters as float");
 }
 
 #[test]

@@ -1,0 +1,55 @@
+//! What the size of the first weights says: the TFLite converter folds a Keras `Rescaling(1 / 255)` into the
+//! first convolution, and networks that were trained on pixels as they are have weights as small.
+
+use super::affine::Start;
+use super::{Derived, PixelRule};
+use crate::graph::{Graph, Node, Op};
+
+/// Greatest value of pixels that are normalized by any common rule.
+const NORMALIZED: f32 = 2.64;
+
+/// 0 to 255, if the first convolution would hardly react to anything less.
+///
+/// Its greatest reaction to normalized pixels, behind its batch norm, is 4 and more in networks that want
+/// those (CIFAR ResNets, MLPerf Tiny's wake words), and below 0.3 in MLPerf Tiny's ResNet-8, which wants pixels.
+pub fn of_weights(graph: &Graph, start: &Start) -> Option<Derived> {
+    const WEAK: f32 = 0.5;
+    const STRONG: f32 = 1.0;
+    if !start.is_plain() || start.quantized.is_some() {
+        return None;
+    }
+    let readers = |id: usize| {
+        let reads = move |(_, n): &(usize, &Node)| n.inputs.contains(&id);
+        graph.nodes.iter().enumerate().filter(reads)
+    };
+    let mut first = readers(start.end);
+    let (id, node) = first.next().filter(|_| first.next().is_none())?;
+    let Op::Conv(conv) = &node.op else {
+        return None;
+    };
+    let mut next = readers(id);
+    let norm = next.next().filter(|_| next.next().is_none());
+    let gain = |channel: usize| match norm.map(|(_, n)| &n.op) {
+        Some(Op::BatchNorm(b)) => {
+            (b.gamma[channel] / (b.variance[channel] + b.epsilon).sqrt()).abs()
+        }
+        _ => 1.0,
+    };
+    let filters = conv
+        .weights
+        .chunks((conv.weights.len() / conv.out_channels).max(1));
+    let mut sums: Vec<f32> = filters
+        .enumerate()
+        .map(|(c, filter)| gain(c) * filter.iter().map(|w| w.abs()).sum::<f32>())
+        .collect();
+    sums.sort_by(f32::total_cmp);
+    // Filters that training has switched off have no weights.
+    let strong = sums[sums.len() * 3 / 4];
+    (strong * NORMALIZED < WEAK && strong * 255.0 > STRONG).then_some(Derived {
+        rule: PixelRule::RAW,
+        from: "the size of its first weights, which hardly react to less",
+        certain: false,
+        blue_first: false,
+        note: None,
+    })
+}
