@@ -578,8 +578,9 @@ fn long_names_few_pictures_and_lost_classes() {
         text.contains("red not judged") && text.contains(" of 2,"),
         "{text}"
     );
+    assert!(text.contains(" %, of 1 of the 2 classes"), "{text}");
     let (log, _) = told(&device.args(&["log"]));
-    assert!(log.contains("none of 1 classes"), "{log}");
+    assert!(log.contains("not judged: 1"), "{log}");
 
     // A class whose samples are deleted, and a whole new set.
     device.json(&["clear-samples", "--class", "red"]);

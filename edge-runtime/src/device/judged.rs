@@ -51,6 +51,15 @@ pub fn balanced(classes: &[Judged]) -> Option<f32> {
     (count > 0.0).then(|| sum / count)
 }
 
+/// What to say behind a figure of all held-out samples, if it tells nothing of some classes.
+pub fn scope(classes: &[Judged]) -> String {
+    let judged = classes.iter().filter(|c| c.held_out > 0).count();
+    match judged == 0 || judged == classes.len() {
+        true => String::new(),
+        false => format!(", of {judged} of the {} classes", classes.len()),
+    }
+}
+
 /// The recalls in words, `percent` saying each: of all classes where they are few, else of the worst.
 pub fn by_class(classes: &[Judged], percent: impl Fn(f64) -> String) -> String {
     const SHOWN: usize = 12;
@@ -158,6 +167,9 @@ mod tests {
         assert_eq!(balanced(&judged), Some(0.5));
         assert_eq!(balanced(&classes(&[(3, 0, 0), (200, 25, 20)])), Some(0.8));
         assert_eq!(balanced(&classes(&[(3, 0, 0); 2])), None);
+        assert_eq!(scope(&judged), "");
+        let scope = scope(&classes(&[(3, 0, 0), (200, 25, 20)]));
+        assert_eq!(scope, ", of 1 of the 2 classes");
         let text = by_class(&judged, |p| format!("{p}"));
         assert_eq!(text, "c0 0 of 2, c1 1 of 25");
     }

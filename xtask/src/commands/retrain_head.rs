@@ -80,7 +80,7 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
     });
     output::print(json, value, || {
         let held_out = match new.held_out_top1 {
-            Some(top1) => units::percent(top1 as f64),
+            Some(top1) => units::percent(top1 as f64) + &judged::scope(&new.classes),
             None => "none held out: too few pictures a class (8 are needed)".into(),
         };
         let mut rows = vec![

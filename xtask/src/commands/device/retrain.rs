@@ -134,6 +134,7 @@ fn text(new: &client::Training, args: &RetrainHead, stored: &Stored, seconds: f6
         (
             "held-out top-1",
             percent(new.held_out_top1)
+                .map(|top1| top1 + &judged::scope(classes))
                 .unwrap_or_else(|| "none held out: too few samples a class (8 are needed)".into()),
         ),
     ];

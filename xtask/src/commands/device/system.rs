@@ -72,7 +72,7 @@ fn event_text(kind: &EventKind) -> String {
             unjudged: 0,
         } => format!("trained on {samples} samples"),
         EventKind::Trained { samples, unjudged } => {
-            format!("trained on {samples} samples; none of {unjudged} classes was held out")
+            format!("trained on {samples} samples; classes that were not judged: {unjudged}")
         }
         EventKind::FlashFailed { at } => format!("the flash failed at offset {at}"),
         EventKind::Fault(fault) => {

@@ -73,7 +73,10 @@ impl RetrainHead {
             ("classes", trained.classes.to_string()),
             ("samples", trained.samples.to_string()),
             ("held out", trained.held_out.to_string()),
-            ("held-out top-1", top1(trained.held_out_top1)),
+            (
+                "held-out top-1",
+                top1(trained.held_out_top1) + &judged::scope(&training.classes),
+            ),
             ("by class", by_class),
             ("head before", top1(trained.present_top1)),
             ("committed", committed),
