@@ -38,9 +38,9 @@ impl Judged {
         }
     }
 
-    /// True if fewer than half of its held-out samples are right.
+    /// True if fewer than half of its held-out samples are right. A single one says too little.
     fn is_poor(&self) -> bool {
-        self.right.is_some_and(|right| 2 * right < self.held_out)
+        self.held_out > 1 && self.right.is_some_and(|right| 2 * right < self.held_out)
     }
 }
 
@@ -188,6 +188,8 @@ mod tests {
         // Flowers, the whole of it and twenty of each.
         told(&[(248, 31, 27), (384, 48, 44)], &[]);
         told(&[(20, 2, 1), (20, 2, 2)], &[]);
+        told(&[(10, 1, 0), (10, 1, 1)], &[]);
+        told(&[(20, 2, 0), (20, 2, 2)], &[&["'c0' (0 of 2)"]]);
         told(
             &[(3, 0, 0), (200, 25, 25)],
             &[
