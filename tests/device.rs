@@ -5,16 +5,18 @@ use converter::progress::Silent;
 use converter::retrain::retrain;
 use converter::runner::BackendKind;
 use ed25519_dalek::{Signer, SigningKey};
-use edge_runtime::device::DeviceError;
 use edge_runtime::device::app::{App, AppError};
 use edge_runtime::device::client::{Client, ClientError, Pipe};
+use edge_runtime::device::judged;
 use edge_runtime::device::load::Demand;
 use edge_runtime::device::memory::{Areas, MemoryPlan, PlanError};
 use edge_runtime::device::protocol::{
     self as p, ClassMode, Header, Message, Progress, Reply, Request, RetrainOptions,
 };
+use edge_runtime::device::{DeviceError, EventKind};
+use edge_runtime::head::file::{NewData, NewHead, encode};
 use edge_runtime::head::store::Active;
-use edge_runtime::head::{Head, MAX_HIDDEN, Pool, PoolKind};
+use edge_runtime::head::{Head, HeadRecord, Int8Layers, MAX_HIDDEN, Pool, PoolKind};
 use edge_runtime::model::{AlignedBytes, DType, Model};
 use edge_runtime::power::NoMeter;
 use edge_runtime::signature::{PublicKey, Trust, head_message, model_message};
@@ -29,6 +31,13 @@ use std::sync::LazyLock;
 static MODEL: LazyLock<AlignedBytes> = LazyLock::new(|| int8_model(7));
 
 const CLASSES: [&str; 3] = ["red", "green", "blue"];
+
+/// A bad line.
+const NOISE: Faults = Faults {
+    dropped: 10_000,
+    damaged: 10_000,
+    doubled: 1000,
+};
 
 fn add_samples<P: Pipe>(client: &mut Client<P>, model: &Model<'_>, count: usize) {
     for i in 0..count {
@@ -91,13 +100,8 @@ fn session(faults: Faults, number: u32) -> (Vec<u8>, String, u64) {
 fn a_bad_line_gives_the_same_head() {
     let (clean, label, repetitions) = session(Faults::NONE, 1);
     assert_eq!((label.as_str(), repetitions), ("blue", 0));
-    let faults = Faults {
-        dropped: 10_000,
-        damaged: 10_000,
-        doubled: 1000,
-    };
     for number in [2, 3] {
-        let (noisy, label, repetitions) = session(faults, number);
+        let (noisy, label, repetitions) = session(NOISE, number);
         assert!(repetitions > 1000, "{repetitions}");
         assert!(noisy == clean && label == "blue");
     }
@@ -265,6 +269,188 @@ fn what_a_training_refuses() {
         };
         assert_refused(client.retrain(add, &mut |_| ()), missing);
     });
+}
+
+/// Which classes of the present head a new one lacks: nobody loses one unasked, and hears its name.
+#[test]
+fn old_classes_do_not_vanish() {
+    let model = Model::parse(&MODEL).unwrap();
+    let with = |classes| RetrainOptions {
+        classes,
+        force: true,
+        ..RetrainOptions::default()
+    };
+    let [keep, add, replace] = [ClassMode::Keep, ClassMode::Add, ClassMode::Replace].map(with);
+    assert_eq!(keep.classes, RetrainOptions::default().classes);
+    let none = &mut |_| ();
+    let mut first = flash();
+    let head = with_client(&model, &mut first, Faults::NONE, 1, |client| {
+        client.connect(None).unwrap();
+        add_samples(client, &model, 30);
+        // The head that came with the network has four classes, which nobody meant to keep.
+        assert!(!client.state().unwrap().head_trained);
+        assert_eq!(client.check_training(&[], false, &keep).unwrap(), [""; 0]);
+        let refused = client.check_training(&[], false, &add);
+        let fewer = matches!(
+            refused,
+            Err(ClientError::Fewer {
+                have: 3,
+                classes: 4
+            })
+        );
+        assert!(fewer, "{refused:?}");
+        client.retrain(keep, none).unwrap();
+        assert!(client.state().unwrap().head_trained);
+        assert_eq!(client.labels(3).unwrap(), ["blue", "green", "red"]);
+
+        client.clear_samples(Some("red")).unwrap();
+        for options in [keep, add] {
+            match client.check_training(&[], false, &options) {
+                Err(ClientError::Lost { missing, classes }) => {
+                    assert_eq!((missing, classes), (vec!["red".to_string()], 3));
+                }
+                other => panic!("{other:?}"),
+            }
+            // Whoever does not ask first is refused by the device.
+            let (missing, classes) = (1, 3);
+            let lacks = DeviceError::MissingClasses { missing, classes };
+            assert_refused(client.retrain(options, none), lacks);
+        }
+        // With pictures of it on their way it is not lost; to go on without it takes a word.
+        let red = ["red".to_string()];
+        assert_eq!(client.check_training(&red, false, &keep).unwrap(), [""; 0]);
+        assert_eq!(client.check_training(&[], false, &replace).unwrap(), red);
+        client.export_head().unwrap()
+    });
+    // A device that got its head from another one.
+    let mut second = flash();
+    with_client(&model, &mut second, Faults::NONE, 1, |client| {
+        client.connect(None).unwrap();
+        client.import_head(&head, None).unwrap();
+        client.commit().unwrap();
+        for class in ["red", "violet"] {
+            client.send_input(&input(&model, 0, 1)).unwrap();
+            client.add_sample(class, None).unwrap();
+        }
+        let (missing, classes) = (2, 3);
+        let lacks = DeviceError::MissingClasses { missing, classes };
+        assert_refused(client.retrain(keep, none), lacks);
+        let lost = client.check_training(&[], false, &replace).unwrap();
+        assert_eq!(lost, ["blue", "green"]);
+        let trained = client.retrain(replace, none).unwrap();
+        assert_eq!((trained.classes, trained.committed), (2, Some(2)));
+    });
+}
+
+/// Of each class, how many of the samples that judge are right, as a head says that was trained without them.
+#[test]
+fn every_class_is_judged() {
+    let model = Model::parse(&MODEL).unwrap();
+    with_client(&model, &mut flash(), Faults::NONE, 1, |client| {
+        client.connect(None).unwrap();
+        // Two red ones of the 16 are held out, and show green; of the few blue ones none is.
+        for (class, count) in [("red", 16u64), ("green", 40), ("blue", 3)] {
+            let i = CLASSES.iter().position(|c| *c == class).unwrap();
+            for k in 1..=count {
+                let shown = if class == "red" && k % 8 == 0 { 1 } else { i };
+                client.send_input(&input(&model, shown, 50 + k)).unwrap();
+                client.add_sample(class, None).unwrap();
+            }
+        }
+        let training = client
+            .train(RetrainOptions::default(), &mut |_| ())
+            .unwrap();
+        let new = &training.retrained;
+        assert_eq!((new.samples, new.held_out), (52, 7));
+        let counts: Vec<_> = training
+            .classes
+            .iter()
+            .map(|c| (c.class.as_str(), c.samples, c.held_out, c.right))
+            .collect();
+        let green = training.classes[1].right.unwrap();
+        assert!(green >= 4, "{counts:?}");
+        assert_eq!(
+            counts,
+            [
+                ("blue", 3, 0, None),
+                ("green", 40, 5, Some(green)),
+                ("red", 16, 2, Some(0))
+            ]
+        );
+        // The one figure for all of them hides what the mean of the classes shows.
+        assert_eq!(new.held_out_top1, Some(green as f32 / 7.0));
+        let balanced = judged::balanced(&training.classes);
+        assert_eq!(balanced, Some(green as f32 / 10.0));
+        let warnings = judged::warnings(&training.classes);
+        for (warning, name) in warnings
+            .iter()
+            .zip(["'blue' (3)", "'blue' (3)", "'red' (0 of 2)"])
+        {
+            assert!(warning.contains(name), "{warning}");
+        }
+        assert_eq!(warnings.len(), 3);
+        // So does the log.
+        let (events, _) = client.log().unwrap();
+        let trained = EventKind::Trained {
+            samples: 59,
+            unjudged: 1,
+        };
+        assert!(events.iter().any(|e| e.kind == trained), "{events:?}");
+    });
+}
+
+/// A head whose classes have long names that begin alike, one of them with a character on the 32nd byte.
+#[test]
+fn long_names_arrive_whole() {
+    let model = Model::parse(&MODEL).unwrap();
+    let long = "a class folder with a long name";
+    assert_eq!(long.len(), 31);
+    let names = [
+        format!("{long}ä and no end"),
+        format!("{long}ö and no end"),
+        "x".repeat(300),
+        "short".into(),
+    ];
+    let factory = model.head().unwrap();
+    let mut bytes = vec![0; 4096];
+    let rows = vec![0; 4 * factory.features()];
+    let new = NewHead {
+        trunk_sha256: *model.trunk_sha256(),
+        record: HeadRecord {
+            labels: &names.join("\n"),
+            ..*factory.record()
+        },
+        data: NewData::I8(Int8Layers {
+            hidden: None,
+            weights: &rows,
+            bias: &[4, 3, 2, 1],
+            scale: &[1.0; 4],
+        }),
+    };
+    let len = encode(&new, &mut bytes).unwrap();
+    for (faults, number) in [(Faults::NONE, 1), (NOISE, 2)] {
+        with_client(&model, &mut flash(), faults, number, |client| {
+            client.connect(None).unwrap();
+            client.import_head(&bytes[..len], None).unwrap();
+            client.commit().unwrap();
+            client.send_input(&input(&model, 0, 1)).unwrap();
+            let (_, top) = client.infer(4).unwrap();
+            let shown: Vec<_> = top.iter().map(|t| t.label.as_str()).collect();
+            assert_eq!(shown, names);
+            assert_eq!(client.labels(4).unwrap(), names);
+            assert_eq!(client.labels(5).unwrap()[4], "", "there is no fifth class");
+            // What samples cannot be called is known before one is sent, or deleted.
+            let wrong = [
+                &names[2..3],
+                &["a\tb".to_string()],
+                &["a", "a"].map(String::from),
+            ];
+            for names in wrong {
+                let refused = client.check_training(names, true, &RetrainOptions::default());
+                assert!(matches!(refused, Err(ClientError::Name(_))), "{refused:?}");
+            }
+        });
+    }
 }
 
 #[test]
@@ -513,7 +699,7 @@ fn hostile_peers() {
     let mut payload = [0xee; 40];
     payload[..9].copy_from_slice(&[9, 1, 0, 0, 0, 2, 0, 0, 0]);
     let reply = send(&mut app, &payload);
-    assert_eq!(reply, [[3, 1, 0, 0, 0, 2, 0, 0, 0, 0, 1, 0, 3]]);
+    assert_eq!(reply, [[4, 1, 0, 0, 0, 2, 0, 0, 0, 0, 1, 0, 4]]);
     // Another model.
     let other = Request::Hello {
         expect: Some([1; 32]),
@@ -601,6 +787,11 @@ fn hostile_peers() {
         refused(&mut app, outside),
         Some(DeviceError::TooLong { .. })
     ));
+    for (class, offset) in [(0, u32::MAX), (u32::MAX, 1)] {
+        let label = Request::Label { class, offset };
+        let beyond = refused(&mut app, label);
+        assert!(matches!(beyond, Some(DeviceError::TooLong { .. })));
+    }
     for f in [f32::NAN, f32::INFINITY, -1.0] {
         let options = RetrainOptions {
             learning_rate: f,
@@ -774,7 +965,7 @@ fn samples_and_heads_of_another_trunk_wait() {
 fn any_request() -> impl Strategy<Value = Vec<u8>> {
     let number = prop_oneof![0u32..4000, any::<u32>()];
     let bytes = proptest::collection::vec(any::<u8>(), 0..200);
-    (0u8..28, number.clone(), number, bytes, any::<bool>()).prop_map(|(kind, a, b, bytes, flag)| {
+    (0u8..29, number.clone(), number, bytes, any::<bool>()).prop_map(|(kind, a, b, bytes, flag)| {
         let data = &bytes[..];
         let text = String::from_utf8_lossy(data);
         let names = ["a", "b", "c"].map(String::from);
@@ -786,6 +977,7 @@ fn any_request() -> impl Strategy<Value = Vec<u8>> {
             learning_rate: if flag { 0.5 } else { f32::from_bits(a) },
             hidden: (b % 5 == 4) as u16,
             force: flag,
+            classes: [ClassMode::Replace, ClassMode::Add, ClassMode::Keep][b as usize % 3],
             seed: b as u64,
             ..RetrainOptions::default()
         };
@@ -835,6 +1027,10 @@ fn any_request() -> impl Strategy<Value = Vec<u8>> {
             }),
             26 => Request::LoadChunk { offset: a, data },
             27 => Request::FinishLoad,
+            28 => Request::Label {
+                class: b % 5,
+                offset: a % 50,
+            },
             _ => Request::Log,
         };
         let mut out = vec![0; p::MAX_PAYLOAD];

@@ -120,6 +120,7 @@ fn requests() {
         "Committed { sequence: 1 }",
         "Inferred {",
         "Logits {",
+        "Label { len: 1, data: [98] }",
         "Bench(",
         "Run {",
         "Err(ForeignHead)",

@@ -7,12 +7,14 @@ use converter::progress::Silent;
 use edge_runtime::backend::TractBackend;
 use edge_runtime::engine::Engine;
 use edge_runtime::head::file::{NewData, NewHead};
-use edge_runtime::head::{Head, HeadRecord, HeadSize, HiddenLayer, Int8Layers, MAX_HIDDEN};
+use edge_runtime::head::{
+    Head, HeadRecord, HeadSize, HiddenLayer, Int8Layers, MAX_HIDDEN, Pool, math,
+};
 use edge_runtime::model::header::{self, Header};
 use edge_runtime::model::write::{Writer, encode_head, with_head};
 use edge_runtime::model::{
     AlignedBytes, Blob, ConvData, DType, Family, Layer, LayerProblem, Layout, Model, ModelError,
-    Op, Operand, Output, OutputFunction, Scratch, SelfCheck, Shape, Trunk, Window,
+    Op, Operand, Output, OutputFunction, Quant, Scratch, SelfCheck, Shape, Trunk, Window,
 };
 use graft_tests::{Random, int8, reseal, source};
 use proptest::prelude::*;
@@ -107,6 +109,9 @@ fn use_it(bytes: &AlignedBytes) {
             let (mut feature, mut logits) = (vec![0; head.features()], vec![0.0; head.classes()]);
             head.feature(map, &mut feature);
             head.logits(&feature, &mut logits);
+            assert!(logits.iter().all(|l| l.is_finite()), "{logits:?}");
+            math::softmax(&mut logits);
+            assert!(logits.iter().all(|p| (0.0..=1.0).contains(p)), "{logits:?}");
             head.label(3);
         }
     }
@@ -328,6 +333,169 @@ fn a_hidden_layer_is_checked_and_run() {
     assert_eq!(other(head, 3), Err(ModelError::HeadVersion { found: 3 }));
     let plain = Model::parse(&INT8).unwrap();
     assert!(other(plain.head().unwrap(), 2).is_err());
+}
+
+/// Numbers that are in range one by one, and give logits that are none: every class would be `NaN %`.
+#[test]
+fn no_head_has_logits_that_are_no_numbers() {
+    let model = Model::parse(&INT8).unwrap();
+    let features = model.head().unwrap().features();
+    // The largest sums that there are, one in each direction, and one that wraps around.
+    let weights: Vec<i8> = [127, -127, 127]
+        .iter()
+        .flat_map(|w| vec![*w; features])
+        .collect();
+    let with = |scale: &[f32; CLASSES], hidden: bool| {
+        let mut new = hidden_head(&model);
+        if let NewData::I8(layers) = &mut new.data {
+            layers.scale = scale;
+            layers.bias = &[i32::MAX, i32::MIN, -5];
+            if !hidden {
+                (layers.hidden, layers.weights) = (None, &weights);
+            }
+            let bytes = AlignedBytes::copy_of(&encode_head(&new).unwrap());
+            return bytes;
+        }
+        unreachable!("it is an int8 head");
+    };
+    for hidden in [false, true] {
+        for bad in [
+            3e38,
+            1e29,
+            f32::MAX,
+            f32::INFINITY,
+            f32::NAN,
+            0.0,
+            -0.0,
+            -0.5,
+        ] {
+            for class in 0..CLASSES {
+                let mut scale = [0.5; CLASSES];
+                scale[class] = bad;
+                let head = with(&scale, hidden);
+                let error = Head::parse_alone(&head).unwrap_err();
+                let expected =
+                    matches!(error, ModelError::Class { class: c, .. } if c as usize == class);
+                assert!(expected, "{bad}: {error}");
+                let text = error.to_string();
+                assert!(text.starts_with(&format!("class {class} of the head has a scale")));
+                // The same inside a model.
+                let whole = with_head(&INT8, &head).unwrap();
+                let refused = Model::parse(&whole).map(|_| ()).unwrap_err();
+                assert_eq!(refused.to_string(), text);
+            }
+        }
+        // Large, small, and denormal ones are odd and do no harm.
+        for odd in [
+            [1e28; 3],
+            [1e28, 1e-45, 0.5],
+            [1e-45; 3],
+            [f32::MIN_POSITIVE, 1e28, 1e28],
+        ] {
+            let head = with(&odd, hidden);
+            let head = Head::parse_alone(&head).unwrap();
+            for q in [i8::MIN, 0, i8::MAX] {
+                let mut logits = [0.0; CLASSES];
+                head.logits(&vec![q; features], &mut logits);
+                assert!(logits.iter().all(|l| l.is_finite()), "{odd:?}: {logits:?}");
+                math::softmax(&mut logits);
+                let sum: f32 = logits.iter().sum();
+                assert!((sum - 1.0).abs() < 1e-5, "{odd:?}: {logits:?}");
+            }
+        }
+    }
+
+    // A float head, of which one number is none.
+    let float = Model::parse(&FLOAT).unwrap();
+    let head = float.head().unwrap();
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for in_bias in [false, true] {
+            let mut weights = vec![0.5; head.features() * head.classes()];
+            let mut bias = vec![0.5; head.classes()];
+            match in_bias {
+                true => bias[2] = bad,
+                false => weights[3 * head.features() - 1] = bad,
+            }
+            let new = NewHead {
+                trunk_sha256: *float.trunk_sha256(),
+                record: *head.record(),
+                data: NewData::F32 {
+                    weights: &weights,
+                    bias: &bias,
+                },
+            };
+            let bytes = AlignedBytes::copy_of(&encode_head(&new).unwrap());
+            let refused = Head::parse_alone(&bytes).map(|_| ()).unwrap_err();
+            let text = refused.to_string();
+            assert!(
+                text.starts_with("class 2 of the head has a weight or a bias"),
+                "{text}"
+            );
+        }
+    }
+}
+
+/// Steps of activations of which int8 has too many to be numbers.
+#[test]
+fn no_quantization_has_values_that_are_no_numbers() {
+    let model = Model::parse(&INT8).unwrap();
+    let layers = model.layers().count();
+    for scale in [3e38, 1.4e36, f32::INFINITY, f32::NAN, 0.0, -1.0] {
+        let quant = Quant {
+            scale,
+            zero_point: 0,
+        };
+        assert!(!quant.is_sound(), "{scale}");
+        let mut new = hidden_head(&model);
+        new.record.feature_quant = quant;
+        new.record.map_quant = quant;
+        let bytes = AlignedBytes::copy_of(&encode_head(&new).unwrap());
+        let refused = Head::parse_alone(&bytes)
+            .map(|_| ())
+            .unwrap_err()
+            .to_string();
+        assert!(refused.contains("scale of the features"), "{refused}");
+        let mut new = hidden_head(&model);
+        new.record.pool = Pool::Avg {
+            multiplier: 1,
+            shift: 1,
+        };
+        new.record.feature_quant = quant;
+        let bytes = AlignedBytes::copy_of(&encode_head(&new).unwrap());
+        let refused = Head::parse_alone(&bytes)
+            .map(|_| ())
+            .unwrap_err()
+            .to_string();
+        assert!(refused.contains("scale of the features"), "{refused}");
+
+        // What the last layer of the trunk writes.
+        let header = model.header();
+        let mut writer = Writer::default();
+        writer.blob(&INT8[header.weights_offset() as usize..][..header.weights_len as usize]);
+        for (index, mut layer) in model.layers().enumerate() {
+            if index + 1 == layers {
+                layer.output.quant = quant;
+            }
+            writer.layer(&layer);
+        }
+        let trunk = Trunk {
+            dtype: DType::I8,
+            input: model.input(),
+            arena_bytes: model.arena_bytes() as u32,
+            layers: 0,
+            packing: None,
+        };
+        let file = writer.finish(model.manifest(), trunk, None).unwrap();
+        let last = ModelError::Layer {
+            layer: layers as u32 - 1,
+            problem: LayerProblem::Quantization,
+        };
+        assert_eq!(Model::parse(&file).map(|_| ()), Err(last), "{scale}");
+    }
+    for scale in [1e36, 1e-45] {
+        let zero_point = 3;
+        assert!(Quant { scale, zero_point }.is_sound());
+    }
 }
 
 #[test]

@@ -4,9 +4,12 @@
 use crate::dataset::{Dataset, DatasetError, LoadError, map_all};
 use crate::progress::Progress;
 use crate::runner::{BackendKind, Feature, RunError, RunnerPool};
+use edge_runtime::device::judged::{self, Judged};
+use edge_runtime::device::names::{self, NameError};
+use edge_runtime::device::samples::MAX_CLASS_NAME;
 use edge_runtime::head::file::{HeadData, HeadOrigin, HeadRecord, NewData, NewHead};
 use edge_runtime::head::train::{self, Epoch, Samples, TrainError, TrainOptions};
-use edge_runtime::head::{HeadSize, MAX_HIDDEN};
+use edge_runtime::head::{Head, HeadSize, MAX_HIDDEN};
 use edge_runtime::model::write::{WriteError, encode_head, with_head};
 use edge_runtime::model::{AlignedBytes, Model, ModelError, WeightsOrigin};
 
@@ -26,6 +29,10 @@ pub struct Retrained {
     /// Accuracy on the held-out samples of the requantized head that was trained without them, if there are
     /// any.
     pub held_out_top1: Option<f32>,
+    /// How well that one knows each of its classes.
+    pub classes: Vec<Judged>,
+    /// Classes of the model's present head, if that was trained, which the new one lacks.
+    pub lost: Vec<String>,
     /// Memory that training takes on a device, in bytes: workspace and the new layers, without the samples.
     pub training_bytes: usize,
 }
@@ -73,11 +80,34 @@ pub enum RetrainError {
         /// What it has.
         images: usize,
     },
+    /// Two classes with one name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A name that is more than one line.
+    #[error("the class folder {} has a line break in its name; rename it", names::quoted(.0))]
+    LineBreak(String),
     /// Not class folders.
     #[error(
         "training needs class folders (DIR/daisy/*.jpg, DIR/rose/*.jpg, ...) with at least two classes"
     )]
     NoClasses,
+}
+
+impl Retrained {
+    /// What whoever trained shall know, one sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut all = judged::warnings(&self.classes);
+        all.extend(judged::lost(&self.lost));
+        let names = self.classes.iter().map(|c| c.class.as_str());
+        let long: Vec<&str> = names.filter(|n| n.len() > MAX_CLASS_NAME).collect();
+        if !long.is_empty() {
+            all.push(format!(
+                "longer than {MAX_CLASS_NAME} bytes: {}; a device runs such a head, but can be given no samples of such a class",
+                names::list(long)
+            ));
+        }
+        all
+    }
 }
 
 /// Features of a data set with their labels.
@@ -121,6 +151,10 @@ pub fn retrain(
     if dataset.classes.len() < 2 {
         return Err(RetrainError::NoClasses);
     }
+    names::check_distinct(&dataset.classes)?;
+    if let Some(name) = dataset.classes.iter().find(|n| n.contains(['\n', '\r'])) {
+        return Err(RetrainError::LineBreak(name.clone()));
+    }
     let store = collect(model, kind, dataset, progress)?;
 
     let size = HeadSize {
@@ -137,6 +171,7 @@ pub fn retrain(
     let mut layers = layers.expect("the memory is aligned and long enough");
     progress.stage("training", options.epochs as usize + 1);
     let quant = head.record().feature_quant;
+    let mut right = vec![0; size.classes];
     let trained = train::train(
         &store,
         quant,
@@ -148,6 +183,7 @@ pub fn retrain(
                 progress.step();
             }
         },
+        &mut |class| right[class] += 1,
     )?;
 
     let held_out = store.held_out.iter().filter(|h| **h).count();
@@ -176,8 +212,32 @@ pub fn retrain(
         held_out,
         best: trained.best,
         held_out_top1,
+        classes: judge(&store, &dataset.classes, &right),
+        lost: lost(head, &dataset.classes),
         training_bytes: crate::report::training_bytes(&size),
     })
+}
+
+/// The classes, of whose held-out samples so many are `right`.
+fn judge(store: &Store, names: &[String], right: &[u32]) -> Vec<Judged> {
+    let count = |class: usize, held_out: bool| {
+        let samples = store.labels.iter().zip(&store.held_out);
+        let of_class = samples.filter(|(label, held)| **label == class && (**held || !held_out));
+        of_class.count() as u32
+    };
+    let classes = names.iter().zip(right).enumerate();
+    classes
+        .map(|(i, (name, right))| Judged::new(name, count(i, false), count(i, true), *right))
+        .collect()
+}
+
+/// Classes of a head that was trained that are none of these.
+fn lost(head: &Head<'_>, classes: &[String]) -> Vec<String> {
+    let names = head.record().labels.lines().filter(|_| head.is_trained());
+    names
+        .filter(|name| !classes.iter().any(|c| c == name))
+        .map(String::from)
+        .collect()
 }
 
 fn collect(

@@ -400,6 +400,8 @@ pub fn whole_session() -> Steps {
     steps.push(session::INPUT, &[0]);
     ask(&mut steps, Request::Infer { top: 2 });
     ask(&mut steps, Request::Logits { first: 0 });
+    let (class, offset) = (1, 0);
+    ask(&mut steps, Request::Label { class, offset });
     ask(&mut steps, Request::Bench { runs: 1 });
     steps.push(session::IMPORT, &[100, 0, 255]);
     ask(&mut steps, Request::Commit);

@@ -56,6 +56,13 @@ pub fn exit_code(code: ExitCode) -> ExitCode {
     }
 }
 
+/// Says on stderr what whoever runs this shall know, one line each.
+pub fn warn<'t>(warnings: impl IntoIterator<Item = &'t String>) {
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
+}
+
 /// As [`print()`], of an object that says itself what it looks like for machines.
 pub fn report(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) {
     print(json, serde_json::json!(value), text);

@@ -174,15 +174,19 @@ fn a_whole_session() {
         keys(&retrained),
         [
             "best_epoch",
+            "by_class",
             "classes",
             "committed",
             "head_sequence",
             "head_sha256",
             "held_out",
+            "held_out_balanced",
             "held_out_top1",
+            "lost_classes",
             "present_top1",
             "samples",
-            "training_ram_bytes"
+            "training_ram_bytes",
+            "warnings"
         ]
     );
     let (committed, sequence) = (&retrained["committed"], &retrained["head_sequence"]);
@@ -204,7 +208,17 @@ fn a_whole_session() {
         "val",
     ];
     let host = b.json(&[&on_host[..], &["-o", "host.edge"]].concat());
-    assert_eq!(retrained["held_out_top1"], host["held_out_top1"]);
+    for key in ["held_out_top1", "held_out_balanced", "by_class", "warnings"] {
+        assert_eq!(retrained[key], host[key], "{key}");
+    }
+    let each = retrained["by_class"].as_array().unwrap().iter();
+    let each: Vec<_> = each
+        .map(|c| (&c["class"], &c["samples"], &c["held_out"]))
+        .collect();
+    let [green, red] = CLASSES.map(Value::from);
+    let (all, held_out) = (16.into(), 2.into());
+    assert_eq!(each, [(&green, &all, &held_out), (&red, &all, &held_out)]);
+    assert_eq!(retrained["warnings"].as_array().unwrap().len(), 0);
     let exported = device.json(&["export-head", "trained.head"]);
     assert_eq!(exported["head_sha256"], retrained["head_sha256"]);
     let trained = std::fs::read(b.path("trained.head")).unwrap();
@@ -420,7 +434,10 @@ fn what_a_device_is_not_given() {
     device.refused(&["commit"], &["no trained or imported head"]);
     device.refused(&["infer", "broken.png"], &["broken.png"]);
     device.refused(&["retrain-head"], &["two classes"]);
-    device.refused(&["retrain-head", "--data", "long"], &["xxx", "32 bytes"]);
+    device.refused(
+        &["retrain-head", "--data", "long"],
+        &["xxx", "33 bytes", "32 at most"],
+    );
     device.refused(&["eval", "strange"], &["not a class"]);
     device.refused(
         &["clear-samples", "--class", "red"],
@@ -431,10 +448,14 @@ fn what_a_device_is_not_given() {
 
     // All four classes of the factory head would be lost.
     let keep = ["retrain-head", "--data", "train", "--keep-classes"];
-    device.refused(&keep, &["4 of the present head's 4 classes"]);
+    device.refused(&keep, &["4 classes, and there would be samples of 2"]);
+    assert_eq!(device.json(&["info"]), before);
     // What is known to fail deletes nothing.
+    for class in CLASSES {
+        let [a, b] = ["000", "001"].map(|n| format!("train/{class}/{n}.png"));
+        device.json(&["add-sample", "--class", class, &a, &b]);
+    }
     let stored = device.json(&["samples"]);
-    assert!(stored["samples"].as_u64().unwrap() > 0, "{stored}");
     let clear = |more: &[&'static str]| {
         let words = ["retrain-head", "--data", "train", "--clear"];
         [&words, more].concat()
@@ -448,6 +469,11 @@ fn what_a_device_is_not_given() {
         &["learning rate", "at most 1000"],
     );
     device.refused(&clear(&["--hidden", "128"]), &["units fit"]);
+    let long = ["retrain-head", "--data", "long", "--clear"];
+    device.refused(&long, &["xxx", "33 bytes", "32 at most"]);
+    let both = ["--keep-classes", "--drop-classes"];
+    let out = b.run(&device.args(&clear(&both)));
+    assert_eq!(out.status.code(), Some(2), "they contradict each other");
     assert_eq!(device.json(&["samples"]), stored);
     device.refused(
         &[
@@ -476,6 +502,120 @@ fn what_a_device_is_not_given() {
     );
     b.refused(&ask("serial:nothing"), &["nothing", "cannot connect"]);
     b.refused(&ask("carrier-pigeon:1"), &["tcp:HOST:PORT"]);
+}
+
+/// A head that the host trained on folders with long names, and a set with few pictures of a class: what a user of
+/// both sees.
+#[test]
+fn long_names_few_pictures_and_lost_classes() {
+    let b = Bench::new();
+    b.model("small.edge", 1, true);
+    // 31 bytes, and a character of two: cut at 32 bytes, both were the same.
+    let names = ["ä", "ö"].map(|end| format!("the same thirty-one first bytes{end}"));
+    class_folders(&b.path("long"), &names.each_ref().map(String::as_str), 4, 1);
+    let told = |args: &[&str]| {
+        let out = b.run(args);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(out.status.success(), "{args:?}: {}", text(&out.stderr));
+        (text(&out.stdout), text(&out.stderr))
+    };
+    let train = [
+        "retrain-head",
+        "small.edge",
+        "--data",
+        "long",
+        "-o",
+        "long.edge",
+    ];
+    let (_, warned) = told(&train);
+    assert!(
+        warned.contains("longer than 32 bytes: 'the same"),
+        "{warned}"
+    );
+    assert!(
+        warned.contains("not judged") && warned.contains("(4)"),
+        "{warned}"
+    );
+    let device = Device::start(&b, &["long.edge", "--board", "rp2350"]);
+    let png = format!("long/{}/000.png", names[0]);
+    let seen = device.json(&["infer", &png]);
+    let mut labels: Vec<_> = seen["top"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|t| &t["label"])
+        .collect();
+    labels.sort_by_key(|label| label.as_str());
+    assert_eq!(labels, names.each_ref().map(String::as_str));
+    let (text, _) = told(&device.args(&["infer", &png]));
+    assert!(names.iter().all(|n| text.contains(n)), "{text}");
+
+    // That head was trained, too: its classes are not lost unasked.
+    class_folders(&b.path("few"), &["green"], 16, 50);
+    class_folders(&b.path("few"), &["red"], 3, 50);
+    let few = ["retrain-head", "--data", "few"];
+    device.refused(
+        &few,
+        &[
+            "2 of the present head's 2 classes",
+            &names[1],
+            "--drop-classes",
+        ],
+    );
+    assert_eq!(device.json(&["samples"])["samples"], 0);
+    let args = device.args(&[&few[..], &["--drop-classes"]].concat());
+    let (text, warned) = told(&args);
+    assert!(
+        warned.contains("lacks 2 classes") && warned.contains(&names[0]),
+        "{warned}"
+    );
+    assert!(
+        warned.contains("not judged") && warned.contains("'red' (3)"),
+        "{warned}"
+    );
+    assert!(warned.contains("rarer than 'green' (16)"), "{warned}");
+    assert!(
+        text.contains("red not judged") && text.contains(" of 2,"),
+        "{text}"
+    );
+    assert!(text.contains(" %, of 1 of the 2 classes"), "{text}");
+    let (log, _) = told(&device.args(&["log"]));
+    assert!(log.contains("not judged: 1"), "{log}");
+
+    // A class whose samples are deleted, and a whole new set.
+    device.json(&["clear-samples", "--class", "red"]);
+    device.json(&[
+        "add-sample",
+        "--class",
+        "blue",
+        "few/red/000.png",
+        "few/red/001.png",
+    ]);
+    device.refused(
+        &["retrain-head"],
+        &["1 of the present head's 2 classes", "'red'"],
+    );
+    class_folders(&b.path("new"), &["blue", "green"], 2, 1);
+    let new = device.json(&["retrain-head", "--data", "new", "--clear", "--force"]);
+    assert_eq!(new["lost_classes"], serde_json::json!(["red"]));
+    assert_eq!(
+        (&new["committed"], &new["classes"]),
+        (&true.into(), &2.into())
+    );
+    assert!(new["held_out_balanced"].is_null());
+    // On the host nothing is lost: the model stays. It says it nevertheless.
+    let again = [
+        "retrain-head",
+        "long.edge",
+        "--data",
+        "few",
+        "-o",
+        "few.edge",
+    ];
+    let again = b.json(&again);
+    assert_eq!(again["lost_classes"], serde_json::json!(names));
+    assert_eq!(again["by_class"][1]["recall"], Value::Null);
+    assert_eq!(again["warnings"].as_array().unwrap().len(), 3, "{again}");
 }
 
 /// A network's own head can be larger than any slot.

@@ -9,9 +9,9 @@ use super::events::{EventKind, Events};
 use super::load::{Limits, Load, LoadError};
 use super::memory::{self, Areas, MemoryPlan, PlanError};
 use super::protocol::{
-    self as p, Bench, CLASSES_IN_REPLY, ClassCount, EVENTS_IN_REPLY, Header, LOGITS_IN_REPLY,
-    LoadFile, MAX_BENCH, MAX_CHUNK, MAX_PAYLOAD, MAX_TOP, Message, ModelInfo, Progress, Reply,
-    Request, StackUse, StateInfo, Top,
+    self as p, Bench, CLASSES_IN_REPLY, ClassCount, EVENTS_IN_REPLY, Header, LABEL_IN_REPLY,
+    LOGITS_IN_REPLY, LoadFile, MAX_BENCH, MAX_CHUNK, MAX_PAYLOAD, MAX_TOP, Message, ModelInfo,
+    Progress, Reply, Request, StackUse, StateInfo, Top,
 };
 use super::samples::{Class, Entry, MAX_CLASS_NAME, SampleError, SampleStore};
 use super::{Clock, crc32};
@@ -420,7 +420,8 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
             Request::RetrainHead(options) => {
                 self.input = Transfer::default();
                 self.inferred = 0;
-                self.retrain(&options, header, send).map(Reply::Retrained)
+                let (retrained, right) = self.retrain(&options, header, send)?;
+                Ok(Reply::Retrained(retrained, right))
             }
             Request::Commit => {
                 let sequence = self.commit()?;
@@ -481,6 +482,7 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
             Request::LoadChunk { .. } | Request::FinishLoad => {
                 Err(DeviceError::Incomplete { have: 0, need: 0 })
             }
+            Request::Label { class, offset } => self.label(class as usize, offset as usize),
         }
     }
 
@@ -512,6 +514,7 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
             active: self.heads.active(),
             previous: self.heads.previous(),
             head_classes: head.map_or(0, |h| h.classes() as u32),
+            head_trained: head.is_some_and(|h| h.is_trained()),
             candidate: !matches!(self.candidate, Candidate::None),
             signed: self.trust.is_required(),
             max_head: self.max_head() as u32,
@@ -669,6 +672,19 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
         })
     }
 
+    /// A part of the name of a class.
+    fn label(&self, class: usize, offset: usize) -> Result<Reply<'_>, DeviceError> {
+        let head = self.heads.head(&self.flash, self.model)?;
+        let label = head.ok_or(DeviceError::NoHead)?.label(class);
+        let label = label.unwrap_or_default().as_bytes();
+        let limit = label.len() as u32;
+        let rest = label.get(offset..).ok_or(DeviceError::TooLong { limit })?;
+        Ok(Reply::Label {
+            len: limit,
+            data: &rest[..rest.len().min(LABEL_IN_REPLY)],
+        })
+    }
+
     fn bench(
         &mut self,
         runs: u16,
@@ -764,11 +780,15 @@ fn likeliest<'h>(head: &Head<'h>, logits: &[f32], count: usize) -> heapless::Vec
         let Some(best) = best else { break };
         let _ = order.push(best);
     }
-    let top = |class: &usize| Top {
-        class: *class as u32,
-        logit: logits[*class],
-        probability: probability(logits[*class]),
-        label: cut(head.label(*class).unwrap_or(""), MAX_CLASS_NAME),
+    let top = |class: &usize| {
+        let label = head.label(*class).unwrap_or_default();
+        Top {
+            class: *class as u32,
+            logit: logits[*class],
+            probability: probability(logits[*class]),
+            label: cut(label, MAX_CLASS_NAME),
+            label_len: label.len() as u32,
+        }
     };
     order.iter().map(top).collect()
 }

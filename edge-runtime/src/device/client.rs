@@ -8,8 +8,10 @@ use super::DeviceError;
 use super::crc32;
 use super::events::Event;
 use super::frame::{FrameReader, encode, frame_len, reader_len};
+use super::judged::Judged;
 use super::load::Demand;
 use super::memory::Room;
+use super::names::{self, NameError};
 use super::protocol::{
     self as p, Bench, ClassMode, Header, LoadFile, LoadInfo, MAX_CHUNK, MAX_PAYLOAD, Message,
     ModelInfo, Progress, Reply, Request, RetrainOptions, Retrained, StateInfo,
@@ -68,7 +70,18 @@ pub enum ClientError {
     Train(#[from] TrainError),
     /// Classes of the present head would be lost.
     #[error(
-        "the present head has {classes} classes, and there would be samples of {have}; give pictures of all of them, or replace the classes"
+        "the new head would lack {} of the present head's {classes} classes, for there are no samples of them: {}; add pictures of them, or go on without them (--drop-classes)",
+        .missing.len(), names::list(.missing.iter().map(String::as_str))
+    )]
+    Lost {
+        /// Their names.
+        missing: Vec<String>,
+        /// Classes of the head.
+        classes: u32,
+    },
+    /// The same of a head that came with its network, and knows more classes.
+    #[error(
+        "the present head has {classes} classes, and there would be samples of {have}; give pictures of all of them, or go on without them (--drop-classes)"
     )]
     Fewer {
         /// Classes with samples.
@@ -76,6 +89,17 @@ pub enum ClientError {
         /// Classes of the head.
         classes: u32,
     },
+    /// Nobody can say which classes of the present head would be lost.
+    #[error(
+        "the present head has {classes} classes without names, so that no samples can be of them; go on without them (--drop-classes)"
+    )]
+    Unnamed {
+        /// Classes of the head.
+        classes: u32,
+    },
+    /// A class that the device's sample store would refuse.
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// More classes than the device trains.
     #[error(
         "the head would have {classes} classes with those that are stored, and the device trains {most} at most; give fewer, or clear samples"
@@ -140,12 +164,21 @@ pub struct Identity {
     pub max_chunk: usize,
 }
 
+/// What a training gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Training {
+    /// What the device says of the head.
+    pub retrained: Retrained,
+    /// How well it knows each of its classes.
+    pub classes: Vec<Judged>,
+}
+
 /// A class of an inference.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Likely {
     /// Its number.
     pub class: u32,
-    /// Its name, or empty.
+    /// Its whole name, or empty.
     pub label: String,
     /// Its logit.
     pub logit: f32,
@@ -243,18 +276,21 @@ impl<P: Pipe> Client<P> {
     }
 
     /// Whether a head can be trained there from the stored samples and new ones of these classes; if `clear`, from the
-    /// new ones alone. Says before samples are sent what the device would say after it.
+    /// new ones alone. Says before samples are sent what the device would say after it. Returns the classes of the
+    /// present head, if that was trained, which the new one will lack.
     ///
     /// # Errors
-    /// [`ClientError::Train`], [`ClientError::Fewer`], [`ClientError::Classes`], [`ClientError::Hidden`], or what the
-    /// device would say.
+    /// [`ClientError::Train`], [`ClientError::Name`], [`ClientError::Lost`], [`ClientError::Fewer`],
+    /// [`ClientError::Unnamed`], [`ClientError::Classes`], [`ClientError::Hidden`], or what the device would say.
     pub fn check_training(
         &mut self,
         new: &[String],
         clear: bool,
         options: &RetrainOptions,
-    ) -> Result<(), ClientError> {
+    ) -> Result<Vec<String>, ClientError> {
         options.train_options().check()?;
+        new.iter().try_for_each(|name| names::check(name))?;
+        names::check_distinct(new)?;
         let features = self.model(|m| m.features)? as usize;
         let stored = if clear { vec![] } else { self.samples()? };
         let old = stored.iter().filter(|s| !new.contains(&s.name)).count();
@@ -268,11 +304,8 @@ impl<P: Pipe> Client<P> {
             return Err(DeviceError::TooFewClasses { have }.into());
         }
         let state = self.state()?;
-        let classes = state.head_classes;
-        // Without `clear` nothing is lost by learning it from the device, which knows the names.
-        if clear && options.classes == ClassMode::Add && classes > have {
-            return Err(ClientError::Fewer { have, classes });
-        }
+        let known = |name: &String| new.contains(name) || stored.iter().any(|s| s.name == *name);
+        let lost = self.lost(&state, options.classes, have, &known)?;
         let room = Room::from(&state);
         if size.classes > room.classes {
             return Err(ClientError::Classes {
@@ -285,7 +318,70 @@ impl<P: Pipe> Client<P> {
             need: short.need,
             have: short.have,
             most: room.most_hidden(features, size.classes),
-        })
+        })?;
+        Ok(lost)
+    }
+
+    /// The classes of the present head that are not `known`, if that matters; `have` classes are.
+    fn lost(
+        &mut self,
+        state: &StateInfo,
+        mode: ClassMode,
+        have: u32,
+        known: &dyn Fn(&String) -> bool,
+    ) -> Result<Vec<String>, ClientError> {
+        let classes = state.head_classes;
+        let keep = mode == ClassMode::Add || mode == ClassMode::Keep && state.head_trained;
+        if !keep && !state.head_trained {
+            return Ok(vec![]);
+        }
+        // Nobody wants to read, or to wait for, the names of a thousand classes.
+        if !state.head_trained && classes > have {
+            return Err(ClientError::Fewer { have, classes });
+        }
+        let names = self.labels(classes)?;
+        let unnamed = names.iter().all(String::is_empty);
+        let missing: Vec<String> = names.into_iter().filter(|n| !known(n)).collect();
+        match (keep, missing.is_empty(), unnamed) {
+            (true, _, true) => Err(ClientError::Unnamed { classes }),
+            (true, false, false) => Err(ClientError::Lost { missing, classes }),
+            (false, _, true) => Ok(vec![]),
+            _ => Ok(missing),
+        }
+    }
+
+    /// The names of the first `classes` classes of the active head.
+    pub fn labels(&mut self, classes: u32) -> Result<Vec<String>, ClientError> {
+        (0..classes)
+            .map(|c| self.whole_label(c, vec![], None))
+            .collect()
+    }
+
+    /// The name of a class of the active head, of which the start is known, and maybe the length.
+    fn whole_label(
+        &mut self,
+        class: u32,
+        mut name: Vec<u8>,
+        len: Option<u32>,
+    ) -> Result<String, ClientError> {
+        let mut whole = len;
+        while whole.is_none_or(|len| name.len() < len as usize) {
+            let offset = name.len() as u32;
+            let request = Request::Label { class, offset };
+            let before = name.len();
+            let len = self.attempt_quickly(&request, |reply| match reply {
+                Reply::Label { len, data } => {
+                    name.extend_from_slice(data);
+                    Some(len)
+                }
+                _ => None,
+            })?;
+            if name.len() == before {
+                break;
+            }
+            whole = Some(len);
+        }
+        Ok(String::from_utf8_lossy(&name).into_owned())
     }
 
     /// Sends an input: int8, NHWC.
@@ -302,18 +398,29 @@ impl<P: Pipe> Client<P> {
 
     /// Runs the network on the input that was sent; returns microseconds and the likeliest classes.
     pub fn infer(&mut self, top: u8) -> Result<(u64, Vec<Likely>), ClientError> {
-        self.call(&Request::Infer { top }, |reply| match reply {
+        let inferred = self.call(&Request::Infer { top }, |reply| match reply {
             Reply::Inferred { micros, top } => {
-                let likely = top.iter().map(|t| Likely {
-                    class: t.class,
-                    label: t.label.into(),
-                    logit: t.logit,
-                    probability: (!t.probability.is_nan()).then_some(t.probability),
+                let likely = top.iter().map(|t| {
+                    let likely = Likely {
+                        class: t.class,
+                        label: t.label.into(),
+                        logit: t.logit,
+                        probability: (!t.probability.is_nan()).then_some(t.probability),
+                    };
+                    (likely, t.label_len)
                 });
-                Some((micros, likely.collect()))
+                Some((micros, likely.collect::<Vec<_>>()))
             }
             _ => None,
-        })
+        });
+        let (micros, top) = inferred?;
+        let mut all = vec![];
+        for (mut likely, len) in top {
+            let start = core::mem::take(&mut likely.label);
+            likely.label = self.whole_label(likely.class, start.into(), Some(len))?;
+            all.push(likely);
+        }
+        Ok((micros, all))
     }
 
     /// All logits of the last inference.
@@ -385,9 +492,37 @@ impl<P: Pipe> Client<P> {
         options: RetrainOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Retrained, ClientError> {
+        Ok(self.retrain_counted(options, progress)?.0)
+    }
+
+    /// As [`Self::retrain`], and judges each class of the new head.
+    pub fn train(
+        &mut self,
+        options: RetrainOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Training, ClientError> {
+        let samples = self.samples()?;
+        let (retrained, right) = self.retrain_counted(options, progress)?;
+        if right.len() != samples.len() {
+            return Err(ClientError::Unexpected);
+        }
+        let judged =
+            |(s, right): (&Counted, u32)| Judged::new(&s.name, s.samples, s.held_out, right);
+        Ok(Training {
+            retrained,
+            classes: samples.iter().zip(right).map(judged).collect(),
+        })
+    }
+
+    /// Trains; besides, how many held-out samples of each class are right.
+    fn retrain_counted(
+        &mut self,
+        options: RetrainOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(Retrained, Vec<u32>), ClientError> {
         let request = Request::RetrainHead(options);
         self.exchange(&request, progress, |reply| match reply {
-            Reply::Retrained(retrained) => Some(retrained),
+            Reply::Retrained(retrained, right) => Some((retrained, right.iter().collect())),
             _ => None,
         })
     }
@@ -587,6 +722,16 @@ impl<P: Pipe> Client<P> {
         read: impl FnOnce(Reply<'_>) -> Option<R>,
     ) -> Result<R, ClientError> {
         self.attempt(request, self.patience.attempts, Work::Any, progress, read)
+    }
+
+    /// As [`Self::call`], for what a device answers at once.
+    fn attempt_quickly<R>(
+        &mut self,
+        request: &Request<'_>,
+        read: impl FnOnce(Reply<'_>) -> Option<R>,
+    ) -> Result<R, ClientError> {
+        let attempts = self.patience.attempts;
+        self.attempt(request, attempts, Work::Little, &mut |_| (), read)
     }
 
     /// Silence after a request, sent for the time `attempt` after the first, that says that it or its answer is lost.

@@ -133,7 +133,7 @@ pub enum DeviceError {
     HiddenUnits,
     /// Classes of the present head would be lost.
     #[error(
-        "{missing} of the present head's {classes} classes have no samples; add samples of them, or replace the classes"
+        "{missing} of the present head's {classes} classes have no samples, and the new head would not know them; add samples of them, or train without them (--drop-classes)"
     )]
     MissingClasses {
         /// Classes without samples.

@@ -43,6 +43,8 @@ pub enum EventKind {
     Trained {
         /// Samples, those held out included.
         samples: u32,
+        /// Classes of which none is held out, so that nothing judged how well the head knows them.
+        unjudged: u32,
     },
     /// The flash failed.
     FlashFailed {

@@ -9,6 +9,8 @@
 //! - [`mod@load`]: a model that a host sends, and what answers where no application runs;
 //! - [`mod@vacant`]: that behind a byte pipe;
 //! - `client`: the other side, for hosts (feature `std`);
+//! - `names`: which names of classes it takes (feature `std`);
+//! - `judged`: how well a new head knows each of its classes (feature `std`);
 //! - `report`: what a device said as the objects that programs print for machines (feature `std`).
 //!
 //! Firmware, the Linux program and the simulation differ in what they plug in: a [`crate::flash::Flash`], a
@@ -20,8 +22,12 @@ pub mod client;
 mod error;
 mod events;
 pub mod frame;
+#[cfg(feature = "std")]
+pub mod judged;
 pub mod load;
 pub mod memory;
+#[cfg(feature = "std")]
+pub mod names;
 pub mod protocol;
 #[cfg(feature = "std")]
 pub mod report;

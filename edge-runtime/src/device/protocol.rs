@@ -16,7 +16,7 @@ use crate::power::Reading;
 use serde::{Deserialize, Serialize};
 
 /// The protocol of this program. Any change of a type below is another version.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 
 /// Longest payload, header included, in either direction.
 pub const MAX_PAYLOAD: usize = 1100;
@@ -193,10 +193,19 @@ pub enum Request<'a> {
     },
     /// Checks the model file, makes it the device's, and restarts the device after the reply.
     FinishLoad,
+    /// A part of the name of a class of the active head, up to [`LABEL_IN_REPLY`] bytes.
+    Label {
+        /// The class.
+        class: u32,
+        /// First byte.
+        offset: u32,
+    },
 }
 
 /// Most classes in the reply to an inference.
 pub const MAX_TOP: usize = 5;
+/// Most bytes of a class's name in a reply to `Label`.
+pub const LABEL_IN_REPLY: usize = 128;
 /// Most logits in a reply.
 pub const LOGITS_IN_REPLY: usize = 32;
 /// Most classes of the sample store in a reply.
@@ -209,11 +218,13 @@ pub const MAX_BENCH: usize = 64;
 /// What becomes of the present head's classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClassMode {
-    /// The new head knows the classes of the sample store.
-    #[default]
+    /// The new head knows the classes of the sample store, whatever the present one knows.
     Replace,
     /// It must also know all classes of the present head: refused if one of them has no samples.
     Add,
+    /// As `Add`, if the present head was trained; one that came with its network is replaced.
+    #[default]
+    Keep,
 }
 
 /// How to train.
@@ -360,7 +371,7 @@ pub enum Reply<'a> {
         samples: u32,
     },
     /// To `RetrainHead`.
-    Retrained(Retrained),
+    Retrained(Retrained, Counts<'a>),
     /// To `Commit`.
     Committed {
         /// Sequence number of the head that is active now.
@@ -396,6 +407,13 @@ pub enum Reply<'a> {
     Loaded {
         /// SHA-256 of its trunk.
         trunk: [u8; 32],
+    },
+    /// To `Label`.
+    Label {
+        /// Length of the whole name in bytes; 0 if the class has none.
+        len: u32,
+        /// From the offset that was asked for.
+        data: &'a [u8],
     },
 }
 
@@ -504,6 +522,8 @@ pub struct StateInfo {
     pub max_training: u32,
     /// The program's stack, where it is measured.
     pub stack: Option<StackUse>,
+    /// True if the active head was trained, here or elsewhere; false if it came with its network.
+    pub head_trained: bool,
 }
 
 /// The stack of a device's program.
@@ -524,8 +544,10 @@ pub struct Top<'a> {
     pub logit: f32,
     /// Its probability, by the activation of the head; NaN if its numbers are no logits of classes.
     pub probability: f32,
-    /// Its name, cut to 32 bytes, or empty.
+    /// The start of its name, at most 32 bytes, or empty.
     pub label: &'a str,
+    /// Length of the whole name in bytes, for which `Label` asks.
+    pub label_len: u32,
 }
 
 /// A class of the sample store.
@@ -564,6 +586,39 @@ pub struct Retrained {
     pub training_bytes: u32,
 }
 
+/// Numbers, one for each class of a head: of the held-out samples of the class, how many the head gets right that
+/// was trained without them. Of all samples, if none is held out.
+///
+/// postcard's varints one after another, so that a reply stays short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts<'a>(&'a [u8]);
+
+impl<'a> Counts<'a> {
+    /// Packs little-endian numbers of four bytes where they stand. Those above 2^28 - 1 become that.
+    pub(super) fn pack(memory: &'a mut [u8]) -> Self {
+        let mut len = 0;
+        for at in (0..memory.len()).step_by(4) {
+            let mut word = [0; 4];
+            word.copy_from_slice(&memory[at..at + 4]);
+            let count = u32::from_le_bytes(word).min((1 << 28) - 1);
+            // At most four bytes, so never beyond the number that is read next.
+            let packed = postcard::to_slice(&count, &mut memory[len..at + 4]);
+            len += packed.map_or(0, |p| p.len());
+        }
+        Self(&memory[..len])
+    }
+
+    /// The numbers.
+    pub fn iter(&self) -> impl Iterator<Item = u32> {
+        let mut rest = self.0;
+        core::iter::from_fn(move || {
+            let (count, tail) = postcard::take_from_bytes(rest).ok()?;
+            rest = tail;
+            Some(count)
+        })
+    }
+}
+
 /// Times of a benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bench {
@@ -592,20 +647,26 @@ mod tests {
         let mut out = [0; 64];
         let header = Header::new(0x0403_0201, 7);
         let len = encode(header, &Request::Hello { expect: None }, &mut out).unwrap();
-        assert_eq!(out[..len], [3, 1, 2, 3, 4, 7, 0, 0, 0, 0, 0]);
+        assert_eq!(out[..len], [4, 1, 2, 3, 4, 7, 0, 0, 0, 0, 0]);
         let chunk = Request::InputChunk {
             offset: 300,
             data: &[5, 6],
         };
         let len = encode(header, &chunk, &mut out).unwrap();
         assert_eq!(out[9..len], [4, 0xac, 2, 2, 5, 6]);
-        let error = Message::Reply(Err(DeviceError::Version { device: 3 }));
+        let error = Message::Reply(Err(DeviceError::Version { device: 4 }));
         let len = encode(header, &error, &mut out).unwrap();
-        assert_eq!(out[9..len], [0, 1, 0, 3]);
+        assert_eq!(out[9..len], [0, 1, 0, 4]);
         assert_eq!(encode(header, &chunk, &mut [0; 12]), None);
     }
 
     proptest! {
+        #[test]
+        fn counts_come_as_they_were(counts in proptest::collection::vec(0u32..1 << 28, 0..100)) {
+            let mut memory: Vec<u8> = counts.iter().flat_map(|c| c.to_le_bytes()).collect();
+            prop_assert!(Counts::pack(&mut memory).iter().eq(counts));
+        }
+
         #[test]
         fn whatever_comes_is_decoded_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             if let Some((header, body)) = Header::decode(&bytes) {

@@ -2,9 +2,10 @@
 //!
 //! The names of the fields are the keys. Knows no format and no command line.
 
-use super::client::{Client, ClientError, Counted, Identity, Likely, Pipe};
+use super::client::{self, Client, ClientError, Counted, Identity, Likely, Pipe};
+use super::judged::{self, Judged};
 use super::memory::Room;
-use super::protocol::{Retrained, StateInfo, VERSION};
+use super::protocol::{StateInfo, VERSION};
 use crate::head::store;
 use crate::model::DType;
 use serde::Serialize;
@@ -246,6 +247,14 @@ pub struct Training {
     pub held_out: u32,
     /// Fraction of those that the new head gets right, if there are any.
     pub held_out_top1: Option<f32>,
+    /// Mean of the fractions of the classes of which some are held out.
+    pub held_out_balanced: Option<f32>,
+    /// The classes, one by one.
+    pub by_class: Vec<Judged>,
+    /// Classes of the head before, if that was trained, which this one lacks.
+    pub lost_classes: Vec<String>,
+    /// What is wrong with the samples or the head.
+    pub warnings: Vec<String>,
     /// Fraction of the same samples that the head before gets right, if it knows their classes.
     pub present_top1: Option<f32>,
     /// The epoch that won; 0 is the start.
@@ -260,13 +269,19 @@ pub struct Training {
     pub training_ram_bytes: u32,
 }
 
-impl From<&Retrained> for Training {
-    fn from(new: &Retrained) -> Self {
+impl Training {
+    /// Of what a device said, and what was known before.
+    pub fn new(training: &client::Training, lost_classes: Vec<String>) -> Self {
+        let new = &training.retrained;
         Self {
             classes: new.classes,
             samples: new.samples,
             held_out: new.held_out,
             held_out_top1: new.held_out_top1,
+            held_out_balanced: judged::balanced(&training.classes),
+            by_class: training.classes.clone(),
+            warnings: judged::warnings(&training.classes),
+            lost_classes,
             present_top1: new.present_top1,
             best_epoch: new.epoch,
             committed: new.committed.is_some(),

@@ -5,7 +5,7 @@ use super::app::{Candidate, Core, logits_of, tell};
 use super::error::{DeviceError, Feature};
 use super::events::EventKind;
 use super::memory;
-use super::protocol::{ClassMode, Header, Progress, RetrainOptions, Retrained};
+use super::protocol::{ClassMode, Counts, Header, Progress, RetrainOptions, Retrained};
 use super::samples::{Class, MAX_CLASSES};
 use crate::flash::Flash;
 use crate::head::file::{HeadOrigin, HeadRecord, NewData, NewHead, encode};
@@ -18,7 +18,8 @@ use crate::power::PowerMeter;
 const SHA_AT: usize = 64;
 
 impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
-    /// Trains on the stored samples. The new head is committed, or waits as candidate.
+    /// Trains on the stored samples. The new head is committed, or waits as candidate. Besides what came of it, how
+    /// many held-out samples of each class are right.
     ///
     /// The host's `retrain` on the same features gives the same file, bit for bit.
     pub fn retrain(
@@ -26,7 +27,7 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
         options: &RetrainOptions,
         header: Header,
         send: &mut dyn FnMut(&[u8]),
-    ) -> Result<Retrained, DeviceError> {
+    ) -> Result<(Retrained, Counts<'_>), DeviceError> {
         let classes = self.samples.classes();
         let count = classes.len();
         let stored = self.samples.pool().filter(|_| count >= 2);
@@ -43,7 +44,12 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
         let rule = FeatureRule::new(self.model, stored);
         let rule = rule.ok_or(DeviceError::Unsupported(Feature::Pooling))?;
         let present = self.heads.head(&self.flash, self.model)?;
-        if options.classes == ClassMode::Add {
+        let keep = match options.classes {
+            ClassMode::Replace => false,
+            ClassMode::Add => true,
+            ClassMode::Keep => present.is_some_and(|head| head.is_trained()),
+        };
+        if keep {
             keeps_all(present.as_ref(), classes)?;
         }
 
@@ -56,6 +62,30 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
         let labels = write_labels(classes, take(memory::labels_len(count))?);
 
         let view = self.samples.view(&self.flash);
+        let held_out = (0..view.len()).filter(|&i| view.held_out(i)).count();
+        let samples = view.len() - held_out;
+        let unjudged = classes.iter().filter(|c| c.held_out == 0).count() as u32;
+        // Without held-out samples all of them judge, as in training.
+        let judges = (0..view.len()).filter(|&i| held_out == 0 || view.held_out(i));
+        let mut present_top1 = None;
+        if let Some(head) = &present
+            && FeatureRule::of(head) == rule
+            && let Some(places) = places(head, classes)
+        {
+            let logits = logits_of(self.logits, head.classes())?;
+            let (mut right, mut count) = (0u32, 0u32);
+            for i in judges {
+                head.logits(view.feature(i), logits);
+                right += u32::from(restricted_argmax(logits, &places) == view.label(i));
+                count += 1;
+            }
+            present_top1 = Some(stated_if_lower(head, right as f32 / count as f32));
+        }
+
+        // The logits' place is free until the next inference.
+        let right: &mut [u32] = bytemuck::cast_slice_mut(self.logits);
+        let right = right.get_mut(..count).ok_or(DeviceError::Area)?;
+        right.fill(0);
         let trained = train::train(
             &view,
             rule.quant,
@@ -71,27 +101,9 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
                 };
                 tell(header, progress, send);
             },
+            &mut |class| right[class] += 1,
         )?;
-
-        let held_out = (0..view.len()).filter(|&i| view.held_out(i)).count();
-        let samples = view.len() - held_out;
-        // Without held-out samples all of them judge, as in training.
-        let judges = || (0..view.len()).filter(|&i| held_out == 0 || view.held_out(i));
         let top1 = trained.right as f32 / trained.judges as f32;
-        let mut present_top1 = None;
-        if let Some(head) = &present
-            && FeatureRule::of(head) == rule
-            && let Some(places) = places(head, classes)
-        {
-            let logits = logits_of(self.logits, head.classes())?;
-            let mut right = 0u32;
-            for i in judges() {
-                head.logits(view.feature(i), logits);
-                right += u32::from(restricted_argmax(logits, &places) == view.label(i));
-            }
-            let measured = right as f32 / trained.judges as f32;
-            present_top1 = Some(stated_if_lower(head, measured));
-        }
 
         let held_out_top1 = (held_out > 0).then_some(top1);
         let none = Blob { offset: 0, len: 0 };
@@ -126,7 +138,10 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
         sha256.copy_from_slice(&self.candidate_area[SHA_AT..SHA_AT + 32]);
         self.candidate = Candidate::Trained(len);
         let total = (samples + held_out) as u32;
-        self.log(EventKind::Trained { samples: total });
+        self.log(EventKind::Trained {
+            samples: total,
+            unjudged,
+        });
 
         let not_worse = present_top1.is_none_or(|present| top1 >= present);
         let mut committed = None;
@@ -137,7 +152,7 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
             self.log(EventKind::Committed { sequence });
             committed = Some(sequence);
         }
-        Ok(Retrained {
+        let retrained = Retrained {
             classes: count as u32,
             samples: samples as u32,
             held_out: held_out as u32,
@@ -147,7 +162,9 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
             committed,
             sha256,
             training_bytes: memory::training_bytes(&size) as u32,
-        })
+        };
+        let right = self.logits.get_mut(..4 * count).unwrap_or_default();
+        Ok((retrained, Counts::pack(right)))
     }
 
     /// Refuses before anything is written what would not fit the work or candidate area.

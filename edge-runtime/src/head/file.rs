@@ -214,6 +214,7 @@ impl<'a> Head<'a> {
             record: "head",
             problem,
         })?;
+        check_classes(&record, weights)?;
         Ok(Self {
             record,
             weights,
@@ -260,6 +261,11 @@ impl<'a> Head<'a> {
             hidden: self.record.hidden.map_or(0, |h| h.units as usize),
             classes: self.classes(),
         }
+    }
+
+    /// True if it was trained by [`super::train`], on whatever machine; false if it came with its network.
+    pub fn is_trained(&self) -> bool {
+        matches!(self.record.origin, HeadOrigin::Retrained { .. })
     }
 
     /// Name of a class, if the head has names.
@@ -394,8 +400,7 @@ fn check(r: &HeadRecord<'_>, weights: &[u8]) -> Result<(), &'static str> {
     } else if r.feature_quant != r.map_quant {
         return Err("quantization of the features");
     }
-    let scale_ok = |q: &Quant| q.scale.is_finite() && q.scale > 0.0;
-    if !scale_ok(&r.map_quant) || !scale_ok(&r.feature_quant) {
+    if !r.map_quant.is_sound() || !r.feature_quant.is_sound() {
         return Err("scale of the features");
     }
     let labels = r.labels.lines().count();
@@ -412,7 +417,7 @@ fn check(r: &HeadRecord<'_>, weights: &[u8]) -> Result<(), &'static str> {
     let (mut inputs, k) = (f as u64, k as u64);
     if let Some(hidden) = &r.hidden {
         let units = hidden.units as usize;
-        if !(1..=MAX_HIDDEN).contains(&units) || !scale_ok(&hidden.quant) {
+        if !(1..=MAX_HIDDEN).contains(&units) || !hidden.quant.is_sound() {
             return Err("number or scale of the hidden units");
         }
         let [.., multiplier, shift, end] = HiddenData::offsets(units, f as usize);
@@ -439,12 +444,41 @@ fn check(r: &HeadRecord<'_>, weights: &[u8]) -> Result<(), &'static str> {
             scale,
         } => {
             let ok = part(w, inputs * k).and(part(bias, k * 4));
-            let scale = ok.and(part(scale, k * 4)).ok_or(outside)?;
-            let positive = |s: &f32| s.is_finite() && *s > 0.0;
-            match bytemuck::try_cast_slice(scale) {
-                Ok(scale) if scale.iter().all(positive) => Ok(()),
-                _ => Err("scale of a class"),
-            }
+            ok.and(part(scale, k * 4)).map(|_| ()).ok_or(outside)
         }
+    }
+}
+
+/// Most that a step of a class's sum may stand for: sums have 32 bits, so all logits and their differences are
+/// finite, whatever the feature is.
+const MAX_CLASS_SCALE: f32 = 1e28;
+
+/// Numbers with which a logit would not be one. Everything lies where it should: [`check`].
+fn check_classes(r: &HeadRecord<'_>, weights: &[u8]) -> Result<(), ModelError> {
+    let floats = |blob: Blob| -> &[f32] {
+        let bytes = weights.get(blob.offset as usize..).unwrap_or_default();
+        let bytes = bytes.get(..blob.len as usize).unwrap_or_default();
+        bytemuck::try_cast_slice(bytes).unwrap_or_default()
+    };
+    let (bad, problem) = match r.data {
+        HeadData::F32 { weights, bias } => {
+            let finite = |v: &f32| v.is_finite();
+            let mut rows = floats(weights).chunks_exact(r.features as usize);
+            let row = rows.position(|row| !row.iter().all(finite));
+            let bad = row.or_else(|| floats(bias).iter().position(|b| !finite(b)));
+            (bad, "a weight or a bias that is not a finite number")
+        }
+        HeadData::I8 { scale, .. } => {
+            let good = |s: &f32| *s > 0.0 && *s <= MAX_CLASS_SCALE;
+            let bad = floats(scale).iter().position(|s| !good(s));
+            (bad, "a scale that is not above 0 and at most 1e28")
+        }
+    };
+    match bad {
+        Some(class) => Err(ModelError::Class {
+            class: class as u32,
+            problem,
+        }),
+        None => Ok(()),
     }
 }

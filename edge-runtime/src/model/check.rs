@@ -165,7 +165,7 @@ fn operand(trunk: &Trunk, o: &Operand) -> Result<(), LayerProblem> {
     if !(o.offset as usize).is_multiple_of(ALIGNMENT) || end > trunk.arena_bytes as u64 {
         return Err(LayerProblem::Arena);
     }
-    if !o.quant.scale.is_finite() || o.quant.scale <= 0.0 {
+    if !o.quant.is_sound() {
         return Err(LayerProblem::Quantization);
     }
     Ok(())

@@ -72,6 +72,14 @@ pub enum ModelError {
         /// What is wrong.
         problem: &'static str,
     },
+    /// A class of a head has numbers that make no sense.
+    #[error("class {class} of the head has {problem}; train or convert it again")]
+    Class {
+        /// Its number, from 0.
+        class: u32,
+        /// What is wrong.
+        problem: &'static str,
+    },
     /// A layer is inconsistent.
     #[error("layer {layer}: {problem}")]
     Layer {

@@ -68,7 +68,7 @@ impl DType {
 /// Per-tensor quantization: `real = scale * (q - zero_point)`. Float tensors have scale 1, zero 0.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quant {
-    /// Real value of one step; finite and positive.
+    /// Real value of one step; finite and positive, as are 256 of them.
     pub scale: f32,
     /// The int8 value that stands for real zero.
     pub zero_point: i8,
@@ -80,6 +80,11 @@ impl Quant {
         scale: 1.0,
         zero_point: 0,
     };
+
+    /// True if every int8 value stands for a finite number, and different ones for different numbers.
+    pub fn is_sound(&self) -> bool {
+        self.scale > 0.0 && (256.0 * self.scale).is_finite()
+    }
 }
 
 /// A tensor in the arena.

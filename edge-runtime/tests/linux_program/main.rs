@@ -271,7 +271,11 @@ fn its_own_shell_gives_the_hosts_head() {
     std::fs::rename(&one, place.path("red")).unwrap();
     let data = data.to_str().unwrap();
     let refused = retrain(&["--keep-classes", "--clear", "--data", data]);
-    assert!(refused.contains("samples of 2"), "{refused}");
+    assert!(
+        refused.contains("lack 1 of the present head's 3"),
+        "{refused}"
+    );
+    assert!(refused.contains("'red'"), "{refused}");
     std::fs::rename(place.path("red"), &one).unwrap();
     let refused = retrain(&["--no-commit"]);
     assert!(refused.contains("--connect"), "{refused}");
@@ -613,15 +617,19 @@ fn every_result_as_json() {
             keys(&trained),
             [
                 "best_epoch",
+                "by_class",
                 "classes",
                 "committed",
                 "head_sequence",
                 "head_sha256",
                 "held_out",
+                "held_out_balanced",
                 "held_out_top1",
+                "lost_classes",
                 "present_top1",
                 "samples",
-                "training_ram_bytes"
+                "training_ram_bytes",
+                "warnings"
             ]
         );
         assert_eq!(

@@ -146,7 +146,7 @@ pub struct RetrainHead {
     /// Class folders whose pictures are added to the stored samples first [default: train on what is stored]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Delete the stored samples before that
+    /// Delete the stored samples before that: the classes in DIR are all that the new head shall know
     #[arg(long, requires = "data")]
     pub clear: bool,
     /// How features are pooled: `avg` or `max` [default: as the stored samples, else as the model's head]
@@ -155,9 +155,13 @@ pub struct RetrainHead {
     /// Units of a hidden layer in the head, at most 128; 0 is none
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = super::hidden())]
     pub hidden: u16,
-    /// Refuse if a class of the present head has no samples
+    /// Refuse if a class of the present head has no samples, even with --clear or if it is the factory head
     #[arg(long)]
     pub keep_classes: bool,
+    /// Go on if the new head will lack classes of the present one, which was trained, too [default: refuse, but
+    /// with --clear]
+    #[arg(long, conflicts_with = "keep_classes")]
+    pub drop_classes: bool,
     /// Most passes over the samples
     #[arg(long, value_name = "N")]
     pub epochs: Option<u32>,

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use converter::dataset::Dataset;
 use converter::evaluate::{EvaluateOptions, evaluate};
 use converter::retrain::retrain;
+use edge_runtime::device::judged;
 use edge_runtime::head::train::TrainOptions;
 use serde_json::json;
 use std::time::Instant;
@@ -55,6 +56,8 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
         })
         .transpose()?;
     drop(bars);
+    let warnings = new.warnings();
+    output::warn(&warnings);
 
     let value = json!({
         "out": out.display().to_string(),
@@ -63,6 +66,10 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
         "train_images": new.trained_on + new.held_out,
         "held_out_images": new.held_out,
         "held_out_top1": new.held_out_top1,
+        "held_out_balanced": judged::balanced(&new.classes),
+        "by_class": new.classes,
+        "lost_classes": new.lost,
+        "warnings": warnings,
         "val_images": measured.map(|m| m.images),
         "val_top1": measured.map(|m| m.top1),
         "hidden": args.hidden,
@@ -73,7 +80,7 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
     });
     output::print(json, value, || {
         let held_out = match new.held_out_top1 {
-            Some(top1) => units::percent(top1 as f64),
+            Some(top1) => units::percent(top1 as f64) + &judged::scope(&new.classes),
             None => "none held out: too few pictures a class (8 are needed)".into(),
         };
         let mut rows = vec![
@@ -101,6 +108,9 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
             ),
             ("held-out top-1", held_out),
         ];
+        if new.held_out > 0 {
+            rows.push(("by class", judged::by_class(&new.classes, units::percent)));
+        }
         if let Some(m) = measured {
             rows.push((
                 "val top-1",

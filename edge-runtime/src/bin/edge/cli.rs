@@ -132,15 +132,19 @@ pub struct RetrainHead {
     /// Folder with a folder of pictures for each class; without it, the stored samples are all
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Delete all stored samples first
+    /// Delete all stored samples first: the classes in DIR are all that the new head shall know
     #[arg(long)]
     pub clear: bool,
     /// How features are pooled: `avg` or `max` [default: as the stored samples, else as the model's head]
     #[arg(long, value_name = "KIND")]
     pub pool: Option<PoolKind>,
-    /// Refuse if a class of the present head has no samples
+    /// Refuse if a class of the present head has no samples, even with --clear or if it is the factory head
     #[arg(long)]
     pub keep_classes: bool,
+    /// Go on if the new head will lack classes of the present one, which was trained, too [default: refuse, but
+    /// with --clear]
+    #[arg(long, conflicts_with = "keep_classes")]
+    pub drop_classes: bool,
     /// Units of a hidden layer in the head, at most 128; 0 is none
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=MAX_HIDDEN as i64))]
     pub hidden: u16,

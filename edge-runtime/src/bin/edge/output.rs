@@ -29,6 +29,14 @@ impl Output {
     }
 }
 
+/// Says on stderr what whoever runs this shall know, one line each.
+pub fn warn<'t>(warnings: impl IntoIterator<Item = &'t String>) {
+    clear();
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
+}
+
 /// Names and values, aligned.
 pub fn pairs(rows: &[(&str, String)]) -> String {
     rows.iter()

@@ -197,7 +197,8 @@ pub struct Trained {
 /// how many classes and features, and whether there is a hidden layer).
 ///
 /// The held-out samples judge; if there are fewer than [`MIN_JUDGES`], the training samples choose the epoch, and
-/// the head is trained again on all. `progress` is called after every epoch. `workspace` is scratch of at least
+/// the head is trained again on all. `progress` is called after every epoch, and `right` with the class of every
+/// judging sample that the int8 layer gets right ([`Trained::right`]). `workspace` is scratch of at least
 /// [`HeadSize::workspace_len`].
 pub fn train(
     samples: &impl Samples,
@@ -206,6 +207,7 @@ pub fn train(
     layers: &mut Layers<'_>,
     workspace: &mut [f32],
     progress: &mut dyn FnMut(Epoch),
+    right: &mut dyn FnMut(usize),
 ) -> Result<Trained, TrainError> {
     let size = check(samples, options, layers)?;
     let (have, need) = (workspace.len(), size.workspace_len());
@@ -242,7 +244,11 @@ pub fn train(
     for i in judges {
         layers.logits(samples.feature(i), trainer.logits);
         trained.judges += 1;
-        trained.right += u32::from(math::argmax(trainer.logits) == samples.label(i));
+        let label = samples.label(i);
+        if math::argmax(trainer.logits) == label {
+            trained.right += 1;
+            right(label);
+        }
     }
     if (1..MIN_JUDGES).contains(&held_out) {
         trainer.all = true;

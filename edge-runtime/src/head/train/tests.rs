@@ -103,6 +103,7 @@ impl Buffers {
     ) -> (Result<Trained, TrainError>, Vec<Epoch>) {
         let mut workspace = vec![f32::NAN; self.size.workspace_len()];
         let mut epochs = vec![];
+        let mut right = 0;
         let mut layers = self.layers();
         let result = train(
             samples,
@@ -111,7 +112,9 @@ impl Buffers {
             &mut layers,
             &mut workspace,
             &mut |e| epochs.push(e),
+            &mut |_| right += 1,
         );
+        assert!(result.is_err() || result.is_ok_and(|trained| trained.right == right));
         self.scale = layers.hidden.map_or(0.0, |h| h.quant.scale);
         (result, epochs)
     }

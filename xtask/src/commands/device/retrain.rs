@@ -1,13 +1,15 @@
 //! `retrain-head`: pictures to the device, features and training there.
 
-use super::samples::{check_class, store};
+use super::samples::store;
 use super::{Connection, input::InputRule};
 use crate::{cli::device::RetrainHead, output, progress::Bars, units};
 use anyhow::{Result, bail};
 use converter::dataset::Dataset;
 use converter::progress::Progress as _;
-use edge_runtime::device::protocol::{ClassMode, Progress, RetrainOptions, Retrained};
+use edge_runtime::device::client;
+use edge_runtime::device::protocol::{ClassMode, Progress, RetrainOptions};
 use edge_runtime::device::report::Training;
+use edge_runtime::device::{judged, names};
 use std::path::Path;
 use std::time::Instant;
 
@@ -28,7 +30,11 @@ pub fn open(dir: &Path) -> Result<Dataset> {
             dir.display()
         );
     }
-    dataset.classes.iter().try_for_each(|c| check_class(c))?;
+    dataset
+        .classes
+        .iter()
+        .try_for_each(|name| names::check(name))?;
+    names::check_distinct(&dataset.classes)?;
     Ok(dataset)
 }
 
@@ -43,9 +49,10 @@ pub fn run(
     }
     let defaults = RetrainOptions::default();
     let options = RetrainOptions {
-        classes: match args.keep_classes {
-            true => ClassMode::Add,
-            false => ClassMode::Replace,
+        classes: match (args.keep_classes, args.drop_classes || args.clear) {
+            (true, _) => ClassMode::Add,
+            (false, true) => ClassMode::Replace,
+            (false, false) => ClassMode::Keep,
         },
         pool: args.pool,
         hidden: args.hidden,
@@ -57,7 +64,8 @@ pub fn run(
         ..defaults
     };
     let new = data.map_or(&[][..], |d| &d.classes);
-    client.check_training(new, args.clear, &options)?;
+    let lost = client.check_training(new, args.clear, &options)?;
+    output::warn(&judged::lost(&lost));
     let bars = Bars::new();
     let stored = match data {
         Some(data) => send(client, args, data, &bars)?,
@@ -65,16 +73,16 @@ pub fn run(
     };
     bars.stage("training", options.epochs as usize + 1);
     let start = Instant::now();
-    let new = client.retrain(options, &mut |progress| {
+    let new = client.train(options, &mut |progress| {
         if let Progress::Epoch { .. } = progress {
             bars.step();
         }
     })?;
     let seconds = start.elapsed().as_secs_f64();
     drop(bars);
-    output::report(json, &Training::from(&new), || {
-        text(&new, args, &stored, seconds)
-    });
+    let report = Training::new(&new, lost);
+    output::warn(&report.warnings);
+    output::report(json, &report, || text(&new, args, &stored, seconds));
     Ok(())
 }
 
@@ -104,7 +112,8 @@ fn send(
     Ok(stored)
 }
 
-fn text(new: &Retrained, args: &RetrainHead, stored: &Stored, seconds: f64) -> String {
+fn text(new: &client::Training, args: &RetrainHead, stored: &Stored, seconds: f64) -> String {
+    let (new, classes) = (&new.retrained, &new.classes);
     let percent = |top1: Option<f32>| top1.map(|t| units::percent(t.into()));
     let fate = match (new.committed, args.no_commit) {
         (Some(sequence), _) => format!("committed as head {sequence}"),
@@ -125,9 +134,13 @@ fn text(new: &Retrained, args: &RetrainHead, stored: &Stored, seconds: f64) -> S
         (
             "held-out top-1",
             percent(new.held_out_top1)
+                .map(|top1| top1 + &judged::scope(classes))
                 .unwrap_or_else(|| "none held out: too few samples a class (8 are needed)".into()),
         ),
     ];
+    if new.held_out > 0 {
+        rows.push(("by class", judged::by_class(classes, units::percent)));
+    }
     if let Some(present) = percent(new.present_top1) {
         rows.push(("the head before", format!("{present} on the same samples")));
     }

@@ -3,23 +3,13 @@
 use super::{Connection, input::InputRule};
 use crate::cli::device::{AddSample, ClearSamples};
 use crate::output;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use edge_runtime::device::names;
 use edge_runtime::device::report::Samples;
-use edge_runtime::device::samples::{Added, MAX_CLASS_NAME};
+use edge_runtime::device::samples::Added;
 use edge_runtime::head::PoolKind;
 use serde_json::json;
 use std::path::Path;
-
-/// Refuses names that the device would refuse after the first pictures of other classes are stored.
-pub fn check_class(name: &str) -> Result<()> {
-    if name.is_empty() || name.len() > MAX_CLASS_NAME || name.chars().any(char::is_control) {
-        bail!(
-            "'{}' cannot be the name of a class on a device: 1 to {MAX_CLASS_NAME} bytes without control characters are",
-            name.escape_debug()
-        );
-    }
-    Ok(())
-}
 
 /// Makes a picture a sample.
 pub fn store(
@@ -36,7 +26,7 @@ pub fn store(
 }
 
 pub fn add(client: &mut Connection, args: &AddSample, json: bool) -> Result<()> {
-    check_class(&args.class)?;
+    names::check(&args.class)?;
     let rule = InputRule::ask(client)?;
     let mut all = vec![];
     for picture in &args.pictures {

@@ -42,7 +42,9 @@ fn event_value(event: &Event) -> Value {
         EventKind::RolledBack { sequence } => {
             json!({"event": "rolled-back", "head_sequence": sequence})
         }
-        EventKind::Trained { samples } => json!({"event": "trained", "samples": samples}),
+        EventKind::Trained { samples, unjudged } => {
+            json!({"event": "trained", "samples": samples, "unjudged_classes": unjudged})
+        }
         EventKind::FlashFailed { at } => json!({"event": "flash-failed", "at": at}),
         EventKind::Fault(fault) => json!({
             "event": "fault", "kind": fault_kind(fault.kind), "at": fault.at,
@@ -65,7 +67,13 @@ fn event_text(kind: &EventKind) -> String {
         EventKind::Session { number } => format!("session {number:#010x} opened"),
         EventKind::Committed { sequence } => format!("{} committed", head(sequence)),
         EventKind::RolledBack { sequence } => format!("rolled back to {}", head(sequence)),
-        EventKind::Trained { samples } => format!("trained on {samples} samples"),
+        EventKind::Trained {
+            samples,
+            unjudged: 0,
+        } => format!("trained on {samples} samples"),
+        EventKind::Trained { samples, unjudged } => {
+            format!("trained on {samples} samples; classes that were not judged: {unjudged}")
+        }
         EventKind::FlashFailed { at } => format!("the flash failed at offset {at}"),
         EventKind::Fault(fault) => {
             let at = match fault.kind {

@@ -4,10 +4,12 @@ use super::infer::{input_rule, send_picture};
 use crate::cli::RetrainHead;
 use crate::device::Job;
 use crate::error::Error;
-use crate::output::{Output, hex, kib, pairs, percent};
+use crate::output::{Output, hex, kib, pairs, percent, warn};
 use crate::progress::Steps;
+use edge_runtime::device::client;
 use edge_runtime::device::client::{Client, Pipe};
-use edge_runtime::device::protocol::{ClassMode, RetrainOptions, Retrained};
+use edge_runtime::device::judged;
+use edge_runtime::device::protocol::{ClassMode, RetrainOptions};
 use edge_runtime::device::report::Training;
 use edge_runtime::head::PoolKind;
 use edge_runtime::picture::Dataset;
@@ -22,9 +24,10 @@ impl Job for &RetrainHead {
         let dataset = self.data.as_deref().map(labelled).transpose()?;
         let defaults = RetrainOptions::default();
         let options = RetrainOptions {
-            classes: match self.keep_classes {
-                true => ClassMode::Add,
-                false => ClassMode::Replace,
+            classes: match (self.keep_classes, self.drop_classes || self.clear) {
+                (true, _) => ClassMode::Add,
+                (false, true) => ClassMode::Replace,
+                (false, false) => ClassMode::Keep,
             },
             pool: self.pool,
             hidden: self.hidden,
@@ -36,7 +39,8 @@ impl Job for &RetrainHead {
             ..defaults
         };
         let new = dataset.as_ref().map_or(&[][..], |d| &d.classes);
-        client.check_training(new, self.clear, &options)?;
+        let lost = client.check_training(new, self.clear, &options)?;
+        warn(&judged::lost(&lost));
         if self.clear {
             client.clear_samples(None)?;
         }
@@ -44,25 +48,36 @@ impl Job for &RetrainHead {
             add(client, &dataset, self.pool)?;
         }
         let mut steps = Steps::new();
-        let trained = client.retrain(options, &mut |progress| steps.training(progress))?;
+        let trained = client.train(options, &mut |progress| steps.training(progress))?;
         drop(steps);
-        output.print(&Training::from(&trained), || self.text(&trained))
+        let report = Training::new(&trained, lost);
+        warn(&report.warnings);
+        output.print(&report, || self.text(&trained))
     }
 }
 
 impl RetrainHead {
-    fn text(&self, trained: &Retrained) -> String {
+    fn text(&self, training: &client::Training) -> String {
+        let trained = &training.retrained;
         let top1 = |top1: Option<f32>| top1.map_or("not known".into(), percent);
         let committed = match trained.committed {
             Some(sequence) => format!("as number {sequence}"),
             None if self.no_commit => "no; `edge commit` does it".into(),
             None => "no: worse than the head before; --force commits it all the same".into(),
         };
+        let by_class = match trained.held_out {
+            0 => "not known".into(),
+            _ => judged::by_class(&training.classes, |p| percent(p as f32)),
+        };
         pairs(&[
             ("classes", trained.classes.to_string()),
             ("samples", trained.samples.to_string()),
             ("held out", trained.held_out.to_string()),
-            ("held-out top-1", top1(trained.held_out_top1)),
+            (
+                "held-out top-1",
+                top1(trained.held_out_top1) + &judged::scope(&training.classes),
+            ),
+            ("by class", by_class),
             ("head before", top1(trained.present_top1)),
             ("committed", committed),
             ("sha256", hex(&trained.sha256)),

@@ -1,0 +1,105 @@
+//! Names of classes: which ones a device takes, and how several are shown.
+
+use super::samples::MAX_CLASS_NAME;
+use std::collections::HashSet;
+
+/// Names that are listed; of more, only their number is told.
+const SHOWN: usize = 8;
+
+/// Why a name cannot be that of a class.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Nothing.
+    #[error("the name of a class is empty")]
+    Empty,
+    /// Too long for the sample store.
+    #[error(
+        "the class name {} has {} bytes, and the samples of a device take {MAX_CLASS_NAME} at most; take a shorter one (letters beyond ASCII have 2 to 4 bytes)",
+        quoted(.0), .0.len()
+    )]
+    TooLong(String),
+    /// Characters that names on a line or a terminal cannot have.
+    #[error("the class name {} has a control character; take a name without", quoted(.0))]
+    Control(String),
+    /// Two classes with one name.
+    #[error(
+        "two classes have the name {}; rename one of the folders (names that are not UTF-8 are read as \u{fffd})",
+        quoted(.0)
+    )]
+    Twice(String),
+}
+
+/// A name in quotes; what a terminal would not show as it is, is escaped.
+pub fn quoted(name: &str) -> String {
+    format!("'{}'", name.escape_debug())
+}
+
+/// Some names in quotes, and how many more there are.
+pub fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    let mut names = names.into_iter();
+    let shown: Vec<String> = names.by_ref().take(SHOWN).map(quoted).collect();
+    let more = match names.count() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    shown.join(", ") + &more
+}
+
+/// Whether the sample store of a device takes a name.
+///
+/// # Errors
+/// [`NameError`], as the device would refuse it.
+pub fn check(name: &str) -> Result<(), NameError> {
+    let own = || name.to_string();
+    if name.is_empty() {
+        Err(NameError::Empty)
+    } else if name.len() > MAX_CLASS_NAME {
+        Err(NameError::TooLong(own()))
+    } else if name.contains(char::is_control) {
+        Err(NameError::Control(own()))
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether all names differ.
+///
+/// # Errors
+/// [`NameError::Twice`].
+pub fn check_distinct(names: &[String]) -> Result<(), NameError> {
+    let mut seen = HashSet::new();
+    match names.iter().find(|name| !seen.insert(name.as_str())) {
+        Some(name) => Err(NameError::Twice(name.clone())),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_store_takes() {
+        // 10 characters of three bytes and two of one; one byte more.
+        let most = "日".repeat(10) + "ab";
+        assert_eq!(check(&most), Ok(()));
+        let long = most + "c";
+        let error = check(&long).unwrap_err().to_string();
+        assert!(
+            error.contains("'日日") && error.contains("33 bytes"),
+            "{error}"
+        );
+        assert_eq!(check(""), Err(NameError::Empty));
+        let error = check("a\u{1b}[31m").unwrap_err().to_string();
+        assert!(error.contains(r"'a\u{1b}[31m'"), "{error}");
+        let names = ["a", "b", "a"].map(String::from);
+        assert_eq!(check_distinct(&names), Err(NameError::Twice("a".into())));
+        assert_eq!(check_distinct(&names[..2]), Ok(()));
+    }
+
+    #[test]
+    fn a_long_list_ends() {
+        assert_eq!(list(["a", "b\n"]), r"'a', 'b\n'");
+        assert!(list(["x"; 11]).ends_with("'x' and 3 more"));
+    }
+}
