@@ -2,12 +2,14 @@
 
 use super::samples::{check_class, store};
 use super::{Connection, input::InputRule};
+use crate::commands::folder;
 use crate::{cli::device::RetrainHead, output, progress::Bars, units};
 use anyhow::{Result, bail};
 use converter::dataset::Dataset;
 use converter::progress::Progress as _;
 use edge_runtime::device::protocol::{ClassMode, Progress, RetrainOptions, Retrained};
 use edge_runtime::device::report::Training;
+use serde_json::json;
 use std::path::Path;
 use std::time::Instant;
 
@@ -21,7 +23,7 @@ struct Stored {
 
 /// Class folders whose names a device takes.
 pub fn open(dir: &Path) -> Result<Dataset> {
-    let dataset = Dataset::open(dir)?;
+    let dataset = folder::open(dir)?;
     if dataset.classes.is_empty() {
         bail!(
             "{}: training needs class folders (DIR/daisy/*.jpg, DIR/rose/*.jpg, ...)",
@@ -72,9 +74,9 @@ pub fn run(
     })?;
     let seconds = start.elapsed().as_secs_f64();
     drop(bars);
-    output::report(json, &Training::from(&new), || {
-        text(&new, args, &stored, seconds)
-    });
+    let mut value = json!(Training::from(&new));
+    value["left_out"] = json!(data.and_then(|d| d.left_out.as_ref()));
+    output::print(json, value, || text(&new, args, &stored, seconds));
     Ok(())
 }
 

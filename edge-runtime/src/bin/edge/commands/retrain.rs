@@ -10,7 +10,8 @@ use edge_runtime::device::client::{Client, Pipe};
 use edge_runtime::device::protocol::{ClassMode, RetrainOptions, Retrained};
 use edge_runtime::device::report::Training;
 use edge_runtime::head::PoolKind;
-use edge_runtime::picture::Dataset;
+use edge_runtime::picture::{Dataset, LeftOut};
+use serde::Serialize;
 use std::path::Path;
 
 impl Job for &RetrainHead {
@@ -40,14 +41,26 @@ impl Job for &RetrainHead {
         if self.clear {
             client.clear_samples(None)?;
         }
-        if let Some(dataset) = dataset {
-            add(client, &dataset, self.pool)?;
+        if let Some(dataset) = &dataset {
+            add(client, dataset, self.pool)?;
         }
         let mut steps = Steps::new();
         let trained = client.retrain(options, &mut |progress| steps.training(progress))?;
         drop(steps);
-        output.print(&Training::from(&trained), || self.text(&trained))
+        let result = Trained {
+            training: Training::from(&trained),
+            left_out: dataset.and_then(|d| d.left_out),
+        };
+        output.print(&result, || self.text(&trained))
     }
+}
+
+/// The result, and what of the folder was not trained on.
+#[derive(Serialize)]
+struct Trained {
+    #[serde(flatten)]
+    training: Training,
+    left_out: Option<LeftOut>,
 }
 
 impl RetrainHead {
@@ -93,6 +106,9 @@ fn labelled(dir: &Path) -> Result<Dataset, Error> {
     let dataset = Dataset::open(dir)?;
     if dataset.classes.is_empty() {
         return Err(Error::NoClasses(dir.into()));
+    }
+    if let Some(left_out) = &dataset.left_out {
+        eprintln!("note: {left_out}");
     }
     Ok(dataset)
 }
