@@ -1,5 +1,7 @@
 """Writes test_pictures/other_formats.txt: small pictures and the pixels that Pillow 13.0.0 reads from them.
 
+python3 other_formats.py other_formats.txt
+
 Each line: name, width, height, the file in hex, Pillow's convert("RGB") in hex.
 """
 import io, struct, sys, zlib

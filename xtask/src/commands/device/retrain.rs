@@ -75,7 +75,9 @@ pub fn run(
     let seconds = start.elapsed().as_secs_f64();
     drop(bars);
     let mut value = json!(Training::from(&new));
-    value["left_out"] = json!(data.and_then(|d| d.left_out.as_ref()));
+    if let Some(left_out) = data.and_then(|d| d.left_out.as_ref()) {
+        value["left_out"] = json!(left_out);
+    }
     output::print(json, value, || text(&new, args, &stored, seconds));
     Ok(())
 }

@@ -60,6 +60,7 @@ impl Job for &RetrainHead {
 struct Trained {
     #[serde(flatten)]
     training: Training,
+    #[serde(skip_serializing_if = "Option::is_none")]
     left_out: Option<LeftOut>,
 }
 
