@@ -195,7 +195,7 @@ pub struct Run {
     /// The model
     #[arg(value_name = "FILE.edge")]
     pub model: PathBuf,
-    /// JPEG or PNG files
+    /// Picture files: JPEG, PNG, WebP, GIF, BMP, TIFF or binary PNM
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
     /// What runs the model: `tract` or `engine` (the device's, int8 only); int8 gives the same bits on both

@@ -8,6 +8,6 @@ mod load;
 pub(crate) mod splitmix;
 
 pub use edge_runtime::picture::{
-    Dataset, DatasetError, Item, LoadError, Picture, folder, image_file, load, preprocess,
+    Dataset, DatasetError, Item, LeftOut, LoadError, Picture, folder, image_file, load, preprocess,
 };
 pub use load::{load_all, map_all};

@@ -12,6 +12,6 @@ pub mod preprocess;
 mod resize;
 mod rgb;
 
-pub use folder::{Dataset, DatasetError, Item};
+pub use folder::{Dataset, DatasetError, Item, LeftOut};
 pub use load::{LoadError, load};
 pub use rgb::Picture;

@@ -167,15 +167,12 @@ impl Plane {
 
     /// The middle; the size is at most the plane's.
     fn centre(self, width: u32, height: u32) -> Self {
-        let (left, top) = ((self.width - width) / 2, (self.height - height) / 2);
+        let left = half(self.width - width) as usize;
+        let top = half(self.height - height) as usize;
         let row = self.width as usize * self.channels;
-        let from = left as usize * self.channels;
+        let from = left * self.channels;
         let len = width as usize * self.channels;
-        let rows = self
-            .data
-            .chunks_exact(row)
-            .skip(top as usize)
-            .take(height as usize);
+        let rows = self.data.chunks_exact(row).skip(top).take(height as usize);
         let data = rows.flat_map(|r| &r[from..from + len]).copied().collect();
         Self {
             width,
@@ -184,6 +181,11 @@ impl Plane {
             data,
         }
     }
+}
+
+/// Half of what is cut off, rounded half to even, as torchvision does.
+fn half(n: u32) -> u32 {
+    n / 2 + u32::from(n % 4 == 3)
 }
 
 /// ITU-R 601 luma with Pillow's rounding.
@@ -254,12 +256,52 @@ mod tests {
 
     #[test]
     fn centre_crop_without_resampling() {
-        // Short side is right already: rows and columns come from (n - size) / 2, rounded down.
+        // Short side is right already. Python 3.12: round(13 / 2.0) = 6, round(3 / 2.0) = 2.
         let p = coordinates(37, 27);
         let c = crop(&p, &spec(24, 24, ResizeRule::ShortSide(27))).unwrap();
-        assert_eq!(c[..3], [6, 1, 9]);
-        assert_eq!(c[c.len() - 3..], [29, 24, 9]);
+        assert_eq!(c[..3], [6, 2, 9]);
+        assert_eq!(c[c.len() - 3..], [29, 25, 9]);
         assert_eq!(c.len(), 24 * 24 * 3);
+    }
+
+    /// Where torchvision's `CenterCrop` begins: `int(round((size - crop) / 2.0))`, half to even.
+    #[test]
+    fn centre_crops_begin_where_torchvision_begins() {
+        // Python 3.12: [int(round(n / 2.0)) for n in range(12)]
+        let python = [0, 0, 1, 2, 2, 2, 3, 4, 4, 4, 5, 6];
+        for (n, &at) in python.iter().enumerate() {
+            assert_eq!(half(n as u32), at, "{n}");
+        }
+        for (width, height) in [(16, 16), (17, 16), (16, 17), (17, 17)] {
+            for more in 0..12u32 {
+                // Once what is cut off lies at the sides, once above and below.
+                for (w, h) in [(width + more, height), (width, height + more)] {
+                    let p = coordinates(w, h);
+                    let rule = ResizeRule::ShortSide(w.min(h));
+                    let c = crop(&p, &spec(width, height, rule)).unwrap();
+                    let begin = |n: u32| (f64::from(n) / 2.0).round_ties_even() as u8;
+                    let expected = [begin(w - width), begin(h - height), 9];
+                    assert_eq!(c[..3], expected, "{width}x{height} of {w}x{h}");
+                }
+            }
+        }
+        // 640x427 on 256: 383 - 224 = 159, and round(79.5) = 80.
+        let [w, _] = short_side(640, 427, 256);
+        assert_eq!((w, half(w - 224)), (383, 80));
+    }
+
+    /// torchvision's `Resize`: `int(size * long / short)`, a division of floats.
+    #[test]
+    fn the_long_side_is_cut_as_torchvision_cuts_it() {
+        for size in [32u32, 37, 224, 232, 235, 256, 292, 342, 384, 519] {
+            for short in 1..200u32 {
+                for long in (short..short * 4).step_by(1 + short as usize / 16) {
+                    let python = f64::from(size) * f64::from(long) / f64::from(short);
+                    assert_eq!(short_side(short, long, size), [size, python as u32]);
+                    assert_eq!(short_side(long, short, size)[0], python as u32);
+                }
+            }
+        }
     }
 
     #[test]

@@ -290,6 +290,21 @@ fn its_own_shell_gives_the_hosts_head() {
 }
 
 #[test]
+fn what_a_folder_loses_is_said() {
+    let place = Place::new();
+    let data = place.path("pictures");
+    class_folders(&data, &CLASSES, EACH, 50);
+    std::fs::write(data.join("red/1.heic"), b"\0\0\0\x18ftypheic").unwrap();
+    let mut command = place.own("retrain-head");
+    let out = command.arg("--json").arg("--data").arg(&data);
+    let out = out.output().unwrap();
+    let said = String::from_utf8_lossy(&out.stderr).to_string();
+    assert!(said.contains("note: 1 file was left out, "), "{said}");
+    let value: serde_json::Value = serde_json::from_str(&success(out)).unwrap();
+    assert_eq!(value["left_out"]["count"], 1);
+}
+
+#[test]
 fn a_server_has_what_the_shell_trained() {
     let place = Place::new();
     let data = place.path("pictures");

@@ -110,7 +110,7 @@ pub enum DeviceCommand {
 
 #[derive(Debug, Args)]
 pub struct Infer {
-    /// A JPEG or PNG file
+    /// A picture file: JPEG, PNG, WebP, GIF, BMP, TIFF or binary PNM
     #[arg(value_name = "PICTURE")]
     pub picture: PathBuf,
     /// How many classes to show
@@ -129,7 +129,7 @@ pub struct AddSample {
     /// How features are pooled: `avg` or `max` [default: as the stored samples, else as the model's head]
     #[arg(long, value_name = "KIND")]
     pub pool: Option<PoolKind>,
-    /// JPEG or PNG files
+    /// Picture files: JPEG, PNG, WebP, GIF, BMP, TIFF or binary PNM
     #[arg(required = true, value_name = "PICTURE")]
     pub pictures: Vec<PathBuf>,
 }

@@ -1,9 +1,8 @@
 //! `eval`: accuracy on labelled pictures.
 
-use super::{parse, read};
+use super::{folder, parse, read};
 use crate::{cli::Eval, output, progress::Bars, units};
 use anyhow::Result;
-use converter::dataset::Dataset;
 use converter::evaluate::{EvaluateOptions, evaluate};
 use serde_json::json;
 
@@ -11,7 +10,7 @@ pub fn run(args: &Eval, json: bool) -> Result<()> {
     let bytes = read(&args.model)?;
     let model = parse(&args.model, &bytes)?;
     let kind = args.backend;
-    let dataset = Dataset::open(&args.data)?;
+    let dataset = folder::open(&args.data)?;
     let result = evaluate(
         &model,
         kind,
@@ -29,6 +28,7 @@ pub fn run(args: &Eval, json: bool) -> Result<()> {
         "class_offset": result.class_offset,
         "folders_by_order": result.folders_by_order,
         "backend": kind.name(),
+        "left_out": dataset.left_out,
     });
     output::print(json, value, || {
         let (top1, top5) = (units::percent(result.top1), units::percent(result.top5));

@@ -9,6 +9,7 @@ mod doctor;
 mod eval;
 mod fit;
 mod flash;
+mod folder;
 mod inspect;
 mod keygen;
 mod models;

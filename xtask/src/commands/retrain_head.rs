@@ -1,9 +1,8 @@
 //! `retrain-head`: new classes for a frozen trunk.
 
-use super::{beside, parse, read};
+use super::{beside, folder, parse, read};
 use crate::{cli::RetrainHead, output, progress::Bars, units};
 use anyhow::{Result, bail};
-use converter::dataset::Dataset;
 use converter::evaluate::{EvaluateOptions, evaluate};
 use converter::retrain::retrain;
 use edge_runtime::device::judged;
@@ -15,9 +14,9 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
     let start = Instant::now();
     let bytes = read(&args.model)?;
     let model = parse(&args.model, &bytes)?;
-    let dataset = Dataset::open(&args.data)?;
+    let dataset = folder::open(&args.data)?;
     // Known before minutes of work: whether there is something to measure on, and where to write.
-    let val = args.val.as_deref().map(Dataset::open).transpose()?;
+    let val = args.val.as_deref().map(folder::open).transpose()?;
     if let Some(unknown) = val
         .iter()
         .flat_map(|v| &v.classes)
@@ -44,6 +43,7 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
     converter::output::write(&out, &new.bytes)?;
     let seconds = start.elapsed().as_secs_f64();
     let new_model = parse(&out, &new.bytes)?;
+    let val_left_out = val.as_ref().and_then(|v| v.left_out.clone());
     let measured = val
         .map(|v| {
             evaluate(
@@ -77,6 +77,8 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
         "seconds": seconds,
         "training_ram_bytes": new.training_bytes,
         "seed": args.seed,
+        "left_out": dataset.left_out,
+        "val_left_out": val_left_out,
     });
     output::print(json, value, || {
         let held_out = match new.held_out_top1 {

@@ -1,12 +1,12 @@
 //! `verify`: the same bits on every backend and on boards in QEMU, layer by layer.
 
-use super::{parse, read};
+use super::{folder, parse, read};
 use crate::runner::{InputRun, Runner};
 use crate::{cli::Verify, output, progress::Bars, units};
 use anyhow::{Result, bail};
 use converter::board::schema::Deploy;
 use converter::board::{self, Board};
-use converter::dataset::{Dataset, dead_leaves, load, preprocess};
+use converter::dataset::{LeftOut, dead_leaves, load, preprocess};
 use converter::progress::Progress;
 use converter::runner::BackendKind;
 use converter::verify::{Place, Trace, VerifyError, first_difference, trace, verify_one};
@@ -124,6 +124,7 @@ pub fn run(args: &Verify, json: bool) -> Result<()> {
     let values = outputs.sum::<u64>() * inputs.names.len() as u64;
     let value = json!({
         "equal": true, "inputs": inputs.names.len(), "layers": layers, "values": values, "backends": on,
+        "left_out": inputs.left_out,
     });
     output::print(json, value, || {
         format!(
@@ -148,15 +149,20 @@ fn listed(names: &[&str]) -> String {
 struct Inputs {
     names: Vec<String>,
     values: Vec<Vec<i8>>,
+    /// What of the folder is not among them.
+    left_out: Option<LeftOut>,
 }
 
 impl Inputs {
     fn open(args: &Verify, model: &Model<'_>, on_boards: bool) -> Result<Self> {
         let spec = model.manifest().input;
         let limit = args.limit.map_or(usize::MAX, |n| n as usize);
+        let mut left_out = None;
         let (names, crops): (Vec<String>, Vec<Vec<u8>>) = match &args.images {
             Some(dir) => {
-                let items = Dataset::pictures(dir)?.subset(limit).items;
+                let dataset = folder::pictures(dir)?.subset(limit);
+                left_out = dataset.left_out;
+                let items = dataset.items;
                 let crop = |path: &Path| Ok((path.display().to_string(), load(path, &spec)?));
                 let crops = items.iter().map(|item| crop(&item.path));
                 crops.collect::<Result<Vec<_>>>()?.into_iter().unzip()
@@ -182,7 +188,11 @@ impl Inputs {
             .iter()
             .map(|crop| preprocess::to_i8(crop, &spec, quant))
             .collect();
-        Ok(Self { names, values })
+        Ok(Self {
+            names,
+            values,
+            left_out,
+        })
     }
 }
 

@@ -118,7 +118,7 @@ pub struct Target {
 pub struct Infer {
     #[command(flatten)]
     pub target: Target,
-    /// A JPEG or PNG file
+    /// A picture file: JPEG, PNG, WebP, GIF, BMP, TIFF or binary PNM
     pub picture: PathBuf,
     /// How many classes to show, at most 5
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=5))]

@@ -36,6 +36,10 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     let board = args.board.as_deref().map(board::find).transpose()?;
     let bars = Bars::new();
     let mut notes = vec![];
+    if let Some(CalibrationSource::Pictures { dataset, .. }) = int8.as_ref().map(|o| &o.calibration)
+    {
+        notes.extend(dataset.left_out.as_ref().map(ToString::to_string));
+    }
     let source = source::find(args, &bars, &mut notes)?;
     let quantized = source.graph.is_quantized();
     if args.int8 && quantized && args.calib.is_some() {

@@ -45,6 +45,7 @@ pub fn run(client: &mut Connection, args: &Eval, data: Dataset, json: bool) -> R
         "top1": top1,
         "mean_inference_milliseconds": mean,
         "seconds": seconds,
+        "left_out": data.left_out,
     });
     output::print(json, value, || {
         format!(

@@ -85,7 +85,7 @@ pub fn run(args: &Device, json: bool) -> Result<()> {
             load::run(&open, client, load, file, json)
         }
         DeviceCommand::Eval(args) => {
-            let data = converter::dataset::Dataset::open(&args.data)?;
+            let data = super::folder::open(&args.data)?;
             eval::run(&mut connect()?.0, args, data, json)
         }
     }

@@ -2,6 +2,7 @@
 
 use super::samples::store;
 use super::{Connection, input::InputRule};
+use crate::commands::folder;
 use crate::{cli::device::RetrainHead, output, progress::Bars, units};
 use anyhow::{Result, bail};
 use converter::dataset::Dataset;
@@ -10,6 +11,7 @@ use edge_runtime::device::client;
 use edge_runtime::device::protocol::{ClassMode, Progress, RetrainOptions};
 use edge_runtime::device::report::Training;
 use edge_runtime::device::{judged, names};
+use serde_json::json;
 use std::path::Path;
 use std::time::Instant;
 
@@ -23,7 +25,7 @@ struct Stored {
 
 /// Class folders whose names a device takes.
 pub fn open(dir: &Path) -> Result<Dataset> {
-    let dataset = Dataset::open(dir)?;
+    let dataset = folder::open(dir)?;
     if dataset.classes.is_empty() {
         bail!(
             "{}: training needs class folders (DIR/daisy/*.jpg, DIR/rose/*.jpg, ...)",
@@ -82,7 +84,11 @@ pub fn run(
     drop(bars);
     let report = Training::new(&new, lost);
     output::warn(&report.warnings);
-    output::report(json, &report, || text(&new, args, &stored, seconds));
+    let mut value = json!(report);
+    if let Some(left_out) = data.and_then(|d| d.left_out.as_ref()) {
+        value["left_out"] = json!(left_out);
+    }
+    output::print(json, value, || text(&new, args, &stored, seconds));
     Ok(())
 }
 

@@ -12,7 +12,8 @@ use edge_runtime::device::judged;
 use edge_runtime::device::protocol::{ClassMode, RetrainOptions};
 use edge_runtime::device::report::Training;
 use edge_runtime::head::PoolKind;
-use edge_runtime::picture::Dataset;
+use edge_runtime::picture::{Dataset, LeftOut};
+use serde::Serialize;
 use std::path::Path;
 
 impl Job for &RetrainHead {
@@ -44,16 +45,29 @@ impl Job for &RetrainHead {
         if self.clear {
             client.clear_samples(None)?;
         }
-        if let Some(dataset) = dataset {
-            add(client, &dataset, self.pool)?;
+        if let Some(dataset) = &dataset {
+            add(client, dataset, self.pool)?;
         }
         let mut steps = Steps::new();
         let trained = client.train(options, &mut |progress| steps.training(progress))?;
         drop(steps);
         let report = Training::new(&trained, lost);
         warn(&report.warnings);
-        output.print(&report, || self.text(&trained))
+        let result = Trained {
+            training: report,
+            left_out: dataset.and_then(|d| d.left_out),
+        };
+        output.print(&result, || self.text(&trained))
     }
+}
+
+/// The result, and what of the folder was not trained on.
+#[derive(Serialize)]
+struct Trained {
+    #[serde(flatten)]
+    training: Training,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<LeftOut>,
 }
 
 impl RetrainHead {
@@ -108,6 +122,9 @@ fn labelled(dir: &Path) -> Result<Dataset, Error> {
     let dataset = Dataset::open(dir)?;
     if dataset.classes.is_empty() {
         return Err(Error::NoClasses(dir.into()));
+    }
+    if let Some(left_out) = &dataset.left_out {
+        eprintln!("note: {left_out}");
     }
     Ok(dataset)
 }

@@ -1,10 +1,20 @@
 //! Folders of pictures: class folders, a `labels.csv`, or just pictures; and even subsets of them.
 //!
-//! Only names are read here, no picture is opened. The order is the same on every machine.
+//! No picture is decoded here: names decide, and the first bytes where a name says nothing. What is
+//! left out though it may be a picture is counted. The order is the same on every machine.
 
-use std::collections::{BTreeMap, HashSet};
+mod labels;
+mod left_out;
+mod walk;
+
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
+
+use super::image_file::FORMATS;
+use walk::{Found, collect, entries, judge};
+
+pub use left_out::LeftOut;
 
 /// Pictures and what they show.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +23,8 @@ pub struct Dataset {
     pub classes: Vec<String>,
     /// The pictures: sorted, or in the order of `labels.csv`. Never empty.
     pub items: Vec<Item>,
+    /// What is in the folder and may be pictures, but is not among the items.
+    pub left_out: Option<LeftOut>,
 }
 
 /// One picture.
@@ -39,14 +51,14 @@ pub enum DatasetError {
     #[error("{}: not a folder", .0.display())]
     NotAFolder(PathBuf),
     /// There is nothing to use in the folder.
-    #[error("{}: no .jpg, .jpeg or .png picture in this folder", .0.display())]
-    Empty(PathBuf),
+    #[error("{}: no picture in this folder that is read ({FORMATS} are){}", .0.display(), left_out::but(.1))]
+    Empty(PathBuf, Option<LeftOut>),
     /// There are pictures, but nothing says what they show.
     #[error("{}: neither class folders nor a labels.csv (columns file,class_index) in it", .0.display())]
     NoLabels(PathBuf),
     /// A class folder without pictures would be a class that nothing shows.
-    #[error("{}: class folder without a .jpg, .jpeg or .png picture; add some or remove it", .0.display())]
-    EmptyClass(PathBuf),
+    #[error("{}: class folder without a picture that is read ({FORMATS} are); add some or remove it{}", .0.display(), left_out::but(.1))]
+    EmptyClass(PathBuf, Option<LeftOut>),
     /// `labels.csv` says something impossible.
     #[error("{}, line {line}: {problem}", path.display())]
     Labels {
@@ -69,11 +81,6 @@ pub enum DatasetError {
     },
 }
 
-/// Longest `labels.csv`, in bytes.
-const MAX_LABELS: u64 = 64 << 20;
-/// Deepest nesting of folders.
-const MAX_DEPTH: usize = 32;
-
 impl Dataset {
     /// A labelled set: a folder with `labels.csv` (columns `file` and `class_index`, found by name),
     /// or one with a folder for each class, whose sorted names are the classes.
@@ -81,33 +88,40 @@ impl Dataset {
         check_folder(dir)?;
         let labels = dir.join("labels.csv");
         if labels.is_file() {
-            return from_labels(dir, &labels);
+            return labels::read(dir, &labels);
         }
-        let folders: Vec<PathBuf> = entries(dir)?.into_iter().filter(|p| p.is_dir()).collect();
+        let (folders, files): (Vec<_>, Vec<_>) =
+            entries(dir)?.into_iter().partition(|e| e.path.is_dir());
         if folders.is_empty() {
-            let any = entries(dir)?.iter().any(|p| is_picture(p));
-            return Err(if any {
-                DatasetError::NoLabels(dir.into())
-            } else {
-                DatasetError::Empty(dir.into())
+            let found = collect(dir)?;
+            return Err(match found.pictures.is_empty() {
+                true => DatasetError::Empty(dir.into(), found.left_out),
+                false => DatasetError::NoLabels(dir.into()),
             });
         }
         let mut dataset = Dataset {
             classes: vec![],
             items: vec![],
+            left_out: None,
         };
-        for (class, folder) in folders.iter().enumerate() {
-            let mut paths = vec![];
-            collect(folder, 0, &mut paths)?;
-            if paths.is_empty() {
-                return Err(DatasetError::EmptyClass(folder.clone()));
+        for file in files.iter().filter(|f| judge(f) == Found::Picture) {
+            let why = "it lies beside the class folders, in none of them";
+            LeftOut::add(&mut dataset.left_out, &file.path, why);
+        }
+        for (class, folder) in folders.into_iter().enumerate() {
+            let found = collect(&folder.path)?;
+            if found.pictures.is_empty() {
+                return Err(DatasetError::EmptyClass(folder.path, found.left_out));
             }
-            let name = folder.file_name().unwrap_or_default().to_string_lossy();
-            dataset.classes.push(name.into_owned());
-            dataset.items.extend(paths.into_iter().map(|path| Item {
-                path,
-                class: Some(class),
-            }));
+            let name = folder.path.file_name().unwrap_or_default();
+            dataset.classes.push(name.to_string_lossy().into_owned());
+            LeftOut::join(&mut dataset.left_out, found.left_out);
+            dataset
+                .items
+                .extend(found.pictures.into_iter().map(|path| Item {
+                    path,
+                    class: Some(class),
+                }));
         }
         Ok(dataset)
     }
@@ -115,18 +129,15 @@ impl Dataset {
     /// All pictures of a folder and the folders in it, without classes.
     pub fn pictures(dir: &Path) -> Result<Self, DatasetError> {
         check_folder(dir)?;
-        let mut paths = vec![];
-        collect(dir, 0, &mut paths)?;
-        if paths.is_empty() {
-            return Err(DatasetError::Empty(dir.into()));
+        let found = collect(dir)?;
+        if found.pictures.is_empty() {
+            return Err(DatasetError::Empty(dir.into(), found.left_out));
         }
-        let items = paths
-            .into_iter()
-            .map(|path| Item { path, class: None })
-            .collect();
+        let item = |path| Item { path, class: None };
         Ok(Dataset {
             classes: vec![],
-            items,
+            items: found.pictures.into_iter().map(item).collect(),
+            left_out: found.left_out,
         })
     }
 
@@ -162,6 +173,7 @@ impl Dataset {
         Dataset {
             classes: self.classes.clone(),
             items: chosen.into_iter().map(|i| self.items[i].clone()).collect(),
+            left_out: self.left_out.clone(),
         }
     }
 }
@@ -205,202 +217,6 @@ fn check_folder(dir: &Path) -> Result<(), DatasetError> {
         Ok(())
     } else {
         Err(DatasetError::NotAFolder(dir.into()))
-    }
-}
-
-/// Folder that macOS puts into zip files, of the files' attributes.
-const MACOS: &str = "__MACOSX";
-
-/// Sorted entries of a folder without the hidden ones and [`MACOS`].
-fn entries(dir: &Path) -> Result<Vec<PathBuf>, DatasetError> {
-    let mut paths = vec![];
-    for entry in fs::read_dir(dir).map_err(read_error(dir))? {
-        let entry = entry.map_err(read_error(dir))?;
-        let name = entry.file_name();
-        if !name.as_encoded_bytes().starts_with(b".") && name != MACOS {
-            paths.push(entry.path());
-        }
-    }
-    paths.sort();
-    Ok(paths)
-}
-
-/// Appends the pictures in `dir` and below; links to folders are not followed, so it ends.
-fn collect(dir: &Path, depth: usize, paths: &mut Vec<PathBuf>) -> Result<(), DatasetError> {
-    for path in entries(dir)? {
-        if path.is_dir() {
-            if depth < MAX_DEPTH && !path.is_symlink() {
-                collect(&path, depth + 1, paths)?;
-            }
-        } else if is_picture(&path) {
-            paths.push(path);
-        }
-    }
-    Ok(())
-}
-
-fn is_picture(path: &Path) -> bool {
-    let known = |e: &std::ffi::OsStr| {
-        ["jpg", "jpeg", "png"]
-            .iter()
-            .any(|k| e.eq_ignore_ascii_case(k))
-    };
-    path.extension().is_some_and(known) && path.is_file()
-}
-
-fn from_labels(dir: &Path, csv: &Path) -> Result<Dataset, DatasetError> {
-    let wrong = |line: usize, problem: String| DatasetError::Labels {
-        path: csv.into(),
-        line,
-        problem,
-    };
-    let length = fs::metadata(csv).map_err(read_error(csv))?.len();
-    if length > MAX_LABELS {
-        return Err(wrong(
-            1,
-            format!("{length} bytes, more than the limit of {MAX_LABELS}"),
-        ));
-    }
-    let text = fs::read_to_string(csv).map_err(read_error(csv))?;
-    let mut records = Records::new(text.strip_prefix('\u{feff}').unwrap_or(&text));
-    let (_, header) = records
-        .next()
-        .ok_or_else(|| wrong(1, "no header row".into()))?
-        .map_err(|(l, p)| wrong(l, p))?;
-    let column = |name: &str| {
-        let at = header.iter().position(|h| h.trim() == name);
-        at.ok_or_else(|| wrong(1, format!("no column '{name}' in the header row")))
-    };
-    let (file_column, class_column) = (column("file")?, column("class_index")?);
-    let mut items = vec![];
-    let mut listed = HashSet::new();
-    for record in records {
-        let (line, fields) = record.map_err(|(l, p)| wrong(l, p))?;
-        let (Some(file), Some(class)) = (fields.get(file_column), fields.get(class_column)) else {
-            return Err(wrong(
-                line,
-                format!(
-                    "{} fields, the header row has {}",
-                    fields.len(),
-                    header.len()
-                ),
-            ));
-        };
-        let class: u32 = class.trim().parse().map_err(|_| {
-            wrong(
-                line,
-                format!("class_index '{class}' is not a number from 0"),
-            )
-        })?;
-        let relative = Path::new(file);
-        let inside = |c: Component| matches!(c, Component::Normal(_) | Component::CurDir);
-        if file.is_empty() || !relative.components().all(inside) {
-            return Err(wrong(
-                line,
-                format!("'{file}' is not a file of this folder"),
-            ));
-        }
-        let path = dir.join(relative);
-        if !path.is_file() {
-            return Err(wrong(
-                line,
-                format!("there is no file '{file}' in the folder"),
-            ));
-        }
-        if !listed.insert(path.clone()) {
-            return Err(wrong(line, format!("'{file}' is listed before already")));
-        }
-        items.push(Item {
-            path,
-            class: Some(class as usize),
-        });
-    }
-    if items.is_empty() {
-        return Err(wrong(1, "no pictures listed".into()));
-    }
-    Ok(Dataset {
-        classes: vec![],
-        items,
-    })
-}
-
-/// Records of a CSV text (RFC 4180): each with the line it starts on; blank lines are left out.
-struct Records<'a> {
-    rest: &'a str,
-    line: usize,
-}
-
-impl<'a> Records<'a> {
-    fn new(text: &'a str) -> Self {
-        Self {
-            rest: text,
-            line: 1,
-        }
-    }
-
-    /// A field up to the comma or line end that closes it.
-    fn field(&mut self) -> Result<String, (usize, String)> {
-        let Some(quoted) = self.rest.strip_prefix('"') else {
-            let end = self.rest.find([',', '\n']).unwrap_or(self.rest.len());
-            let (field, rest) = self.rest.split_at(end);
-            self.rest = rest;
-            return Ok(field.trim_end_matches('\r').to_string());
-        };
-        let start = self.line;
-        let mut field = String::new();
-        let mut rest = quoted;
-        loop {
-            let Some(quote) = rest.find('"') else {
-                return Err((start, "a quote is not closed".into()));
-            };
-            field.push_str(&rest[..quote]);
-            rest = &rest[quote + 1..];
-            let Some(again) = rest.strip_prefix('"') else {
-                break;
-            };
-            field.push('"');
-            rest = again;
-        }
-        self.line += field.matches('\n').count();
-        self.rest = rest.strip_prefix('\r').unwrap_or(rest);
-        if self.rest.is_empty() || self.rest.starts_with([',', '\n']) {
-            Ok(field)
-        } else {
-            Err((start, "text after a closing quote".into()))
-        }
-    }
-}
-
-impl Iterator for Records<'_> {
-    type Item = Result<(usize, Vec<String>), (usize, String)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while let Some(rest) = self
-            .rest
-            .strip_prefix("\r\n")
-            .or(self.rest.strip_prefix('\n'))
-        {
-            self.rest = rest;
-            self.line += 1;
-        }
-        if self.rest.is_empty() {
-            return None;
-        }
-        let start = self.line;
-        let mut fields = vec![];
-        loop {
-            match self.field() {
-                Ok(field) => fields.push(field),
-                Err(e) => {
-                    self.rest = "";
-                    return Some(Err(e));
-                }
-            }
-            match self.rest.strip_prefix(',') {
-                Some(rest) => self.rest = rest,
-                None => return Some(Ok((start, fields))),
-            }
-        }
     }
 }
 
@@ -531,11 +347,11 @@ mod tests {
         let dir = folder(&["a.txt"]);
         assert!(matches!(
             Dataset::open(dir.path()),
-            Err(DatasetError::Empty(_))
+            Err(DatasetError::Empty(..))
         ));
         assert!(matches!(
             Dataset::pictures(dir.path()),
-            Err(DatasetError::Empty(_))
+            Err(DatasetError::Empty(..))
         ));
         assert!(matches!(
             Dataset::open(&dir.path().join("a.txt")),
@@ -549,18 +365,152 @@ mod tests {
         let dir = folder(&["a/1.jpg", "b/readme.txt"]);
         let e = Dataset::open(dir.path()).unwrap_err();
         assert!(
-            matches!(&e, DatasetError::EmptyClass(p) if p.ends_with("b")),
+            matches!(&e, DatasetError::EmptyClass(p, _) if p.ends_with("b")),
             "{e}"
         );
     }
 
     #[test]
     fn plain_pictures() {
-        let dir = folder(&["b/1.jpg", "a.png", "c.gif"]);
+        let dir = folder(&["b/1.jpg", "a.png", "c.gif", "d.txt"]);
         let set = Dataset::pictures(dir.path()).unwrap();
+        let expected = ["a.png", "b/1.jpg", "c.gif"].map(|n| (n.to_string(), None));
+        assert_eq!(names(dir.path(), &set), expected);
+        assert_eq!(set.left_out, None);
+    }
+
+    /// Every end of a name that a picture of the kinds that are read has, in any case.
+    #[test]
+    fn names_of_pictures() {
+        let files = [
+            "1.jpg", "2.JPG", "3.jpeg", "4.jpe", "5.jfif", "6.JFIF", "7.png", "8.webp", "9.WebP",
+            "a.gif", "b.bmp", "c.tif", "d.TIFF", "e.ppm", "f.pgm",
+        ];
+        let dir = folder(
+            &files
+                .map(|f| format!("x/{f}"))
+                .each_ref()
+                .map(String::as_str),
+        );
+        let set = Dataset::open(dir.path()).unwrap();
+        assert_eq!(set.items.len(), files.len());
+        assert_eq!(set.left_out, None);
+    }
+
+    /// A folder with these files and contents.
+    fn filled(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+        let names: Vec<_> = files.iter().map(|f| f.0).collect();
+        let dir = folder(&names);
+        for (name, content) in files {
+            fs::write(dir.path().join(name), content).unwrap();
+        }
+        dir
+    }
+
+    const HEIC: &[u8] = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
+    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
+
+    #[test]
+    fn what_is_left_out_is_counted() {
+        let dir = filled(&[
+            ("a/1.jpg", b""),
+            ("a/2.heic", HEIC),
+            ("a/3.HEIC", HEIC),
+            ("a/4.avif", b"\0\0\0\x1cftypavif"),
+            ("a/5.mp4", b"\0\0\0\x20ftypisom"),
+            ("a/6.npy", b"\x93NUMPY\x01\0"),
+            ("a/7.heic", b"404: Not Found"),
+            ("a/8.dng", b"II*\0\x08\0\0\0"),
+            ("a/.9.jpg", b""),
+            ("a/deep/10.jxl", b"\xff\x0a"),
+            ("b/1.jpg", b""),
+            ("top.jpg", b""),
+        ]);
+        let set = Dataset::open(dir.path()).unwrap();
+        assert_eq!(set.items.len(), 2);
+        let left_out = set.left_out.clone().unwrap();
+        assert_eq!(left_out.count, 10);
+        let said = left_out.to_string();
+        assert!(said.starts_with("10 files were left out, e.g. "), "{said}");
+        assert!(
+            said.contains("top.jpg: it lies beside the class folders"),
+            "{said}"
+        );
+        assert_eq!(set.subset(1).left_out, set.left_out);
+
+        let of = |class: &str| Dataset::pictures(&dir.path().join(class)).unwrap().left_out;
+        assert_eq!(of("b"), None);
+        let left_out = of("a").unwrap();
+        assert_eq!(left_out.count, 9);
+        assert!(left_out.example.ends_with(".9.jpg"), "{left_out:?}");
+        fs::remove_file(dir.path().join("a/.9.jpg")).unwrap();
+        let said = of("a").unwrap().to_string();
+        assert!(
+            said.contains("8 files") && said.contains("2.heic: a HEIC"),
+            "{said}"
+        );
+        assert!(
+            said.contains("JPEG, PNG, WebP") && !said.contains('\n'),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn what_lies_about_makes_no_noise() {
+        let dir = filled(&[
+            ("a/1.jpg", b""),
+            ("a/Thumbs.db", &[0xd0, 0xcf, 0x11, 0xe0]),
+            ("a/desktop.ini", b"\xff\xfe["),
+            ("a/.DS_Store", &[0, 0, 0, 1, b'B', b'u', b'd', b'1']),
+            ("a/._1.jpg", &[0, 5, 0x16, 7]),
+            ("a/Icon\r", b""),
+            ("a/readme.TXT", b"hello"),
+            ("a/1.xml", b"<annotation/>"),
+            ("a/LICENSE", "Copyright \u{a9} somebody, in a text that is longer than the part that is looked at".as_bytes()),
+            ("a/labels.csv", b"file,class_index"),
+            (".ipynb_checkpoints/1.jpg", b""),
+            ("__MACOSX/a/1.jpg", b""),
+            ("model.bin", &[0, 1, 2, 3]),
+        ]);
+        let set = Dataset::open(dir.path()).unwrap();
+        assert_eq!((set.items.len(), set.left_out), (1, None));
+    }
+
+    /// Where a name says nothing, the content says it.
+    #[test]
+    fn pictures_by_content() {
+        let dir = filled(&[
+            ("a/1", PNG),
+            ("a/2.jpg.1", &[0xff, 0xd8, 0xff, 0xe0]),
+            ("a/3.heic", &[0xff, 0xd8, 0xff, 0xe1]),
+            ("a/4.jpg?size=large", b"GIF89a"),
+            ("a/5.bin", &[0, 1, 2, 3]),
+            ("a/6", b"text"),
+        ]);
+        let set = Dataset::open(dir.path()).unwrap();
+        let found: Vec<_> = names(dir.path(), &set).into_iter().map(|n| n.0).collect();
         assert_eq!(
-            names(dir.path(), &set),
-            [("a.png".to_string(), None), ("b/1.jpg".to_string(), None)]
+            found,
+            ["a/1", "a/2.jpg.1", "a/3.heic", "a/4.jpg?size=large"]
+        );
+        assert_eq!(set.left_out.unwrap().count, 1);
+    }
+
+    #[test]
+    fn folders_of_other_files_say_what_there_is() {
+        let dir = filled(&[("a/1.jpg", b""), ("b/1.heic", HEIC), ("b/2.heic", HEIC)]);
+        let e = Dataset::open(dir.path()).unwrap_err().to_string();
+        assert!(e.contains("class folder without a picture"), "{e}");
+        assert!(
+            e.contains("2 files were left out") && e.contains("HEIC"),
+            "{e}"
+        );
+        let e = Dataset::pictures(&dir.path().join("b"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            e.contains("no picture in this folder") && e.contains("HEIC"),
+            "{e}"
         );
     }
 
@@ -569,7 +519,11 @@ mod tests {
     fn links_in_a_circle_end() {
         let dir = folder(&["a/1.jpg"]);
         std::os::unix::fs::symlink(dir.path(), dir.path().join("a/loop")).unwrap();
-        assert_eq!(Dataset::pictures(dir.path()).unwrap().items.len(), 1);
+        std::os::unix::fs::symlink("nothing", dir.path().join("a/2.jpg")).unwrap();
+        std::os::unix::fs::symlink("1.jpg", dir.path().join("a/3.jpg")).unwrap();
+        let set = Dataset::pictures(dir.path()).unwrap();
+        assert_eq!(set.items.len(), 2);
+        assert_eq!(set.left_out.unwrap().count, 2);
     }
 
     #[test]
@@ -591,6 +545,7 @@ mod tests {
         let set = Dataset {
             classes: vec![],
             items: (0..200).map(item).collect(),
+            left_out: None,
         };
         let some = set.subset(8);
         let chosen: Vec<_> = some

@@ -1,0 +1,22 @@
+//! Folders of pictures. What is left out of one is said at once, before anything takes long.
+
+use anyhow::Result;
+use converter::dataset::Dataset;
+use std::path::Path;
+
+/// As [`Dataset::open`].
+pub fn open(dir: &Path) -> Result<Dataset> {
+    Ok(said(Dataset::open(dir)?))
+}
+
+/// As [`Dataset::pictures`].
+pub fn pictures(dir: &Path) -> Result<Dataset> {
+    Ok(said(Dataset::pictures(dir)?))
+}
+
+fn said(dataset: Dataset) -> Dataset {
+    if let Some(left_out) = &dataset.left_out {
+        eprintln!("note: {left_out}");
+    }
+    dataset
+}
