@@ -252,7 +252,7 @@ impl Context<'_> {
             },
             Node::Mul => self.mul()?,
             Node::PRelu(slopes) => self.prelu(writer, slopes)?,
-            Node::LocalResponseNorm(norm) => self.local_response_norm(writer, norm)?,
+            Node::LocalResponseNorm(norm) => self.local_response_norm(writer, norm),
             Node::Shuffle { groups } => Op::Shuffle { groups: *groups },
             Node::Input | Node::BatchNorm(_) => {
                 unreachable!("{} is not a layer of a simplified graph", node.op.name())
@@ -349,22 +349,17 @@ impl Context<'_> {
         })
     }
 
-    fn local_response_norm(
-        &self,
-        writer: &mut Writer,
-        norm: &LocalResponseNorm,
-    ) -> Result<Op, LowerError> {
+    fn local_response_norm(&self, writer: &mut Writer, norm: &LocalResponseNorm) -> Op {
         let channels = self.graph.nodes[self.id].shape.c;
         let step = self.input().scale as f64;
-        let table = NormTable::new(norm, channels, step, self.factor(0))
-            .ok_or_else(|| self.unreachable_scale())?;
-        Ok(Op::LocalResponseNorm {
+        let table = NormTable::new(norm, channels, step, self.factor(0));
+        Op::LocalResponseNorm {
             size: norm.size,
             float: [0.0; 3],
             table: writer.blob(&table.factors),
             index_shift: table.octaves.index_shift(),
             shift: table.shift,
-        })
+        }
     }
 
     fn avg_pool(

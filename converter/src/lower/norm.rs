@@ -19,6 +19,9 @@ pub struct Table {
 /// that, so that a straight line from here to the next entry, which is more than half of it, saturates too.
 const LARGEST: f64 = 512.0;
 
+/// `LARGEST * 2^13` is 2^22.
+const LEAST_SHIFT: u8 = 13;
+
 /// What a straight line between two entries may be off, relative to the factor: an eighth of a step at the
 /// ends of the output's range.
 const TOLERANCE: f64 = 5e-4;
@@ -32,14 +35,7 @@ impl Table {
     /// cut to whole units of `2^-shift`, which is at most `2^-13` as no factor is above [`LARGEST`], so that an
     /// output is off by at most `255 * 1.5 / 2^13 < 0.05` steps, however small its factor. Products of a
     /// 9-bit number and a factor of at most 2^22 stay below 2^30.
-    ///
-    /// `None` if there is no such factor, because a parameter is not a number.
-    pub fn new(
-        norm: &LocalResponseNorm,
-        channels: u32,
-        step: f64,
-        step_ratio: f64,
-    ) -> Option<Self> {
+    pub fn new(norm: &LocalResponseNorm, channels: u32, step: f64, step_ratio: f64) -> Self {
         let octaves = Octaves::new(bits(norm.beta as f64));
         let per_unit = norm.alpha as f64 / norm.size as f64 * step * step;
         let factor = |sum: u32| {
@@ -48,14 +44,14 @@ impl Table {
         };
         // A value that is not zero is part of its sum; without one, the factor does not matter.
         let largest = factor(1).min(LARGEST);
-        let shift = common_shift(largest, 2f64.powi(22))?;
+        let shift = common_shift(largest, 2f64.powi(22)).unwrap_or(LEAST_SHIFT);
         let entries = octaves.entries(norm.size.min(channels)) as u32;
         let factors = (0..entries).map(|i| scaled(factor(octaves.sum_at(i)).min(largest), shift));
-        Some(Self {
+        Self {
             octaves,
             factors: factors.collect(),
             shift,
-        })
+        }
     }
 }
 
@@ -88,7 +84,7 @@ mod tests {
     /// Every output of a pixel as far from the formula in f64 as is allowed, at most.
     fn check(norm: &LocalResponseNorm, pixel: &[i8], zero_points: [i8; 2], step: f64, ratio: f64) {
         let channels = pixel.len();
-        let table = Table::new(norm, channels as u32, step, ratio).unwrap();
+        let table = Table::new(norm, channels as u32, step, ratio);
         assert!(table.factors.iter().all(|f| (0..=1 << 22).contains(f)));
         let spacing = NormTable::new(table.octaves.index_shift());
         assert_eq!(
@@ -160,17 +156,6 @@ mod tests {
             };
             check(&norm, &[-3, -2, -1, 0, 1, 127, -128], [-1, 0], 1.0, ratio);
         }
-    }
-
-    #[test]
-    fn parameters_that_are_not_numbers() {
-        let norm = LocalResponseNorm {
-            size: 3,
-            alpha: 1.0,
-            beta: 1.0,
-            bias: 1.0,
-        };
-        assert!(Table::new(&norm, 4, 1.0, f64::NAN).is_none());
     }
 
     #[test]

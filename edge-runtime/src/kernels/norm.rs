@@ -23,8 +23,10 @@ pub struct NormParams<'p> {
 impl NormParams<'_> {
     /// The factor at a place of the table: between two entries, linearly.
     #[inline(always)]
-    fn factor(&self, (i, f): (usize, i32)) -> i32 {
-        let (low, high) = (self.table[i], self.table[i + 1]);
+    fn factor(&self, place: u32) -> i32 {
+        let (i, f) = ((place >> 8) as usize, (place & 255) as i32);
+        let high = self.table[i + 1];
+        let low = self.table[i];
         low + (((high - low) * f) >> 8)
     }
 }
@@ -52,16 +54,15 @@ fn normalize(
         .chunks_exact_mut(channels)
         .zip(input.chunks_exact(channels));
     for (out, pixel) in pixels {
-        // The sum slides along the channels: what enters is added, what leaves is taken off.
-        let mut sum: u32 = pixel.iter().take(after).map(|q| square(*q)).sum();
+        // The sum slides along the channels: by the difference of the squares of what enters and what leaves.
+        let mut sum: u32 = pixel.iter().take(after + 1).map(|q| square(*q)).sum();
         for (c, q) in out.iter_mut().enumerate() {
-            sum += pixel.get(c + after).map_or(0, |q| square(*q));
-            let scaled = (centred(pixel[c]) * p.factor(spacing.place(sum)) + (1 << (p.shift - 1)))
-                >> p.shift;
+            let factor = p.factor(spacing.place(sum));
+            let scaled = (centred(pixel[c]) * factor + (1 << (p.shift - 1))) >> p.shift;
             *q = saturate(scaled + p.output_zero_point as i32, [i8::MIN, i8::MAX]);
-            sum -= c
-                .checked_sub(before)
-                .map_or(0, |first| square(pixel[first]));
+            let enters = pixel.get(c + after + 1).map_or(0, |q| centred(*q));
+            let leaves = c.checked_sub(before).map_or(0, |i| centred(pixel[i]));
+            sum = sum.wrapping_add_signed((enters - leaves) * (enters + leaves));
         }
     }
 }

@@ -3,9 +3,6 @@
 
 use super::MAX_NORM_SIZE;
 
-/// Parts into which the way from one entry to the next is cut, as a power of two.
-const PARTS: u32 = 8;
-
 /// What the `index_shift` of an [`Op::LocalResponseNorm`](super::Op::LocalResponseNorm) says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NormTable {
@@ -39,8 +36,8 @@ impl NormTable {
 
 /// Where in a table the factor of a sum of squares is found.
 pub trait Place {
-    /// The entry before the sum, and how far the sum is on the way to the next, in 256ths.
-    fn place(self, sum: u32) -> (usize, i32);
+    /// In 256ths of the way from one entry to the next.
+    fn place(self, sum: u32) -> u32;
 }
 
 /// Entries at the multiples of a power of two, 8 to 30; a bad fit for a power of the sum, kept for old files.
@@ -49,9 +46,8 @@ pub struct Even(u8);
 
 impl Place for Even {
     #[inline(always)]
-    fn place(self, sum: u32) -> (usize, i32) {
-        let parts = sum >> (self.0 as u32 - PARTS) & 255;
-        ((sum >> self.0) as usize, parts as i32)
+    fn place(self, sum: u32) -> u32 {
+        sum >> (self.0 - 8)
     }
 }
 
@@ -73,7 +69,7 @@ impl Octaves {
 
     /// Number of entries that `terms` squares of 9-bit numbers need, at most [`MAX_NORM_SIZE`] of them.
     pub fn entries(self, terms: u32) -> usize {
-        self.place(terms * 255 * 255).0 + 2
+        (self.place(terms * 255 * 255) >> 8) as usize + 2
     }
 
     /// The sum of squares at an entry.
@@ -85,15 +81,11 @@ impl Octaves {
 
 impl Place for Octaves {
     #[inline(always)]
-    fn place(self, sum: u32) -> (usize, i32) {
+    fn place(self, sum: u32) -> u32 {
         let bits = self.0 as u32;
         // The highest one goes to bit 31, with the piece and the part behind it; of a sum below `2^bits`, that bit.
-        let zeros = (sum | 1 << bits).leading_zeros();
-        let high = sum << zeros;
-        let octave = 31 - bits - zeros;
-        let entry = (octave << bits) + (high >> (31 - bits));
-        let parts = high >> (31 - bits - PARTS) & 255;
-        (entry as usize, parts as i32)
+        let highest = (sum | 1 << bits).ilog2();
+        ((highest - bits) << (bits + 8)) + ((sum << (31 - highest)) >> (23 - bits))
     }
 }
 
@@ -106,13 +98,13 @@ mod tests {
         for bits in 0..=7 {
             let octaves = Octaves::new(bits);
             for sum in (0..1 << 13).chain((1 << 13..1 << 26).step_by(4999)) {
-                let (entry, parts) = octaves.place(sum);
-                let [low, high] = [0, 1].map(|i| octaves.sum_at(entry as u32 + i));
+                let place = octaves.place(sum);
+                let [low, high] = [0, 1].map(|i| octaves.sum_at((place >> 8) + i));
                 assert!((low..high).contains(&sum), "{sum} with {bits} bits");
                 let piece = 1 << sum.max(1).ilog2().saturating_sub(bits as u32);
                 assert_eq!(high - low, piece, "{sum} with {bits} bits");
                 let exact = (sum - low) as u64 * 256 / piece as u64;
-                assert_eq!(parts as u64, exact, "{sum} with {bits} bits");
+                assert_eq!((place & 255) as u64, exact, "{sum} with {bits} bits");
             }
         }
     }
