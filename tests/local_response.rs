@@ -6,8 +6,11 @@ use converter::dataset::{Dataset, Picture, image_file};
 use converter::graph::{ConvWeights, Graph, LocalResponseNorm, Op, Shape, Window};
 use converter::progress::Silent;
 use converter::runner::{BackendKind, Runner};
+use edge_runtime::engine::Engine;
+use edge_runtime::model::write::Writer;
 use edge_runtime::model::{
-    Activation, AlignedBytes, ChannelOrder, Filter, InputSpec, Model, ResizeRule, WeightsOrigin,
+    Activation, AlignedBytes, ChannelOrder, DType, Filter, InputSpec, Layer, Manifest, Model,
+    Op as LayerOp, Operand, Quant, ResizeRule, Trunk, WeightsOrigin,
 };
 use std::path::Path;
 
@@ -303,4 +306,64 @@ fn int8_is_as_near_to_float_as_onnxruntimes() {
             "row {i}: {ratio} times as large"
         );
     }
+}
+
+/// A file as converters wrote it before tables followed the logarithm: the output is what their reader gave.
+#[test]
+fn an_even_table_still_gives_the_same_bits() {
+    let float = convert(source(&ROWS[0]), None, &Silent).unwrap().bytes;
+    let other = Model::parse(&float).unwrap();
+    let operand = |tensor, zero_point| Operand {
+        tensor,
+        shape: Shape::new(2, 2, 12),
+        offset: tensor * 64,
+        quant: Quant {
+            scale: 1.0,
+            zero_point,
+        },
+    };
+    let table: Vec<i32> = (0..257).map(|i| (1 << 22) / (1 + i)).collect();
+    let mut writer = Writer::default();
+    let op = LayerOp::LocalResponseNorm {
+        size: 5,
+        float: [0.0; 3],
+        table: writer.blob(&table),
+        index_shift: 11,
+        shift: 20,
+    };
+    let input = operand(0, -100);
+    writer.layer(&Layer {
+        name: "norm",
+        op,
+        inputs: [input].into_iter().collect(),
+        output: operand(1, -20),
+    });
+    let trunk = Trunk {
+        dtype: DType::I8,
+        input,
+        arena_bytes: 128,
+        layers: 0,
+        packing: None,
+    };
+    let manifest = Manifest {
+        input: InputSpec {
+            height: 2,
+            width: 2,
+            ..other.manifest().input
+        },
+        ..*other.manifest()
+    };
+    let file = writer.finish(&manifest, trunk, None).unwrap();
+    let model = Model::parse(&file).unwrap();
+    let mut arena = vec![0; model.arena_bytes()];
+    let mut engine = Engine::new(&model, &mut arena).unwrap();
+    for (i, q) in (0..).zip(engine.input_mut()) {
+        *q = (i * i * 37 % 256 - 128) as i8;
+    }
+    let expected = [
+        -33, -16, 24, -10, -9, 23, -12, -21, -12, 9, -4, -1, 13, -8, -12, -3, -23, -2, -5, -19,
+        -10, -9, -5, -11, -10, -6, 14, -9, -11, -5, -21, 7, -25, -8, -28, -36, -13, -4, -8, -10,
+        -18, -7, -6, -18, -9, -7, -3, -14,
+    ];
+    assert_eq!(engine.run(), expected);
 }
