@@ -603,6 +603,94 @@ fn a_size_that_wraps_is_refused() {
     );
 }
 
+/// A model of one local response normalization, of size 5 on `channels` channels, with a table of equal entries.
+fn normalizes(
+    channels: u32,
+    entries: usize,
+    entry: i32,
+    [index_shift, shift]: [u8; 2],
+) -> Option<LayerProblem> {
+    let good = Model::parse(&INT8).unwrap();
+    let operand = |tensor| Operand {
+        tensor,
+        shape: Shape::new(2, 3, channels),
+        offset: tensor * 1024,
+        quant: good.input().quant,
+    };
+    let mut writer = Writer::default();
+    let op = Op::LocalResponseNorm {
+        size: 5,
+        float: [0.0; 3],
+        table: writer.blob(&vec![entry; entries]),
+        index_shift,
+        shift,
+    };
+    writer.layer(&Layer {
+        name: "norm",
+        op,
+        inputs: [operand(0)].into_iter().collect(),
+        output: operand(1),
+    });
+    let trunk = Trunk {
+        dtype: DType::I8,
+        input: operand(0),
+        arena_bytes: 2048,
+        layers: 0,
+        packing: None,
+    };
+    let file = writer.finish(good.manifest(), trunk, None).unwrap();
+    let model = match Model::parse(&file) {
+        Ok(model) => model,
+        Err(ModelError::Layer { problem, .. }) => return Some(problem),
+        Err(other) => panic!("{other}"),
+    };
+    // The largest sums that there are, and the smallest.
+    for fill in [i8::MIN, i8::MAX, good.input().quant.zero_point] {
+        let mut arena = vec![0; 2048];
+        let mut engine = Engine::new(&model, &mut arena).unwrap();
+        engine.input_mut().fill(fill);
+        engine.run();
+    }
+    None
+}
+
+#[test]
+fn tables_of_normalizations_are_as_long_as_their_sums_need() {
+    let (weights, numbers) = (
+        Some(LayerProblem::Weights),
+        Some(LayerProblem::Quantization),
+    );
+    // 5 * 255^2 = 325125 is 19 * 2^14 and more, 2 * 255^2 = 130050 is 31 * 2^12 and more.
+    for (channels, bits, entries) in [
+        (64, 4, 14 * 16 + 19 + 2),
+        (2, 4, 12 * 16 + 31 + 2),
+        (64, 0, 18 + 1 + 2),
+        (64, 7, 11 * 128 + 158 + 2),
+    ] {
+        let of = |entries| normalizes(channels, entries, 1 << 22, [bits, 30]);
+        assert_eq!(of(entries), None, "{channels} channels, {bits} bits");
+        assert_eq!([of(entries - 1), of(entries + 1), of(0)], [weights; 3]);
+    }
+    // Files of before: 257 evenly spaced entries.
+    assert_eq!(normalizes(64, 257, 1 << 22, [11, 1]), None);
+    assert_eq!(normalizes(64, 256, 1 << 22, [11, 1]), weights);
+    for shifts in [
+        [8, 20],
+        [10, 20],
+        [31, 20],
+        [255, 20],
+        [11, 0],
+        [11, 31],
+        [4, 0],
+        [4, 31],
+    ] {
+        assert_eq!(normalizes(64, 257, 1, shifts), numbers, "{shifts:?}");
+    }
+    for entry in [-1, (1 << 22) + 1, i32::MIN, i32::MAX] {
+        assert_eq!(normalizes(64, 245, entry, [4, 20]), numbers, "{entry}");
+    }
+}
+
 /// The packed model with the first packed layer's numbers changed.
 fn tampered(change: impl Fn(&mut ConvData, &mut Trunk)) -> Result<(), ModelError> {
     let good = Model::parse(&PACKED).unwrap();

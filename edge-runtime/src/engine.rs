@@ -7,6 +7,7 @@ use crate::kernels::{
     self, AddParams, AvgPoolParams, ConvParams, Geometry, MulParams, NormParams, PReluParams,
     PackedParams,
 };
+use crate::model::norm_table::NormTable;
 use crate::model::{ALIGNMENT, ConvData, DType, Layer, Layout, MapFunction, Model, Op, Operand};
 use core::ops::Range;
 
@@ -315,7 +316,7 @@ fn run_layer(model: &Model<'_>, layer: &Layer<'_>, arena: &mut [i8]) {
             let params = NormParams {
                 size: *size as usize,
                 table: model.i32s(*table),
-                index_shift: *index_shift,
+                spacing: NormTable::new(*index_shift),
                 shift: *shift,
                 input_zero_point: input.quant.zero_point,
                 output_zero_point: output.quant.zero_point,

@@ -1,5 +1,6 @@
 //! Writes an int8 model: weights per output channel, everything else from the tensors' quantization.
 
+use super::norm::Table as NormTable;
 use super::{About, LowerError, Lowering, depthwise_layout, head, is_depthwise};
 use crate::graph::{ConvWeights, Graph, LocalResponseNorm, NodeId, Op as Node, Window};
 use crate::passes::redirect;
@@ -276,7 +277,7 @@ impl Context<'_> {
             },
             Node::Mul => self.mul()?,
             Node::PRelu(slopes) => self.prelu(writer, slopes)?,
-            Node::LocalResponseNorm(norm) => self.local_response_norm(writer, norm)?,
+            Node::LocalResponseNorm(norm) => self.local_response_norm(writer, norm),
             Node::Shuffle { groups } => Op::Shuffle { groups: *groups },
             Node::Input | Node::BatchNorm(_) => {
                 unreachable!("{} is not a layer of a simplified graph", node.op.name())
@@ -373,29 +374,17 @@ impl Context<'_> {
         })
     }
 
-    /// A table of the power, 256 pieces over all possible sums of squares.
-    fn local_response_norm(
-        &self,
-        writer: &mut Writer,
-        norm: &LocalResponseNorm,
-    ) -> Result<Op, LowerError> {
-        let index_shift = 8 + norm.size.next_power_of_two().ilog2() as u8;
+    fn local_response_norm(&self, writer: &mut Writer, norm: &LocalResponseNorm) -> Op {
+        let channels = self.graph.nodes[self.id].shape.c;
         let step = self.input().scale as f64;
-        let power = |i: u32| {
-            let sum = step * step * ((i as u64) << index_shift) as f64;
-            let mean = norm.alpha as f64 / norm.size as f64 * sum;
-            self.factor(0) * (norm.bias as f64 + mean).powf(-norm.beta as f64)
-        };
-        let shift =
-            common_shift(power(0), 2f64.powi(22)).ok_or_else(|| self.unreachable_scale())?;
-        let table: Vec<i32> = (0..=256).map(|i| scaled(power(i), shift)).collect();
-        Ok(Op::LocalResponseNorm {
+        let table = NormTable::new(norm, channels, step, self.factor(0));
+        Op::LocalResponseNorm {
             size: norm.size,
             float: [0.0; 3],
-            table: writer.blob(&table),
-            index_shift,
-            shift,
-        })
+            table: writer.blob(&table.factors),
+            index_shift: table.octaves.index_shift(),
+            shift: table.shift,
+        }
     }
 
     fn avg_pool(

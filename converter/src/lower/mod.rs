@@ -6,6 +6,7 @@
 pub mod float;
 mod head;
 pub mod int8;
+mod norm;
 pub mod plan;
 pub mod split;
 

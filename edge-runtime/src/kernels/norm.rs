@@ -1,16 +1,17 @@
 //! Local response normalization across channels.
 
 use super::requantize::saturate;
+use crate::model::norm_table::{NormTable, Place};
 
 /// The numbers of an int8 local response normalization; see [`crate::model::Op::LocalResponseNorm`].
 #[derive(Clone, Copy, Debug)]
 pub struct NormParams<'p> {
     /// Channels in the sum.
     pub size: usize,
-    /// 257 factors by sum of squares, each from 0 to 2^22.
+    /// Factors by sum of squares, each from 0 to 2^22.
     pub table: &'p [i32],
-    /// From a sum of squares to the entry, 8 or more.
-    pub index_shift: u8,
+    /// Where the entries of the table lie.
+    pub spacing: NormTable,
     /// Of the product, 1 to 30.
     pub shift: u8,
     /// Of the input.
@@ -20,20 +21,32 @@ pub struct NormParams<'p> {
 }
 
 impl NormParams<'_> {
-    /// The factor for a sum of squares: between two entries of the table, linearly.
+    /// The factor at a place of the table: between two entries, linearly.
     #[inline(always)]
-    fn factor(&self, sum: u32) -> i32 {
-        let (i, f) = (
-            (sum >> self.index_shift) as usize,
-            (sum >> (self.index_shift - 8) & 255) as i32,
-        );
-        let (low, high) = (self.table[i], self.table[i + 1]);
+    fn factor(&self, place: u32) -> i32 {
+        let (i, f) = ((place >> 8) as usize, (place & 255) as i32);
+        let high = self.table[i + 1];
+        let low = self.table[i];
         low + (((high - low) * f) >> 8)
     }
 }
 
 /// Divides each value by a power of the mean square of the channels around it.
 pub fn local_response_norm(p: &NormParams<'_>, channels: usize, input: &[i8], output: &mut [i8]) {
+    match p.spacing {
+        NormTable::Even(even) => normalize(p, even, channels, input, output),
+        NormTable::Octaves(octaves) => normalize(p, octaves, channels, input, output),
+    }
+}
+
+/// One loop for each spacing, so that none chooses between them for every value.
+fn normalize(
+    p: &NormParams<'_>,
+    spacing: impl Place + Copy,
+    channels: usize,
+    input: &[i8],
+    output: &mut [i8],
+) {
     let (before, after) = ((p.size - 1) / 2, p.size / 2);
     let centred = |q: i8| q as i32 - p.input_zero_point as i32;
     let square = |q: i8| (centred(q) * centred(q)) as u32;
@@ -41,15 +54,15 @@ pub fn local_response_norm(p: &NormParams<'_>, channels: usize, input: &[i8], ou
         .chunks_exact_mut(channels)
         .zip(input.chunks_exact(channels));
     for (out, pixel) in pixels {
-        // The sum slides along the channels: what enters is added, what leaves is taken off.
-        let mut sum: u32 = pixel.iter().take(after).map(|q| square(*q)).sum();
+        // The sum slides along the channels: by the difference of the squares of what enters and what leaves.
+        let mut sum: u32 = pixel.iter().take(after + 1).map(|q| square(*q)).sum();
         for (c, q) in out.iter_mut().enumerate() {
-            sum += pixel.get(c + after).map_or(0, |q| square(*q));
-            let scaled = (centred(pixel[c]) * p.factor(sum) + (1 << (p.shift - 1))) >> p.shift;
+            let factor = p.factor(spacing.place(sum));
+            let scaled = (centred(pixel[c]) * factor + (1 << (p.shift - 1))) >> p.shift;
             *q = saturate(scaled + p.output_zero_point as i32, [i8::MIN, i8::MAX]);
-            sum -= c
-                .checked_sub(before)
-                .map_or(0, |first| square(pixel[first]));
+            let enters = pixel.get(c + after + 1).map_or(0, |q| centred(*q));
+            let leaves = c.checked_sub(before).map_or(0, |i| centred(pixel[i]));
+            sum = sum.wrapping_add_signed((enters - leaves) * (enters + leaves));
         }
     }
 }

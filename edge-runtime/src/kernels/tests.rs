@@ -1,6 +1,7 @@
 //! The portable kernels against loops that follow the definitions word by word.
 
 use super::*;
+use crate::model::norm_table::NormTable;
 use crate::model::{Rescale, Window};
 use proptest::prelude::*;
 
@@ -245,7 +246,7 @@ proptest! {
     }
 
     #[test]
-    fn local_response_norm_follows_its_definition(
+    fn local_response_norm_by_an_even_table_follows_its_definition(
         (pixels, c, size) in (1usize..4, 1usize..20, 1usize..8), more in 0u8..3,
         mut table in proptest::collection::vec(0i32..=1 << 22, 257), shift in 1u8..=30, zps: [i8; 2], seed: u64,
     ) {
@@ -253,7 +254,7 @@ proptest! {
         table.reverse();
         let index_shift = 8 + size.next_power_of_two().ilog2() as u8 + more;
         let p = NormParams {
-            size, table: &table, index_shift, shift, input_zero_point: zps[0], output_zero_point: zps[1],
+            size, table: &table, spacing: NormTable::new(index_shift), shift, input_zero_point: zps[0], output_zero_point: zps[1],
         };
         let x = values(pixels * c, seed);
         let mut out = vec![0; x.len()];
@@ -265,6 +266,34 @@ proptest! {
             let entry = (sum >> index_shift) as usize;
             let [low, high] = [table[entry] as i64, table[entry + 1] as i64];
             let part = (sum >> (index_shift - 8)) % 256;
+            let factor = low + ((high - low) * part).div_euclid(256);
+            let exact = (centred(i % c) * factor + (1 << (shift - 1))).div_euclid(1 << shift) + zps[1] as i64;
+            prop_assert_eq!(*q as i64, exact.clamp(-128, 127));
+        }
+    }
+
+    #[test]
+    fn local_response_norm_by_octaves_follows_its_definition(
+        (pixels, c, size) in (1usize..4, 1usize..20, 1usize..40), bits in 0u8..8, shift in 1u8..=30,
+        table in proptest::collection::vec(0i32..=1 << 22, 3000), zps: [i8; 2], seed: u64,
+    ) {
+        let spacing = NormTable::new(bits);
+        let entries = spacing.entries(size as u32, c as u32).unwrap();
+        let p = NormParams {
+            size, table: &table[..entries], spacing, shift, input_zero_point: zps[0], output_zero_point: zps[1],
+        };
+        let x = values(pixels * c, seed);
+        let mut out = vec![0; x.len()];
+        local_response_norm(&p, c, &x, &mut out);
+        for (i, q) in out.iter().enumerate() {
+            let centred = |j: usize| x[i / c * c + j] as i64 - zps[0] as i64;
+            let near = |j: &usize| *j + (size - 1) / 2 >= i % c && *j <= i % c + size / 2;
+            let sum: i64 = (0..c).filter(near).map(|j| centred(j) * centred(j)).sum();
+            // docs/arithmetic.md, with a logarithm for the leading zeros.
+            let octave = if sum < 1 << bits { 0 } else { sum.ilog2() - bits as u32 };
+            let entry = ((octave as usize) << bits) + (sum >> octave) as usize;
+            let part = sum % (1 << octave) * 256 / (1 << octave);
+            let [low, high] = [table[entry] as i64, table[entry + 1] as i64];
             let factor = low + ((high - low) * part).div_euclid(256);
             let exact = (centred(i % c) * factor + (1 << (shift - 1))).div_euclid(1 << shift) + zps[1] as i64;
             prop_assert_eq!(*q as i64, exact.clamp(-128, 127));

@@ -1,6 +1,7 @@
 //! Everything that must hold before a model's first use, so that running it can neither panic nor read
 //! or write outside its memory, and so that the plan never lets one tensor overwrite another in use.
 
+use super::norm_table::NormTable;
 use super::*;
 
 /// Most layers a trunk may have; bounds the time of the plan check, which is quadratic.
@@ -374,11 +375,11 @@ impl<'c> Checker<'c> {
                 if !int8 {
                     return Ok(());
                 }
-                let shifts = (8..=30).contains(index_shift) && (1..=30).contains(shift);
-                if !shifts || (size * 255 * 255) >> index_shift > 255 {
+                let entries = NormTable::new(*index_shift).entries(*size, input.shape.c);
+                let Some(entries) = entries.filter(|_| (1..=30).contains(shift)) else {
                     return Err(LayerProblem::Quantization);
-                }
-                let table = self.i32s(*table, 257)?;
+                };
+                let table = self.i32s(*table, entries as u64)?;
                 self.quantized(table.iter().all(|t| (0..=1 << 22).contains(t)))
             }
             Op::Shuffle { groups } => {

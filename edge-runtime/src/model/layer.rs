@@ -374,7 +374,7 @@ pub enum Op {
     },
     /// Local response normalization across channels: `x * (bias + alpha / size * sum(x^2))^-beta`, the
     /// sum over the channels from `c - (size - 1) / 2` to `c + size / 2` that exist. int8:
-    /// `S = sum((q - zp)^2)`, `i = S >> index_shift`, `f = (S >> (index_shift - 8)) & 255`,
+    /// `S = sum((q - zp)^2)`, `(i, f)` its place in the table (see [`norm_table`](super::norm_table)),
     /// `t = table[i] + (((table[i + 1] - table[i]) * f) >> 8)`,
     /// `out = zero_point + (((q - zp) * t + 2^(shift-1)) >> shift)`.
     LocalResponseNorm {
@@ -382,9 +382,11 @@ pub enum Op {
         size: u32,
         /// alpha, beta, bias; float only.
         float: [f32; 3],
-        /// int8 only: 257 i32, each from 0 to 2^22.
+        /// int8 only: as many i32 as [`NormTable::entries`](super::norm_table::NormTable::entries) says, each
+        /// from 0 to 2^22.
         table: Blob,
-        /// int8 only: 8 and more, so that `size * 255^2 >> index_shift` is at most 255.
+        /// int8 only: where the entries lie. Below 8, `2^index_shift` pieces to an octave; else every
+        /// `2^index_shift`, and `size * 255^2 >> index_shift` is at most 255.
         index_shift: u8,
         /// int8 only: 1 to 30.
         shift: u8,

@@ -16,6 +16,7 @@ mod error;
 pub mod header;
 mod layer;
 mod manifest;
+pub mod norm_table;
 mod output;
 pub mod packed;
 mod sha256;

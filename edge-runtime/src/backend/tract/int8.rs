@@ -20,6 +20,7 @@ use super::part::{Part, Shuffle};
 use super::requantize::Requantize;
 use super::unfold::Unfold;
 use crate::kernels::{AddParams, Geometry, MulParams, RequantizeFn};
+use crate::model::norm_table::NormTable;
 use crate::model::{ConvData, Layer, MapFunction, Model, Op, Operand, Window};
 use tract_core::internal::*;
 use tract_core::ops::einsum::EinSum;
@@ -150,7 +151,8 @@ pub fn wire(
         } => Kernel::Norm {
             table: model.i32s(*table).to_vec(),
             size: *size as usize,
-            shifts: [*index_shift, *shift],
+            spacing: NormTable::new(*index_shift),
+            shift: *shift,
             zero_points: [from.quant.zero_point, to.quant.zero_point],
         },
         Op::Shuffle { groups } => {

@@ -5,6 +5,7 @@ use super::network::dims;
 use crate::kernels::{
     self, AddParams, AvgPoolParams, Geometry, MulParams, NormParams, PReluParams,
 };
+use crate::model::norm_table::NormTable;
 use crate::model::{Rescale, Shape};
 use tract_core::internal::*;
 
@@ -36,11 +37,11 @@ pub enum Kernel {
     Map(Vec<i8>),
     MaxPool(Geometry),
     Mul(MulParams),
-    /// `shifts` are those of the index and of the product.
     Norm {
         table: Vec<i32>,
         size: usize,
-        shifts: [u8; 2],
+        spacing: NormTable,
+        shift: u8,
         zero_points: [i8; 2],
     },
     PRelu {
@@ -126,14 +127,15 @@ impl Compute for KernelLayer {
             Kernel::Norm {
                 table,
                 size,
-                shifts,
+                spacing,
+                shift,
                 zero_points,
             } => {
                 let params = NormParams {
                     size: *size,
                     table,
-                    index_shift: shifts[0],
-                    shift: shifts[1],
+                    spacing: *spacing,
+                    shift: *shift,
                     input_zero_point: zero_points[0],
                     output_zero_point: zero_points[1],
                 };

@@ -1,5 +1,6 @@
 //! Small random networks, written as `.edge` files and read back, so that they are what backends get.
 
+use crate::model::norm_table::NormTable;
 use crate::model::write::Writer;
 use crate::model::*;
 
@@ -350,7 +351,10 @@ impl Builder {
             }
             10 => {
                 let size = self.rng.count(1, 7);
-                let mut table: Vec<i32> = (0..257)
+                let even = 8 + size.next_power_of_two().ilog2() as u8;
+                let index_shift = self.rng.pick(&[0, 3, 4, 5, 7, even]);
+                let entries = NormTable::new(index_shift).entries(size, x.shape.c);
+                let mut table: Vec<i32> = (0..entries.expect("a small size"))
                     .map(|_| self.rng.range(0, 1 << 22) as i32)
                     .collect();
                 table.sort_by_key(|t| core::cmp::Reverse(*t));
@@ -361,7 +365,7 @@ impl Builder {
                         DType::F32 => Blob { offset: 0, len: 0 },
                         DType::I8 => self.writer.blob(&table),
                     },
-                    index_shift: 8 + size.next_power_of_two().ilog2() as u8,
+                    index_shift,
                     shift: self.rng.range(15, 30) as u8,
                 };
                 self.layer(&name, op, &[x], x.shape);
