@@ -1,0 +1,82 @@
+"""A random ONNX network from a seed."""
+from dataclasses import dataclass
+
+import numpy as np
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from . import blocks, heads, inputs, judge, pictures
+from . import style as styles
+from .graph import BadNetwork, Graph
+
+JUDGING, CALIBRATION = 6, 16
+ATTEMPTS = 40
+
+
+@dataclass
+class Network:
+    seed: int
+    graph: Graph
+    model: object
+    entry: inputs.Input
+    images: list
+    logits: str
+    # Logits of all pictures, as rows; the first JUDGING are judged on, the others calibrate.
+    reference: np.ndarray
+    softmax: bool
+
+    def judging(self):
+        return self.reference[:JUDGING]
+
+
+def useful(rows):
+    """True if the outputs depend on the picture, and not by so little that rounding hides it."""
+    if not np.isfinite(rows).all() or np.abs(rows).max() > 1e12:
+        return False
+    depends = judge.spread(rows[:JUDGING])
+    return depends > 1e-9 and depends > 0.05 * judge.rms(rows)
+
+
+def attempt(seed, number):
+    random = np.random.RandomState([seed, number])
+    opset = int(random.choice(range(7, 22), p=OPSETS))
+    style = styles.draw(random)
+    height = int(random.randint(16, 41))
+    width = height if random.rand() < 0.8 else int(random.randint(16, 41))
+    channels = 1 if random.rand() < 0.15 else 3
+    images = pictures.pictures(random, JUDGING + CALIBRATION, height, width, channels)
+    g = Graph(random, opset)
+    entry = inputs.enter(g, images)
+    x = entry.start
+    if random.rand() < 0.85:
+        x = blocks.conv_block(g, x, style)
+    for _ in range(style.blocks):
+        h, w = g.shape(x)[2:]
+        if h * w < 4 or np.prod(g.shape(x)) > 60000:
+            break
+        x = blocks.block(g, x, style)
+    logits, output = heads.head(g, x, style)
+    rows = np.stack([v.ravel() for v in g.values[logits]]).astype(np.float64)
+    if not useful(rows):
+        raise BadNetwork("the logits hardly depend on the picture")
+    old = opset <= 8 and random.rand() < 0.3
+    model = g.model(output, entry.element, entry.shape, weights_are_inputs=old)
+    return Network(seed, g, model, entry, images, logits, rows, output != logits)
+
+
+# Half of the files are of opset 13 or 17, PyTorch's defaults.
+OPSETS = np.array([1, 1, 1, 1, 2, 1, 8, 1, 2, 2, 8, 3, 1, 2, 2], float)
+OPSETS /= OPSETS.sum()
+
+
+def network(seed):
+    """Always the same for a seed."""
+    reasons = []
+    for number in range(ATTEMPTS):
+        try:
+            return attempt(seed, number)
+        except BadNetwork as e:
+            reasons.append(str(e))
+        except (ort_errors.Fail, ort_errors.RuntimeException, ort_errors.NotImplemented) as e:
+            # What onnxruntime does not run, it cannot judge.
+            reasons.append(str(e).splitlines()[0])
+    raise BadNetwork("; ".join(reasons))

@@ -1,0 +1,80 @@
+"""onnxruntime's own static quantization of a network."""
+import contextlib
+import io
+import logging
+import random as standard_random
+from dataclasses import dataclass
+
+import numpy as np
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+# Before this opset there is no quantization per channel.
+PER_CHANNEL = 13
+# Before this one onnxruntime would have to change the file.
+OLDEST = 11
+
+
+class Reader(CalibrationDataReader):
+    def __init__(self, inputs):
+        self.batches = iter([{"input": x} for x in inputs])
+
+    def get_next(self):
+        return next(self.batches, None)
+
+
+@dataclass
+class Recipe:
+    """How to quantize."""
+    format: str
+    activations: str = "QInt8"
+    weights: str = "QInt8"
+    per_channel: bool = True
+    prepared: bool = False
+    symmetric: bool = False
+    left_out: float = 0.0
+
+    def text(self):
+        flags = [n for n in ("per_channel", "prepared", "symmetric") if getattr(self, n)]
+        if self.left_out:
+            flags.append(f"some layers left out ({self.left_out})")
+        return f"{self.format} {self.activations} {self.weights} {' '.join(flags)}".strip()
+
+
+def recipes(seed, opset):
+    """The plain one, beside which our own int8 is held, and one of each format with odd options."""
+    r = np.random.RandomState([seed, 77])
+    plain = Recipe("QDQ", per_channel=opset >= PER_CHANNEL)
+    odd = []
+    for form in ("QDQ", "QOperator"):
+        activations, weights = [("QInt8", "QInt8"), ("QUInt8", "QInt8"), ("QUInt8", "QUInt8")][r.randint(3)]
+        odd.append(Recipe(
+            form, activations, weights,
+            per_channel=bool(opset >= PER_CHANNEL and r.rand() < 0.6),
+            prepared=bool(r.rand() < 0.5),
+            symmetric=bool(activations == "QInt8" and r.rand() < 0.2),
+            left_out=0.3 if r.rand() < 0.1 else 0.0,
+        ))
+    return plain, odd
+
+
+def quantize(model_path, out, inputs, recipe, seed, names):
+    """Writes the quantized file; `names` are those of the nodes."""
+    source = model_path
+    quiet = contextlib.redirect_stdout(io.StringIO())
+    logging.disable(logging.WARNING)
+    with quiet:
+        if recipe.prepared:
+            source = out.with_suffix(".prepared.onnx")
+            quant_pre_process(model_path, source, skip_symbolic_shape=True)
+        excluded = [n for n in names if recipe.left_out and standard_random.Random(f"{seed}{n}").random() < recipe.left_out]
+        quantize_static(
+            source, out, Reader(inputs),
+            quant_format=QuantFormat[recipe.format],
+            activation_type=QuantType[recipe.activations],
+            weight_type=QuantType[recipe.weights],
+            per_channel=recipe.per_channel,
+            nodes_to_exclude=excluded,
+            calibrate_method=CalibrationMethod.MinMax,
+            extra_options={"ActivationSymmetric": recipe.symmetric},
+        )

@@ -1,0 +1,73 @@
+"""What is right, what is rounding, and what is wrong. The limits are explained in docs/random-networks.md."""
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from . import judge
+
+# Float arithmetic in another order: this much of the spread.
+FLOAT = 1e-4
+# Differences of int8 that no spread excuses and no error explains start here.
+ABSOLUTE = 0.03
+
+
+@dataclass
+class Result:
+    outcome: str
+    message: str = ""
+    kind: str = ""
+    note: str = ""
+    numbers: dict = field(default_factory=dict)
+
+
+def step(rows):
+    """About one step of an int8 output with these values."""
+    rows = np.asarray(rows)
+    return float(max(rows.max(), 0) - min(rows.min(), 0)) / 255
+
+
+def result(good, numbers, report):
+    text = " ".join(f"{k} {v:.3g}" for k, v in numbers.items())
+    numbers["cosine said"] = report.get("agreement_cosine")
+    note = report.get("stderr", "")
+    return Result("passed" if good else "failed", text, numbers=numbers, note=note)
+
+
+def same(rows, reference, report):
+    """A float file against the float network."""
+    if rows.shape != reference.shape:
+        return Result("failed", f"{rows.shape[1]} classes instead of {reference.shape[1]}")
+    numbers = judge.summary(rows, reference)
+    # Large logits that depend little on the picture have errors of their own size.
+    allowed = FLOAT * judge.spread(reference) + 2e-6 * judge.rms(reference)
+    return result(judge.rms(rows - reference) <= allowed, numbers, report)
+
+
+def no_worse(rows, reference, theirs, report):
+    """Our int8 of a float network, beside onnxruntime's of the same on the same pictures."""
+    unit, error = judge.spread(reference), judge.rms(rows - reference)
+    numbers = judge.summary(rows, reference)
+    if theirs is None:
+        return result(numbers["cosine"] > 0.9, numbers, report)
+    other = judge.rms(theirs - reference)
+    numbers["theirs"] = other / unit
+    allowed = 1.5 * other + ABSOLUTE * unit + step(reference)
+    return result(error <= allowed, numbers, report)
+
+
+def keeps_numbers(rows, theirs, reference, report):
+    """Our int8 of a quantized file against onnxruntime on that file."""
+    unit, noise = judge.spread(theirs), judge.rms(theirs - reference)
+    numbers = judge.summary(rows, theirs)
+    numbers["noise"] = noise / max(unit, 1e-30)
+    allowed = 0.7 * noise + ABSOLUTE * unit + 1.5 * step(theirs)
+    return result(judge.rms(rows - theirs) <= allowed, numbers, report)
+
+
+def unrounded(rows, theirs, reference, report):
+    """The float file of a quantized one against onnxruntime on that file."""
+    unit, noise = judge.spread(theirs), judge.rms(theirs - reference)
+    numbers = judge.summary(rows, theirs)
+    numbers["noise"] = noise / max(unit, 1e-30)
+    allowed = 1.5 * noise + ABSOLUTE * unit + 1.5 * step(theirs)
+    return result(judge.rms(rows - theirs) <= allowed, numbers, report)
