@@ -10,6 +10,7 @@ from . import judge, onnx_net, static, verdict
 from .graph import run_model
 from .pictures import save
 from .product import Broken, Refused
+from .unrounded import unrounded
 
 
 def logits_of(path, softmax):
@@ -39,19 +40,25 @@ class Check:
         self.product, self.folder = product, Path(folder)
         self.network = onnx_net.network(seed)
         self.results = []
+        # What rounding activations does to the logits, by onnxruntime's QDQ file.
+        self.noise = None
         self.path = self.folder / "model.onnx"
         onnx.save(self.network.model, self.path)
         paths = save(self.network.images, self.folder / "pictures")
         self.judging = paths[: onnx_net.JUDGING]
         self.calibration = self.folder / "calibration"
         self.calibration.mkdir()
-        for path in paths[onnx_net.JUDGING :]:
+        for path in paths[self.unseen() :]:
             os.link(path, self.calibration / path.name)
+
+    def unseen(self):
+        """How many pictures calibration does not see."""
+        return 0 if self.network.seen else onnx_net.JUDGING
 
     def inputs(self):
         """Of the pictures that are judged on, and of those that calibrate."""
         arrays = self.network.entry.arrays
-        return arrays[: onnx_net.JUDGING], arrays[onnx_net.JUDGING :]
+        return arrays[: onnx_net.JUDGING], arrays[self.unseen() :]
 
     def ours(self, file, out, *options):
         """Logits of the converted file, and the report of `convert`."""
@@ -64,7 +71,7 @@ class Check:
         try:
             result = compare()
         except Refused as e:
-            result = verdict.Result("refused", str(e))
+            result = verdict.Result("refused", str(e).replace(f"{self.folder}/", ""))
         except Broken as e:
             result = verdict.Result("failed", str(e))
         if result is not None:
@@ -76,7 +83,7 @@ class Check:
         reference = self.network.judging()
         self.record("float", lambda: self.check_float(reference))
         theirs = {}
-        plain, odd = static.recipes(self.network.seed, self.network.graph.opset)
+        plain, odd = static.recipes(self.network.seed, self.network.graph.opset, self.network.seen)
         can = self.network.graph.opset >= static.OLDEST and self.network.entry.element == onnx.TensorProto.FLOAT
         if can:
             for recipe in (plain, *odd):
@@ -92,9 +99,11 @@ class Check:
     def static(self, recipe, judging, calibration, theirs, name):
         out = self.folder / f"{name}.onnx"
         try:
-            names = [n.name for n in self.network.graph.nodes if n.name]
-            static.quantize(self.path, out, calibration, recipe, self.network.seed, names)
+            static.quantize(self.network.model, out, calibration, recipe, self.network.seed)
             rows = run_model(logits_of(out, self.network.softmax), judging)
+            if recipe.format == "QDQ":
+                smooth = run_model(unrounded(logits_of(out, self.network.softmax)), judging)
+                self.noise = judge.rms(rows - smooth)
         except Exception as e:
             # onnxruntime cannot quantize every network, nor run everything that it has quantized.
             self.results.append(verdict.Result("skipped", f"onnxruntime: {str(e).splitlines()[0][:160]}", kind=name))
@@ -114,16 +123,22 @@ class Check:
         recipe, rows_theirs = theirs
         options = ["--calib", self.calibration]
         rows, report = self.ours(self.folder / f"{name}.onnx", f"{name}.edge", "--int8", *options)
-        result = verdict.keeps_numbers(rows, rows_theirs, reference, report)
+        result = verdict.keeps_numbers(rows, rows_theirs, self.noise, self.weights(recipe, rows_theirs), report)
         result.note = recipe.text()
         return self.verified(result, f"{name}.edge")
 
     def check_unrounded(self, name, reference, theirs):
         recipe, rows_theirs = theirs
         rows, report = self.ours(self.folder / f"{name}.onnx", f"{name}-float.edge")
-        result = verdict.unrounded(rows, rows_theirs, reference, report)
+        result = verdict.unrounded(rows, rows_theirs, self.noise, report)
         result.note = recipe.text()
         return result
+
+    def weights(self, recipe, theirs):
+        """What may come on top: asymmetric weights are rounded once more here (docs/quantization.md)."""
+        if recipe.weights != "QUInt8":
+            return 0.0
+        return min(judge.rms(theirs - self.network.judging()), judge.spread(theirs)) / 2
 
     def verified(self, result, file):
         if not self.product.verify(self.folder / file):

@@ -42,13 +42,24 @@ def run_model(model, inputs):
     return np.stack([s.run(None, {name: x})[0].ravel() for x in inputs]).astype(np.float64)
 
 
+def rounded(arrays):
+    """Floats as 8 bits would have them, with the least range that holds them all."""
+    if arrays[0].dtype != np.float32:
+        return arrays
+    low = min(0.0, *(float(a.min()) for a in arrays))
+    high = max(0.0, *(float(a.max()) for a in arrays))
+    step = (high - low) / 255 or 1.0
+    return [(np.round(a / step) * step).astype(np.float32) for a in arrays]
+
+
 class Graph:
     def __init__(self, random, opset):
         self.random = random
         self.opset = opset
         self.nodes, self.initializers = [], []
         self.constants = {}
-        self.values = {}
+        # Of each tensor: what it is on each picture, and what it would be if every tensor had 8 bits.
+        self.values, self.rough = {}, {}
         self.count = 0
         self.text = []
         # Constants as initializers, or as nodes, as older exporters write them.
@@ -60,11 +71,11 @@ class Graph:
 
     def input(self, arrays):
         """The network's input, one array per picture."""
-        self.values["input"] = arrays
+        self.values["input"], self.rough["input"] = arrays, rounded(arrays)
         return "input"
 
     def const(self, array, stem="c"):
-        array = np.ascontiguousarray(array)
+        array = np.array(array, order="C")
         name = self.name(stem)
         self.constants[name] = array
         tensor = numpy_helper.from_array(array, name)
@@ -98,7 +109,7 @@ class Graph:
         return float(self.all(x).std())
 
     def evaluate(self, op, inputs, outputs=1, domain="", **attributes):
-        """What the operator gives: for each output, one array per picture."""
+        """What the operator gives, of the values and of the rough ones: for each output, one array per picture."""
         names = [f"o{i}" for i in range(outputs)]
         node = helper.make_node(op, inputs, names, domain=domain, **attributes)
         infos, initializers, fed = [], [], []
@@ -113,22 +124,24 @@ class Graph:
         graph = helper.make_graph([node], "one", infos, results, initializers)
         model = onnx.shape_inference.infer_shapes(self.wrap(graph))
         s = session(model)
-        count = len(next(iter(self.values.values())))
-        rows = [s.run(None, {n: self.values[n][i] for n in fed}) for i in range(count)]
-        return [[row[o] for row in rows] for o in range(outputs)]
+        results = []
+        for known in (self.values, self.rough):
+            rows = [s.run(None, {n: known[n][i] for n in fed}) for i in range(len(known["input"]))]
+            results.append([[row[o] for row in rows] for o in range(outputs)])
+        return results
 
     def op(self, op, inputs, outputs=1, domain="", note="", **attributes):
         """Appends an operator; gives the name of its output, or names if `outputs` is larger than 1."""
         inputs = [inputs] if isinstance(inputs, str) else list(inputs)
-        arrays = self.evaluate(op, inputs, outputs, domain, **attributes)
+        arrays, rough = self.evaluate(op, inputs, outputs, domain, **attributes)
         names = [self.name(op.lower()) for _ in range(outputs)]
         self.nodes.append(helper.make_node(op, inputs, names, name="n_" + names[0], domain=domain, **attributes))
-        for name, values in zip(names, arrays):
+        for name, values, coarse in zip(names, arrays, rough):
             if any(np.issubdtype(v.dtype, np.floating) and not np.isfinite(v).all() for v in values):
                 raise BadNetwork(f"{op} gives values that are not finite")
             if 0 in values[0].shape:
                 raise BadNetwork(f"{op} gives nothing")
-            self.values[name] = values
+            self.values[name], self.rough[name] = values, rounded(coarse)
         shown = " ".join(f"{k}={v}" for k, v in attributes.items())
         size = "x".join(map(str, self.shape(names[0])))
         self.text.append(f"{names[0]} {size} = {op}({', '.join(i or '-' for i in inputs)}) {shown} {note}".rstrip())

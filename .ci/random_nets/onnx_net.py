@@ -23,17 +23,22 @@ class Network:
     # Logits of all pictures, as rows; the first JUDGING are judged on, the others calibrate.
     reference: np.ndarray
     softmax: bool
+    # Calibration sees the pictures that are judged on; else ranges are exceeded, which is a test of saturation.
+    seen: bool
 
     def judging(self):
         return self.reference[:JUDGING]
 
 
-def useful(rows):
-    """True if the outputs depend on the picture, and not by so little that rounding hides it."""
+def check(rows, rough):
+    """Fails if the outputs hardly depend on the picture, or 8 bits leave nothing of that."""
     if not np.isfinite(rows).all() or np.abs(rows).max() > 1e12:
-        return False
-    depends = judge.spread(rows[:JUDGING])
-    return depends > 1e-9 and depends > 0.05 * judge.rms(rows)
+        raise BadNetwork("the logits are not finite, or huge")
+    depends = judge.spread(rows)
+    if depends < 1e-9 or depends < 0.05 * judge.rms(rows):
+        raise BadNetwork("the logits hardly depend on the picture")
+    if judge.rms(rough - rows) > 0.3 * depends:
+        raise BadNetwork("the network cannot do with 8 bits")
 
 
 def attempt(seed, number):
@@ -55,12 +60,11 @@ def attempt(seed, number):
             break
         x = blocks.block(g, x, style)
     logits, output = heads.head(g, x, style)
-    rows = np.stack([v.ravel() for v in g.values[logits]]).astype(np.float64)
-    if not useful(rows):
-        raise BadNetwork("the logits hardly depend on the picture")
+    rows, rough = (np.stack([v.ravel() for v in known[logits]]).astype(np.float64) for known in (g.values, g.rough))
+    check(rows[:JUDGING], rough[:JUDGING])
     old = opset <= 8 and random.rand() < 0.3
     model = g.model(output, entry.element, entry.shape, weights_are_inputs=old)
-    return Network(seed, g, model, entry, images, logits, rows, output != logits)
+    return Network(seed, g, model, entry, images, logits, rows, output != logits, bool(random.rand() < 0.75))
 
 
 # Half of the files are of opset 13 or 17, PyTorch's defaults.

@@ -88,7 +88,7 @@ def summary(counts, refusals, rows, args):
         print(f"  {kind}: " + ", ".join(f"{n} {outcome}" for outcome, n in sorted(c.items())))
     bad = [r["seed"] for r in rows if any(x["outcome"] == "failed" for x in r["results"])]
     compared = sum(sum(c.values()) for c in counts.values())
-    many = sum(refusals.values()) > MOST_REFUSED * compared + 1
+    many = sum(refusals.values()) > max(MOST_REFUSED * compared, 4)
     if many:
         print(f"  too many are refused: {sum(refusals.values())} of {compared}")
     print(f"{len(rows) - len(bad)} passed, {len(bad)} failed; {compared} comparisons")

@@ -55,19 +55,29 @@ def no_worse(rows, reference, theirs, report):
     return result(error <= allowed, numbers, report)
 
 
-def keeps_numbers(rows, theirs, reference, report):
-    """Our int8 of a quantized file against onnxruntime on that file."""
-    unit, noise = judge.spread(theirs), judge.rms(theirs - reference)
+def keeps_numbers(rows, theirs, noise, weights, report):
+    """Our int8 of a quantized file against onnxruntime on that file, which rounding alone moves by `noise`."""
+    unit = judge.spread(theirs)
     numbers = judge.summary(rows, theirs)
     numbers["noise"] = noise / max(unit, 1e-30)
-    allowed = 0.7 * noise + ABSOLUTE * unit + 1.5 * step(theirs)
+    allowed = 1.5 * noise + weights + ABSOLUTE * unit + 1.5 * step(theirs)
     return result(judge.rms(rows - theirs) <= allowed, numbers, report)
 
 
-def unrounded(rows, theirs, reference, report):
+def unrounded(rows, theirs, noise, report):
     """The float file of a quantized one against onnxruntime on that file."""
-    unit, noise = judge.spread(theirs), judge.rms(theirs - reference)
+    unit = judge.spread(theirs)
     numbers = judge.summary(rows, theirs)
     numbers["noise"] = noise / max(unit, 1e-30)
     allowed = 1.5 * noise + ABSOLUTE * unit + 1.5 * step(theirs)
+    return result(judge.rms(rows - theirs) <= allowed, numbers, report)
+
+
+def keeps_litert(rows, theirs, noise, error, report):
+    """Our int8 of a .tflite file against LiteRT's plain kernels, from which its fast ones differ by `noise`."""
+    unit = judge.spread(theirs)
+    numbers = judge.summary(rows, theirs)
+    numbers["noise"] = noise / max(unit, 1e-30)
+    numbers["theirs"] = error / max(unit, 1e-30)
+    allowed = 2 * noise + 0.5 * error + ABSOLUTE * unit + 1.5 * step(theirs)
     return result(judge.rms(rows - theirs) <= allowed, numbers, report)
