@@ -15,9 +15,11 @@ import os
 for name, value in (
     ("OMP_NUM_THREADS", "1"), ("TF_NUM_INTRAOP_THREADS", "1"), ("TF_NUM_INTEROP_THREADS", "1"),
     ("TF_ENABLE_ONEDNN_OPTS", "0"), ("TF_CPP_MIN_LOG_LEVEL", "3"), ("CUDA_VISIBLE_DEVICES", ""),
+    ("ABSL_MIN_LOG_LEVEL", "2"), ("PYTHONWARNINGS", "ignore"),
 ):
     os.environ.setdefault(name, value)
 
+import logging  # noqa: E402
 from dataclasses import asdict  # noqa: E402
 
 from random_nets import report  # noqa: E402
@@ -27,6 +29,7 @@ def check(seed, xtask, folder):
     from random_nets.check_keras import Check
     from random_nets.product import Product
 
+    logging.getLogger("absl").setLevel(logging.ERROR)
     check = Check(Product(xtask), seed, folder)
     network = check.network
     text = f"seed {seed}: input {network.inputs.shape[1:]}, convert {' '.join(network.options)}, {check.recipe.text()}\n"

@@ -1,6 +1,6 @@
 """TensorFlow Lite files of a Keras network, and what LiteRT computes for them."""
-import contextlib
-import io
+import os
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,9 +45,20 @@ def converter(model, shape, whole):
 
 
 def converted(c):
-    """What it makes, without its chatter."""
-    with contextlib.redirect_stdout(io.StringIO()):
+    """What it makes, without the chatter of TensorFlow, which does not go through Python."""
+    sys.stdout.flush()
+    kept = [os.dup(1), os.dup(2)]
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(quiet, 1)
+        os.dup2(quiet, 2)
         return c.convert()
+    finally:
+        sys.stdout.flush()
+        for fd, old in enumerate(kept, 1):
+            os.dup2(old, fd)
+            os.close(old)
+        os.close(quiet)
 
 
 def float_file(model, shape, recipe):
@@ -69,9 +80,9 @@ def int8_file(model, shape, recipe, inputs):
     return converted(c)
 
 
-def run(data, inputs, softmax, reference=True):
-    """The logits for each input; `reference`: by the plain kernels, else by those that are fast."""
-    kind = OpResolverType.BUILTIN_REF if reference else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+def run(data, inputs, softmax, plain=True):
+    """The logits for each input; `plain`: by the kernels that TensorFlow holds the others against."""
+    kind = OpResolverType.BUILTIN_REF if plain else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     interpreter = Interpreter(
         model_content=data, experimental_op_resolver_type=kind, experimental_preserve_all_tensors=True, num_threads=1
     )
