@@ -84,4 +84,5 @@ def keeps_litert(rows, theirs, noise, reference, report):
     numbers.update({"noise": noise / max(unit, 1e-30), "theirs": error / max(unit, 1e-30), "own": own / max(unit, 1e-30)})
     allowed = 2 * noise + 0.5 * error + ABSOLUTE * unit + 1.5 * step(theirs)
     near = judge.rms(rows - theirs) <= allowed
-    return result(near or own <= 1.2 * error + step(theirs), numbers, report)
+    as_good = own <= 1.5 * error + ABSOLUTE * unit + step(theirs)
+    return result(near or as_good, numbers, report)
