@@ -67,9 +67,9 @@ fn int8_follows_float() {
     let float = convert(source(2), None, &Silent).unwrap();
     let converted = convert(source(2), Some(&int8()), &Silent).unwrap();
     assert!(converted.bytes.len() * 2 < float.bytes.len());
-    let agreement = converted.agreement.unwrap();
+    let agreement = converted.check.unwrap().agreement().unwrap();
     assert!(
-        agreement.cosine > 0.99 && converted.agreement_on_unseen,
+        agreement.cosine > 0.99 && converted.judged_on_unseen,
         "{agreement:?}"
     );
     let stated = Model::parse(&converted.bytes)
@@ -456,8 +456,8 @@ fn percentile_ranges_cut_outliers() {
         let scale = Model::parse(&converted.bytes).unwrap().output().quant.scale;
         (
             scale,
-            converted.agreement.unwrap(),
-            converted.agreement_on_unseen,
+            converted.check.unwrap().agreement().unwrap(),
+            converted.judged_on_unseen,
         )
     };
     let (wide, a, unseen) = with(Some(RangeRule::MinMax));

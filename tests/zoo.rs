@@ -8,7 +8,7 @@ use converter::runner::{BackendKind, Runner};
 use converter::verify::verify_one;
 use converter::zoo::{self, Weights, catalog};
 use edge_runtime::backend::Backend;
-use edge_runtime::model::{InputSpec, Model, WeightsOrigin};
+use edge_runtime::model::{InputSpec, Model, OutputFunction, WeightsOrigin};
 use graft_tests::Random;
 use std::path::Path;
 
@@ -22,6 +22,7 @@ fn source(name: &str, weights: Weights, input: Option<InputSpec>) -> Source {
         weights: WeightsOrigin::Random { seed: 3 },
         input: input.unwrap_or(entry.input),
         labels: entry.labels().join("\n"),
+        output: OutputFunction::Softmax,
     }
 }
 
@@ -44,7 +45,7 @@ fn small_networks_convert_and_agree_on_every_backend() {
     for (name, cosine) in networks {
         let source = source(name, Weights::Random { seed: 3 }, None);
         let converted = convert(source.clone(), Some(&options), &Silent).unwrap();
-        let agreement = converted.agreement.unwrap();
+        let agreement = converted.check.unwrap().agreement().unwrap();
         assert!(agreement.cosine > cosine, "{name}: {agreement:?}");
         let model = Model::parse(&converted.bytes).unwrap();
         let mut backends: Vec<Box<dyn Backend + '_>> = BackendKind::ALL

@@ -1,23 +1,25 @@
 //! The converter as a whole: a float graph and what is known of it, to a `.edge` file.
 
 use crate::dataset::{Dataset, LoadError, dead_leaves, load_all, preprocess};
+use crate::graph::reference::evaluate_quantized;
 use crate::graph::{Graph, GraphError, NodeId, Op};
 use crate::lower::split::{self, Split};
-use crate::lower::{self, LowerError};
+use crate::lower::{self, About, LowerError};
 use crate::passes;
 use crate::progress::Progress;
 use crate::quantize::assign::{assign, given};
 use crate::quantize::calibrate::{Observed, observe};
-use crate::quantize::range::{Range, RangeRule, predicted};
+use crate::quantize::range::{self, RangeRule, predicted};
 use crate::runner::{BackendKind, RunError, RunnerPool};
+use crate::self_check::{self, Logits};
 use edge_runtime::backend::BackendError;
-use edge_runtime::head::math::argmax;
 use edge_runtime::model::{
-    Agreement, AlignedBytes, Calibration, InputSpec, Manifest, Model, ModelError, Quant,
-    Quantization, WeightsOrigin,
+    AlignedBytes, Calibration, InputSpec, Manifest, Model, ModelError, OutputFunction, Quant,
+    Quantization, SelfCheck, WeightsOrigin,
 };
 use rayon::prelude::*;
 use std::collections::HashSet;
+use std::ops::Range;
 use std::time::Instant;
 
 /// A network to convert.
@@ -37,6 +39,8 @@ pub struct Source {
     pub input: InputSpec,
     /// One line per class, or empty.
     pub labels: String,
+    /// What turns its output into probabilities.
+    pub output: OutputFunction,
 }
 
 /// Pictures for the ranges of an int8 model.
@@ -75,10 +79,10 @@ pub struct Converted {
     pub parameters: u64,
     /// Multiply-accumulate operations of one inference.
     pub macs: u64,
-    /// int8 against float.
-    pub agreement: Option<Agreement>,
-    /// True if the agreement was measured on pictures that the ranges did not see.
-    pub agreement_on_unseen: bool,
+    /// What the check found; `None` for a float model of random weights, of which nothing can be said.
+    pub check: Option<SelfCheck>,
+    /// True if it was made on pictures that the ranges did not see.
+    pub judged_on_unseen: bool,
     /// What float inference costs here, for a measure of the conversion's own time.
     pub float_pass: Option<FloatPass>,
 }
@@ -129,52 +133,75 @@ pub enum ConvertError {
     },
 }
 
-/// Converts: simplifies, calibrates and quantizes if `int8` says so, plans and writes.
+/// Converts: simplifies, calibrates and quantizes if `int8` says so, plans, writes, and checks the result.
 pub fn convert(
     source: Source,
     int8: Option<&Int8Options>,
     progress: &dyn Progress,
 ) -> Result<Converted, ConvertError> {
-    let (shape, spec) = (source.graph.input_shape(), &source.input);
-    if (shape.h, shape.w, shape.c) != (spec.height, spec.width, spec.channels()) {
-        let (height, width, channels) = (spec.height, spec.width, spec.channels());
-        return Err(ConvertError::Input {
-            graph: shape,
-            height,
-            width,
-            channels,
-        });
-    }
+    check_input(&source)?;
     let (parameters, macs) = (source.graph.parameters(), source.graph.macs());
-    let manifest = Manifest {
-        name: &source.name,
-        source: &source.origin,
-        license: &source.license,
-        converter: concat!("graft ", env!("CARGO_PKG_VERSION")),
-        weights: source.weights,
-        input: source.input,
-        quantization: None,
-        parameters,
-        macs,
-    };
+    let random = matches!(source.weights, WeightsOrigin::Random { .. });
+    let spec = source.input;
     progress.stage("simplifying", 1);
-    let graph = passes::simplify(source.graph);
+    // The check reads a quantized source as it was before any pass.
+    let original = source.graph.is_quantized().then(|| source.graph.clone());
+    let mut graph = passes::simplify(source.graph);
+    let function = match passes::two_classes(&mut graph, source.output) {
+        true => OutputFunction::Softmax,
+        false => source.output,
+    };
     progress.step();
-    let float = lower::float::write(&graph, &manifest, &source.labels)?;
-    let Some(options) = int8 else {
-        Model::parse(&float)?;
-        return Ok(Converted {
-            bytes: float,
+    let mut about = About {
+        manifest: Manifest {
+            name: &source.name,
+            source: &source.origin,
+            license: &source.license,
+            converter: concat!("graft ", env!("CARGO_PKG_VERSION")),
+            weights: source.weights,
+            input: spec,
+            quantization: None,
             parameters,
             macs,
-            agreement: None,
-            agreement_on_unseen: false,
+        },
+        labels: &source.labels,
+        function,
+        check: None,
+    };
+    let from_source = |crops: &[Vec<u8>], model: &Logits| {
+        let classes = model.first().map_or(0, Vec::len);
+        original
+            .as_ref()
+            .map(|graph| source_logits(graph, &spec, crops, classes))
+    };
+    let float = lower::float::write(&graph, &about)?;
+    let float_model = Model::parse(&float)?;
+    let Some(options) = int8 else {
+        let mut converted = Converted {
+            bytes: AlignedBytes::zeroed(0),
+            parameters,
+            macs,
+            check: None,
+            judged_on_unseen: true,
             float_pass: None,
-        });
+        };
+        if !random {
+            let crops = generated(0..judged_in_float(macs), &spec, progress)?;
+            progress.stage("checking", crops.len());
+            let (logits, _) = float_logits(&float_model, &crops, progress)?;
+            let expected = from_source(&crops, &logits);
+            let check = self_check::judge(&logits, None, expected.as_ref(), random);
+            about.check = (check.doubts != 0).then_some(check);
+            converted.check = Some(check);
+        }
+        converted.bytes = match about.check {
+            Some(_) => lower::float::write(&graph, &about)?,
+            None => float,
+        };
+        return Ok(converted);
     };
 
-    let pictures = Pictures::load(options, &source.input, progress)?;
-    let float_model = Model::parse(&float)?;
+    let pictures = Pictures::load(options, &spec, progress)?;
     let split = split::split(&graph);
     // A network that was quantized already keeps its ranges; what it does not say is measured.
     let complete = is_complete(&split, &given(&graph));
@@ -184,7 +211,7 @@ pub fn convert(
         pictures.calibration.len()
     };
     progress.stage("calibrating", count);
-    let input = |i: usize| preprocess::to_f32(&pictures.calibration[i], &source.input);
+    let input = |i: usize| preprocess::to_f32(&pictures.calibration[i], &spec);
     let data_free = matches!(options.calibration, CalibrationSource::DataFree { .. });
     let rule = options
         .rule
@@ -193,12 +220,7 @@ pub fn convert(
         progress.step()
     })?;
     let ranges = ranges(&graph, &split, &observed, rule, data_free);
-    let quants = assign(
-        &graph,
-        &source.input,
-        &ranges,
-        means(&graph, &split, &observed),
-    );
+    let quants = assign(&graph, &spec, &ranges, means(&graph, &split, &observed));
 
     let (method, calibration) = if complete {
         ("of the source".into(), Calibration::Source)
@@ -210,33 +232,44 @@ pub fn convert(
         calibration,
         agreement: None,
     };
-    let with = |quantization| {
-        let manifest = Manifest {
-            quantization: Some(quantization),
-            ..manifest.clone()
-        };
-        lower::int8::write(&graph, &quants, &manifest, &source.labels)
-    };
-    let first = with(quantization)?;
-    let (agreement, seconds) = agreement(
-        &float_model,
-        &Model::parse(&first)?,
-        pictures.judging(),
-        progress,
-    )?;
-    quantization.agreement = Some(agreement);
-    let bytes = with(quantization)?;
+    about.manifest.quantization = Some(quantization);
+    let first = lower::int8::write(&graph, &quants, &about)?;
+    let crops = pictures.judging();
+    progress.stage("comparing with float", crops.len());
+    let (float_logits, seconds) = float_logits(&float_model, crops, progress)?;
+    let logits = int8_logits(&Model::parse(&first)?, crops)?;
+    let expected = from_source(crops, &logits);
+    let check = self_check::judge(&logits, Some(&float_logits), expected.as_ref(), random);
+    quantization.agreement = check.agreement();
+    about.manifest.quantization = Some(quantization);
+    about.check = (check.doubts != 0).then_some(check);
+    let bytes = lower::int8::write(&graph, &quants, &about)?;
     Model::parse(&bytes)?;
     Ok(Converted {
         bytes,
         parameters,
         macs,
-        agreement: Some(agreement),
-        agreement_on_unseen: !pictures.unseen.is_empty(),
+        check: Some(check),
+        judged_on_unseen: !pictures.unseen.is_empty(),
         float_pass: Some(FloatPass {
             images: pictures.calibration.len(),
             seconds: seconds * pictures.calibration.len() as f64,
         }),
+    })
+}
+
+/// The input rule must give what the graph takes.
+fn check_input(source: &Source) -> Result<(), ConvertError> {
+    let (shape, spec) = (source.graph.input_shape(), &source.input);
+    let (height, width, channels) = (spec.height, spec.width, spec.channels());
+    if (shape.h, shape.w, shape.c) == (height, width, channels) {
+        return Ok(());
+    }
+    Err(ConvertError::Input {
+        graph: shape,
+        height,
+        width,
+        channels,
     })
 }
 
@@ -268,7 +301,7 @@ fn ranges(
     observed: &Observed,
     rule: RangeRule,
     data_free: bool,
-) -> Vec<Range> {
+) -> Vec<range::Range> {
     let seen = |id: NodeId| {
         let pool = split.head.and_then(|h| h.pool);
         if Some(id) == pool {
@@ -278,10 +311,10 @@ fn ranges(
         in_trunk.then(|| &observed.tensors[split.tensor_of(id)])
     };
     let range = |id: NodeId| {
-        let range = seen(id).map_or(Range::new(0.0, 0.0), |o| Range::of(o, rule));
+        let range = seen(id).map_or(range::Range::new(0.0, 0.0), |o| range::Range::of(o, rule));
         match &graph.nodes[id].op {
             Op::Conv(conv) if data_free => match predicted(conv, DEVIATIONS) {
-                Some(p) => Range::new(range.min.min(p.min), range.max.max(p.max)),
+                Some(p) => range::Range::new(range.min.min(p.min), range.max.max(p.max)),
                 None => range,
             },
             _ => range,
@@ -319,6 +352,31 @@ fn judging(calibration: usize) -> usize {
     (calibration / 4).clamp(8, 100)
 }
 
+/// How many pictures check a float network of so many operations.
+fn judged_in_float(macs: u64) -> usize {
+    (20_000_000_000 / macs.max(1)).clamp(4, 16) as usize
+}
+
+/// Generated pictures of these seeds, as the input rule wants them.
+fn generated(
+    seeds: Range<usize>,
+    input: &InputSpec,
+    progress: &dyn Progress,
+) -> Result<Vec<Vec<u8>>, ConvertError> {
+    progress.stage("generating pictures", seeds.len());
+    let picture = |seed: usize| {
+        let picture = dead_leaves::picture(input.width, input.height, seed as u64);
+        progress.step();
+        preprocess::crop(&picture, input)
+    };
+    let crops: Result<Vec<_>, _> = seeds.into_par_iter().map(picture).collect();
+    let failed = |source| LoadError::Preprocess {
+        path: "generated picture".into(),
+        source,
+    };
+    Ok(crops.map_err(failed)?)
+}
+
 impl Pictures {
     fn load(
         options: &Int8Options,
@@ -328,17 +386,7 @@ impl Pictures {
         match &options.calibration {
             CalibrationSource::DataFree { images } => {
                 let total = images + judging(*images);
-                progress.stage("generating pictures", total);
-                let picture = |seed: usize| {
-                    let picture = dead_leaves::picture(input.width, input.height, seed as u64);
-                    progress.step();
-                    preprocess::crop(&picture, input)
-                };
-                let crops: Result<Vec<_>, _> = (0..total).into_par_iter().map(picture).collect();
-                let mut calibration = crops.map_err(|source| LoadError::Preprocess {
-                    path: "generated picture".into(),
-                    source,
-                })?;
+                let mut calibration = generated(0..total, input, progress)?;
                 let unseen = calibration.split_off(*images);
                 Ok(Self {
                     calibration,
@@ -392,51 +440,55 @@ impl CalibrationSource {
     }
 }
 
-/// Compares the logits (of a network that does not classify: the output) of both models. Also gives the
-/// seconds that float inference takes a picture, all threads working.
-fn agreement(
-    float: &Model<'_>,
-    int8: &Model<'_>,
+/// Logits of a float model, picture by picture, and the seconds that a picture takes, all threads working.
+fn float_logits(
+    model: &Model<'_>,
     crops: &[Vec<u8>],
     progress: &dyn Progress,
-) -> Result<(Agreement, f64), ConvertError> {
-    let (f, q) = (
-        RunnerPool::new(float, BackendKind::Tract)?,
-        RunnerPool::new(int8, BackendKind::DEFAULT)?,
-    );
-    progress.stage("comparing with float", crops.len());
-    let compare = |crop: &Vec<u8>| {
+) -> Result<(Logits, f64), ConvertError> {
+    let pool = RunnerPool::new(model, BackendKind::Tract)?;
+    let one = |crop: &Vec<u8>| {
         let start = Instant::now();
-        let a = f.with(|runner| runner.logits(crop))?;
-        let seconds = start.elapsed().as_secs_f64();
-        let b = q.with(|runner| runner.logits(crop))?;
+        let logits = pool.with(|runner| runner.any_logits(crop))?;
         progress.step();
-        Ok((argmax(&a) == argmax(&b), cosine(&a, &b), seconds))
+        Ok((logits, start.elapsed().as_secs_f64()))
     };
     let results = crops
         .par_iter()
-        .map(compare)
+        .map(one)
         .collect::<Result<Vec<_>, RunError>>()?;
-    let n = results.len().max(1) as f64;
-    let same = results.iter().filter(|r| r.0).count() as f64;
-    let cosines: f64 = results.iter().map(|r| r.1).sum();
-    let seconds: f64 = results.iter().map(|r| r.2).sum();
-    let threads = rayon::current_num_threads().min(results.len()).max(1) as f64;
-    let agreement = Agreement {
-        images: results.len() as u32,
-        top1: (same / n) as f32,
-        cosine: (cosines / n) as f32,
-    };
-    Ok((agreement, seconds / n / threads))
+    let (logits, seconds): (Vec<_>, Vec<_>) = results.into_iter().unzip();
+    let threads = rayon::current_num_threads().min(crops.len()).max(1) as f64;
+    let mean = seconds.iter().sum::<f64>() / seconds.len().max(1) as f64;
+    Ok((logits, mean / threads))
 }
 
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| {
-        a.iter()
-            .zip(b)
-            .map(|(a, b)| *a as f64 * *b as f64)
-            .sum::<f64>()
+/// Logits of an int8 model, picture by picture.
+fn int8_logits(model: &Model<'_>, crops: &[Vec<u8>]) -> Result<Logits, ConvertError> {
+    let pool = RunnerPool::new(model, BackendKind::DEFAULT)?;
+    let logits = crops
+        .par_iter()
+        .map(|crop| pool.with(|runner| runner.logits(crop)))
+        .collect::<Result<_, RunError>>()?;
+    Ok(logits)
+}
+
+/// Multiply-accumulate operations that the slow reference may take to say what a quantized source means.
+const REFERENCE_MACS: u64 = 6_000_000_000;
+
+/// What the numbers of a quantized network say of the first pictures, by a reference that shares nothing with
+/// passes, quantizer and backends. `classes` is how many the model has.
+fn source_logits(graph: &Graph, spec: &InputSpec, crops: &[Vec<u8>], classes: usize) -> Logits {
+    let count = (REFERENCE_MACS / graph.macs().max(1)).clamp(2, 16) as usize;
+    let one = |crop: &Vec<u8>| {
+        let mut logits = evaluate_quantized(graph, &preprocess::to_f32(crop, spec));
+        if logits.len() == 1 && classes == 2 {
+            logits.insert(0, 0.0);
+        }
+        logits
     };
-    let norms = (dot(a, a) * dot(b, b)).sqrt();
-    if norms == 0.0 { 1.0 } else { dot(a, b) / norms }
+    crops[..crops.len().min(count)]
+        .par_iter()
+        .map(one)
+        .collect()
 }

@@ -21,6 +21,7 @@ pub mod quantize;
 pub mod report;
 pub mod retrain;
 pub mod runner;
+pub mod self_check;
 pub mod sign;
 pub mod verify;
 pub mod zoo;

@@ -3,7 +3,7 @@
 
 use crate::dataset::preprocess;
 use edge_runtime::backend::{Backend, BackendError, EngineBackend, TractBackend, Values};
-use edge_runtime::model::{DType, Model};
+use edge_runtime::model::{DType, Model, Output, OutputFunction};
 use std::sync::Mutex;
 
 /// The backends that a host has.
@@ -137,8 +137,21 @@ impl<'m> Runner<'m> {
         })
     }
 
-    /// The logits of a picture; of a network that does not classify, its whole output.
+    /// The logits of a picture; of a network that does not classify, its whole output. One sigmoid is a choice of
+    /// two classes, the first of which has the logit 0.
+    ///
+    /// # Errors
+    /// If a logit is not a finite number.
     pub fn logits(&mut self, crop: &[u8]) -> Result<Vec<f32>, RunError> {
+        let logits = self.any_logits(crop)?;
+        if logits.iter().any(|v| !v.is_finite()) {
+            return Err(RunError::NotFinite);
+        }
+        Ok(logits)
+    }
+
+    /// As [`Self::logits`], whatever they are.
+    pub(crate) fn any_logits(&mut self, crop: &[u8]) -> Result<Vec<f32>, RunError> {
         let feature = self.feature(crop)?;
         let mut logits = vec![0.0; self.model.head().map_or(0, |h| h.classes())];
         match (feature, self.model.head()) {
@@ -151,20 +164,42 @@ impl<'m> Runner<'m> {
             }
             (Feature::F32(f), None) => logits = f,
         }
-        if logits.iter().any(|v| !v.is_finite()) {
-            return Err(RunError::NotFinite);
+        if is_one_sigmoid(&self.model) {
+            logits.insert(0, 0.0);
         }
         Ok(logits)
     }
 }
 
-/// Number of classes of a classifier.
+/// True if the network's answer is one sigmoid.
+fn is_one_sigmoid(model: &Model<'_>) -> bool {
+    let outputs = model
+        .head()
+        .map_or(model.output().shape.len(), |h| h.classes());
+    outputs == 1 && output_of(model).function == OutputFunction::Sigmoid
+}
+
+/// What a model's last numbers mean: those of its head, or of its output.
+fn output_of(model: &Model<'_>) -> Output {
+    model.head().map_or(model.output_rule(), |h| h.output())
+}
+
+/// What turns [`Runner::logits`] into probabilities.
+pub fn output_function(model: &Model<'_>) -> OutputFunction {
+    match is_one_sigmoid(model) {
+        true => OutputFunction::Softmax,
+        false => output_of(model).function,
+    }
+}
+
+/// Number of classes of a classifier: of [`Runner::logits`].
 ///
 /// # Errors
 /// If the model's output is a map of more than one pixel.
 pub fn classes(model: &Model<'_>) -> Result<usize, RunError> {
     let shape = model.output().shape;
     match model.head() {
+        _ if is_one_sigmoid(model) => Ok(2),
         Some(head) => Ok(head.classes()),
         None if (shape.h, shape.w) == (1, 1) => Ok(shape.c as usize),
         None => Err(RunError::NotAClassifier { shape }),

@@ -13,7 +13,7 @@ use converter::graph::{
 use converter::quantize::range::RangeRule;
 use edge_runtime::model::header::{self, Header};
 use edge_runtime::model::{
-    Activation, ChannelOrder, Filter, InputSpec, Model, ResizeRule, WeightsOrigin,
+    Activation, ChannelOrder, Filter, InputSpec, Model, OutputFunction, ResizeRule, WeightsOrigin,
 };
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -232,6 +232,7 @@ pub fn source(seed: u64) -> Source {
         weights: WeightsOrigin::Pretrained { sha256: [0; 32] },
         input: INPUT,
         labels: "east\nnorth\nsouth\nwest".into(),
+        output: OutputFunction::Softmax,
     }
 }
 

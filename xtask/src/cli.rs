@@ -10,6 +10,7 @@ use converter::board::sizes::MAX_CLASSES;
 use converter::quantize::range::RangeRule;
 use converter::runner::BackendKind;
 use converter::zoo::fetch::Mirror;
+use edge_runtime::model::OutputFunction;
 use std::path::PathBuf;
 
 /// What `convert` and `models` take from the environment.
@@ -118,6 +119,16 @@ pub struct Convert {
     pub input: InputArgs,
 }
 
+fn activation(text: &str) -> Result<OutputFunction, String> {
+    let all = [
+        OutputFunction::Softmax,
+        OutputFunction::Sigmoid,
+        OutputFunction::None,
+    ];
+    let known = all.into_iter().find(|f| f.name() == text);
+    known.ok_or_else(|| format!("'{text}' is not one of softmax, sigmoid, none"))
+}
+
 /// What pictures a network from a file wants; the catalog knows it for its networks.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Input of a network from a file")]
@@ -156,7 +167,11 @@ pub struct InputArgs {
     /// Pictures are resized to the input without regard to their shape
     #[arg(long)]
     pub squash: bool,
-    /// File with one class name per line
+    /// What turns the last numbers into probabilities: `softmax` (one class of all), `sigmoid` (every label by itself;
+    /// one number is a yes or no) or `none` [default: what the file ends in, else softmax; none of one number]
+    #[arg(long, value_name = "FUNCTION", value_parser = activation)]
+    pub activation: Option<OutputFunction>,
+    /// File with one class name per line; of one sigmoid two, no and yes
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
 }

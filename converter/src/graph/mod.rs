@@ -3,8 +3,7 @@
 //! Importers build a [`Graph`] with [`Graph::push`], which derives and checks every shape; passes
 //! rewrite it; the quantizer and the writer read it. Knows nothing of files.
 
-#[cfg(test)]
-pub(crate) mod reference;
+pub mod reference;
 mod shape;
 pub mod window;
 
@@ -227,6 +226,11 @@ impl Graph {
         });
         self.output = self.nodes.len() - 1;
         Ok(self.output)
+    }
+
+    /// True if the source network was quantized already: a node other than the input has a quantization.
+    pub fn is_quantized(&self) -> bool {
+        self.nodes.iter().skip(1).any(|n| n.quant.is_some())
     }
 
     /// Shape of the input.

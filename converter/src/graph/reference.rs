@@ -1,21 +1,50 @@
-//! For tests: evaluates a graph as its definition says, with nothing shared with the engine's kernels.
+//! Evaluates a graph as its definition says, slowly, with nothing shared with the backends' kernels: for tests, and
+//! for what the numbers of a quantized source say.
 
 use super::{Graph, Node, Op, Shape, Window};
 use std::collections::HashMap;
 
 /// The value of the graph's output for `input` (HWC).
+///
+/// # Panics
+/// If the input has another length than the graph says.
 pub fn evaluate(graph: &Graph, input: &[f32]) -> Vec<f32> {
+    run(graph, input, &|_, _| {})
+}
+
+/// The same for a network that was quantized already: every value that has a quantization is rounded to its codes
+/// and saturates as they do.
+///
+/// # Panics
+/// As [`evaluate`].
+pub fn evaluate_quantized(graph: &Graph, input: &[f32]) -> Vec<f32> {
+    run(graph, input, &|node, value| {
+        if let Some(quant) = node.quant {
+            let zero = f32::from(quant.zero_point);
+            for v in value {
+                let code = (*v / quant.scale).round_ties_even() + zero;
+                *v = quant.scale * (code.clamp(-128.0, 127.0) - zero);
+            }
+        }
+    })
+}
+
+/// Evaluates node by node; `settle` may change each node's value before others read it.
+fn run(graph: &Graph, input: &[f32], settle: &dyn Fn(&Node, &mut [f32])) -> Vec<f32> {
     assert_eq!(input.len(), graph.input_shape().len());
     let mut uses = graph.uses();
-    let mut values: HashMap<usize, Vec<f32>> = HashMap::from([(0, input.to_vec())]);
+    let mut first = input.to_vec();
+    settle(&graph.nodes[0], &mut first);
+    let mut values: HashMap<usize, Vec<f32>> = HashMap::from([(0, first)]);
     for (id, node) in graph.nodes.iter().enumerate().skip(1) {
         let inputs: Vec<(&[f32], Shape)> = node
             .inputs
             .iter()
             .map(|i| (&values[i][..], graph.nodes[*i].shape))
             .collect();
-        let value = compute(node, &inputs);
+        let mut value = compute(node, &inputs);
         assert_eq!(value.len(), node.shape.len(), "{}", node.name);
+        settle(node, &mut value);
         values.insert(id, value);
         for i in &node.inputs {
             uses[*i] -= 1;
@@ -24,7 +53,9 @@ pub fn evaluate(graph: &Graph, input: &[f32]) -> Vec<f32> {
             }
         }
     }
-    values.remove(&graph.output).unwrap()
+    values
+        .remove(&graph.output)
+        .expect("the output is a node of the graph")
 }
 
 fn compute(node: &Node, inputs: &[(&[f32], Shape)]) -> Vec<f32> {

@@ -12,6 +12,7 @@ mod imported;
 mod layers;
 mod names;
 pub mod onnx;
+mod output;
 pub mod pth;
 pub mod safetensors;
 #[cfg(test)]

@@ -1,19 +1,15 @@
 //! Writes a float model.
 
-use super::{LowerError, Lowering, depthwise_layout, head, is_depthwise};
+use super::{About, LowerError, Lowering, depthwise_layout, head, is_depthwise};
 use crate::graph::{Graph, Op as Node};
 use edge_runtime::head::file::{NewData, NewHead, Pool};
 use edge_runtime::model::write::Writer;
 use edge_runtime::model::{
-    AlignedBytes, Blob, ConvData, DType, Layer, Manifest, MapFunction, Op, Quant, Trunk,
+    AlignedBytes, Blob, ConvData, DType, Layer, MapFunction, Op, Quant, Trunk,
 };
 
-/// The file of `graph` in float. `labels` are kept if there is one line per class.
-pub fn write(
-    graph: &Graph,
-    manifest: &Manifest<'_>,
-    labels: &str,
-) -> Result<AlignedBytes, LowerError> {
+/// The file of `graph` in float.
+pub fn write(graph: &Graph, about: &About<'_>) -> Result<AlignedBytes, LowerError> {
     let lowering = Lowering::new(graph, DType::F32.size())?;
     let mut writer = Writer::default();
     for &id in &lowering.split.layers {
@@ -51,7 +47,7 @@ pub fn write(
     } else {
         Pool::Flatten
     };
-    let labels = head::fitting(labels, &lowering);
+    let labels = head::fitting(about.labels, &lowering);
     let head =
         head::record(&lowering, pool, Quant::NONE, Quant::NONE, labels).map(|(record, dense)| {
             NewHead {
@@ -63,7 +59,8 @@ pub fn write(
                 },
             }
         });
-    Ok(writer.finish(manifest, trunk, head)?)
+    writer.output(&lowering.output(about.function), about.check.as_ref());
+    Ok(writer.finish(&about.manifest, trunk, head)?)
 }
 
 fn layer_op(writer: &mut Writer, op: &Node, in_channels: u32, inputs: usize) -> Op {

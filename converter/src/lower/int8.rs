@@ -1,6 +1,6 @@
 //! Writes an int8 model: weights per output channel, everything else from the tensors' quantization.
 
-use super::{LowerError, Lowering, depthwise_layout, head, is_depthwise};
+use super::{About, LowerError, Lowering, depthwise_layout, head, is_depthwise};
 use crate::graph::{ConvWeights, Graph, LocalResponseNorm, NodeId, Op as Node, Window};
 use crate::quantize::assign::Quants;
 use crate::quantize::multiplier::{common_shift, requantize_factor, rescale, scaled};
@@ -8,15 +8,14 @@ use edge_runtime::head::Int8Layers;
 use edge_runtime::head::file::{NewData, NewHead, Pool};
 use edge_runtime::model::write::Writer;
 use edge_runtime::model::{
-    Activation, AlignedBytes, ConvData, DType, Layer, Manifest, MapFunction, Op, Quant, Trunk,
+    Activation, AlignedBytes, ConvData, DType, Layer, MapFunction, Op, Quant, Trunk,
 };
 
-/// The file of `graph` in int8. `labels` are kept if there is one line per class.
+/// The file of `graph` in int8.
 pub fn write(
     graph: &Graph,
     quants: &Quants,
-    manifest: &Manifest<'_>,
-    labels: &str,
+    about: &About<'_>,
 ) -> Result<AlignedBytes, LowerError> {
     let lowering = Lowering::new(graph, DType::I8.size())?;
     let mut writer = Writer::default();
@@ -46,8 +45,9 @@ pub fn write(
         layers: 0,
         packing: None,
     };
+    writer.output(&lowering.output(about.function), about.check.as_ref());
     let Some(nodes) = lowering.split.head else {
-        return Ok(writer.finish(manifest, trunk, None)?);
+        return Ok(writer.finish(&about.manifest, trunk, None)?);
     };
     let map_node = lowering.split.output();
     let map = quants.of(map_node);
@@ -68,9 +68,9 @@ pub fn write(
             )
         }
     };
-    let labels = head::fitting(labels, &lowering);
+    let labels = head::fitting(about.labels, &lowering);
     let Some((record, dense)) = head::record(&lowering, pool, map, feature, labels) else {
-        return Ok(writer.finish(manifest, trunk, None)?);
+        return Ok(writer.finish(&about.manifest, trunk, None)?);
     };
     let means = quants.means(graph.nodes[nodes.dense].inputs[0]);
     let q = quantize_weights(graph, nodes.dense, dense, feature, means)?;
@@ -85,7 +85,7 @@ pub fn write(
         record,
         data,
     };
-    Ok(writer.finish(manifest, trunk, Some(head))?)
+    Ok(writer.finish(&about.manifest, trunk, Some(head))?)
 }
 
 /// int8 weights of a convolution, and what its accumulators stand for.

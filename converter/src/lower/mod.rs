@@ -10,7 +10,9 @@ pub mod plan;
 pub mod split;
 
 use crate::graph::{Graph, NodeId, Op};
-use edge_runtime::model::{self, Operand, Quant, write::WriteError};
+use edge_runtime::model::{
+    self, Manifest, Operand, Output, OutputFunction, Quant, SelfCheck, write::WriteError,
+};
 use plan::Plan;
 use split::Split;
 
@@ -54,6 +56,19 @@ pub enum LowerError {
     Check(#[from] model::ModelError),
 }
 
+/// What a file says besides its layers.
+#[derive(Clone, Debug)]
+pub struct About<'a> {
+    /// Where it came from and what was done to it.
+    pub manifest: Manifest<'a>,
+    /// Names of the classes, one a line; kept if there are as many.
+    pub labels: &'a str,
+    /// What turns the network's last numbers into probabilities.
+    pub function: OutputFunction,
+    /// What the converter doubts of its own work.
+    pub check: Option<SelfCheck>,
+}
+
 /// What both writers share: the graph, its split, and the plan for one element size.
 struct Lowering<'g> {
     graph: &'g Graph,
@@ -85,6 +100,23 @@ impl<'g> Lowering<'g> {
             shape: self.graph.nodes[id].shape,
             offset: self.plan.offsets[tensor] as u32,
             quant,
+        }
+    }
+
+    /// What the network's last numbers mean. Those of a classifier are cut to the bounds of its last layer's
+    /// activation, which is no part of a head; other networks have it in their last layer.
+    fn output(&self, function: OutputFunction) -> Output {
+        let bounds = self
+            .split
+            .head
+            .and_then(|h| match &self.graph.nodes[h.dense].op {
+                Op::Conv(dense) => dense.activation.clamp_bounds(),
+                _ => None,
+            });
+        let clamp = bounds.filter(|(low, high)| low.is_finite() || high.is_finite());
+        Output {
+            function,
+            clamp: clamp.map(|(low, high)| [low, high]),
         }
     }
 

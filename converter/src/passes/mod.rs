@@ -6,8 +6,10 @@
 mod fold;
 mod fuse;
 mod prune_dead;
+mod two_classes;
 
 use crate::graph::{Graph, NodeId};
+use edge_runtime::model::OutputFunction;
 
 /// Folds batch norms and paddings into convolutions, fuses activations, and drops whatever nothing reads.
 pub fn simplify(graph: Graph) -> Graph {
@@ -15,6 +17,11 @@ pub fn simplify(graph: Graph) -> Graph {
     passes
         .into_iter()
         .fold(graph, |graph, pass| prune_dead::run(pass(graph)))
+}
+
+/// Makes a classifier of one sigmoid one of two classes, see [`mod@two_classes`]; `true` if it was one.
+pub fn two_classes(graph: &mut Graph, function: OutputFunction) -> bool {
+    two_classes::run(graph, function)
 }
 
 /// Makes `to`, which now computes what `from` did, stand for it: its readers read `to`, and `to` has its

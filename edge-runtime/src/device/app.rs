@@ -19,7 +19,7 @@ use crate::engine::{Engine, EngineError};
 use crate::flash::Flash;
 use crate::head::store::{HeadStore, StoreError};
 use crate::head::{FeatureRule, Head, HeadSize, PoolKind, math};
-use crate::model::{Model, WeightsOrigin};
+use crate::model::{Model, OutputFunction, WeightsOrigin};
 use crate::power::{PowerError, PowerMeter};
 use crate::signature::{SIGNATURE_LEN, Trust};
 
@@ -748,8 +748,14 @@ fn cut(text: &str, len: usize) -> &str {
 
 /// The classes with the largest logits, with their probabilities.
 fn likeliest<'h>(head: &Head<'h>, logits: &[f32], count: usize) -> heapless::Vec<Top<'h>, MAX_TOP> {
+    let function = head.output().function;
     let max = logits.get(math::argmax(logits)).copied().unwrap_or(0.0);
     let sum = logits.iter().fold(0.0, |s, l| s + math::exp(l - max));
+    let probability = |logit: f32| match function {
+        OutputFunction::Softmax => math::exp(logit - max) / sum,
+        OutputFunction::Sigmoid => math::sigmoid(logit),
+        OutputFunction::None => f32::NAN,
+    };
     let mut order = heapless::Vec::<usize, MAX_TOP>::new();
     for _ in 0..count.min(MAX_TOP) {
         let rest = (0..logits.len()).filter(|i| !order.contains(i));
@@ -761,7 +767,7 @@ fn likeliest<'h>(head: &Head<'h>, logits: &[f32], count: usize) -> heapless::Vec
     let top = |class: &usize| Top {
         class: *class as u32,
         logit: logits[*class],
-        probability: math::exp(logits[*class] - max) / sum,
+        probability: probability(logits[*class]),
         label: cut(head.label(*class).unwrap_or(""), MAX_CLASS_NAME),
     };
     order.iter().map(top).collect()

@@ -149,8 +149,8 @@ pub struct Likely {
     pub label: String,
     /// Its logit.
     pub logit: f32,
-    /// Its softmax probability.
-    pub probability: f32,
+    /// Its probability, by the activation of the head; `None` if its numbers are no logits of classes.
+    pub probability: Option<f32>,
 }
 
 /// Samples of a class.
@@ -308,7 +308,7 @@ impl<P: Pipe> Client<P> {
                     class: t.class,
                     label: t.label.into(),
                     logit: t.logit,
-                    probability: t.probability,
+                    probability: (!t.probability.is_nan()).then_some(t.probability),
                 });
                 Some((micros, likely.collect()))
             }

@@ -522,7 +522,7 @@ pub struct Top<'a> {
     pub class: u32,
     /// Its logit.
     pub logit: f32,
-    /// Its softmax probability.
+    /// Its probability, by the activation of the head; NaN if its numbers are no logits of classes.
     pub probability: f32,
     /// Its name, cut to 32 bytes, or empty.
     pub label: &'a str,

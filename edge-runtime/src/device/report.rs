@@ -218,8 +218,8 @@ pub struct Class {
     pub class: u32,
     /// Its name, or empty.
     pub label: String,
-    /// Its softmax probability.
-    pub probability: f32,
+    /// Its probability; `None` if the head's numbers are no logits of classes.
+    pub probability: Option<f32>,
     /// Its logit.
     pub logit: f32,
 }

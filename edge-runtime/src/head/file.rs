@@ -14,7 +14,7 @@
 
 use super::infer::Int8Layers;
 use super::size::{HeadSize, MAX_HIDDEN};
-use crate::model::{ALIGNMENT, Blob, DType, Model, ModelError, Quant, Shape, align};
+use crate::model::{ALIGNMENT, Blob, DType, Model, ModelError, Output, Quant, Shape, align};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -143,12 +143,13 @@ pub struct Head<'a> {
     pub(super) record: HeadRecord<'a>,
     pub(super) weights: &'a [u8],
     bytes: &'a [u8],
+    output: Output,
 }
 
 impl<'a> Head<'a> {
     /// Reads and checks a head file for `model`'s trunk. `bytes` must start on a multiple of 16.
     pub fn parse(bytes: &'a [u8], model: &Model<'_>) -> Result<Self, ModelError> {
-        let head = Self::parse_alone(bytes)?;
+        let mut head = Self::parse_alone(bytes)?;
         if head.trunk_sha256() != model.trunk_sha256() {
             return Err(ModelError::ForeignHead);
         }
@@ -157,6 +158,9 @@ impl<'a> Head<'a> {
         let same_type = float == (model.dtype() == DType::F32);
         if record.map != map.shape || record.map_quant != map.quant || !same_type {
             return Err(ModelError::ForeignHead);
+        }
+        if record.origin == HeadOrigin::Factory {
+            head.output = model.output_rule();
         }
         Ok(head)
     }
@@ -214,12 +218,19 @@ impl<'a> Head<'a> {
             record,
             weights,
             bytes,
+            output: Output::SOFTMAX,
         })
     }
 
     /// What it is.
     pub fn record(&self) -> &HeadRecord<'a> {
         &self.record
+    }
+
+    /// What its logits mean: of the factory head what its model says, of a trained one a softmax. A head that was
+    /// parsed alone is taken as a trained one.
+    pub fn output(&self) -> Output {
+        self.output
     }
 
     /// The whole file, as a slot stores it.

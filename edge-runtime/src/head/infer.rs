@@ -84,7 +84,8 @@ impl Head<'_> {
         super::feature::FeatureRule::of(self).apply(map, feature);
     }
 
-    /// Logits of an int8 feature vector: i32 sums times an f32 scale per class, the same bits everywhere.
+    /// Logits of an int8 feature vector: i32 sums times an f32 scale per class, cut to the bounds of
+    /// [`Head::output`], the same bits everywhere.
     ///
     /// # Panics
     /// If a slice has another length than the head says, or the head is a float one.
@@ -93,6 +94,7 @@ impl Head<'_> {
         assert_eq!(logits.len(), self.classes());
         let layers = self.int8_layers().expect("the head is a float one");
         layers.logits(feature, logits);
+        self.output().cut(logits);
     }
 
     /// The layers of an int8 head.
@@ -169,6 +171,7 @@ impl Head<'_> {
         for (c, row) in weights.chunks_exact(feature.len()).enumerate() {
             logits[c] = bias[c] + super::math::dot(feature, row);
         }
+        self.output().cut(logits);
     }
 
     fn blob<T: bytemuck::Pod>(&self, blob: Blob) -> &[T] {

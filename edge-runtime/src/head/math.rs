@@ -89,6 +89,17 @@ pub fn softmax(logits: &mut [f32]) -> usize {
     best
 }
 
+/// `1 / (1 + exp(-x))`, from 0 to 1.
+pub fn sigmoid(x: f32) -> f32 {
+    // exp of a negative number: no overflow on either side.
+    let e = exp(-x.abs());
+    if x < 0.0 {
+        e / (1.0 + e)
+    } else {
+        1.0 / (1.0 + e)
+    }
+}
+
 /// Index of the largest value, the first of equal ones; 0 for an empty slice.
 pub fn argmax(values: &[f32]) -> usize {
     let mut best = 0;
@@ -120,6 +131,14 @@ mod tests {
     }
 
     #[test]
+    fn sigmoid_of_extremes() {
+        assert_eq!(
+            [-1e30, -100.0, 0.0, 100.0, 1e30].map(sigmoid),
+            [0.0, 0.0, 0.5, 1.0, 1.0]
+        );
+    }
+
+    #[test]
     fn softmax_of_extremes() {
         let mut v = [1e30, -1e30, 0.0];
         assert_eq!(softmax(&mut v), 0);
@@ -134,6 +153,12 @@ mod tests {
         fn exp_is_close(x in -86.0f32..87.0) {
             let exact = (x as f64).exp();
             prop_assert!((exp(x) as f64 / exact - 1.0).abs() < 2.5e-7);
+        }
+
+        #[test]
+        fn sigmoid_is_close(x in -80.0f32..80.0) {
+            let exact = 1.0 / (1.0 + (-x as f64).exp());
+            prop_assert!((sigmoid(x) as f64 / exact - 1.0).abs() < 5e-7);
         }
 
         #[test]

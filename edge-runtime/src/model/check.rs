@@ -26,9 +26,13 @@ pub fn manifest(manifest: &Manifest<'_>) -> Result<(), ModelError> {
     }
 }
 
-/// Checks all layers and the plan; returns the last one's output.
+/// Checks all layers and the plan; returns the last one's output, and the bytes behind the layers.
 #[inline(never)]
-pub fn layers(trunk: &Trunk, bytes: &[u8], weights: &[u8]) -> Result<Operand, ModelError> {
+pub fn layers<'b>(
+    trunk: &Trunk,
+    bytes: &'b [u8],
+    weights: &[u8],
+) -> Result<(Operand, &'b [u8]), ModelError> {
     let bad = |problem| ModelError::Value {
         record: "trunk",
         problem,
@@ -57,11 +61,8 @@ pub fn layers(trunk: &Trunk, bytes: &[u8], weights: &[u8]) -> Result<Operand, Mo
         };
         (output, rest) = next(trunk, index, rest, weights).map_err(at)?;
     }
-    if !rest.is_empty() {
-        return Err(ModelError::Metadata { record: "last" });
-    }
     plan(trunk, bytes)?;
-    Ok(output)
+    Ok((output, rest))
 }
 
 /// Decodes and checks the first layer of `bytes`; its output, and the bytes that follow it.

@@ -13,8 +13,9 @@ pub enum ModelError {
     NotAHead,
     /// Written by another version of the format.
     #[error(
-        "format version {found}, but this program reads version {}; convert the network again",
-        super::header::VERSION
+        "format version {found}, but this program reads {} and {}; convert the network again, or update the program",
+        super::header::VERSION,
+        super::header::WITH_OUTPUT
     )]
     Version {
         /// The file's version.

@@ -7,8 +7,12 @@ use sha2::{Digest, Sha256};
 /// text-mode copy is noticed (PNG's trick).
 pub const MAGIC: [u8; 8] = *b"\x8aGRAFT\r\n";
 
-/// The format that this reader knows.
+/// The format of most files.
 pub const VERSION: u16 = 2;
+
+/// The format of files that say more of their output than that it is logits, see [`super::Output`]. Others stay
+/// version 2.
+pub const WITH_OUTPUT: u16 = 3;
 
 /// Length of the header in bytes.
 pub const LEN: usize = 64;
@@ -16,6 +20,8 @@ pub const LEN: usize = 64;
 /// Lengths of the sections and the hash of metadata and weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
+    /// True if an [`super::Output`] record stands behind the layers.
+    pub with_output: bool,
     /// Bytes of metadata.
     pub metadata_len: u32,
     /// Bytes of weights.
@@ -48,7 +54,7 @@ impl Header {
             u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
         };
         let version = u16::from_le_bytes([bytes[8], bytes[9]]);
-        if version != VERSION {
+        if !(VERSION..=WITH_OUTPUT).contains(&version) {
             return Err(ModelError::Version { found: version });
         }
         if bytes[10..12] != [0; 2] || bytes[24..32] != [0; 8] {
@@ -57,6 +63,7 @@ impl Header {
         let mut sha256 = [0; 32];
         sha256.copy_from_slice(&bytes[32..64]);
         Ok(Self {
+            with_output: version == WITH_OUTPUT,
             metadata_len: word(12),
             weights_len: word(16),
             head_len: word(20),
@@ -68,7 +75,12 @@ impl Header {
     pub fn encode(&self) -> [u8; LEN] {
         let mut out = [0; LEN];
         out[..8].copy_from_slice(&MAGIC);
-        out[8..10].copy_from_slice(&VERSION.to_le_bytes());
+        let version = if self.with_output {
+            WITH_OUTPUT
+        } else {
+            VERSION
+        };
+        out[8..10].copy_from_slice(&version.to_le_bytes());
         out[12..16].copy_from_slice(&self.metadata_len.to_le_bytes());
         out[16..20].copy_from_slice(&self.weights_len.to_le_bytes());
         out[20..24].copy_from_slice(&self.head_len.to_le_bytes());
@@ -137,6 +149,7 @@ mod tests {
     use super::*;
 
     const HEADER: Header = Header {
+        with_output: false,
         metadata_len: 17,
         weights_len: 33,
         head_len: 5,
@@ -147,6 +160,11 @@ mod tests {
     fn round_trip_and_offsets() {
         let bytes = HEADER.encode();
         assert_eq!(Header::read(&bytes), Ok(HEADER));
+        let other = Header {
+            with_output: true,
+            ..HEADER
+        };
+        assert_eq!(Header::read(&other.encode()), Ok(other));
         assert_eq!(HEADER.weights_offset(), 96);
         assert_eq!(HEADER.head_offset(), 144);
         assert_eq!(HEADER.file_len(), 149);

@@ -5,7 +5,7 @@
 //! | bytes | content |
 //! |---|---|
 //! | 0..64 | [`header`]: magic, format version, lengths, SHA-256 of metadata and weights |
-//! | 64.. | metadata in postcard: [`Manifest`], [`Trunk`], then every [`Layer`] |
+//! | 64.. | metadata in postcard: [`Manifest`], [`Trunk`], every [`Layer`], and in some files [`Output`] |
 //! | next multiple of 16 | weights, each tensor on a multiple of 16 |
 //! | next multiple of 16 | the factory head, in the head file's own format ([`crate::head`]) |
 //!
@@ -16,6 +16,7 @@ mod error;
 pub mod header;
 mod layer;
 mod manifest;
+mod output;
 pub mod packed;
 mod sha256;
 #[cfg(feature = "std")]
@@ -27,6 +28,7 @@ pub use check::{MAX_LAYERS, MAX_NAME};
 pub use error::{LayerProblem, ModelError};
 pub use layer::*;
 pub use manifest::*;
+pub use output::{Comparison, Doubt, Output, OutputFunction, SelfCheck};
 pub use packed::{ChannelRecord, Family, Layout, Packing, Scratch};
 #[cfg(feature = "std")]
 pub use storage::AlignedBytes;
@@ -65,6 +67,7 @@ pub struct Model<'a> {
     manifest: Manifest<'a>,
     trunk: Trunk,
     output: Operand,
+    output_rule: Output,
     layers: &'a [u8],
     weights: &'a [u8],
     head: Option<Head<'a>>,
@@ -102,8 +105,9 @@ impl<'a> Model<'a> {
         let header = Header::read(header)?;
         // In steps, so that a small stack holds the temporaries of one at a time.
         let (trunk, layers, weights) = Self::open(&header, bytes)?;
-        let output = check::layers(&trunk, layers, weights)?;
-        Self::assemble(header, bytes, output)
+        let (output, rest) = check::layers(&trunk, layers, weights)?;
+        let rule = Self::read_output(&header, rest)?;
+        Self::assemble(header, bytes, output, rule)
     }
 
     /// Checks lengths, hash and the first two records; the second one, and the bytes of layers and weights.
@@ -120,7 +124,12 @@ impl<'a> Model<'a> {
 
     /// Reads again what [`Self::open`] has checked, and the head.
     #[inline(never)]
-    fn assemble(header: Header, bytes: &'a [u8], output: Operand) -> Result<Self, ModelError> {
+    fn assemble(
+        header: Header,
+        bytes: &'a [u8],
+        output: Operand,
+        output_rule: Output,
+    ) -> Result<Self, ModelError> {
         let [metadata, weights, head] = header.sections(bytes)?;
         let (manifest, rest) = Self::manifest_of(metadata)?;
         let (trunk, layers) = Self::trunk(rest)?;
@@ -129,6 +138,7 @@ impl<'a> Model<'a> {
             manifest,
             trunk,
             output,
+            output_rule,
             layers,
             weights,
             head: None,
@@ -151,6 +161,26 @@ impl<'a> Model<'a> {
     fn trunk(rest: &'a [u8]) -> Result<(Trunk, &'a [u8]), ModelError> {
         let error = ModelError::Metadata { record: "trunk" };
         postcard::take_from_bytes(rest).map_err(|_| error)
+    }
+
+    /// What stands behind the layers: the meaning of the output, checked, and then what is for people only.
+    fn read_output(header: &Header, rest: &[u8]) -> Result<Output, ModelError> {
+        let error = ModelError::Metadata { record: "output" };
+        if !header.with_output {
+            return if rest.is_empty() {
+                Ok(Output::SOFTMAX)
+            } else {
+                Err(error)
+            };
+        }
+        let (rule, _) = postcard::take_from_bytes::<Output>(rest).map_err(|_| error)?;
+        match rule.problem() {
+            Some(problem) => Err(ModelError::Value {
+                record: "output",
+                problem,
+            }),
+            None => Ok(rule),
+        }
     }
 
     /// Whom a file is packed for, without checking it; `None` too if it cannot be read.
@@ -198,6 +228,22 @@ impl<'a> Model<'a> {
     /// The trunk's last feature map.
     pub fn output(&self) -> Operand {
         self.output
+    }
+
+    /// What the numbers at the network's own end mean: those of the factory head, or of [`Self::output`] if there is
+    /// no head. A trained head has its own meaning, [`Head::output`].
+    pub fn output_rule(&self) -> Output {
+        self.output_rule
+    }
+
+    /// What the converter doubted when it checked its own work; `None` if it doubted nothing.
+    pub fn self_check(&self) -> Option<SelfCheck> {
+        let mut bytes = self.layers;
+        for _ in 0..self.trunk.layers {
+            take_layer(&mut bytes).ok()?;
+        }
+        let (_, rest) = postcard::take_from_bytes::<Output>(bytes).ok()?;
+        postcard::from_bytes(rest).ok()
     }
 
     /// Bytes of arena that one inference needs.

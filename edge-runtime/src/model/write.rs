@@ -1,6 +1,6 @@
 //! Writes `.edge` files: what the reader in [`super`] reads, from the same records.
 
-use super::{AlignedBytes, Blob, Layer, Manifest, Trunk, align, header::Header};
+use super::{AlignedBytes, Blob, Layer, Manifest, Output, SelfCheck, Trunk, align, header::Header};
 use crate::head::file::{self, NewHead};
 use sha2::{Digest, Sha256};
 
@@ -21,6 +21,7 @@ pub struct Writer {
     layers: Vec<u8>,
     count: u32,
     weights: Vec<u8>,
+    end: Vec<u8>,
 }
 
 impl Writer {
@@ -43,6 +44,17 @@ impl Writer {
         self.count += 1;
     }
 
+    /// States what the output means and what the converter doubts. What goes without saying takes no bytes.
+    pub fn output(&mut self, rule: &Output, check: Option<&SelfCheck>) {
+        self.end.clear();
+        if *rule != Output::SOFTMAX || check.is_some() {
+            append(&mut self.end, rule);
+        }
+        if let Some(check) = check {
+            append(&mut self.end, check);
+        }
+    }
+
     /// Writes the file. `trunk.layers` and the head's trunk hash are filled in here.
     pub fn finish(
         mut self,
@@ -60,8 +72,10 @@ impl Writer {
             },
         );
         metadata.append(&mut self.layers);
+        metadata.extend(&self.end);
 
         let mut header = Header {
+            with_output: !self.end.is_empty(),
             metadata_len: len32(metadata.len(), "metadata")?,
             weights_len: len32(self.weights.len(), "weights")?,
             head_len: 0,

@@ -1,12 +1,15 @@
 //! `inspect`: what is in a model.
 
+use super::convert::check;
 use super::{parse, read, read_as_is};
 use crate::{cli::Inspect, output, units};
 use anyhow::Result;
 use converter::board::{self, Board};
 use converter::{pack, report};
 use edge_runtime::head::{Head, HeadOrigin, HeadSize, Pool};
-use edge_runtime::model::{AlignedBytes, Calibration, DType, Manifest, Model, WeightsOrigin};
+use edge_runtime::model::{
+    AlignedBytes, Calibration, DType, Manifest, Model, Output, OutputFunction, WeightsOrigin,
+};
 use serde_json::json;
 use std::path::Path;
 
@@ -43,6 +46,8 @@ pub fn run(args: &Inspect, json: bool) -> Result<()> {
             "calibration": calibration(&q.calibration),
             "agreement": q.agreement.map(|a| json!({"images": a.images, "top1": a.top1, "cosine": a.cosine})),
         })),
+        "output": output_value(&model),
+        "check": model.self_check().as_ref().map(check::value),
         "parameters": manifest.parameters,
         "macs": manifest.macs,
         "bytes": bytes.len(),
@@ -145,6 +150,13 @@ fn text(
                 ),
             ));
         }
+    }
+    let output = model.output_rule();
+    if output != Output::SOFTMAX {
+        rows.push(("output", output_text(&output)));
+    }
+    if let Some(check) = model.self_check() {
+        rows.push(("self-check", check::verdict_text(&check)));
     }
     rows.push(("parameters", units::count(m.parameters)));
     rows.push(("MACs", units::count(m.macs)));
@@ -258,6 +270,26 @@ fn text(
         ]);
     }
     out
+}
+
+/// What the network's own last numbers mean, for machines.
+fn output_value(model: &Model<'_>) -> serde_json::Value {
+    let output = model.output_rule();
+    json!({"activation": output.function.name(), "clamp": output.clamp})
+}
+
+/// The same for people.
+fn output_text(output: &Output) -> String {
+    let clamp = match output.clamp {
+        Some([low, high]) => format!("cut to {low} to {high}, then "),
+        None => String::new(),
+    };
+    let function = match output.function {
+        OutputFunction::Softmax => "softmax: one class of all",
+        OutputFunction::Sigmoid => "sigmoid: every label by itself",
+        OutputFunction::None => "shown as it is: the numbers are no logits of classes",
+    };
+    format!("{clamp}{function}")
 }
 
 /// Why a model is not packed for a board.

@@ -4,9 +4,8 @@ use super::{parse, read};
 use crate::{cli::Run, output, units};
 use anyhow::Result;
 use converter::dataset::load;
-use converter::runner::{Runner, classes};
-use edge_runtime::head::math::softmax;
-use edge_runtime::model::WeightsOrigin;
+use converter::runner::{Runner, classes, output_function};
+use edge_runtime::model::{Output, OutputFunction, WeightsOrigin};
 use serde_json::json;
 use std::time::Instant;
 
@@ -26,6 +25,11 @@ pub fn run(args: &Run, json: bool) -> Result<()> {
         .iter()
         .map(|path| load(path, &spec))
         .collect::<Result<Vec<_>, _>>()?;
+    let output = Output {
+        function: output_function(&model),
+        clamp: None,
+    };
+    let numbers_only = output.function == OutputFunction::None;
     let mut runner = Runner::new(&model, kind)?;
     if let Some(crop) = crops.first() {
         // The first inference pays for caches and page faults; it is not timed.
@@ -37,7 +41,7 @@ pub fn run(args: &Run, json: bool) -> Result<()> {
         let logits = runner.logits(crop)?;
         let ms = start.elapsed().as_secs_f64() * 1e3;
         let mut probabilities = logits.clone();
-        softmax(&mut probabilities);
+        output.probabilities(&mut probabilities);
         let mut order: Vec<usize> = (0..logits.len()).collect();
         order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
         order.truncate(args.top as usize);
@@ -48,11 +52,15 @@ pub fn run(args: &Run, json: bool) -> Result<()> {
             kind.name()
         );
         for &class in &order {
-            let percent = units::percent(probabilities[class] as f64);
-            text += &format!("  {percent:>7}  {}\n", label(class));
+            let said = match numbers_only {
+                true => format!("{:.4}", logits[class]),
+                false => units::percent(probabilities[class] as f64),
+            };
+            text += &format!("  {said:>7}  {}\n", label(class));
         }
         let top: Vec<_> = order.iter().map(|&class| {
-            json!({"class": class, "label": label(class), "probability": probabilities[class], "logit": logits[class]})
+            let probability = (!numbers_only).then_some(probabilities[class]);
+            json!({"class": class, "label": label(class), "probability": probability, "logit": logits[class]})
         }).collect();
         let mut result =
             json!({"image": path.display().to_string(), "milliseconds": ms, "top": top});
@@ -68,7 +76,10 @@ pub fn run(args: &Run, json: bool) -> Result<()> {
     };
     output::print(
         json,
-        json!({"backend": kind.name(), "threads": 1, "random_weights": random, "results": results}),
+        json!({
+            "backend": kind.name(), "threads": 1, "random_weights": random, "activation": output.function.name(),
+            "results": results,
+        }),
         || text + note,
     );
     Ok(())

@@ -19,6 +19,7 @@ mod tests;
 mod value;
 mod window;
 
+use super::output::take_off;
 use super::sniff::refuse_placeholders;
 use super::{ImportError, Imported};
 use context::Context;
@@ -132,11 +133,12 @@ fn import(
         context.run(&proto.node[index])?;
     }
     let (graph, softmax, warnings) = context.finish(&output)?;
+    let (graph, function) = take_off(graph, softmax);
     Ok(Imported {
         graph,
         input_name: input.name,
         output_name: output,
-        softmax,
+        output: function,
         version: opset,
         producer: format!("{} {}", model.producer_name, model.producer_version)
             .trim()

@@ -22,6 +22,7 @@ mod value;
 mod weights;
 mod window;
 
+use super::output::take_off;
 use super::sniff::refuse_placeholders;
 use super::{ImportError, Imported};
 use context::Context;
@@ -54,11 +55,12 @@ fn import(bytes: &[u8]) -> Result<Imported, ImportError> {
         context.run(op)?;
     }
     let (graph, softmax, warnings) = context.finish(output)?;
+    let (graph, function) = take_off(graph, softmax);
     Ok(Imported {
         graph,
         input_name: input.name,
         output_name,
-        softmax,
+        output: function,
         version: file.version(),
         producer: file.description(),
         pixels: input.pixels,

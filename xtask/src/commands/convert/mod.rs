@@ -1,5 +1,6 @@
 //! `convert`: a network of the catalog or of a file to a `.edge` model.
 
+pub mod check;
 mod source;
 
 use super::fit;
@@ -8,8 +9,7 @@ use anyhow::{Context, Result};
 use converter::board::{self, Request};
 use converter::convert::{CalibrationSource, Converted, Int8Options, convert};
 use converter::dataset::Dataset;
-use converter::graph::Graph;
-use converter::{pack, report};
+use converter::{pack, report, self_check};
 use edge_runtime::model::{Model, WeightsOrigin};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -37,12 +37,13 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     let bars = Bars::new();
     let mut notes = vec![];
     let source = source::find(args, &bars, &mut notes)?;
-    if args.int8 && is_quantized(&source.graph) && args.calib.is_some() {
+    let quantized = source.graph.is_quantized();
+    if args.int8 && quantized && args.calib.is_some() {
         notes.push(
             "the source is quantized already: --calib only gives the ranges that it lacks".into(),
         );
     }
-    if !args.int8 && is_quantized(&source.graph) {
+    if !args.int8 && quantized {
         notes.push("the source is quantized: this float model computes with its weights unrounded; --int8 keeps its int8 numbers".into());
     }
     let name = source.name.clone();
@@ -61,7 +62,11 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     converter::output::write(&out, &converted.bytes)?;
     drop(bars);
 
+    for doubt in converted.check.iter().flat_map(self_check::advice) {
+        eprintln!("warning: {}: {doubt}", out.display());
+    }
     let model = Model::parse(&converted.bytes)?;
+    let agreement = converted.check.and_then(|c| c.agreement());
     let judge = |board| board::fit(&model, converted.bytes.len(), &board, &Request::default());
     let fit = board.map(judge).transpose()?;
     let peak = peak::memory();
@@ -73,10 +78,11 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
         "macs": converted.macs,
         "arena_bytes": model.arena_bytes(),
         "packed_for": model.packing().map(|p| p.family.name()),
-        "agreement": converted.agreement.map(|a| a.top1),
-        "agreement_cosine": converted.agreement.map(|a| a.cosine),
-        "agreement_on": converted.agreement.map(|_| judged_on(args, &converted)),
-        "agreement_images": converted.agreement.map(|a| a.images),
+        "agreement": agreement.map(|a| a.top1),
+        "agreement_cosine": agreement.map(|a| a.cosine),
+        "agreement_on": agreement.map(|_| judged_on(args, &converted)),
+        "agreement_images": agreement.map(|a| a.images),
+        "check": converted.check.as_ref().map(check::value),
         "peak_memory_bytes": peak,
         "float_pass_images": converted.float_pass.map(|p| p.images),
         "float_pass_seconds": converted.float_pass.map(|p| p.seconds),
@@ -126,14 +132,9 @@ fn int8_options(args: &Convert) -> Result<Int8Options> {
     })
 }
 
-/// True if the source network was quantized before it came here.
-fn is_quantized(graph: &Graph) -> bool {
-    graph.nodes.iter().skip(1).any(|n| n.quant.is_some())
-}
-
-/// What int8 was compared with float on.
+/// What the model was compared on.
 fn judged_on(args: &Convert, converted: &Converted) -> &'static str {
-    match (args.calib.is_some(), converted.agreement_on_unseen) {
+    match (args.calib.is_some(), converted.judged_on_unseen) {
         (false, _) => "further generated pictures",
         (true, true) => "pictures that calibration did not see",
         (true, false) => "the calibration pictures",
@@ -192,17 +193,8 @@ fn text(
         };
         rows.push(("int8 ranges", ranges));
     }
-    if let Some(a) = converted.agreement {
-        let which = judged_on(args, converted);
-        rows.push((
-            "int8 against float",
-            format!(
-                "same first class on {} of {} {which}, cosine {:.4}",
-                units::percent(a.top1 as f64),
-                a.images,
-                a.cosine
-            ),
-        ));
+    if let Some(check) = &converted.check {
+        rows.extend(check::rows(check, judged_on(args, converted)));
     }
     if let Some(peak) = peak {
         rows.push((

@@ -7,7 +7,7 @@ use converter::graph::{Graph, Shape};
 use converter::import::{self, Content, Imported, Kind};
 use converter::zoo::fetch::{How, Mirror};
 use converter::zoo::{self, CatalogEntry, Weights, catalog};
-use edge_runtime::model::WeightsOrigin;
+use edge_runtime::model::{OutputFunction, WeightsOrigin};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
@@ -44,11 +44,12 @@ fn from_file(args: &Convert, path: &Path, notes: &mut Vec<String>) -> Result<Sou
     let Content::Network(imported) = import::read(path)? else {
         bail!("{}: weights without a network", args.network)
     };
-    let imported = *imported;
-    notes.extend(imported.warnings);
+    let mut imported = *imported;
+    notes.append(&mut imported.warnings);
+    let output = output(args, &imported, notes);
     let labels = match &args.input.labels {
         None => String::new(),
-        Some(file) => labels(file, &imported.graph)?,
+        Some(file) => labels(file, classes(&imported.graph, output))?,
     };
     let given = args.input.normalize.is_some() || args.input.mean.is_some();
     if !given && imported.pixels.is_none() {
@@ -64,16 +65,40 @@ fn from_file(args: &Convert, path: &Path, notes: &mut Vec<String>) -> Result<Sou
         license: String::new(),
         weights: pretrained(path)?,
         labels,
+        output,
     })
 }
 
-/// Names of the classes, one a line, as many as the network has.
-fn labels(file: &Path, graph: &Graph) -> Result<String> {
+/// What turns the network's output into probabilities: what the user says, else what the file ends in, else a
+/// softmax; one number without an activation is left a number.
+fn output(args: &Convert, imported: &Imported, notes: &mut Vec<String>) -> OutputFunction {
+    let single = imported.graph.nodes[imported.graph.output].shape.len() == 1;
+    match args.input.activation.or(imported.output) {
+        Some(function) => function,
+        None if single => {
+            notes.push("the network gives one number, and the file does not say what it means: it is shown as it is; if it is the logit of a yes or no, convert with `--activation sigmoid`".into());
+            OutputFunction::None
+        }
+        None => OutputFunction::Softmax,
+    }
+}
+
+/// Classes of a network: one sigmoid is a choice of two.
+fn classes(graph: &Graph, output: OutputFunction) -> usize {
+    let shape = graph.nodes[graph.output].shape;
+    match output {
+        OutputFunction::Sigmoid if shape.len() == 1 => 2,
+        _ => shape.c as usize,
+    }
+}
+
+/// Names of the classes, one a line, as many as there are.
+fn labels(file: &Path, classes: usize) -> Result<String> {
     let name = file.display();
     let text =
         std::fs::read_to_string(file).with_context(|| format!("{name}: cannot read the labels"))?;
-    let (lines, classes) = (text.lines().count(), graph.nodes[graph.output].shape.c);
-    if lines != classes as usize {
+    let lines = text.lines().count();
+    if lines != classes {
         bail!(
             "{name}: {lines} lines, and the network has {classes} classes; write one name a line"
         );
@@ -147,6 +172,7 @@ fn from_catalog(args: &Convert, bars: &Bars, notes: &mut Vec<String>) -> Result<
         weights,
         input: entry.input,
         labels: entry.labels().join("\n"),
+        output: OutputFunction::Softmax,
     })
 }
 

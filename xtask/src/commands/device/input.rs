@@ -74,7 +74,11 @@ pub fn infer(client: &mut Connection, args: &Infer, json: bool) -> Result<()> {
                 "" => format!("class {}", t.class),
                 label => label.escape_debug().to_string(),
             };
-            text += &format!("  {:>7}  {label}\n", units::percent(t.probability.into()));
+            let said = match t.probability {
+                Some(probability) => units::percent(probability.into()),
+                None => format!("{:.4}", t.logit),
+            };
+            text += &format!("  {said:>7}  {label}\n");
         }
         text
     });

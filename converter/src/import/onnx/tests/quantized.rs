@@ -242,7 +242,7 @@ fn codes_at_the_ends_of_a_network() {
         info
     };
     let model = import(&pair(model, "p", "y", 1.0 / 256.0, Uint8, 0));
-    assert!(model.softmax);
+    assert!(model.ends_in_softmax());
     assert_eq!(model.graph.nodes.len(), 2);
     assert_eq!(model.graph.nodes[0].quant, quant(0.25, -28));
     assert_eq!(model.graph.nodes[1].quant, None);

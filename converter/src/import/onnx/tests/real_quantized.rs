@@ -123,7 +123,7 @@ fn check_scales(name: &str, model: &Imported, file: &[u8]) {
     let kept: Vec<Quant> = nodes.iter().filter_map(|n| n.quant).collect();
     let wanted = quants(file);
     // The last of a network with softmax is of its probabilities, which the graph does not have.
-    let wanted = &wanted[..wanted.len() - usize::from(model.softmax)];
+    let wanted = &wanted[..wanted.len() - usize::from(model.ends_in_softmax())];
     assert!(!wanted.is_empty(), "{name}");
     for quant in wanted {
         assert!(kept.contains(quant), "{name}: {quant:?} is lost");

@@ -118,7 +118,7 @@ fn sample() -> Model {
 fn the_sample_is_good() {
     let imported = read_bytes(&sample().file(), "sample").unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(imported.graph.nodes[imported.graph.output].shape.c, 3);
-    assert!(imported.softmax);
+    assert!(imported.ends_in_softmax());
 }
 
 #[test]

@@ -525,7 +525,7 @@ fn the_final_softmax_is_left_out() {
     let shape = model.list(&[4]);
     model.op(Code::RESHAPE, &[y, shape], None);
     let imported = import(&model);
-    assert!(imported.softmax && imported.graph.nodes.len() == 1);
+    assert!(imported.ends_in_softmax() && imported.graph.nodes.len() == 1);
     model.op(Code::RELU, &[y], None);
     assert!(fails(&model).contains("a softmax before other operators"));
     let mut model = Model::new(&[1, 2, 2, 4]);
@@ -576,7 +576,7 @@ fn what_the_file_says_of_itself() {
         (3, "made by a test")
     );
     assert_eq!(imported.graph.input_shape(), Shape::new(2, 2, 3));
-    assert_eq!((imported.pixels, imported.softmax), (None, false));
+    assert_eq!((imported.pixels, imported.ends_in_softmax()), (None, false));
     model.names = "wide\n";
     let imported = import(&model);
     assert_eq!(imported.input_name, "wide\u{fffd}0");

@@ -42,7 +42,11 @@ impl Job for &Infer {
                     "" => format!("class {}", class.class),
                     label => label.escape_debug().to_string(),
                 };
-                text += &format!("{:>7}  {label}\n", percent(class.probability));
+                let said = match class.probability {
+                    Some(probability) => percent(probability),
+                    None => format!("{:.4}", class.logit),
+                };
+                text += &format!("{said:>7}  {label}\n");
             }
             text + &format!("{:.1} ms", microseconds as f64 / 1000.0)
         })

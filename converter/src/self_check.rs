@@ -1,0 +1,254 @@
+//! The converter's check of its own work, on pictures: does the output depend on the picture, does int8 agree with
+//! float, does a quantized network compute what its source's own numbers say?
+//!
+//! Works on logits only; who runs the models is [`crate::convert`].
+
+use edge_runtime::head::math::argmax;
+use edge_runtime::model::{Comparison, Doubt, SelfCheck};
+
+/// One row of logits per picture.
+pub type Logits = Vec<Vec<f32>>;
+
+/// Fewest pictures that tell what changes from picture to picture.
+const ENOUGH: usize = 4;
+
+/// An output of which less than this changes from picture to picture does not see them. Pixels on the wrong scale
+/// leave 0.1 to 0.5 %; networks that work have 5 % and more.
+const MIN_SPREAD: f32 = 0.01;
+
+/// Least cosine and largest error (in root mean squares of what changes) of int8 against float. Networks that keep
+/// their accuracy have 0.98 and 0.2; beyond these bounds first classes change on a third of the pictures.
+const FLOAT: (f32, f32) = (0.9, 0.75);
+
+/// The same for a network that must compute what its quantized source says, up to the rounding of each layer.
+const SOURCE: (f32, f32) = (0.95, 0.5);
+
+/// A factor between int8 and float that no rounding explains.
+const SCALE: std::ops::RangeInclusive<f32> = 0.8..=1.25;
+
+/// Judges a model by its logits, those of the float model, if it is int8, and those that a quantized source's own
+/// numbers give (of the first pictures at least). A network of random weights has nothing to doubt.
+pub fn judge(
+    model: &Logits,
+    float: Option<&Logits>,
+    source: Option<&Logits>,
+    random: bool,
+) -> SelfCheck {
+    let float = float.map(|f| compare(model, f));
+    let source = source.map(|s| compare(&model[..s.len()], s));
+    let spread = spread(model);
+    let finite = model.iter().flatten().all(|v| v.is_finite());
+    let far =
+        |c: Comparison, (cosine, error): (f32, f32)| !(c.cosine >= cosine && c.error <= error);
+    let mut doubts = 0;
+    let mut doubt = |doubt: Doubt, is: bool| doubts |= if is && !random { doubt as u8 } else { 0 };
+    doubt(Doubt::NotFinite, !finite);
+    doubt(
+        Doubt::Constant,
+        finite && model.len() >= ENOUGH && spread < MIN_SPREAD,
+    );
+    doubt(Doubt::Float, float.is_some_and(|c| far(c, FLOAT)));
+    doubt(
+        Doubt::Scale,
+        float.is_some_and(|c| !SCALE.contains(&c.scale)),
+    );
+    doubt(
+        Doubt::Source,
+        source.is_some_and(|c| far(c, SOURCE) || !SCALE.contains(&c.scale)),
+    );
+    SelfCheck {
+        images: model.len() as u32,
+        spread,
+        float,
+        source,
+        doubts,
+    }
+}
+
+/// What is doubtful and what to try, a line each.
+pub fn advice(check: &SelfCheck) -> Vec<String> {
+    let text = |doubt| {
+        match doubt {
+        Doubt::NotFinite => "the output is not a finite number: the weights are broken, or pictures are not what the network was trained on (see --normalize)".into(),
+        Doubt::Constant => format!(
+            "the output hardly depends on the picture ({:.2} % of it changes): the pixel values are probably wrong; try --normalize torchvision, unit, tf or raw, or check --mean and --std",
+            100.0 * check.spread
+        ),
+        Doubt::Float => format!(
+            "int8 is far from float ({}); try --calib DIR with pictures like yours, or --range percentile:99.99",
+            check.float.map(numbers).unwrap_or_default()
+        ),
+        Doubt::Scale => format!(
+            "int8 is larger or smaller than float by a factor ({}); try --calib DIR with pictures like yours",
+            check.float.map(numbers).unwrap_or_default()
+        ),
+        Doubt::Source => format!(
+            "the model does not compute what the numbers of its quantized source say ({}); convert the float network instead, and please report this file",
+            check.source.map(numbers).unwrap_or_default()
+        ),
+    }
+    };
+    Doubt::ALL
+        .into_iter()
+        .filter(|d| check.has(*d))
+        .map(text)
+        .collect()
+}
+
+/// A comparison in words.
+pub fn numbers(c: Comparison) -> String {
+    format!(
+        "same first class on {:.1} % of {}, cosine {:.4}, scale {:.2}",
+        100.0 * c.top1,
+        c.images,
+        c.cosine,
+        c.scale
+    )
+}
+
+/// `model` against `reference`, picture by picture.
+pub fn compare(model: &[Vec<f32>], reference: &[Vec<f32>]) -> Comparison {
+    let pairs = || model.iter().zip(reference);
+    let n = model.len().max(1) as f64;
+    let same = pairs().filter(|(a, b)| argmax(a) == argmax(b)).count() as f64;
+    let cosines: f64 = pairs().map(|(a, b)| cosine(a, b)).sum();
+    let (changes, wanted) = (changes(model), changes(reference));
+    let (own, power) = (dot(&changes, &wanted), dot(&wanted, &wanted));
+    let difference: f64 = pairs()
+        .flat_map(|(a, b)| a.iter().zip(b))
+        .map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2))
+        .sum();
+    let ratio = |a: f64, b: f64| match (a == 0.0, b == 0.0) {
+        (true, true) => 0.0,
+        _ => a / b,
+    };
+    let scale = if power == 0.0 && own == 0.0 {
+        1.0
+    } else {
+        own / power
+    };
+    Comparison {
+        images: model.len() as u32,
+        top1: (same / n) as f32,
+        cosine: (cosines / n) as f32,
+        scale: scale as f32,
+        error: ratio(difference.sqrt(), power.sqrt()) as f32,
+    }
+}
+
+/// The part of the logits' root mean square that changes from picture to picture.
+fn spread(logits: &Logits) -> f32 {
+    let all: Vec<f64> = logits.iter().flatten().map(|v| f64::from(*v)).collect();
+    let (changes, power) = (changes(logits), dot(&all, &all));
+    if power == 0.0 {
+        0.0
+    } else {
+        (dot(&changes, &changes) / power).sqrt() as f32
+    }
+}
+
+/// All logits less the mean of their class over the pictures; as they are if there are too few pictures for a mean.
+fn changes(logits: &[Vec<f32>]) -> Vec<f64> {
+    let classes = logits.first().map_or(0, Vec::len);
+    let mut means = vec![0f64; classes];
+    if logits.len() >= ENOUGH {
+        for row in logits {
+            means
+                .iter_mut()
+                .zip(row)
+                .for_each(|(m, v)| *m += f64::from(*v) / logits.len() as f64);
+        }
+    }
+    let row = |row: &Vec<f32>| -> Vec<f64> {
+        row.iter()
+            .zip(&means)
+            .map(|(v, m)| f64::from(*v) - m)
+            .collect()
+    };
+    logits.iter().flat_map(row).collect()
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let wide = |v: &[f32]| -> Vec<f64> { v.iter().map(|v| f64::from(*v)).collect() };
+    let (a, b) = (wide(a), wide(b));
+    let norms = (dot(&a, &a) * dot(&b, &b)).sqrt();
+    if norms == 0.0 {
+        1.0
+    } else {
+        dot(&a, &b) / norms
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Logits of eight pictures and three classes that depend on the picture.
+    fn logits(scale: f32, offset: f32) -> Logits {
+        let at = |p: usize, c: usize| ((p * 5 + c * 3) as f32).sin() * scale + offset * c as f32;
+        (0..8).map(|p| (0..3).map(|c| at(p, c)).collect()).collect()
+    }
+
+    fn doubts(check: &SelfCheck) -> Vec<Doubt> {
+        Doubt::ALL.into_iter().filter(|d| check.has(*d)).collect()
+    }
+
+    #[test]
+    fn a_model_that_is_right_leaves_no_doubt() {
+        let (a, b) = (logits(2.0, 0.3), logits(2.02, 0.3));
+        let check = judge(&a, Some(&b), Some(&b[..4].to_vec()), false);
+        assert_eq!((doubts(&check), advice(&check)), (vec![], vec![]));
+        let float = check.float.unwrap();
+        assert_eq!(float.top1, 1.0);
+        assert!(
+            (float.scale - 2.0 / 2.02).abs() < 1e-6 && float.error < 0.02,
+            "{float:?}"
+        );
+    }
+
+    #[test]
+    fn a_constant_output_is_doubted() {
+        let check = judge(&logits(0.002, 1.0), None, None, false);
+        assert_eq!(doubts(&check), [Doubt::Constant]);
+        assert!(
+            advice(&check)[0].contains("--normalize"),
+            "{:?}",
+            advice(&check)
+        );
+        assert_eq!(
+            judge(&vec![vec![0.0; 3]; 8], None, None, false).doubts,
+            Doubt::Constant as u8
+        );
+        assert_eq!(judge(&logits(0.002, 1.0), None, None, true).doubts, 0);
+    }
+
+    #[test]
+    fn the_cosine_hides_a_factor_that_the_scale_shows() {
+        let check = judge(&logits(2.6, 0.0), Some(&logits(1.0, 0.0)), None, false);
+        let float = check.float.unwrap();
+        assert!(
+            float.cosine > 0.9999 && (float.scale - 2.6).abs() < 1e-3,
+            "{float:?}"
+        );
+        assert!(check.has(Doubt::Scale));
+        assert!(
+            advice(&check).iter().any(|a| a.contains("scale 2.60")),
+            "{:?}",
+            advice(&check)
+        );
+    }
+
+    #[test]
+    fn opposite_and_broken_outputs_are_doubted() {
+        let check = judge(&logits(-1.0, 0.0), Some(&logits(1.0, 0.0)), None, false);
+        assert!(check.has(Doubt::Float) && check.has(Doubt::Scale));
+        let check = judge(&logits(1.0, 0.0), None, Some(&logits(-1.0, 0.0)), false);
+        assert_eq!(doubts(&check), [Doubt::Source]);
+        let check = judge(&vec![vec![f32::NAN; 2]; 8], None, None, false);
+        assert_eq!(doubts(&check), [Doubt::NotFinite]);
+    }
+}
