@@ -1,4 +1,5 @@
 """One random ONNX network: made, quantized by onnxruntime, converted, and compared."""
+import copy
 import os
 from pathlib import Path
 
@@ -13,23 +14,19 @@ from .product import Broken, Refused
 from .unrounded import unrounded
 
 
-def logits_of(path, softmax):
-    """The file with the tensor that enters the softmax as its output."""
+ENDS = {"softmax": {"Softmax", "LogSoftmax", "QLinearSoftmax"}, "sigmoid": {"Sigmoid", "QLinearSigmoid"}}
+
+
+def logits_of(path, final):
+    """The file with what enters its last softmax or sigmoid as its output."""
     model = onnx.load(path)
-    if softmax:
-        model = cut(model)
-    return model
-
-
-def cut(model):
-    """Without the softmax at the end, and what is behind it."""
-    ends = {"Softmax", "LogSoftmax", "QLinearSoftmax"}
-    node = [n for n in model.graph.node if n.op_type in ends][-1]
+    if final == "none":
+        return model
+    node = [n for n in model.graph.node if n.op_type in ENDS[final]][-1]
     name = node.input[0]
-    if node.op_type == "QLinearSoftmax":
-        number = helper.make_node("DequantizeLinear", list(node.input[:3]), ["cut"])
-        model.graph.node.append(number)
-        name = "cut"
+    if node.op_type.startswith("QLinear"):
+        model.graph.node.append(helper.make_node("DequantizeLinear", list(node.input[:3]), ["logits"]))
+        name = "logits"
     del model.graph.output[:]
     model.graph.output.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
     return model
@@ -43,7 +40,8 @@ class Check:
         # What rounding activations does to the logits, by onnxruntime's QDQ file.
         self.noise = None
         self.path = self.folder / "model.onnx"
-        onnx.save(self.network.model, self.path)
+        outside = {"save_as_external_data": True, "location": "weights.bin", "size_threshold": 0}
+        onnx.save(copy.deepcopy(self.network.model), self.path, **(outside if self.network.outside else {}))
         paths = save(self.network.images, self.folder / "pictures")
         self.judging = paths[: onnx_net.JUDGING]
         self.calibration = self.folder / "calibration"
@@ -100,9 +98,10 @@ class Check:
         out = self.folder / f"{name}.onnx"
         try:
             static.quantize(self.network.model, out, calibration, recipe, self.network.seed)
-            rows = run_model(logits_of(out, self.network.softmax), judging)
+            network = self.network
+            rows = network.answer(run_model(logits_of(out, network.final), judging))
             if recipe.format == "QDQ":
-                smooth = run_model(unrounded(logits_of(out, self.network.softmax)), judging)
+                smooth = network.answer(run_model(unrounded(logits_of(out, network.final)), judging))
                 self.noise = judge.rms(rows - smooth)
         except Exception as e:
             # onnxruntime cannot quantize every network, nor run everything that it has quantized.
@@ -136,7 +135,7 @@ class Check:
 
     def weights(self, recipe, theirs):
         """What may come on top: asymmetric weights are rounded once more here (docs/quantization.md)."""
-        if recipe.weights != "QUInt8":
+        if recipe.weights != "QUInt8" and "WeightSymmetric" not in recipe.options:
             return 0.0
         return min(judge.rms(theirs - self.network.judging()), judge.spread(theirs)) / 2
 

@@ -142,7 +142,7 @@ class Graph:
             if 0 in values[0].shape:
                 raise BadNetwork(f"{op} gives nothing")
             self.values[name], self.rough[name] = values, rounded(coarse)
-        shown = " ".join(f"{k}={v}" for k, v in attributes.items())
+        shown = " ".join(f"{k}={v}" for k, v in attributes.items() if not isinstance(v, onnx.TensorProto))
         size = "x".join(map(str, self.shape(names[0])))
         self.text.append(f"{names[0]} {size} = {op}({', '.join(i or '-' for i in inputs)}) {shown} {note}".rstrip())
         return names[0] if outputs == 1 else names

@@ -9,16 +9,25 @@ from .graph import BadNetwork
 def pooled(g, x):
     """A row of features."""
     r = g.random
-    form = r.randint(6)
+    form = r.randint(8)
+    small = np.prod(g.shape(x)) < 1500
     if form == 0:
         return spell.flatten(g, g.op("GlobalMaxPool", x))
     if form == 1:
         return spell.reduce(g, "ReduceMean", x, [2, 3], 0)
     if form == 2:
-        return spell.reduce(g, "ReduceMax", x, [2, 3], 0) if r.rand() < 0.5 else spell.flatten(
-            g, spell.reduce(g, "ReduceMax", x, [2, 3], 1))
-    if form == 3 and np.prod(g.shape(x)) < 1500:
+        keep = int(r.randint(2))
+        x = spell.reduce(g, "ReduceMax", x, [2, 3], keep)
+        return spell.flatten(g, x) if keep else x
+    if form == 3 and small:
         return spell.flatten(g, x)
+    if form == 4:
+        # TensorFlow's order: channels last.
+        x = g.op("Transpose", x, perm=[0, 2, 3, 1])
+        return spell.flatten(g, x) if small else spell.reduce(g, "ReduceMean", x, [1, 2], 0)
+    if form == 5:
+        both = [spell.flatten(g, g.op(op, x)) for op in ("GlobalAveragePool", "GlobalMaxPool")]
+        return g.op("Concat", both, axis=int(r.choice([1, -1])))
     return spell.flatten(g, g.op("GlobalAveragePool", x))
 
 
@@ -44,16 +53,20 @@ def convolution(g, x, style, classes):
 
 
 def head(g, x, style):
-    """Gives the logits and the output of the file, which is their softmax, perhaps."""
+    """The logits, the output of the file, and what is between them: softmax, sigmoid or nothing."""
     r = g.random
-    classes = int(r.randint(2, 13))
+    final = str(r.choice(["none", "softmax", "sigmoid", "yes or no"], p=[0.62, 0.22, 0.08, 0.08]))
+    classes = 1 if final == "yes or no" else int(r.randint(2, 13))
     x = fully_connected(g, x, style, classes) if r.rand() < 0.8 else convolution(g, x, style, classes)
     if r.rand() < 0.08:
-        x = maybe(g, x, style, 1.0)
+        before, x = x, maybe(g, x, style, 1.0)
+        if final == "none" and g.nodes[-1].op_type == "Sigmoid" and g.nodes[-1].input[0] == before:
+            return before, x, "sigmoid"
     if g.std(x) < 1e-12:
         raise BadNetwork("the logits are constant")
-    output = x
-    if r.rand() < 0.25:
+    if final == "softmax":
         op = str(r.choice(["Softmax", "Softmax", "LogSoftmax"]))
-        output = g.op(op, x, axis=int(r.choice([1, -1])))
-    return x, output
+        return x, g.op(op, x, axis=int(r.choice([1, -1]))), final
+    if final != "none":
+        return x, g.op("Sigmoid", x), "sigmoid"
+    return x, x, final

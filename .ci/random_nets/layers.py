@@ -1,5 +1,6 @@
 """Layers with weights: convolutions, fully connected ones, batch norms, constants per channel."""
 import numpy as np
+from onnx import numpy_helper
 
 from . import weights
 
@@ -123,7 +124,12 @@ def affine(g, x, style):
     offset = std * 0.7 * r.randn(n)
     const = lambda v: row(g, v, x) if wide else g.floats(np.float32(v[0]))
     pair = lambda name: [x, name] if r.rand() < 0.7 else [name, x]
-    kind = r.randint(7)
+    kind = r.randint(9)
+    if kind == 8 and g.opset >= 9:
+        value = numpy_helper.from_array(np.float32([offset[0]]))
+        return g.op("Add", [x, g.op("ConstantOfShape", g.ints([1] * len(g.shape(x))), value=value)])
+    if kind == 7 and g.opset >= 8:
+        return g.op("Sum", [x, const(offset)])
     if kind == 0:
         return g.op("Mul", pair(const(factor)))
     if kind == 1:
@@ -175,4 +181,6 @@ def matrix(g, x, w, b):
         attributes["transB"] = 1
     else:
         w = np.ascontiguousarray(w.T)
+    if r.rand() < 0.2:
+        b = b[None]
     return g.op("Gemm", [x, g.const(w, "w"), g.const(b, "b")], **attributes)

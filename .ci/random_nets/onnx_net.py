@@ -22,12 +22,20 @@ class Network:
     logits: str
     # Logits of all pictures, as rows; the first JUDGING are judged on, the others calibrate.
     reference: np.ndarray
-    softmax: bool
+    # Between the logits and the output: softmax, sigmoid or none.
+    final: str
     # Calibration sees the pictures that are judged on; else ranges are exceeded, which is a test of saturation.
     seen: bool
+    # The weights are in a file beside the model.
+    outside: bool
 
     def judging(self):
-        return self.reference[:JUDGING]
+        return self.answer(self.reference[:JUDGING])
+
+    def answer(self, rows):
+        """As the product gives logits: one sigmoid is a choice of two classes, the first of which has 0."""
+        one = rows.shape[1] == 1 and self.final == "sigmoid"
+        return np.concatenate([np.zeros_like(rows), rows], 1) if one else rows
 
 
 def check(rows, rough):
@@ -59,12 +67,13 @@ def attempt(seed, number):
         if h * w < 4 or np.prod(g.shape(x)) > 60000:
             break
         x = blocks.block(g, x, style)
-    logits, output = heads.head(g, x, style)
+    logits, output, final = heads.head(g, x, style)
     rows, rough = (np.stack([v.ravel() for v in known[logits]]).astype(np.float64) for known in (g.values, g.rough))
     check(rows[:JUDGING], rough[:JUDGING])
     old = opset <= 8 and random.rand() < 0.3
-    model = g.model(output, entry.element, entry.shape, weights_are_inputs=old)
-    return Network(seed, g, model, entry, images, logits, rows, output != logits, bool(random.rand() < 0.75))
+    batch = ["N"] if random.rand() < 0.3 else [1]
+    model = g.model(output, entry.element, batch + entry.shape[1:], weights_are_inputs=old)
+    return Network(seed, g, model, entry, images, logits, rows, final, bool(random.rand() < 0.75), bool(random.rand() < 0.08))
 
 
 # Half of the files are of opset 13 or 17, PyTorch's defaults.

@@ -86,6 +86,9 @@ def summary(counts, refusals, rows, args):
         print(f"  refused, {n} times: {message}")
     for kind, c in counts.items():
         print(f"  {kind}: " + ", ".join(f"{n} {outcome}" for outcome, n in sorted(c.items())))
+    said = Counter((r["outcome"], r.get("said")) for row in rows for r in row["results"])
+    right, wrong = said["passed", "good"] + said["passed", "doubtful"], said["failed", "good"] + said["failed", "doubtful"]
+    print(f"  convert doubts {said['passed', 'doubtful']} of {right} that are right and {said['failed', 'doubtful']} of {wrong} that are wrong")
     bad = [r["seed"] for r in rows if any(x["outcome"] == "failed" for x in r["results"])]
     compared = sum(sum(c.values()) for c in counts.values())
     many = sum(refusals.values()) > max(MOST_REFUSED * compared, 4)

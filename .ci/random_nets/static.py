@@ -10,6 +10,8 @@ import onnx
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+TIGHT = {"CalibPercentile": 99.9}
+
 # Before this opset there is no quantization per channel.
 PER_CHANNEL = 13
 # Before this one onnxruntime would have to change the file.
@@ -34,12 +36,22 @@ class Recipe:
     prepared: bool = False
     symmetric: bool = False
     left_out: float = 0.0
+    # Ranges leave out one value in a thousand, so that saturation is used on purpose.
+    tight: bool = False
+    # More options of onnxruntime's, for the QDQ format.
+    options: tuple = ()
 
     def text(self):
-        flags = [n for n in ("per_channel", "prepared", "symmetric") if getattr(self, n)]
-        if self.left_out:
-            flags.append(f"some layers left out ({self.left_out})")
-        return f"{self.format} {self.activations} {self.weights} {' '.join(flags)}".strip()
+        flags = [n for n in ("per_channel", "prepared", "symmetric", "left_out", "tight") if getattr(self, n)]
+        return " ".join([self.format, self.activations, self.weights, *flags, *self.options])
+
+
+# An own pair for each reader; Q and DQ around float weights; a ReLU or Clip stays though the range implies it;
+# onnxruntime's own QuantizeLinear; weights with zero points.
+OPTIONS = {
+    "DedicatedQDQPair": True, "AddQDQPairToWeight": True, "QDQKeepRemovableActivations": True,
+    "UseQDQContribOps": True, "WeightSymmetric": False,
+}
 
 
 def recipes(seed, opset, seen):
@@ -58,6 +70,8 @@ def recipes(seed, opset, seen):
             prepared=bool(r.rand() < 0.5),
             symmetric=bool(activations == "QInt8" and r.rand() < 0.2),
             left_out=0.3 if r.rand() < 0.1 and seen else 0.0,
+            tight=bool(r.rand() < 0.1),
+            options=tuple(o for o in OPTIONS if form == "QDQ" and r.rand() < 0.12),
         ))
     return plain, odd
 
@@ -97,6 +111,6 @@ def quantize(model, out, inputs, recipe, seed):
             weight_type=QuantType[recipe.weights],
             per_channel=recipe.per_channel,
             nodes_to_exclude=excluded,
-            calibrate_method=CalibrationMethod.MinMax,
-            extra_options={"ActivationSymmetric": recipe.symmetric},
+            calibrate_method=CalibrationMethod.Percentile if recipe.tight else CalibrationMethod.MinMax,
+            extra_options={"ActivationSymmetric": recipe.symmetric, **{o: OPTIONS[o] for o in recipe.options}, **TIGHT},
         )

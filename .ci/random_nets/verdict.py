@@ -17,6 +17,8 @@ class Result:
     message: str = ""
     kind: str = ""
     note: str = ""
+    # What `convert` itself says of the file: good, doubtful, or nothing.
+    said: str = ""
     numbers: dict = field(default_factory=dict)
 
 
@@ -28,9 +30,11 @@ def step(rows):
 
 def result(good, numbers, report):
     text = " ".join(f"{k} {v:.3g}" for k, v in numbers.items())
-    numbers["cosine said"] = report.get("agreement_cosine")
-    note = report.get("stderr", "")
-    return Result("passed" if good else "failed", text, numbers=numbers, note=note)
+    check = report.get("check") or {}
+    said = check.get("verdict", "")
+    if said == "doubtful":
+        text += f", `convert` doubts it: {' '.join(check['doubts'])}"
+    return Result("passed" if good else "failed", text, numbers=numbers, said=said)
 
 
 def same(rows, reference, report):
