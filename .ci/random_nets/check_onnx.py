@@ -122,16 +122,20 @@ class Check:
         recipe, rows_theirs = theirs
         options = ["--calib", self.calibration]
         rows, report = self.ours(self.folder / f"{name}.onnx", f"{name}.edge", "--int8", *options)
-        result = verdict.keeps_numbers(rows, rows_theirs, self.noise, self.weights(recipe, rows_theirs), report)
+        result = verdict.keeps_numbers(rows, rows_theirs, self.rounding(rows_theirs), self.weights(recipe, rows_theirs), report)
         result.note = recipe.text()
         return self.verified(result, f"{name}.edge")
 
     def check_unrounded(self, name, reference, theirs):
         recipe, rows_theirs = theirs
         rows, report = self.ours(self.folder / f"{name}.onnx", f"{name}-float.edge")
-        result = verdict.unrounded(rows, rows_theirs, self.noise, report)
+        result = verdict.unrounded(rows, rows_theirs, self.rounding(rows_theirs), report)
         result.note = recipe.text()
         return result
+
+    def rounding(self, theirs):
+        """What rounding does; if there is no QDQ file to measure it with, all that int8 does to the float network."""
+        return judge.rms(theirs - self.network.judging()) if self.noise is None else self.noise
 
     def weights(self, recipe, theirs):
         """What may come on top: asymmetric weights are rounded once more here (docs/quantization.md)."""

@@ -46,11 +46,10 @@ class Recipe:
         return " ".join([self.format, self.activations, self.weights, *flags, *self.options])
 
 
-# An own pair for each reader; Q and DQ around float weights; a ReLU or Clip stays though the range implies it;
-# onnxruntime's own QuantizeLinear; weights with zero points.
+# An own pair for each reader; a ReLU or Clip stays though the range implies it; onnxruntime's own QuantizeLinear;
+# weights with zero points.
 OPTIONS = {
-    "DedicatedQDQPair": True, "AddQDQPairToWeight": True, "QDQKeepRemovableActivations": True,
-    "UseQDQContribOps": True, "WeightSymmetric": False,
+    "DedicatedQDQPair": True, "QDQKeepRemovableActivations": True, "UseQDQContribOps": True, "WeightSymmetric": False,
 }
 
 
