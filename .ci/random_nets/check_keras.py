@@ -13,7 +13,7 @@ class Check:
     def __init__(self, product, seed, folder):
         self.product, self.folder = product, Path(folder)
         self.network = keras_net.network(seed)
-        self.recipe = litert.recipe(seed)
+        self.recipe = litert.recipe(seed, self.network.dilated())
         self.results = []
         paths = save(self.network.images, self.folder / "pictures")
         self.judging = paths[: onnx_net.JUDGING]
@@ -50,7 +50,7 @@ class Check:
 
     def run(self):
         network, shape = self.network, self.network.inputs.shape[1:]
-        wanted = network.reference[: onnx_net.JUDGING]
+        wanted = network.wanted()
         data = self.made("int8.tflite", lambda: litert.int8_file(network.model, shape, self.recipe, network.inputs))
         theirs = None
         if data:
@@ -63,14 +63,14 @@ class Check:
         data = self.made("float.tflite", lambda: litert.float_file(network.model, shape, self.recipe))
         if data:
             # Not by the plain kernels: their LRN is wrong.
-            right = litert.run(data, self.inputs, network.softmax, plain=False)
+            right = litert.run(data, self.inputs, network.final, plain=False)
             self.record("float", lambda: self.check_float(right), "float16 weights" if self.recipe.half else "")
             self.record("int8", lambda: self.check_int8(right, theirs))
         return self.results
 
     def right(self, data, wanted):
         """What LiteRT says, by those of its kernels that are nearer to the float network, and how they differ."""
-        plain, fast = (litert.run(data, self.inputs, self.network.softmax, plain=p) for p in (True, False))
+        plain, fast = (litert.run(data, self.inputs, self.network.final, plain=p) for p in (True, False))
         noise = judge.rms(plain - fast)
         return min((plain, fast), key=lambda rows: judge.rms(rows - wanted)), noise
 

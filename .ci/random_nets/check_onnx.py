@@ -99,9 +99,10 @@ class Check:
         try:
             static.quantize(self.network.model, out, calibration, recipe, self.network.seed)
             network = self.network
-            rows = network.answer(run_model(logits_of(out, network.final), judging))
+            rows = onnx_net.answer(run_model(logits_of(out, network.final), judging), network.final)
             if recipe.format == "QDQ":
-                smooth = network.answer(run_model(unrounded(logits_of(out, network.final)), judging))
+                smooth = run_model(unrounded(logits_of(out, network.final)), judging)
+                smooth = onnx_net.answer(smooth, network.final)
                 self.noise = judge.rms(rows - smooth)
         except Exception as e:
             # onnxruntime cannot quantize every network, nor run everything that it has quantized.

@@ -200,9 +200,10 @@ def block(g, x, style):
 
 
 def head(g, x, style):
-    """The logits, and the output of the model."""
+    """The logits, the output of the model, and what is between them: softmax, sigmoid or nothing."""
     r = g.random
-    classes = int(r.randint(2, 13))
+    final = str(r.choice(["none", "softmax", "sigmoid", "yes or no"], p=[0.45, 0.35, 0.1, 0.1]))
+    classes = 1 if final == "yes or no" else int(r.randint(2, 13))
     form = r.randint(5)
     if form == 0:
         x = g.apply(keras.layers.GlobalMaxPooling2D(), x)
@@ -217,6 +218,8 @@ def head(g, x, style):
     x = layers.dense(g, x, style, classes, centred=True)
     if float(x.values.std()) < 1e-12:
         raise BadNetwork("the logits are constant")
-    if r.rand() < 0.4:
-        return x, g.apply(keras.layers.Softmax(), x)
-    return x, x
+    if final == "softmax":
+        return x, g.apply(keras.layers.Softmax(), x), final
+    if final != "none":
+        return x, g.apply(keras.layers.Activation("sigmoid"), x, note="sigmoid"), "sigmoid"
+    return x, x, final

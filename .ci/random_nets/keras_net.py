@@ -22,7 +22,15 @@ class Network:
     # What the pixels are in numbers: (pixel - mean) / std.
     pixels: str
     reference: np.ndarray
-    softmax: bool
+    # Between the logits and the output: softmax, sigmoid or none.
+    final: str
+
+    def wanted(self):
+        """The logits of the pictures that are judged on, as the product gives them."""
+        return onnx_net.answer(self.reference[: onnx_net.JUDGING], self.final)
+
+    def dilated(self):
+        return any("Conv2D" in line and "dilation 2" in line for line in self.graph.text)
 
 
 def rule(random, images):
@@ -66,11 +74,11 @@ def attempt(seed, number):
         if np.prod(x.shape[:2]) < 4 or np.prod(x.shape) > 60000:
             break
         x = keras_blocks.block(g, x, style)
-    logits, output = keras_blocks.head(g, x, style)
+    logits, output, final = keras_blocks.head(g, x, style)
     n = onnx_net.JUDGING
     onnx_net.check(logits.values[:n].astype(np.float64), logits.rough[:n].astype(np.float64))
     return Network(
-        seed, g, g.model(output), images, values, options, name, logits.values.astype(np.float64), output is not logits
+        seed, g, g.model(output), images, values, options, name, logits.values.astype(np.float64), final
     )
 
 

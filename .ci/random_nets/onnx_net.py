@@ -30,12 +30,13 @@ class Network:
     outside: bool
 
     def judging(self):
-        return self.answer(self.reference[:JUDGING])
+        return answer(self.reference[:JUDGING], self.final)
 
-    def answer(self, rows):
-        """As the product gives logits: one sigmoid is a choice of two classes, the first of which has 0."""
-        one = rows.shape[1] == 1 and self.final == "sigmoid"
-        return np.concatenate([np.zeros_like(rows), rows], 1) if one else rows
+
+def answer(rows, final):
+    """As the product gives logits: one sigmoid is a choice of two classes, the first of which has 0."""
+    one = rows.shape[1] == 1 and final == "sigmoid"
+    return np.concatenate([np.zeros_like(rows), rows], 1) if one else rows
 
 
 def check(rows, rough):
