@@ -12,7 +12,7 @@ use edge_runtime::model::header::{self, Header};
 use edge_runtime::model::write::{Writer, encode_head, with_head};
 use edge_runtime::model::{
     AlignedBytes, Blob, ConvData, DType, Family, Layer, LayerProblem, Layout, Model, ModelError,
-    Op, Operand, Scratch, Shape, Trunk, Window,
+    Op, Operand, Output, OutputFunction, Scratch, SelfCheck, Shape, Trunk, Window,
 };
 use graft_tests::{Random, int8, reseal, source};
 use proptest::prelude::*;
@@ -27,6 +27,13 @@ static PACKED_MVE: LazyLock<AlignedBytes> =
     LazyLock::new(|| pack::pack(&Model::parse(&INT8).unwrap(), Family::Mve).unwrap());
 static FLOAT: LazyLock<AlignedBytes> =
     LazyLock::new(|| convert(source(1), None, &Silent).unwrap().bytes);
+/// The same with an output of its own, and a doubt of the converter.
+static LABELS: LazyLock<AlignedBytes> = LazyLock::new(|| {
+    let mut source = source(1);
+    source.output = OutputFunction::Sigmoid;
+    source.input.std = [128.0 * 255.0; 3];
+    convert(source, Some(&int8()), &Silent).unwrap().bytes
+});
 /// The same with a head that has a hidden layer.
 static HIDDEN: LazyLock<AlignedBytes> = LazyLock::new(|| {
     let model = Model::parse(&INT8).unwrap();
@@ -141,7 +148,7 @@ fn every_flipped_byte_is_noticed() {
 fn thousands_of_resealed_flips_do_no_harm() {
     let mut random = Random::new(99);
     let (mut refused, mut ran) = (0, 0);
-    for original in [&*INT8, &*FLOAT, &*PACKED, &*PACKED_MVE, &*HIDDEN] {
+    for original in [&*INT8, &*FLOAT, &*PACKED, &*PACKED_MVE, &*HIDDEN, &*LABELS] {
         let header = Header::read(original).unwrap();
         let (metadata, head_at) = (header.metadata_len as usize, header.head_offset() as usize);
         for round in 0..6000 {
@@ -175,6 +182,67 @@ fn thousands_of_resealed_flips_do_no_harm() {
         refused > 2000 && ran > 500,
         "the test must reach both sides: {refused} refused, {ran} ran"
     );
+}
+
+/// The meaning of the output stands in files of its own version, whole, with bounds that make sense; a reader never
+/// takes one kind of file for the other.
+#[test]
+fn a_meaning_of_the_output_is_checked() {
+    let with = |rule: &Output, check: Option<&SelfCheck>| {
+        let good = Model::parse(&INT8).unwrap();
+        let mut writer = Writer::default();
+        for mut layer in good.layers() {
+            let (Op::Conv { data, .. } | Op::DepthwiseConv { data, .. }) = &mut layer.op else {
+                writer.layer(&layer);
+                continue;
+            };
+            let ConvData::I8 {
+                weights,
+                bias,
+                multiplier,
+                shift,
+                ..
+            } = data
+            else {
+                panic!()
+            };
+            for blob in [weights, bias, multiplier, shift] {
+                *blob = writer.blob(good.u8s(*blob));
+            }
+            writer.layer(&layer);
+        }
+        writer.output(rule, check);
+        let trunk = Trunk {
+            dtype: good.dtype(),
+            input: good.input(),
+            arena_bytes: good.arena_bytes() as u32,
+            layers: 0,
+            packing: None,
+        };
+        writer.finish(good.manifest(), trunk, None).unwrap()
+    };
+    let sigmoid = |clamp| Output {
+        function: OutputFunction::Sigmoid,
+        clamp,
+    };
+    assert_eq!(with(&Output::SOFTMAX, None)[8], 2);
+    let bytes = with(&sigmoid(Some([-4.0, 4.0])), None);
+    assert_eq!(bytes[8], 3);
+    let model = Model::parse(&bytes).unwrap();
+    assert_eq!(model.output_rule(), sigmoid(Some([-4.0, 4.0])));
+    assert_eq!(model.self_check(), None);
+
+    for bounds in [[1.0, -1.0], [f32::NAN, 1.0], [f32::INFINITY; 2]] {
+        let bad = with(&sigmoid(Some(bounds)), None);
+        let error = Model::parse(&bad).unwrap_err().to_string();
+        assert!(error.contains("bounds of the output"), "{error}");
+    }
+    for (bytes, version) in [(with(&Output::SOFTMAX, None), 3), (bytes, 2)] {
+        let mut other = bytes.clone();
+        other[8] = version;
+        let error = Model::parse(&other).unwrap_err().to_string();
+        assert!(error.contains("output record"), "{error}");
+    }
 }
 
 #[test]

@@ -9,7 +9,9 @@ use edge_runtime::backend::Backend;
 use edge_runtime::engine::{Engine, EngineError};
 use edge_runtime::model::header::Header;
 use edge_runtime::model::write::with_head;
-use edge_runtime::model::{Activation, AlignedBytes, ConvData, Family, Layout, Model, Op, Shape};
+use edge_runtime::model::{
+    Activation, AlignedBytes, ConvData, Doubt, Family, Layout, Model, Op, OutputFunction, Shape,
+};
 use graft_tests::{Random, SIDE, int8, reseal, source};
 
 fn model(seed: u64) -> AlignedBytes {
@@ -35,6 +37,26 @@ fn unpacking_gives_the_same_bytes_and_the_identity_stays() {
             assert_eq!(unpack(&packed).unwrap()[..], bytes[..]);
         }
         assert_eq!(unpack(&plain).unwrap()[..], bytes[..]);
+    }
+}
+
+/// What the file says of its output and of the converter's doubts goes along.
+#[test]
+fn packing_keeps_what_the_output_means() {
+    let mut labels = source(1);
+    labels.output = OutputFunction::Sigmoid;
+    // Pixels that are 255 times too small: the converter doubts its work.
+    labels.input.std = [128.0 * 255.0; 3];
+    let bytes = convert(labels, Some(&int8()), &Silent).unwrap().bytes;
+    let plain = Model::parse(&bytes).unwrap();
+    assert_eq!(plain.output_rule().function, OutputFunction::Sigmoid);
+    assert!(plain.self_check().unwrap().has(Doubt::Constant));
+    for family in [Family::Dsp, Family::Mve] {
+        let packed_bytes = pack(&plain, family).unwrap();
+        let packed = Model::parse(&packed_bytes).unwrap();
+        assert_eq!(packed.output_rule(), plain.output_rule());
+        assert_eq!(packed.self_check(), plain.self_check());
+        assert_eq!(unpack(&packed).unwrap()[..], bytes[..]);
     }
 }
 

@@ -13,7 +13,7 @@ use edge_runtime::engine::Engine;
 use edge_runtime::head::train::TrainOptions;
 use edge_runtime::kernels;
 use edge_runtime::model::{
-    AlignedBytes, Calibration, ConvData, DType, Model, Op, Quant, WeightsOrigin,
+    AlignedBytes, Calibration, ConvData, DType, Doubt, Model, Op, Quant, WeightsOrigin,
 };
 use graft_tests::{INPUT, class_folders, int8, picture, source};
 
@@ -79,6 +79,36 @@ fn int8_follows_float() {
         .unwrap()
         .agreement;
     assert_eq!(stated, Some(agreement));
+}
+
+/// The converter's check of itself: nothing to say of a good model, which takes no bytes; a doubt is in the file.
+#[test]
+fn what_the_converter_doubts_is_in_the_file() {
+    for options in [None, Some(&int8())] {
+        let converted = convert(source(2), options, &Silent).unwrap();
+        let check = converted.check.unwrap();
+        assert!(check.doubts == 0 && check.spread > 0.1, "{check:?}");
+        let good = Model::parse(&converted.bytes).unwrap();
+        assert_eq!(
+            (good.self_check(), good.header().with_output),
+            (None, false)
+        );
+
+        // Pixels that are 255 times too small, as mean and std on the wrong scale make them.
+        let mut wrong = source(2);
+        wrong.input.std = wrong.input.std.map(|s| s * 255.0);
+        wrong.input.mean = wrong.input.mean.map(|m| m * 255.0);
+        let converted = convert(wrong.clone(), options, &Silent).unwrap();
+        let check = converted.check.unwrap();
+        assert!(check.has(Doubt::Constant), "{check:?}");
+        let bytes = &converted.bytes;
+        assert_eq!(Model::parse(bytes).unwrap().self_check(), Some(check));
+
+        // Nothing can be said of random weights.
+        wrong.weights = WeightsOrigin::Random { seed: 2 };
+        let random = convert(wrong, options, &Silent).unwrap();
+        assert!(random.check.is_none_or(|c| c.doubts == 0));
+    }
 }
 
 /// A source that is int8 already keeps its scales, zero points, weights and biases, and needs no

@@ -131,7 +131,12 @@ fn quantize_weights(
         // A channel of (nearly) zero weights still has to represent its bias. So has one whose given step
         // became (nearly) zero, because a batch norm that was folded in has switched it off.
         let for_bias = bias.abs() / (input.scale as f64 * (1 << 28) as f64);
-        let given = conv.weight_scales.as_ref().map(|scales| scales[c] as f64);
+        // Zeros are whole multiples of any step; a coarse one would only round the bias.
+        let given = conv
+            .weight_scales
+            .as_ref()
+            .map(|scales| scales[c] as f64)
+            .filter(|_| largest > 0.0);
         let scale = given.unwrap_or(largest / 127.0).max(for_bias).max(1e-30);
         let weights = filter
             .iter()

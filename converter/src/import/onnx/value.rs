@@ -79,6 +79,11 @@ impl Act {
         self.order == order || self.shape.h * self.shape.w == 1 || self.shape.c == 1
     }
 
+    /// True if the elements of both, which have one shape, run in the same order.
+    pub fn same_order(&self, other: &Self) -> bool {
+        self.is_order(other.order)
+    }
+
     /// The dimension of the channels, if one dimension is exactly that.
     pub fn channel_axis(&self) -> Option<usize> {
         let channels = self.shape.c as usize;

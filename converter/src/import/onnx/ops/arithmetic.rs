@@ -142,8 +142,7 @@ pub fn affine(
 
 /// True if both have the same dimensions, and elements in the same order.
 pub fn alike(a: &Act, b: &Act) -> bool {
-    let order = a.order == b.order || a.shape.h * a.shape.w == 1;
-    a.dims == b.dims && a.shape == b.shape && order
+    a.dims == b.dims && a.shape == b.shape && a.same_order(b)
 }
 
 fn add_acts(context: &mut Context, node: &Node, a: &Act, b: &Act) -> Result<Value, ImportError> {

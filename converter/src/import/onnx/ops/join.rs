@@ -24,7 +24,7 @@ pub fn concat(context: &mut Context, node: &Node) -> Result<Value, ImportError> 
         a.channel_axis() == Some(axis)
             && a.coding == first.coding
             && a.dims.len() == first.dims.len()
-            && (a.order == first.order || a.shape.h * a.shape.w == 1)
+            && a.same_order(first)
             && (0..a.dims.len()).all(|i| i == axis || a.dims[i] == first.dims[i])
     };
     if !acts.iter().all(|a| alike(a)) {

@@ -18,10 +18,11 @@ fn place(x: &Act, axis: usize) -> Option<usize> {
     }
     let Shape { h, w, c } = x.shape;
     let (h, w, c) = (h as usize, w as usize, c as usize);
-    if x.order == Order::Chw && x.dims == [1, c, h, w] && axis >= 2 {
+    // Of one channel both orders are the same; the dimensions tell.
+    if x.is_order(Order::Chw) && x.dims == [1, c, h, w] && axis >= 2 {
         return Some(axis - 2);
     }
-    (x.order == Order::Hwc && x.dims == [1, h, w, c] && (1..3).contains(&axis)).then(|| axis - 1)
+    (x.is_order(Order::Hwc) && x.dims == [1, h, w, c] && (1..3).contains(&axis)).then(|| axis - 1)
 }
 
 /// Integers from an input (newer opsets) or an attribute (older ones).

@@ -130,7 +130,7 @@ fn swish(
     x: &Act,
     g: &Act,
 ) -> Result<Option<Value>, ImportError> {
-    if x.dims != g.dims || x.order != g.order {
+    if x.dims != g.dims || !x.same_order(g) {
         return Ok(None);
     }
     let gate = &context.graph.nodes[g.node];

@@ -263,3 +263,23 @@ fn an_input_in_nhwc_is_found_behind_its_normalization() {
         .collect();
     assert_near(&found, &expected);
 }
+
+/// Of one channel, NHWC and NCHW are the same elements: the Transpose says only how the dimensions are called.
+#[test]
+fn a_gray_picture_in_nhwc_is_padded_and_cut_by_rows_and_columns() {
+    let x = ramp(6);
+    let gray =
+        |model: Model| model.node(node("Transpose", &["x"], "t").ints("perm", &[0, 3, 1, 2]));
+    let pad = node("Pad", &["t"], "y").ints("pads", &[0, 0, 1, 0, 0, 0, 0, 1]);
+    let padded = import(&gray(Model::new(9, &[0, 2, 3, 1])).node(pad));
+    assert_near(
+        &run(&padded, &x),
+        &[0., 0., 0., 0., 0., 1., 2., 0., 3., 4., 5., 0.],
+    );
+    let slice = node("Slice", &["t"], "y")
+        .ints("axes", &[2, 3])
+        .ints("starts", &[1, 0])
+        .ints("ends", &[2, 2]);
+    let cut = import(&gray(Model::new(9, &[0, 2, 3, 1])).node(slice));
+    assert_near(&run(&cut, &x), &[3., 4.]);
+}
