@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from . import judge, keras_net, litert, onnx_net, verdict
+from . import judge, keras_net, litert, verdict
+from .common import JUDGING
 from .pictures import save
 from .product import Broken, Refused
 
@@ -16,8 +17,8 @@ class Check:
         self.recipe = litert.recipe(seed, self.network.dilated())
         self.results = []
         paths = save(self.network.images, self.folder / "pictures")
-        self.judging = paths[: onnx_net.JUDGING]
-        self.inputs = self.network.inputs[: onnx_net.JUDGING]
+        self.judging = paths[: JUDGING]
+        self.inputs = self.network.inputs[: JUDGING]
         self.calibration = self.folder / "calibration"
         self.calibration.mkdir()
         for path in paths:

@@ -8,6 +8,7 @@ import onnx
 from onnx import helper
 
 from . import judge, onnx_net, static, verdict
+from .common import JUDGING, answer
 from .graph import run_model
 from .pictures import save
 from .product import Broken, Refused
@@ -43,7 +44,7 @@ class Check:
         outside = {"save_as_external_data": True, "location": "weights.bin", "size_threshold": 0}
         onnx.save(copy.deepcopy(self.network.model), self.path, **(outside if self.network.outside else {}))
         paths = save(self.network.images, self.folder / "pictures")
-        self.judging = paths[: onnx_net.JUDGING]
+        self.judging = paths[: JUDGING]
         self.calibration = self.folder / "calibration"
         self.calibration.mkdir()
         for path in paths[self.unseen() :]:
@@ -51,12 +52,12 @@ class Check:
 
     def unseen(self):
         """How many pictures calibration does not see."""
-        return 0 if self.network.seen else onnx_net.JUDGING
+        return 0 if self.network.seen else JUDGING
 
     def inputs(self):
         """Of the pictures that are judged on, and of those that calibrate."""
         arrays = self.network.entry.arrays
-        return arrays[: onnx_net.JUDGING], arrays[self.unseen() :]
+        return arrays[: JUDGING], arrays[self.unseen() :]
 
     def ours(self, file, out, *options):
         """Logits of the converted file, and the report of `convert`."""
@@ -99,10 +100,10 @@ class Check:
         try:
             static.quantize(self.network.model, out, calibration, recipe, self.network.seed)
             network = self.network
-            rows = onnx_net.answer(run_model(logits_of(out, network.final), judging), network.final)
+            rows = answer(run_model(logits_of(out, network.final), judging), network.final)
             if recipe.format == "QDQ":
                 smooth = run_model(unrounded(logits_of(out, network.final)), judging)
-                smooth = onnx_net.answer(smooth, network.final)
+                smooth = answer(smooth, network.final)
                 self.noise = judge.rms(rows - smooth)
         except Exception as e:
             # onnxruntime cannot quantize every network, nor run everything that it has quantized.

@@ -8,6 +8,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from .common import BadNetwork, rounded
+
 TYPES = {
     np.dtype(np.float32): TensorProto.FLOAT,
     np.dtype(np.float16): TensorProto.FLOAT16,
@@ -17,10 +19,6 @@ TYPES = {
     np.dtype(np.int32): TensorProto.INT32,
     np.dtype(np.int64): TensorProto.INT64,
 }
-
-
-class BadNetwork(Exception):
-    """What came out is no useful test; another attempt is made."""
 
 
 def session(model):
@@ -42,14 +40,12 @@ def run_model(model, inputs):
     return np.stack([s.run(None, {name: x})[0].ravel() for x in inputs]).astype(np.float64)
 
 
-def rounded(arrays):
-    """Floats as 8 bits would have them, with the least range that holds them all."""
+def rough(arrays):
+    """A tensor on all pictures with 8 bits."""
     if arrays[0].dtype != np.float32:
         return arrays
-    low = min(0.0, *(float(a.min()) for a in arrays))
-    high = max(0.0, *(float(a.max()) for a in arrays))
-    step = (high - low) / 255 or 1.0
-    return [(np.round(a / step) * step).astype(np.float32) for a in arrays]
+    low, high = min(float(a.min()) for a in arrays), max(float(a.max()) for a in arrays)
+    return [rounded(a, low, high) for a in arrays]
 
 
 class Graph:
@@ -71,7 +67,7 @@ class Graph:
 
     def input(self, arrays):
         """The network's input, one array per picture."""
-        self.values["input"], self.rough["input"] = arrays, rounded(arrays)
+        self.values["input"], self.rough["input"] = arrays, rough(arrays)
         return "input"
 
     def const(self, array, stem="c"):
@@ -133,15 +129,15 @@ class Graph:
     def op(self, op, inputs, outputs=1, domain="", note="", **attributes):
         """Appends an operator; gives the name of its output, or names if `outputs` is larger than 1."""
         inputs = [inputs] if isinstance(inputs, str) else list(inputs)
-        arrays, rough = self.evaluate(op, inputs, outputs, domain, **attributes)
+        arrays, coarse = self.evaluate(op, inputs, outputs, domain, **attributes)
         names = [self.name(op.lower()) for _ in range(outputs)]
         self.nodes.append(helper.make_node(op, inputs, names, name="n_" + names[0], domain=domain, **attributes))
-        for name, values, coarse in zip(names, arrays, rough):
+        for name, values, noisy in zip(names, arrays, coarse):
             if any(np.issubdtype(v.dtype, np.floating) and not np.isfinite(v).all() for v in values):
                 raise BadNetwork(f"{op} gives values that are not finite")
             if 0 in values[0].shape:
                 raise BadNetwork(f"{op} gives nothing")
-            self.values[name], self.rough[name] = values, rounded(coarse)
+            self.values[name], self.rough[name] = values, rough(noisy)
         shown = " ".join(f"{k}={v}" for k, v in attributes.items() if not isinstance(v, onnx.TensorProto))
         size = "x".join(map(str, self.shape(names[0])))
         self.text.append(f"{names[0]} {size} = {op}({', '.join(i or '-' for i in inputs)}) {shown} {note}".rstrip())

@@ -3,7 +3,7 @@ import numpy as np
 
 from . import layers, spell
 from .activations import maybe
-from .graph import BadNetwork
+from .common import BadNetwork
 
 
 def pooled(g, x):

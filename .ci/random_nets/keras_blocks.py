@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from . import keras_layers as layers
-from .graph import BadNetwork
+from .common import BadNetwork
 
 
 def odd_clip(g, x):

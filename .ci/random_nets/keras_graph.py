@@ -2,7 +2,7 @@
 import keras
 import numpy as np
 
-from .graph import BadNetwork
+from .common import BadNetwork, rounded
 
 
 class Node:
@@ -20,10 +20,8 @@ class Node:
         return int(self.shape[-1])
 
 
-def rounded(values):
-    low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
-    step = (high - low) / 255 or 1.0
-    return (np.round(values / step) * step).astype(np.float32)
+def eight_bits(values):
+    return rounded(values, float(values.min()), float(values.max()))
 
 
 class KerasGraph:
@@ -32,7 +30,7 @@ class KerasGraph:
         self.random = random
         self.text = []
         symbol = keras.Input(values.shape[1:], name="input")
-        self.input = Node(symbol, values, rounded(values))
+        self.input = Node(symbol, values, eight_bits(values))
 
     def apply(self, layer, *inputs, joined=False, note=""):
         """`layer` on nodes; `joined`: it takes a list."""
@@ -43,7 +41,7 @@ class KerasGraph:
             raise BadNetwork("values that are not finite")
         if 0 in values.shape:
             raise BadNetwork("an empty tensor")
-        node = Node(call(pick("symbol")), values, rounded(rough))
+        node = Node(call(pick("symbol")), values, eight_bits(rough))
         size = "x".join(map(str, node.shape))
         self.text.append(f"{size} = {type(layer).__name__}({', '.join('x'.join(map(str, i.shape)) for i in inputs)}) {note}")
         return node

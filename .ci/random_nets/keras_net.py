@@ -4,9 +4,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from . import judge, keras_blocks, onnx_net, pictures
+from . import keras_blocks, pictures
 from . import style as styles
-from .graph import BadNetwork
+from .common import ATTEMPTS, CALIBRATION, JUDGING, BadNetwork, answer, check
 from .keras_graph import KerasGraph
 
 
@@ -27,7 +27,7 @@ class Network:
 
     def wanted(self):
         """The logits of the pictures that are judged on, as the product gives them."""
-        return onnx_net.answer(self.reference[: onnx_net.JUDGING], self.final)
+        return answer(self.reference[:JUDGING], self.final)
 
     def dilated(self):
         return any("Conv2D" in line and "dilation 2" in line for line in self.graph.text)
@@ -59,8 +59,7 @@ def attempt(seed, number):
     height = int(random.randint(16, 41))
     width = height if random.rand() < 0.8 else int(random.randint(16, 41))
     channels = 1 if random.rand() < 0.15 else 3
-    count = onnx_net.JUDGING + onnx_net.CALIBRATION
-    images = pictures.pictures(random, count, height, width, channels)
+    images = pictures.pictures(random, JUDGING + CALIBRATION, height, width, channels)
     # Together they use the whole range of pixels, so that an 8-bit input has one code for each.
     images[-1][0, 0], images[-1][-1, -1] = 0, 255
     values, name = rule(random, images)
@@ -75,8 +74,7 @@ def attempt(seed, number):
             break
         x = keras_blocks.block(g, x, style)
     logits, output, final = keras_blocks.head(g, x, style)
-    n = onnx_net.JUDGING
-    onnx_net.check(logits.values[:n].astype(np.float64), logits.rough[:n].astype(np.float64))
+    check(logits.values, logits.rough)
     return Network(
         seed, g, g.model(output), images, values, options, name, logits.values.astype(np.float64), final
     )
@@ -85,7 +83,7 @@ def attempt(seed, number):
 def network(seed):
     """Always the same for a seed."""
     reasons = []
-    for number in range(onnx_net.ATTEMPTS):
+    for number in range(ATTEMPTS):
         keras.utils.clear_session()
         try:
             return attempt(seed, number)

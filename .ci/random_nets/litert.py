@@ -8,7 +8,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from .onnx_net import answer
+from .common import answer
 
 TYPES = {"float": tf.float32, "int8": tf.int8, "uint8": tf.uint8}
 

@@ -4,13 +4,10 @@ from dataclasses import dataclass
 import numpy as np
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from . import blocks, heads, inputs, judge, pictures
+from . import blocks, heads, inputs, pictures
 from . import style as styles
-from .graph import BadNetwork, Graph
-
-JUDGING, CALIBRATION = 6, 16
-ATTEMPTS = 40
-
+from .common import ATTEMPTS, CALIBRATION, JUDGING, BadNetwork, answer, check
+from .graph import Graph
 
 @dataclass
 class Network:
@@ -33,23 +30,6 @@ class Network:
         return answer(self.reference[:JUDGING], self.final)
 
 
-def answer(rows, final):
-    """As the product gives logits: one sigmoid is a choice of two classes, the first of which has 0."""
-    one = rows.shape[1] == 1 and final == "sigmoid"
-    return np.concatenate([np.zeros_like(rows), rows], 1) if one else rows
-
-
-def check(rows, rough):
-    """Fails if the outputs hardly depend on the picture, or 8 bits leave nothing of that."""
-    if not np.isfinite(rows).all() or np.abs(rows).max() > 1e12:
-        raise BadNetwork("the logits are not finite, or huge")
-    depends = judge.spread(rows)
-    if depends < 1e-9 or depends < 0.05 * judge.rms(rows):
-        raise BadNetwork("the logits hardly depend on the picture")
-    if judge.rms(rough - rows) > 0.3 * depends:
-        raise BadNetwork("the network cannot do with 8 bits")
-
-
 def attempt(seed, number):
     random = np.random.RandomState([seed, number])
     opset = int(random.choice(range(7, 22), p=OPSETS))
@@ -69,12 +49,12 @@ def attempt(seed, number):
             break
         x = blocks.block(g, x, style)
     logits, output, final = heads.head(g, x, style)
-    rows, rough = (np.stack([v.ravel() for v in known[logits]]).astype(np.float64) for known in (g.values, g.rough))
-    check(rows[:JUDGING], rough[:JUDGING])
+    rows, rough = (np.stack([v.ravel() for v in known[logits]]) for known in (g.values, g.rough))
+    check(rows, rough)
     old = opset <= 8 and random.rand() < 0.3
     batch = ["N"] if random.rand() < 0.3 else [1]
     model = g.model(output, entry.element, batch + entry.shape[1:], weights_are_inputs=old)
-    return Network(seed, g, model, entry, images, logits, rows, final, bool(random.rand() < 0.75), bool(random.rand() < 0.08))
+    return Network(seed, g, model, entry, images, logits, rows.astype(np.float64), final, bool(random.rand() < 0.75), bool(random.rand() < 0.08))
 
 
 # Half of the files are of opset 13 or 17, PyTorch's defaults.
