@@ -577,8 +577,8 @@ fn what_the_file_says_of_itself() {
     );
     assert_eq!(imported.graph.input_shape(), Shape::new(2, 2, 3));
     assert_eq!(
-        (imported.pixels.derived, imported.ends_in_softmax()),
-        (None, false)
+        (imported.ends_in_softmax(), imported.pixels.derived),
+        (false, None)
     );
     model.names = "wide\n";
     let imported = import(&model);
