@@ -10,7 +10,7 @@ use edge_runtime::engine::Engine;
 use edge_runtime::model::write::Writer;
 use edge_runtime::model::{
     Activation, AlignedBytes, ChannelOrder, DType, Filter, InputSpec, Layer, Manifest, Model,
-    Op as LayerOp, Operand, Quant, ResizeRule, Trunk, WeightsOrigin,
+    Op as LayerOp, Operand, OutputFunction, Quant, ResizeRule, Trunk, WeightsOrigin,
 };
 use std::path::Path;
 
@@ -121,6 +121,7 @@ fn source(row: &Row) -> Source {
             std: [1.0; 3],
         },
         labels: String::new(),
+        output: OutputFunction::Softmax,
     }
 }
 

@@ -251,6 +251,7 @@ mod tests {
     fn a_region_of_flash() {
         let (key, trust) = keys();
         let header = Header {
+            with_output: false,
             metadata_len: 20,
             weights_len: 100,
             head_len: 7,
