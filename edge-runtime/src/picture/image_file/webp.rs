@@ -11,23 +11,33 @@ use std::io::Cursor;
 pub(super) fn decode(bytes: &[u8]) -> Result<Picture, String> {
     let mut exif = None;
     let mut canvas = None;
-    let mut image = None;
+    let mut first = None;
     for chunk in Chunks(bytes.get(12..).unwrap_or_default()) {
         match chunk.name {
             b"VP8X" => canvas = Some(Canvas::of(chunk.whole()?)?),
-            b"VP8 " | b"VP8L" if image.is_none() => image = Some(([0, 0], chunk)),
-            b"ANMF" if image.is_none() => image = Some(frame(chunk.whole()?)?),
+            b"VP8 " | b"VP8L" if first.is_none() => {
+                first = Some(Frame {
+                    at: [0, 0],
+                    size: canvas.map(|c: Canvas| [c.width, c.height]),
+                    colours: chunk,
+                });
+            }
+            b"ANMF" if first.is_none() => first = Some(Frame::of(chunk.whole()?)?),
             b"EXIF" => exif = exif.or(chunk.whole().ok()),
             _ => {}
         }
     }
-    let (at, chunk) = image.ok_or("damaged WebP: no picture in it")?;
+    let frame = first.ok_or("damaged WebP: no picture in it")?;
     if let Some(Canvas { width, height }) = canvas {
         check_size(width, height)?;
     }
-    let picture = still(&chunk)?;
+    let picture = colours(&frame.colours)?;
+    let size = [picture.width(), picture.height()];
+    if frame.size.is_some_and(|said| said != size) {
+        return Err("damaged WebP: its picture has another size than it says".into());
+    }
     let picture = match canvas {
-        Some(canvas) => canvas.with(picture, at)?,
+        Some(canvas) => canvas.with(picture, frame.at)?,
         None => picture,
     };
     Ok(orientation::upright(
@@ -36,18 +46,31 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Picture, String> {
     ))
 }
 
-/// Where a frame of an animation lies, and the chunk with its colours.
-fn frame(data: &[u8]) -> Result<([u32; 2], Chunk<'_>), String> {
-    let (header, chunks) = data
-        .split_at_checked(16)
-        .ok_or("damaged WebP: a frame without a header")?;
-    let image = Chunks(chunks).find(|c| matches!(c.name, b"VP8 " | b"VP8L"));
-    let image = image.ok_or("damaged WebP: a frame without a picture")?;
-    Ok(([u24(header) * 2, u24(&header[3..]) * 2], image))
+/// The picture, or a frame of an animation.
+struct Frame<'a> {
+    /// Its left upper corner.
+    at: [u32; 2],
+    /// Columns and rows, if that is said outside of the colours.
+    size: Option<[u32; 2]>,
+    colours: Chunk<'a>,
+}
+
+impl<'a> Frame<'a> {
+    fn of(data: &'a [u8]) -> Result<Self, String> {
+        let (header, chunks) = data
+            .split_at_checked(16)
+            .ok_or("damaged WebP: a frame without a header")?;
+        let colours = Chunks(chunks).find(|c| matches!(c.name, b"VP8 " | b"VP8L"));
+        Ok(Self {
+            at: [u24(header) * 2, u24(&header[3..]) * 2],
+            size: Some([u24(&header[6..]) + 1, u24(&header[9..]) + 1]),
+            colours: colours.ok_or("damaged WebP: a frame without a picture")?,
+        })
+    }
 }
 
 /// Decodes a chunk of colours.
-fn still(chunk: &Chunk<'_>) -> Result<Picture, String> {
+fn colours(chunk: &Chunk<'_>) -> Result<Picture, String> {
     let broken = |e: DecodingError| format!("damaged or unsupported WebP: {e}");
     let data = chunk.whole()?;
     let padded = data.len() + data.len() % 2;
