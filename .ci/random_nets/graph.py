@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from .common import BadNetwork, rounded
+from .common import BadNetwork, rounded, unsteady
 
 TYPES = {
     np.dtype(np.float32): TensorProto.FLOAT,
@@ -45,7 +45,13 @@ def rough(arrays):
     if arrays[0].dtype != np.float32:
         return arrays
     low, high = min(float(a.min()) for a in arrays), max(float(a.max()) for a in arrays)
-    return [rounded(a, low, high) for a in arrays]
+    return [unsteady(a, low, high) for a in arrays]
+
+
+def eight_bits(weights):
+    """Weights with one step for all, symmetric."""
+    largest = float(np.abs(weights).max())
+    return rounded(weights, -largest, largest)
 
 
 class Graph:
@@ -108,23 +114,24 @@ class Graph:
         """What the operator gives, of the values and of the rough ones: for each output, one array per picture."""
         names = [f"o{i}" for i in range(outputs)]
         node = helper.make_node(op, inputs, names, domain=domain, **attributes)
-        infos, initializers, fed = [], [], []
-        for name in dict.fromkeys(i for i in inputs if i):
-            if name in self.constants:
-                initializers.append(numpy_helper.from_array(self.constants[name], name))
-            else:
-                value = self.values[name][0]
-                infos.append(helper.make_tensor_value_info(name, TYPES[value.dtype], value.shape))
-                fed.append(name)
-        results = [helper.make_empty_tensor_value_info(n) for n in names]
+        constants = {i: self.constants[i] for i in inputs if i in self.constants}
+        values = self.run(node, constants, self.values)
+        if op in ("Conv", "Gemm", "MatMul"):
+            constants[inputs[1]] = eight_bits(constants[inputs[1]])
+        return values, self.run(node, constants, self.rough)
+
+    def run(self, node, constants, known):
+        infos, fed = [], []
+        for name in dict.fromkeys(i for i in node.input if i and i not in constants):
+            value = known[name][0]
+            infos.append(helper.make_tensor_value_info(name, TYPES[value.dtype], value.shape))
+            fed.append(name)
+        results = [helper.make_empty_tensor_value_info(n) for n in node.output]
+        initializers = [numpy_helper.from_array(v, n) for n, v in constants.items()]
         graph = helper.make_graph([node], "one", infos, results, initializers)
-        model = onnx.shape_inference.infer_shapes(self.wrap(graph))
-        s = session(model)
-        results = []
-        for known in (self.values, self.rough):
-            rows = [s.run(None, {n: known[n][i] for n in fed}) for i in range(len(known["input"]))]
-            results.append([[row[o] for row in rows] for o in range(outputs)])
-        return results
+        s = session(onnx.shape_inference.infer_shapes(self.wrap(graph)))
+        rows = [s.run(None, {n: known[n][i] for n in fed}) for i in range(len(known["input"]))]
+        return [[row[o] for row in rows] for o in range(len(node.output))]
 
     def op(self, op, inputs, outputs=1, domain="", note="", **attributes):
         """Appends an operator; gives the name of its output, or names if `outputs` is larger than 1."""

@@ -2,7 +2,7 @@
 import keras
 import numpy as np
 
-from .common import BadNetwork, rounded
+from .common import BadNetwork, unsteady
 
 
 class Node:
@@ -21,7 +21,7 @@ class Node:
 
 
 def eight_bits(values):
-    return rounded(values, float(values.min()), float(values.max()))
+    return unsteady(values, float(values.min()), float(values.max()))
 
 
 class KerasGraph:

@@ -6,7 +6,7 @@ import numpy as np
 from . import judge
 
 # Float arithmetic in another order: this much of the spread.
-FLOAT = 1e-4
+FLOAT = 3e-4
 # Differences of int8 that no spread excuses and no error explains start here.
 ABSOLUTE = 0.03
 
