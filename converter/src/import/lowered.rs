@@ -1,7 +1,7 @@
 //! Runs an imported graph the fast way: simplified, written as a float model, and on tract.
 
-use crate::graph::Graph;
-use crate::quantize::assign::{assign, given};
+use crate::graph::{Activation, Graph, Op};
+use crate::quantize::assign::assign;
 use crate::quantize::range::Range;
 use crate::{lower, passes};
 use edge_runtime::backend::{Backend, TractBackend, Values};
@@ -9,7 +9,8 @@ use edge_runtime::model::{
     ChannelOrder, Filter, InputSpec, Manifest, Model, ResizeRule, WeightsOrigin,
 };
 
-fn manifest(graph: &Graph) -> Manifest<'static> {
+/// What a test model says of itself.
+pub fn manifest(graph: &Graph) -> Manifest<'static> {
     let shape = graph.input_shape();
     Manifest {
         name: "test",
@@ -32,11 +33,21 @@ fn manifest(graph: &Graph) -> Manifest<'static> {
     }
 }
 
+/// What a quantized network's last range makes of the logits.
+fn last_clamp(graph: &Graph) -> Activation {
+    let head = lower::split::split(graph).head;
+    match head.map(|h| &graph.nodes[h.dense].op) {
+        Some(Op::Conv(dense)) => dense.activation,
+        _ => Activation::None,
+    }
+}
+
 /// The graph's outputs for `inputs` (HWC), its head included.
 pub fn evaluate(graph: Graph, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
     let manifest = manifest(&graph);
     let graph = passes::simplify(graph);
     let bytes = lower::float::write(&graph, &manifest, "").unwrap_or_else(|e| panic!("{e}"));
+    let clamp = last_clamp(&graph);
     drop(graph);
     let model = Model::parse(&bytes).unwrap_or_else(|e| panic!("{e}"));
     let mut backend = TractBackend::new(&model).unwrap_or_else(|e| panic!("{e}"));
@@ -51,24 +62,21 @@ pub fn evaluate(graph: Graph, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
         head.feature_f32(map, &mut feature);
         let mut logits = vec![0.0; head.classes()];
         head.logits_f32(&feature, &mut logits);
-        logits
+        logits.into_iter().map(|v| clamp.apply(v)).collect()
     };
     inputs.iter().map(&mut run).collect()
 }
 
-/// The same in int8, for a graph whose source says how everything is quantized. Also the operators of the
-/// file's layers.
+/// The same in int8, for a graph whose source says how it is quantized; what it does not say gets a range of 3 to
+/// both sides. Also the operators of the file's layers.
 pub fn evaluate_int8(graph: Graph, inputs: &[Vec<f32>]) -> (Vec<Vec<f32>>, Vec<&'static str>) {
     let manifest = manifest(&graph);
     let graph = passes::simplify(graph);
-    let unknown = vec![Range::new(0.0, 0.0); graph.nodes.len()];
+    let unknown = vec![Range::new(-3.0, 3.0); graph.nodes.len()];
     let means = vec![vec![]; graph.nodes.len()];
     let quants = assign(&graph, &manifest.input, &unknown, means);
     let graph = lower::int8::without_idle_clamps(graph, &quants);
-    for id in lower::split::split(&graph).layers {
-        let name = &graph.nodes[id].name;
-        assert!(given(&graph)[id].is_some(), "{name} has no quantization");
-    }
+    let clamp = last_clamp(&graph);
     let bytes =
         lower::int8::write(&graph, &quants, &manifest, "").unwrap_or_else(|e| panic!("{e}"));
     let model = Model::parse(&bytes).unwrap_or_else(|e| panic!("{e}"));
@@ -88,7 +96,7 @@ pub fn evaluate_int8(graph: Graph, inputs: &[Vec<f32>]) -> (Vec<Vec<f32>>, Vec<&
         head.feature(map, &mut feature);
         let mut logits = vec![0.0; head.classes()];
         head.logits(&feature, &mut logits);
-        logits
+        logits.into_iter().map(|v| clamp.apply(v)).collect()
     };
     let outputs = inputs.iter().map(&mut run).collect();
     (outputs, model.layers().map(|l| l.op.name()).collect())
