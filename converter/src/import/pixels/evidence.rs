@@ -97,7 +97,9 @@ fn normalizes_unit(start: &Start) -> bool {
         &[[0.0, 255.0], [-1.0, 1.0], [-0.5, 0.5]],
     ) || gives_data_set(start, &PixelRule::UNIT)
         || all(start, widens)
-        || all(start, |m, s| (0.35..=0.6).contains(&m) && (s - 1.0).abs() < 1e-3)
+        || all(start, |m, s| {
+            (0.35..=0.6).contains(&m) && (s - 1.0).abs() < 1e-3
+        })
         || constants && all(start, standard)
 }
 
@@ -151,7 +153,7 @@ pub fn of_range(held: Held, channels: usize) -> Option<Derived> {
     const MISSED: f32 = 0.15;
     const EXACT: f32 = 0.015;
     // Scales alone, which come in no steps.
-    const SYMMETRIC: f32 = 0.005;
+    const SYMMETRIC: f32 = 0.01;
     let loose = PRESETS.iter().map(|(_, rule)| (rule, MISSED));
     let grey = |rule: &PixelRule| rule.mean[0] == rule.mean[2];
     let exact = DATA_SETS

@@ -270,12 +270,12 @@ fn floats_that_are_normalized_inside() {
         (
             "channels turned to blue, green, red, each less its mean",
             vec![
-                slice("two", "three", "b"),
-                slice("one", "two", "g"),
-                slice("zero", "one", "r"),
-                node("Sub", &["b", "mb"], "b1"),
-                node("Sub", &["g", "mg"], "g1"),
-                node("Sub", &["r", "mr"], "r1"),
+                slice("two", "three", "x2"),
+                slice("one", "two", "x1"),
+                slice("zero", "one", "x0"),
+                node("Sub", &["x2", "mb"], "b1"),
+                node("Sub", &["x1", "mg"], "g1"),
+                node("Sub", &["x0", "mr"], "r1"),
                 node("Concat", &["b1", "g1", "r1"], "v").int("axis", 1),
             ],
             vec![
