@@ -3,7 +3,7 @@ import contextlib
 import io
 import logging
 import random as standard_random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -56,23 +56,22 @@ OPTIONS = {
 def recipes(seed, opset, seen):
     """The plain one, beside which our own int8 is held, and one of each format with odd options.
 
+    Both odd ones are made in the same way, since the QDQ file is also what tells how much rounding does.
     Layers are left out only where calibration has `seen` the pictures: what is not in the file we calibrate ourselves.
     """
     r = np.random.RandomState([seed, 77])
     plain = Recipe("QDQ", per_channel=opset >= PER_CHANNEL)
-    odd = []
-    for form in ("QDQ", "QOperator"):
-        activations, weights = [("QInt8", "QInt8"), ("QUInt8", "QInt8"), ("QUInt8", "QUInt8")][r.randint(3)]
-        odd.append(Recipe(
-            form, activations, weights,
-            per_channel=bool(opset >= PER_CHANNEL and r.rand() < 0.6),
-            prepared=bool(r.rand() < 0.5),
-            symmetric=bool(activations == "QInt8" and r.rand() < 0.2),
-            left_out=0.3 if r.rand() < 0.1 and seen else 0.0,
-            tight=bool(r.rand() < 0.1),
-            options=tuple(o for o in OPTIONS if form == "QDQ" and r.rand() < 0.12),
-        ))
-    return plain, odd
+    activations, weights = [("QInt8", "QInt8"), ("QUInt8", "QInt8"), ("QUInt8", "QUInt8")][r.randint(3)]
+    operators = Recipe(
+        "QOperator", activations, weights,
+        per_channel=bool(opset >= PER_CHANNEL and r.rand() < 0.6),
+        prepared=bool(r.rand() < 0.5),
+        symmetric=bool(activations == "QInt8" and r.rand() < 0.2),
+        left_out=0.3 if r.rand() < 0.1 and seen else 0.0,
+        tight=bool(r.rand() < 0.1),
+    )
+    options = tuple(o for o in OPTIONS if r.rand() < 0.12)
+    return plain, [replace(operators, format="QDQ", options=options), operators]
 
 
 def with_initializers(model):

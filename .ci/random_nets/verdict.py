@@ -73,7 +73,7 @@ def unrounded(rows, theirs, noise, report):
     unit = judge.spread(theirs)
     numbers = judge.summary(rows, theirs)
     numbers["noise"] = noise / max(unit, 1e-30)
-    allowed = 1.5 * noise + ABSOLUTE * unit + 1.5 * step(theirs)
+    allowed = 2.5 * noise + ABSOLUTE * unit + 1.5 * step(theirs)
     return result(judge.rms(rows - theirs) <= allowed, numbers, report)
 
 
