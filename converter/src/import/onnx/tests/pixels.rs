@@ -225,6 +225,13 @@ fn floats_that_are_normalized_inside() {
             imagenet,
         ),
         (
+            "ImageNet's mean on 0 to 1, and no division",
+            vec![node("Sub", &["x", "a"], "v")],
+            vec![channels("a", UNIT_MEAN)],
+            PixelRule::UNIT,
+            [-0.392_610_2, -0.256_654_62, 0.319_456_22],
+        ),
+        (
             "2 x - 1",
             pair("Mul", "Sub"),
             vec![scalar("a", 2.0), scalar("b", 1.0)],
