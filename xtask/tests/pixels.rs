@@ -249,7 +249,7 @@ fn network(start: Start) -> Vec<u8> {
 
 const TORCHVISION: [f32; 3] = [-0.895_874_74, -0.188_734_07, 0.323_234_56];
 const UNIT: [f32; 3] = [-0.344_197_87, -0.296_975_67, 0.333_471_95];
-const TF: [f32; 3] = [-0.521_580_3, -0.220_588_21, 0.291_439_4];
+const TF: [f32; 3] = [-0.521_580_3, -0.220_588_2, 0.291_439_4];
 
 #[test]
 fn each_colour_keeps_its_statistics() {
@@ -389,7 +389,8 @@ fn the_file_says_what_it_wants() {
         notes.contains("WARNING: --normalize does not fit: the file says otherwise"),
         "{notes}"
     );
-    b.gives(TORCHVISION);
+    // What leaves the file's codes is cut off, so these are not the logits of a network without codes.
+    assert!((b.logits("p.png")[0] - TORCHVISION[0]).abs() > 0.1);
 
     for (scale, zero, said, logits) in [
         (1.0 / 255.0, 0, "p / 255, that is 0 to 1", UNIT),
@@ -446,9 +447,9 @@ fn inputs_that_are_not_square() {
     for (width, height, logits) in [
         (40, 30, [-0.332_051_78, -0.339_935_3, 0.358_963_3]),
         (30, 30, [-0.331_313_73, -0.340_857_86, 0.359_486_1]),
-        (64, 36, [-0.330_909_01, -0.341_363_73, 0.359_772_77]),
+        (64, 36, [-0.330_909, -0.341_363_73, 0.359_772_77]),
         (24, 36, [-0.332_829, -0.338_963_75, 0.358_412_77]),
-        (8, 6, [-0.346_657_51, -0.300_081_1, 0.335_487]),
+        (8, 6, [-0.346_657_5, -0.300_081_1, 0.335_487]),
     ] {
         b.write("q.png", &picture(width, height));
         near(&b.logits("q.png"), logits);
@@ -458,7 +459,7 @@ fn inputs_that_are_not_square() {
     b.write("q.png", &picture(64, 36));
     near(
         &b.logits("q.png"),
-        [-0.330_909_01, -0.341_363_73, 0.359_772_77],
+        [-0.330_909, -0.341_363_73, 0.359_772_77],
     );
     b.write("q.png", &picture(30, 30));
     b.refused(&["run", "m.edge", "q.png"], &["8x6", "7x7"]);

@@ -91,7 +91,7 @@ pub fn write(
 }
 
 /// The graph without clamps that change no code: what they read has their quantization, and saturates there
-/// by itself. Nodes keep their numbers.
+/// by itself. Nodes keep their numbers; those that are left out read nothing.
 pub fn without_idle_clamps(mut graph: Graph, quants: &Quants) -> Graph {
     for id in 1..graph.nodes.len() {
         let Node::Activation(function) = graph.nodes[id].op else {
@@ -104,6 +104,7 @@ pub fn without_idle_clamps(mut graph: Graph, quants: &Quants) -> Graph {
         // A network is more than its input.
         if is_idle && (before, graph.output) != (0, id) {
             redirect(&mut graph, id, before);
+            graph.nodes[id].inputs.clear();
         }
     }
     graph

@@ -153,7 +153,7 @@ pub fn of_range(held: Held, channels: usize) -> Option<Derived> {
     const MISSED: f32 = 0.15;
     const EXACT: f32 = 0.015;
     // Scales alone, which come in no steps.
-    const SYMMETRIC: f32 = 0.005;
+    const SYMMETRIC: f32 = 0.01;
     let loose = PRESETS.iter().map(|(_, rule)| (rule, MISSED));
     let grey = |rule: &PixelRule| rule.mean[0] == rule.mean[2];
     let exact = DATA_SETS

@@ -188,12 +188,19 @@ fn held(graph: &Graph, start: &Start) -> Option<Held> {
     let end = |q: i32| f64::from(quant.scale) * f64::from(q - i32::from(quant.zero_point));
     let ends = lanes.iter().map(|l| l.before([end(-128), end(127)]));
     let [low, high] = ends.reduce(|[a, b], [c, d]| [a.min(c), b.max(d)])?;
-    let zeros = graph.nodes.iter().filter_map(|n| n.quant);
+    let [low, high] = [low as f32, high as f32];
+    let mut others = graph.nodes.iter().filter_map(|n| n.quant);
+    others.next();
+    let centred = quant.zero_point == 0 && lanes.iter().all(|l| l.offset == 0.0);
+    // One range alone may have its zero in the middle by chance: that of -1 to 1 has.
+    let rule = match others.clone().next() {
+        Some(_) => others.all(|q| q.zero_point == 0),
+        None => (high - 1.0).abs() < 0.002,
+    };
     let held = Held {
-        low: low as f32,
-        high: high as f32,
-        symmetric: lanes.iter().all(|l| l.offset == 0.0)
-            && zeros.clone().all(|q| q.zero_point == 0),
+        low,
+        high,
+        symmetric: centred && rule,
     };
     (held.low.is_finite() && held.high.is_finite() && held.low < held.high).then_some(held)
 }

@@ -54,7 +54,8 @@ pub(super) fn entries(dir: &Path) -> Result<Vec<Entry>, DatasetError> {
         // macOS writes attributes of x beside it, as ._x.
         let attributes = entry.file_name().as_encoded_bytes().starts_with(b"._");
         let no_picture = kind.is_dir() || attributes || !named(&path, PICTURES);
-        if !(hidden(&path) && no_picture) && !path.ends_with(MACOS) {
+        let passed_over = hidden(&path) && no_picture || path.ends_with(MACOS);
+        if !passed_over {
             all.push(Entry { path, kind });
         }
     }

@@ -288,10 +288,6 @@ fn activations_and_their_spellings() {
             base(13).node(node("LeakyRelu", &["x"], "y")),
             Activation::LeakyRelu(0.01),
         ),
-        (
-            base(13).node(node("Sigmoid", &["x"], "y")),
-            Activation::Sigmoid,
-        ),
         (base(13).node(node("Tanh", &["x"], "y")), Activation::Tanh),
         (
             base(14).node(node("HardSwish", &["x"], "y")),

@@ -94,6 +94,18 @@ pub fn sub<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, 
     }
 }
 
+/// `-x` of floats, which converters leave in a PReLU of a quantized network.
+pub fn neg<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
+    let x = node.act(0)?;
+    if node.quant.is_some() {
+        return Err(ImportError::new("negates 8-bit integers")
+            .hint("only floats can be negated; convert the model again"));
+    }
+    let channels = context.charge(x.shape.c as usize)?;
+    let (gamma, beta) = (vec![-1.0; channels], vec![0.0; channels]);
+    context.push_affine(node, gamma, beta, x, Fused::NONE)
+}
+
 /// Multiplication; in float, `x * sigmoid(x)` is one activation.
 pub fn mul<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
     let fused = node

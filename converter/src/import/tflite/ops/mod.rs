@@ -49,6 +49,7 @@ fn handler(code: Code) -> Result<Handler, ImportError> {
         Code::REDUCE_MAX => pool::reduce_max,
         Code::ADD => arithmetic::add,
         Code::SUB => arithmetic::sub,
+        Code::NEG => arithmetic::neg,
         Code::MUL => arithmetic::mul,
         Code::DIV => arithmetic::div,
         Code::RELU

@@ -160,6 +160,12 @@ fn network(case: &str, kind: TensorType, range: Range) -> Model {
         "convolution" => {
             net.conv(c, &[60, -90, 100, 45], Fused::NONE, WIDE);
         }
+        "negated in float, factor" => {
+            let real = net.model.op(Code::DEQUANTIZE, &[c], None);
+            let negated = net.model.op(Code::NEG, &[real], None);
+            let n = net.op(Code::QUANTIZE, &[negated], WIDE);
+            net.scale(n);
+        }
         "pool, factor" => {
             let p = net.op(Code::MAX_POOL_2D, &[c], range);
             net.scale(p);
@@ -445,5 +451,13 @@ fn saturation_is_kept_wherever_it_can_matter() {
         UINT8,
         six,
         &[0.0, -0.4314, 0.5882, 0.0, 0.5882, 0.0, 0.5882, 0.0],
+    );
+    check(
+        "negated in float, factor",
+        INT8,
+        cut,
+        &[
+            0.7843, 1.0588, -1.4118, -0.5882, -1.4118, -0.5882, -1.4118, -0.5882,
+        ],
     );
 }

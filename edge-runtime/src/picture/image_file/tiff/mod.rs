@@ -137,14 +137,12 @@ fn sum(row: &mut [u8], samples: usize, bits: usize, little: bool) {
         }
         return;
     }
-    let (from, to): (fn([u8; 2]) -> u16, fn(u16) -> [u8; 2]) = match little {
-        true => (u16::from_le_bytes, u16::to_le_bytes),
-        false => (u16::from_be_bytes, u16::to_be_bytes),
-    };
+    // A sample's bytes, the least first, and back.
+    let order = |[a, b]: [u8; 2]| if little { [a, b] } else { [b, a] };
     for i in samples..row.len() / 2 {
-        let at = |i: usize| from([row[2 * i], row[2 * i + 1]]);
+        let at = |i: usize| u16::from_le_bytes(order([row[2 * i], row[2 * i + 1]]));
         let sum = at(i).wrapping_add(at(i - samples));
-        row[2 * i..2 * i + 2].copy_from_slice(&to(sum));
+        row[2 * i..2 * i + 2].copy_from_slice(&order(sum.to_le_bytes()));
     }
 }
 
