@@ -11,35 +11,54 @@ pub fn take_off(mut graph: Graph, softmax: bool) -> (Graph, Option<OutputFunctio
     if softmax {
         return (graph, Some(OutputFunction::Softmax));
     }
-    let Some(logits) = before_sigmoid(&graph) else {
+    let Some((logits, clamp)) = before_sigmoid(&graph) else {
         return (graph, None);
     };
     graph.output = logits;
+    if clamp != Activation::None {
+        let name = format!("{}/bounds", graph.nodes[logits].name);
+        // A function of one number fits whatever it reads.
+        if let Ok(id) = graph.push(name, Op::Activation(clamp), &[logits]) {
+            graph.nodes[id].quant = graph.nodes[logits].quant;
+        }
+    }
     (sweep(graph), Some(OutputFunction::Sigmoid))
 }
 
-/// What enters the sigmoid, behind which there may be a clamp to the codes of a quantized source.
-fn before_sigmoid(graph: &Graph) -> Option<NodeId> {
+/// What enters the sigmoid, and the clamp of it that does what a clamp behind the sigmoid does: the codes of a
+/// quantized source end where its calibration ended.
+fn before_sigmoid(graph: &Graph) -> Option<(NodeId, Activation)> {
     let shape = graph.nodes[graph.output].shape;
     if shape.h * shape.w != 1 {
         return None;
     }
-    let mut id = graph.output;
+    let (mut id, mut low, mut high) = (graph.output, 0f32, 1f32);
     loop {
         let node = &graph.nodes[id];
         let (Op::Activation(function), &[input]) = (&node.op, &node.inputs[..]) else {
             return None;
         };
-        match function {
-            Activation::Sigmoid => return Some(input),
-            // 8-bit codes of probabilities end one step below 1.
-            other => other
-                .clamp_bounds()
-                .filter(|(low, high)| *low <= 0.0 && *high > 0.99)?,
-        };
         id = input;
+        if *function == Activation::Sigmoid {
+            break;
+        }
+        let (least, most) = function.clamp_bounds()?;
+        // The clamps are met from the last to the first.
+        (low, high) = (least.clamp(low, high), most.clamp(low, high));
     }
+    let logit = |p: f32| (p / (1.0 - p)).ln();
+    let clamp = match (low <= 0.0, high >= ALMOST_ONE) {
+        (true, true) => Activation::None,
+        (true, false) => Activation::Clip(f32::NEG_INFINITY, logit(high)),
+        (false, true) => Activation::Clip(logit(low), f32::INFINITY),
+        (false, false) => Activation::Clip(logit(low), logit(high)),
+    };
+    let possible = low < high && low < 1.0 && high > 0.0;
+    possible.then_some((id, clamp))
 }
+
+/// 8-bit codes of all probabilities end one step below 1.
+const ALMOST_ONE: f32 = 0.99;
 
 #[cfg(test)]
 mod tests {
@@ -77,8 +96,19 @@ mod tests {
             nodes(&[Tanh, Sigmoid, codes], 1),
             (2, Some(OutputFunction::Sigmoid))
         );
-        assert_eq!(nodes(&[Sigmoid, Clip(0.0, 0.5)], 1), (3, None));
         assert_eq!(nodes(&[Sigmoid, Relu, Tanh], 1), (4, None));
+        // Clamped probabilities are those of clamped logits: ln(0.6 / 0.4) is 0.405465.
+        let (graph, function) =
+            take_off(network(&[Tanh, Sigmoid, Clip(0.5, 0.6), codes], 1), false);
+        let Op::Activation(Clip(low, high)) = graph.nodes[graph.output].op else {
+            panic!("{:?}", graph.nodes[graph.output].op)
+        };
+        assert!(
+            low == 0.0 && (high - 0.405465).abs() < 1e-6,
+            "{low} to {high}"
+        );
+        assert_eq!(function, Some(OutputFunction::Sigmoid));
+        assert_eq!(nodes(&[Sigmoid, Clip(1.5, 2.0)], 1), (3, None));
         // A map of probabilities is an answer of its own.
         assert_eq!(nodes(&[Sigmoid], 2), (2, None));
         assert_eq!(

@@ -202,7 +202,7 @@ fn dims(info: &ValueInfoProto) -> Result<(i64, Vec<u32>), ImportError> {
 }
 
 /// Operators that work element by element, so that a Transpose may come after them as well as before.
-const ELEMENTWISE: [&str; 10] = [
+const ELEMENTWISE: [&str; 12] = [
     "Identity",
     "Cast",
     "QuantizeLinear",
@@ -211,6 +211,8 @@ const ELEMENTWISE: [&str; 10] = [
     "Sub",
     "Mul",
     "Div",
+    "QLinearAdd",
+    "QLinearMul",
     "Clip",
     "Relu",
 ];

@@ -79,9 +79,9 @@ impl Act {
         self.order == order || self.shape.h * self.shape.w == 1 || self.shape.c == 1
     }
 
-    /// True if the elements of both, which have one shape, run in the same order.
+    /// True if the elements of both run in the same order.
     pub fn same_order(&self, other: &Self) -> bool {
-        self.is_order(other.order)
+        self.is_order(other.order) || other.is_order(self.order)
     }
 
     /// The dimension of the channels, if one dimension is exactly that.

@@ -18,6 +18,9 @@ use std::time::Instant;
 /// Pictures to calibrate on, if the user does not say how many.
 const PICTURES: usize = 200;
 
+/// Notes that begin so say that something is probably wrong: they are printed to stderr.
+const WARNING: &str = "WARNING: ";
+
 /// Generated pictures, if there is no folder.
 const GENERATED: usize = 64;
 
@@ -66,6 +69,8 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     converter::output::write(&out, &converted.bytes)?;
     drop(bars);
 
+    let warnings = notes.iter().filter_map(|n| n.strip_prefix(WARNING));
+    warnings.for_each(|text| eprintln!("warning: {text}"));
     for doubt in converted.check.iter().flat_map(self_check::advice) {
         eprintln!("warning: {}: {doubt}", out.display());
     }
@@ -141,7 +146,7 @@ fn judged_on(args: &Convert, converted: &Converted) -> &'static str {
     match (args.calib.is_some(), converted.judged_on_unseen) {
         (false, _) => "further generated pictures",
         (true, true) => "pictures that calibration did not see",
-        (true, false) => "the calibration pictures",
+        (true, false) => "calibration pictures",
     }
 }
 
@@ -221,7 +226,7 @@ fn text(
         if random { ", RANDOM WEIGHTS" } else { "" },
         output::pairs(&rows)
     );
-    for note in notes {
+    for note in notes.iter().filter(|n| !n.starts_with(WARNING)) {
         text += &format!("  note: {note}\n");
     }
     let file = out.display();

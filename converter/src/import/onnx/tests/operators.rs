@@ -282,4 +282,13 @@ fn a_gray_picture_in_nhwc_is_padded_and_cut_by_rows_and_columns() {
         .ints("ends", &[2, 2]);
     let cut = import(&gray(Model::new(9, &[0, 2, 3, 1])).node(slice));
     assert_near(&run(&cut, &x), &[3., 4.]);
+    let concat = gray(Model::new(9, &[0, 2, 3, 1]))
+        .weight(floats("w", &[2, 1, 1, 1], &[10., 100.]))
+        .node(node("Conv", &["t", "w"], "c"))
+        .node(node("Concat", &["t", "c"], "y").int("axis", 1));
+    let all = [1., 10., 100.].map(|by| x.iter().map(move |v| by * v));
+    assert_near(
+        &run(&import(&concat), &x),
+        &all.into_iter().flatten().collect::<Vec<_>>(),
+    );
 }

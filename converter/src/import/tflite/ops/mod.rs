@@ -93,6 +93,9 @@ fn unsupported(code: Code) -> ImportError {
         Code::TRANSPOSE_CONV | Code::RESIZE_BILINEAR | Code::RESIZE_NEAREST_NEIGHBOR => {
             "networks for classification are supported, without layers that enlarge maps"
         }
+        Code::SPACE_TO_BATCH_ND | Code::BATCH_TO_SPACE_ND => {
+            "it comes from a dilated convolution and an open batch; convert the model with a fixed batch of 1, which leaves the convolution whole"
+        }
         _ => "replace the operator and convert the model again",
     };
     ImportError::new("the operator is not supported").hint(hint)
