@@ -1,6 +1,6 @@
 //! From a float graph to a retrained int8 model, on every backend.
 
-use converter::convert::{CalibrationSource, Int8Options, convert};
+use converter::convert::{CalibrationSource, Int8Options, JudgedOn, convert};
 use converter::dataset::{Dataset, preprocess};
 use converter::evaluate::{EvaluateError, EvaluateOptions, evaluate};
 use converter::progress::Silent;
@@ -69,7 +69,7 @@ fn int8_follows_float() {
     assert!(converted.bytes.len() * 2 < float.bytes.len());
     let agreement = converted.check.unwrap().agreement().unwrap();
     assert!(
-        agreement.cosine > 0.99 && converted.judged_on_unseen,
+        agreement.cosine > 0.99 && converted.judged_on == JudgedOn::Generated,
         "{agreement:?}"
     );
     let stated = Model::parse(&converted.bytes)
@@ -487,7 +487,7 @@ fn percentile_ranges_cut_outliers() {
         (
             scale,
             converted.check.unwrap().agreement().unwrap(),
-            converted.judged_on_unseen,
+            converted.judged_on == JudgedOn::Unseen,
         )
     };
     let (wide, a, unseen) = with(Some(RangeRule::MinMax));

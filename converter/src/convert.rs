@@ -81,10 +81,21 @@ pub struct Converted {
     pub macs: u64,
     /// What the check found; `None` for a float model of random weights, of which nothing can be said.
     pub check: Option<SelfCheck>,
-    /// True if it was made on pictures that the ranges did not see.
-    pub judged_on_unseen: bool,
+    /// What it was made on.
+    pub judged_on: JudgedOn,
     /// What float inference costs here, for a measure of the conversion's own time.
     pub float_pass: Option<FloatPass>,
+}
+
+/// The pictures of the converter's check of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JudgedOn {
+    /// Generated ones.
+    Generated,
+    /// Those of the calibration folder that the ranges did not see.
+    Unseen,
+    /// Those that the ranges were measured on; there are no others.
+    Calibration,
 }
 
 /// One pass of float inference over the calibration pictures, on all threads.
@@ -183,7 +194,7 @@ pub fn convert(
             parameters,
             macs,
             check: None,
-            judged_on_unseen: true,
+            judged_on: JudgedOn::Generated,
             float_pass: None,
         };
         if !random {
@@ -191,7 +202,7 @@ pub fn convert(
             progress.stage("checking", crops.len());
             let (logits, _) = float_logits(&float_model, &crops, progress)?;
             let expected = from_source(&crops, &logits);
-            let check = self_check::judge(&logits, None, expected.as_ref(), random);
+            let check = self_check::judge(&logits, None, expected.as_ref(), random, function);
             about.check = (check.doubts != 0).then_some(check);
             converted.check = Some(check);
         }
@@ -236,12 +247,24 @@ pub fn convert(
     };
     about.manifest.quantization = Some(quantization);
     let first = lower::int8::write(&graph, &quants, &about)?;
-    let crops = pictures.judging();
+    // A handful of pictures does not tell what the output depends on.
+    let few = pictures.judging().len() < self_check::ENOUGH;
+    let more = match few {
+        true => generated(0..judging(0), &spec, progress)?,
+        false => vec![],
+    };
+    let crops = if few { &more[..] } else { pictures.judging() };
     progress.stage("comparing with float", crops.len());
     let (float_logits, seconds) = float_logits(&float_model, crops, progress)?;
     let logits = int8_logits(&Model::parse(&first)?, crops)?;
     let expected = from_source(crops, &logits);
-    let check = self_check::judge(&logits, Some(&float_logits), expected.as_ref(), random);
+    let check = self_check::judge(
+        &logits,
+        Some(&float_logits),
+        expected.as_ref(),
+        random,
+        function,
+    );
     quantization.agreement = check.agreement();
     about.manifest.quantization = Some(quantization);
     about.check = (check.doubts != 0).then_some(check);
@@ -252,7 +275,11 @@ pub fn convert(
         parameters,
         macs,
         check: Some(check),
-        judged_on_unseen: !pictures.unseen.is_empty(),
+        judged_on: match (few || data_free, pictures.unseen.is_empty()) {
+            (true, _) => JudgedOn::Generated,
+            (false, false) => JudgedOn::Unseen,
+            (false, true) => JudgedOn::Calibration,
+        },
         float_pass: Some(FloatPass {
             images: pictures.calibration.len(),
             seconds: seconds * pictures.calibration.len() as f64,
@@ -476,7 +503,7 @@ fn int8_logits(model: &Model<'_>, crops: &[Vec<u8>]) -> Result<Logits, ConvertEr
 }
 
 /// Multiply-accumulate operations that the slow reference may take to say what a quantized source means.
-const REFERENCE_MACS: u64 = 6_000_000_000;
+const REFERENCE_MACS: u64 = 2_000_000_000;
 
 /// What the numbers of a quantized network say of the first pictures, by a reference that shares nothing with
 /// passes, quantizer and backends. `classes` is how many the model has.

@@ -4,17 +4,20 @@
 //! Works on logits only; who runs the models is [`crate::convert`].
 
 use edge_runtime::head::math::argmax;
-use edge_runtime::model::{Comparison, Doubt, SelfCheck};
+use edge_runtime::model::{Comparison, Doubt, OutputFunction, SelfCheck};
 
 /// One row of logits per picture.
 pub type Logits = Vec<Vec<f32>>;
 
 /// Fewest pictures that tell what changes from picture to picture.
-const ENOUGH: usize = 4;
+pub const ENOUGH: usize = 4;
 
 /// An output of which less than this changes from picture to picture hardly sees them. Pixels on a scale that is 255
 /// times too large leave 0.6 to 1.4 % (CIFAR ResNets); networks on the right pixels have 30 % and more.
 const MIN_SPREAD: f32 = 0.03;
+
+/// The same for numbers that are no logits: what they measure may be far from zero.
+const MIN_SPREAD_OF_NUMBERS: f32 = 0.001;
 
 /// Largest error of int8 against float, see [`Comparison::error`]. Networks that keep their accuracy have 0.03 to 0.15.
 const FLOAT_ERROR: f32 = 0.5;
@@ -32,27 +35,37 @@ pub fn judge(
     float: Option<&Logits>,
     source: Option<&Logits>,
     random: bool,
+    function: OutputFunction,
 ) -> SelfCheck {
+    let least = match function {
+        OutputFunction::None => MIN_SPREAD_OF_NUMBERS,
+        _ => MIN_SPREAD,
+    };
     let float = float.map(|f| compare(model, f));
     let source = source.map(|s| compare(&model[..s.len()], s));
-    let spread = spread(model);
+    let spread = match function {
+        OutputFunction::Softmax => spread(&centred(model)),
+        _ => spread(model),
+    };
     let finite = model.iter().flatten().all(|v| v.is_finite());
     let far = |c: Comparison, most: f32| c.error.is_nan() || c.error > most;
     let mut doubts = 0;
     let mut doubt = |doubt: Doubt, is: bool| doubts |= if is && !random { doubt as u8 } else { 0 };
     doubt(Doubt::NotFinite, !finite);
+    let constant = finite && model.len() >= ENOUGH && spread < least;
+    doubt(Doubt::Constant, constant);
+    // What does not depend on the picture differs by rounding alone.
+    let float_at_hand = float.filter(|_| finite && !constant);
+    let source_at_hand = source.filter(|_| finite && !constant);
+    let off = |c: Comparison| !SCALE.contains(&c.scale);
     doubt(
-        Doubt::Constant,
-        finite && model.len() >= ENOUGH && spread < MIN_SPREAD,
+        Doubt::Float,
+        float_at_hand.is_some_and(|c| far(c, FLOAT_ERROR)),
     );
-    doubt(Doubt::Float, float.is_some_and(|c| far(c, FLOAT_ERROR)));
-    doubt(
-        Doubt::Scale,
-        float.is_some_and(|c| !SCALE.contains(&c.scale)),
-    );
+    doubt(Doubt::Scale, float_at_hand.is_some_and(off));
     doubt(
         Doubt::Source,
-        source.is_some_and(|c| far(c, SOURCE_ERROR) || !SCALE.contains(&c.scale)),
+        source_at_hand.is_some_and(|c| far(c, SOURCE_ERROR) || off(c)),
     );
     SelfCheck {
         images: model.len() as u32,
@@ -60,6 +73,16 @@ pub fn judge(
         float,
         source,
         doubts,
+    }
+}
+
+/// What to try where int8 does not follow float.
+fn remedy(check: &SelfCheck) -> &'static str {
+    match check.source {
+        Some(_) => {
+            "the ranges are the source's own: see that the pixel values are what it was quantized for (--normalize), or convert the float network"
+        }
+        None => "try --calib DIR with more pictures like yours, or --range percentile:99.99",
     }
 }
 
@@ -73,12 +96,14 @@ pub fn advice(check: &SelfCheck) -> Vec<String> {
             100.0 * check.spread
         ),
         Doubt::Float => format!(
-            "int8 is far from float ({}); try --calib DIR with pictures like yours, or --range percentile:99.99",
-            check.float.map(numbers).unwrap_or_default()
+            "int8 is far from float ({}); {}",
+            check.float.map(numbers).unwrap_or_default(),
+            remedy(check)
         ),
         Doubt::Scale => format!(
-            "int8 is larger or smaller than float by a factor ({}); try --calib DIR with pictures like yours",
-            check.float.map(numbers).unwrap_or_default()
+            "int8 is larger or smaller than float by a factor ({}); {}",
+            check.float.map(numbers).unwrap_or_default(),
+            remedy(check)
         ),
         Doubt::Source => format!(
             "the model does not compute what the numbers of its quantized source say ({}); convert the float network instead, and please report this file",
@@ -133,6 +158,17 @@ pub fn compare(model: &[Vec<f32>], reference: &[Vec<f32>]) -> Comparison {
         scale: scale as f32,
         error: ratio(difference.sqrt(), power.sqrt()) as f32,
     }
+}
+
+/// Each picture's logits less their mean, to which a softmax is blind; as they are if there is one.
+fn centred(logits: &Logits) -> Logits {
+    let row = |row: &Vec<f32>| -> Vec<f32> {
+        let mean = row.iter().sum::<f32>() / row.len().max(1) as f32;
+        row.iter()
+            .map(|v| if row.len() > 1 { v - mean } else { *v })
+            .collect()
+    };
+    logits.iter().map(row).collect()
 }
 
 /// The part of the logits' root mean square that changes from picture to picture.
@@ -199,7 +235,13 @@ mod tests {
     #[test]
     fn a_model_that_is_right_leaves_no_doubt() {
         let (a, b) = (logits(2.0, 0.3), logits(2.02, 0.3));
-        let check = judge(&a, Some(&b), Some(&b[..4].to_vec()), false);
+        let check = judge(
+            &a,
+            Some(&b),
+            Some(&b[..4].to_vec()),
+            false,
+            OutputFunction::Softmax,
+        );
         assert_eq!((doubts(&check), advice(&check)), (vec![], vec![]));
         let float = check.float.unwrap();
         assert_eq!(float.top1, 1.0);
@@ -211,7 +253,13 @@ mod tests {
 
     #[test]
     fn a_constant_output_is_doubted() {
-        let check = judge(&logits(0.002, 1.0), None, None, false);
+        let check = judge(
+            &logits(0.002, 1.0),
+            None,
+            None,
+            false,
+            OutputFunction::Softmax,
+        );
         assert_eq!(doubts(&check), [Doubt::Constant]);
         assert!(
             advice(&check)[0].contains("--normalize"),
@@ -219,15 +267,38 @@ mod tests {
             advice(&check)
         );
         assert_eq!(
-            judge(&vec![vec![0.0; 3]; 8], None, None, false).doubts,
+            judge(
+                &vec![vec![0.0; 3]; 8],
+                None,
+                None,
+                false,
+                OutputFunction::Softmax
+            )
+            .doubts,
             Doubt::Constant as u8
         );
-        assert_eq!(judge(&logits(0.002, 1.0), None, None, true).doubts, 0);
+        assert_eq!(
+            judge(
+                &logits(0.002, 1.0),
+                None,
+                None,
+                true,
+                OutputFunction::Softmax
+            )
+            .doubts,
+            0
+        );
     }
 
     #[test]
     fn the_cosine_hides_a_factor_that_the_scale_shows() {
-        let check = judge(&logits(2.6, 0.0), Some(&logits(1.0, 0.0)), None, false);
+        let check = judge(
+            &logits(2.6, 0.0),
+            Some(&logits(1.0, 0.0)),
+            None,
+            false,
+            OutputFunction::Softmax,
+        );
         let float = check.float.unwrap();
         assert!(
             float.cosine > 0.9999 && (float.scale - 2.6).abs() < 1e-3,
@@ -243,11 +314,29 @@ mod tests {
 
     #[test]
     fn opposite_and_broken_outputs_are_doubted() {
-        let check = judge(&logits(-1.0, 0.0), Some(&logits(1.0, 0.0)), None, false);
+        let check = judge(
+            &logits(-1.0, 0.0),
+            Some(&logits(1.0, 0.0)),
+            None,
+            false,
+            OutputFunction::Softmax,
+        );
         assert!(check.has(Doubt::Float) && check.has(Doubt::Scale));
-        let check = judge(&logits(1.0, 0.0), None, Some(&logits(-1.0, 0.0)), false);
+        let check = judge(
+            &logits(1.0, 0.0),
+            None,
+            Some(&logits(-1.0, 0.0)),
+            false,
+            OutputFunction::Softmax,
+        );
         assert_eq!(doubts(&check), [Doubt::Source]);
-        let check = judge(&vec![vec![f32::NAN; 2]; 8], None, None, false);
+        let check = judge(
+            &vec![vec![f32::NAN; 2]; 8],
+            None,
+            None,
+            false,
+            OutputFunction::Softmax,
+        );
         assert_eq!(doubts(&check), [Doubt::NotFinite]);
     }
 }

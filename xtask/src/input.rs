@@ -81,7 +81,7 @@ pub fn spec(
     Ok(InputSpec {
         height: shape.h,
         width: shape.w,
-        resize: resize(args, shape, known)?,
+        resize: resize(args, shape, known, notes)?,
         filter: known.map_or(Filter::Bilinear, |k| k.filter),
         order,
         mean: turned(mean, order),
@@ -148,9 +148,22 @@ fn rule(
     if let Some(rule) = known.filter(|k| k.is_near(&derived.rule, channels, SAME)) {
         return Ok(rule);
     }
+    // A range that goes to both sides alike, and small weights, prove nothing against the catalog.
+    let range = pixels.held.filter(|held| !held.symmetric);
+    let contradicts = |rule: &PixelRule| range.is_some() && pixels.against(rule).is_some();
+    if let Some(rule) = known.filter(|rule| !derived.certain && !contradicts(rule)) {
+        let against = pixels.against(&rule);
+        notes.extend(against.map(|p| format!("the catalog's rule is taken, though {p}")));
+        return Ok(rule);
+    }
     let other = known.map_or("", |_| ", which the catalog has otherwise");
+    let guess = if derived.certain {
+        ""
+    } else {
+        "; a guess, which --normalize overrides"
+    };
     notes.push(format!(
-        "input: pixels enter as {} (derived from {}{other})",
+        "input: pixels enter as {} (derived from {}{other}{guess})",
         derived.rule.show(channels),
         derived.from
     ));
@@ -163,7 +176,17 @@ fn rule(
     Ok(derived.rule)
 }
 
-fn resize(args: &InputArgs, shape: Shape, known: Option<&InputSpec>) -> Result<ResizeRule> {
+fn resize(
+    args: &InputArgs,
+    shape: Shape,
+    known: Option<&InputSpec>,
+    notes: &mut Vec<String>,
+) -> Result<ResizeRule> {
+    if let Some(n) = args.short_side.filter(|n| *n < shape.h.max(shape.w)) {
+        notes.push(format!(
+            "WARNING: --short-side {n} is less than the long side of the input {shape}: pictures that are too narrow for it will be refused"
+        ));
+    }
     let margin = |side: u32| (side * 8).div_ceil(7);
     Ok(match (args.squash, args.short_side, known) {
         (true, ..) => ResizeRule::Squash,

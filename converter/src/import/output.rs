@@ -1,18 +1,22 @@
 //! The activation at the end of a classifier: no layer of the graph, but what its output means.
 
 use super::sweep::sweep;
+use crate::graph::bounds::Bounds;
 use crate::graph::{Activation, Graph, NodeId, Op};
 use edge_runtime::model::OutputFunction;
 
 /// Takes a sigmoid off the end of a network that gives a vector, and says what turns the output into
-/// probabilities: a softmax that the importer has left out (`softmax`), or that sigmoid. `None` if the file
-/// ends in plain numbers.
-pub fn take_off(mut graph: Graph, softmax: bool) -> (Graph, Option<OutputFunction>) {
+/// probabilities: a softmax that the importer has left out (`softmax`), or that sigmoid; nothing, if the output
+/// lies between 0 and 1 for another reason. `None` if the file ends in plain numbers.
+pub fn take_off(graph: Graph, softmax: bool) -> (Graph, Option<OutputFunction>) {
     if softmax {
         return (graph, Some(OutputFunction::Softmax));
     }
+    let mut graph = join_sigmoids(graph);
     let Some((logits, clamp)) = before_sigmoid(&graph) else {
-        return (graph, None);
+        let values = Bounds::default().of(&graph, graph.output);
+        let probabilities = values.min >= 0.0 && values.max <= 1.0;
+        return (graph, probabilities.then_some(OutputFunction::None));
     };
     graph.output = logits;
     if clamp != Activation::None {
@@ -23,6 +27,35 @@ pub fn take_off(mut graph: Graph, softmax: bool) -> (Graph, Option<OutputFunctio
         }
     }
     (sweep(graph), Some(OutputFunction::Sigmoid))
+}
+
+/// A concatenation of sigmoids at the end as the sigmoid of a concatenation: labels from several branches.
+fn join_sigmoids(mut graph: Graph) -> Graph {
+    let last = &graph.nodes[graph.output];
+    let sigmoid = |id: &NodeId| graph.nodes[*id].op == Op::Activation(Activation::Sigmoid);
+    let joins = last.op == Op::Concat && last.shape.h * last.shape.w == 1;
+    if !joins || !last.inputs.iter().all(sigmoid) {
+        return graph;
+    }
+    let logits: Vec<NodeId> = last
+        .inputs
+        .iter()
+        .map(|&i| graph.nodes[i].inputs[0])
+        .collect();
+    let name = last.name.clone();
+    let before = graph.output;
+    let joined = graph
+        .push(format!("{name}/logits"), Op::Concat, &logits)
+        .and_then(|id| {
+            graph.push(
+                format!("{name}/sigmoid"),
+                Op::Activation(Activation::Sigmoid),
+                &[id],
+            )
+        });
+    // Shapes that were concatenated once can be again.
+    graph.output = joined.unwrap_or(before);
+    graph
 }
 
 /// What enters the sigmoid, and the clamp of it that does what a clamp behind the sigmoid does: the codes of a
@@ -64,6 +97,7 @@ const ALMOST_ONE: f32 = 0.99;
 mod tests {
     use super::*;
     use crate::graph::Shape;
+    use crate::graph::reference::evaluate;
 
     fn network(functions: &[Activation], side: u32) -> Graph {
         let mut graph = Graph::new(Shape::new(side, side, 3));
@@ -96,7 +130,12 @@ mod tests {
             nodes(&[Tanh, Sigmoid, codes], 1),
             (2, Some(OutputFunction::Sigmoid))
         );
-        assert_eq!(nodes(&[Sigmoid, Relu, Tanh], 1), (4, None));
+        assert_eq!(nodes(&[Relu, Tanh], 1), (3, Some(OutputFunction::None)));
+        assert_eq!(
+            nodes(&[Sigmoid, Tanh, Relu], 1).1,
+            Some(OutputFunction::None)
+        );
+        assert_eq!(nodes(&[Tanh], 1), (2, None));
         // Clamped probabilities are those of clamped logits: ln(0.6 / 0.4) is 0.405465.
         let (graph, function) =
             take_off(network(&[Tanh, Sigmoid, Clip(0.5, 0.6), codes], 1), false);
@@ -109,11 +148,41 @@ mod tests {
         );
         assert_eq!(function, Some(OutputFunction::Sigmoid));
         assert_eq!(nodes(&[Sigmoid, Clip(1.5, 2.0)], 1), (3, None));
-        // A map of probabilities is an answer of its own.
-        assert_eq!(nodes(&[Sigmoid], 2), (2, None));
+        // A map of probabilities is an answer of its own; probabilities of another origin are shown as they are.
+        assert_eq!(nodes(&[Sigmoid], 2), (2, Some(OutputFunction::None)));
+        assert_eq!(
+            nodes(&[Activation::HardSigmoid], 1),
+            (2, Some(OutputFunction::None))
+        );
+        assert_eq!(nodes(&[Sigmoid, Tanh], 1), (3, Some(OutputFunction::None)));
         assert_eq!(
             take_off(network(&[Relu], 1), true).1,
             Some(OutputFunction::Softmax)
         );
+    }
+
+    #[test]
+    fn sigmoids_of_several_branches_are_one_sigmoid() {
+        let mut graph = network(&[Activation::Tanh], 1);
+        let tanh = graph.output;
+        let branch = |graph: &mut Graph, name: &str| {
+            let id = graph.push(name, Op::Activation(Activation::LeakyRelu(0.5)), &[tanh]);
+            graph
+                .push(
+                    format!("{name}/s"),
+                    Op::Activation(Activation::Sigmoid),
+                    &[id.unwrap()],
+                )
+                .unwrap()
+        };
+        let (a, b) = (branch(&mut graph, "a"), branch(&mut graph, "b"));
+        graph.push("labels", Op::Concat, &[a, b]).unwrap();
+        let x = [0.5, -1.0, 2.0];
+        let before = evaluate(&graph, &x);
+        let (graph, function) = take_off(graph, false);
+        assert_eq!(function, Some(OutputFunction::Sigmoid));
+        let sigmoid = |v: f32| 1.0 / (1.0 + (-v).exp());
+        let after: Vec<f32> = evaluate(&graph, &x).into_iter().map(sigmoid).collect();
+        assert!(before.len() == 6 && before.iter().zip(&after).all(|(a, b)| (a - b).abs() < 1e-6));
     }
 }

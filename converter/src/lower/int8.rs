@@ -7,6 +7,7 @@ use crate::passes::redirect;
 use crate::quantize::assign::Quants;
 use crate::quantize::multiplier::{common_shift, requantize_factor, rescale, scaled};
 use edge_runtime::head::Int8Layers;
+use edge_runtime::head::file::MAX_CLASS_SCALE;
 use edge_runtime::head::file::{NewData, NewHead, Pool};
 use edge_runtime::model::write::Writer;
 use edge_runtime::model::{
@@ -179,6 +180,14 @@ fn quantize_weights(
                 id,
                 c,
                 "its sum can overflow 32 bits; the layer is too wide for int8",
+            ));
+        }
+        if accumulator_scale > f64::from(MAX_CLASS_SCALE) {
+            return Err(number(
+                graph,
+                id,
+                c,
+                "its weights are too large for any picture's sum",
             ));
         }
         out.bias.push(folded as i32);

@@ -1,8 +1,8 @@
 //! Whether a graph of a file is a network of the catalog: the same layers, however they are spelled.
 
 use super::{CatalogEntry, Weights, ZooError, build, has_architecture};
-use crate::graph::{Graph, Node, Op};
-use std::collections::BTreeMap;
+use crate::graph::{Activation, Graph, Node, Op};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Part of the multiply-accumulates by which spellings of paddings may differ.
@@ -30,11 +30,23 @@ impl fmt::Display for Layer {
     }
 }
 
-/// What `graph` has otherwise than the network that the catalog builds; `None` if it has nothing, or the
-/// catalog does not know the network's layers.
+/// The same by the figures of the catalog.
+fn size_difference(entry: &CatalogEntry, graph: &Graph) -> Option<String> {
+    let figures = [
+        ("parameters", graph.parameters(), entry.parameters),
+        ("multiply-accumulates", graph.macs(), entry.macs),
+    ];
+    let far =
+        |(_, own, known): &(&str, u64, u64)| own.abs_diff(*known) as f64 > NEAR * *known as f64;
+    let (what, own, known) = figures.into_iter().find(far)?;
+    Some(format!("it has {own} {what}, '{}' has {known}", entry.name))
+}
+
+/// What `graph` has otherwise than the network that the catalog builds; `None` if it has nothing. Of a network
+/// whose layers the catalog does not know, its parameters and multiply-accumulates are compared.
 pub fn difference(entry: &CatalogEntry, graph: &Graph) -> Result<Option<String>, ZooError> {
     if !has_architecture(entry) {
-        return Ok(None);
+        return Ok(size_difference(entry, graph));
     }
     let known = build(entry, Weights::Shapes)?;
     let name = &entry.name;
@@ -63,6 +75,16 @@ pub fn difference(entry: &CatalogEntry, graph: &Graph) -> Result<Option<String>,
             sums(&known)
         )));
     }
+    if let Some(kind) = kinds(graph).difference(&kinds(&known)).next() {
+        return Ok(Some(format!("it has layers of {kind}, '{name}' has none")));
+    }
+    if max_pools(graph) != max_pools(&known) {
+        return Ok(Some(format!(
+            "it has {} max poolings, '{name}' has {}",
+            max_pools(graph),
+            max_pools(&known)
+        )));
+    }
     let (macs, wanted) = (graph.macs(), known.macs());
     if (macs as f64 - wanted as f64).abs() > NEAR * wanted as f64 {
         return Ok(Some(format!(
@@ -88,6 +110,26 @@ fn convolutions(graph: &Graph) -> usize {
 fn sums(graph: &Graph) -> usize {
     let sum = |n: &&Node| matches!(n.op, Op::Add(_));
     graph.nodes.iter().filter(sum).count()
+}
+
+fn max_pools(graph: &Graph) -> usize {
+    let pool = |n: &&Node| matches!(n.op, Op::MaxPool(_));
+    graph.nodes.iter().filter(pool).count()
+}
+
+/// Functions that are no clamp; how clamps are spelled differs from file to file.
+fn kinds(graph: &Graph) -> BTreeSet<&'static str> {
+    let kind = |n: &Node| match n.op {
+        Op::PRelu(_) => Some("PReLU"),
+        Op::Activation(Activation::LeakyRelu(_)) => Some("LeakyReLU"),
+        Op::Activation(Activation::Sigmoid) => Some("sigmoid"),
+        Op::Activation(Activation::HardSigmoid) => Some("hard sigmoid"),
+        Op::Activation(Activation::Silu) => Some("SiLU"),
+        Op::Activation(Activation::HardSwish) => Some("hard swish"),
+        Op::Activation(Activation::Tanh) => Some("tanh"),
+        _ => None,
+    };
+    graph.nodes.iter().filter_map(kind).collect()
 }
 
 /// The layers with weights, in the graph's order.
@@ -129,7 +171,7 @@ fn layers(graph: &Graph) -> Vec<Layer> {
 mod tests {
     use super::super::catalog;
     use super::*;
-    use crate::graph::{Activation, ConvWeights, Shape, Window};
+    use crate::graph::{ConvWeights, Shape, Window};
     use crate::passes::simplify;
 
     fn built(name: &str) -> (&'static CatalogEntry, Graph) {
@@ -168,6 +210,26 @@ mod tests {
         );
         // The same layers but for the batch norms, which a file may have folded.
         assert_eq!(said("vgg11", "vgg11-bn"), None);
+    }
+
+    #[test]
+    fn the_same_layers_with_other_functions() {
+        let (entry, graph) = built("resnet20-cifar10");
+        let mut leaky = graph.clone();
+        let relu = |op: &Op| matches!(op, Op::Activation(Activation::Relu));
+        let node = leaky.nodes.iter_mut().find(|n| relu(&n.op)).unwrap();
+        node.op = Op::Activation(Activation::LeakyRelu(0.1));
+        let said = difference(entry, &leaky).unwrap().unwrap();
+        assert!(said.contains("LeakyReLU"), "{said}");
+        let mut pooled = graph;
+        let average = |n: &&mut Node| matches!(n.op, Op::AvgPool { .. });
+        let node = pooled.nodes.iter_mut().find(average).unwrap();
+        let Op::AvgPool { window, .. } = node.op else {
+            panic!()
+        };
+        node.op = Op::MaxPool(window);
+        let said = difference(entry, &pooled).unwrap().unwrap();
+        assert!(said.contains("1 max poolings"), "{said}");
     }
 
     #[test]

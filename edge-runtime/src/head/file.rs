@@ -451,7 +451,7 @@ fn check(r: &HeadRecord<'_>, weights: &[u8]) -> Result<(), &'static str> {
 
 /// Most that a step of a class's sum may stand for: sums have 32 bits, so all logits and their differences are
 /// finite, whatever the feature is.
-const MAX_CLASS_SCALE: f32 = 1e28;
+pub const MAX_CLASS_SCALE: f32 = 1e28;
 
 /// Numbers with which a logit would not be one. Everything lies where it should: [`check`].
 fn check_classes(r: &HeadRecord<'_>, weights: &[u8]) -> Result<(), ModelError> {

@@ -12,7 +12,7 @@ use crate::graph::bounds::Interval;
 use crate::graph::{BatchNorm, Graph, GraphError, NodeId, Op, Shape};
 use crate::import::ImportError;
 use crate::import::names::Names;
-use crate::import::sweep::sweep;
+use crate::import::sweep::{codes_of_input, sweep};
 use std::collections::HashMap;
 
 /// Most elements that ConstantOfShape and folding that keeps sizes may create in one import. The weights
@@ -261,7 +261,11 @@ impl Context {
         }
         self.warnings.extend(self.quantized.warnings());
         self.graph.output = act.node;
-        Ok((sweep(self.graph), act.softmax, self.warnings))
+        Ok((
+            codes_of_input(sweep(self.graph)),
+            act.softmax,
+            self.warnings,
+        ))
     }
 }
 

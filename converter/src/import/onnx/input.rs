@@ -137,17 +137,6 @@ fn kind(info: &ValueInfoProto) -> Result<DataType, ImportError> {
     )
 }
 
-/// Operators that give the elements of their input and nothing else.
-const VIEWS: [&str; 7] = [
-    "Identity",
-    "Transpose",
-    "Reshape",
-    "Squeeze",
-    "Unsqueeze",
-    "Flatten",
-    "Dropout",
-];
-
 /// How the file takes an input of this type: 8-bit integers are pixels if a Cast is what reads them.
 fn entry(graph: &GraphProto, live: &Live, name: &str, kind: DataType) -> Entry {
     let pixels = match kind {
@@ -162,8 +151,11 @@ fn entry(graph: &GraphProto, live: &Live, name: &str, kind: DataType) -> Entry {
         }
         match &*node.op_type {
             "Cast" => return pixels,
-            op if VIEWS.contains(&op) => reached.extend(node.output.iter().map(String::as_str)),
-            _ => return Entry::Codes,
+            // Dimensions are no pixels.
+            "Shape" | "Size" => {}
+            "DequantizeLinear" => return Entry::Codes,
+            op if op.starts_with("QLinear") || op.ends_with("Integer") => return Entry::Codes,
+            _ => reached.extend(node.output.iter().map(String::as_str)),
         }
     }
     Entry::Codes

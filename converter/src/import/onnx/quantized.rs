@@ -140,11 +140,9 @@ pub fn quantize(context: &mut Context, x: &Act, coding: Coding) -> Result<Act, I
 ///
 /// Codes also clamp, and that is part of the network: quantizers remove a ReLU, ReLU6 or any other clip whose
 /// bounds the codes imply. So where the value can leave what the codes stand for, the graph gets the clamp.
-/// The input is none of the graph's: `passes::clamp_input` sees to it when it is known what pictures become.
 fn coded(context: &mut Context, node: NodeId, quant: Quant) -> Result<NodeId, ImportError> {
     let has = context.graph.nodes[node].quant;
-    let is_input = node == 0 && has.is_none();
-    let fits = is_input || context.interval(node).fits(quant);
+    let fits = context.interval(node).fits(quant);
     if has == Some(quant) || (has.is_none() && fits) {
         context.graph.nodes[node].quant = Some(quant);
         return Ok(node);
@@ -178,6 +176,11 @@ pub fn dequantize(context: &mut Context, x: &Act, said: Coding) -> Result<Act, I
     };
     match (coding.quant, said.quant) {
         (Some(is), Some(said)) if is == said => Ok(plain),
+        // The input itself is codes.
+        (None, Some(_)) if coding.unsigned == said.unsigned && x.node == 0 => {
+            context.graph.nodes[0].quant = said.quant;
+            Ok(plain)
+        }
         (None, Some(_)) if coding.unsigned == said.unsigned => {
             let coded = quantize(context, &plain, said)?;
             Ok(Act {

@@ -25,6 +25,8 @@ pub struct Start {
     pub steps: Vec<Step>,
     /// The first quantization of a value on the way, the input included, and that value.
     pub quantized: Option<(Quant, Vec<Lane>)>,
+    /// The bounds of the first clip on the way, if no quantization comes before it, and what it clips.
+    pub clipped: Option<([f32; 2], Vec<Lane>)>,
 }
 
 /// A layer of a factor and an offset for each channel.
@@ -81,7 +83,20 @@ impl Start {
             let quant = graph.nodes[id].quant?;
             Some((quant, lanes[id].clone()?))
         });
+        let clip =
+            |&&id: &&NodeId| matches!(graph.nodes[id].op, Op::Activation(Activation::Clip(..)));
+        let codes = path.iter().position(|&id| graph.nodes[id].quant.is_some());
+        let clipped = path[..codes.unwrap_or(path.len())]
+            .iter()
+            .find(clip)
+            .and_then(|&id| {
+                let Op::Activation(Activation::Clip(low, high)) = graph.nodes[id].op else {
+                    return None;
+                };
+                Some(([low, high], lanes[id].clone()?))
+            });
         Some(Self {
+            clipped,
             end: last,
             lanes: lanes[last].take()?,
             steps: path

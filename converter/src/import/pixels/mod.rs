@@ -184,6 +184,19 @@ fn of_codes(quant: Quant) -> PixelRule {
 
 /// What the first quantization holds, as far as it is one of the input.
 fn held(graph: &Graph, start: &Start) -> Option<Held> {
+    if let Some(([low, high], lanes)) = &start.clipped {
+        let ends = lanes
+            .iter()
+            .map(|l| l.before([f64::from(*low), f64::from(*high)]));
+        let [low, high] = ends.reduce(|[a, b], [c, d]| [a.min(c), b.max(d)])?;
+        let held = Held {
+            low: low as f32,
+            high: high as f32,
+            symmetric: false,
+        };
+        return (held.low.is_finite() && held.high.is_finite() && held.low < held.high)
+            .then_some(held);
+    }
     let (quant, lanes) = start.quantized.as_ref()?;
     let end = |q: i32| f64::from(quant.scale) * f64::from(q - i32::from(quant.zero_point));
     let ends = lanes.iter().map(|l| l.before([end(-128), end(127)]));

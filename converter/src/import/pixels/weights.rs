@@ -29,6 +29,18 @@ pub fn of_weights(graph: &Graph, start: &Start) -> Option<Derived> {
     };
     let mut next = readers(id);
     let norm = next.next().filter(|_| next.next().is_none());
+    // A norm behind an activation would change what the weights mean.
+    let mut behind = norm;
+    while let Some((id, node)) =
+        behind.filter(|(_, n)| matches!(n.op, Op::Activation(_) | Op::PRelu(_)))
+    {
+        let _ = node;
+        behind = readers(id).next();
+        let rescales = |n: &Node| matches!(n.op, Op::BatchNorm(_) | Op::LocalResponseNorm(_));
+        if behind.is_some_and(|(_, n)| rescales(n)) {
+            return None;
+        }
+    }
     let gain = |channel: usize| match norm.map(|(_, n)| &n.op) {
         Some(Op::BatchNorm(b)) => {
             (b.gamma[channel] / (b.variance[channel] + b.epsilon).sqrt()).abs()

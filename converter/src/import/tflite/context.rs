@@ -12,7 +12,7 @@ use crate::graph::bounds::Bounds;
 use crate::graph::{Activation, BatchNorm, Graph, NodeId, Op};
 use crate::import::ImportError;
 use crate::import::names::Names;
-use crate::import::sweep::sweep;
+use crate::import::sweep::{codes_of_input, sweep};
 use std::collections::HashMap;
 
 /// Most numbers that constants may become in one import; a file may use one constant many times. The
@@ -172,13 +172,10 @@ impl<'a> Context<'a> {
             match self.graph.nodes[act.node].quant {
                 Some(has) if same(has, quant) => {}
                 has if node.code == BuiltinOperator::QUANTIZE => {
-                    // The input is clamped later, when it is known what pictures become.
-                    let is_input = act.node == 0 && has.is_none();
                     let values = self.bounds.of(&self.graph, act.node);
                     let clamp = clamp::after(values, ActivationFunctionType::NONE, Some(quant))?;
                     match clamp {
                         None if has.is_none() => self.graph.nodes[act.node].quant = Some(quant),
-                        _ if is_input => self.graph.nodes[0].quant = Some(quant),
                         _ => {
                             let function = clamp.unwrap_or(Activation::None);
                             act.node = self.push(node, Op::Activation(function), &[act.node])?;
@@ -321,6 +318,10 @@ impl<'a> Context<'a> {
             ));
         }
         self.graph.output = act.node;
-        Ok((sweep(self.graph), act.softmax, self.warnings))
+        Ok((
+            codes_of_input(sweep(self.graph)),
+            act.softmax,
+            self.warnings,
+        ))
     }
 }

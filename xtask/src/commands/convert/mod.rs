@@ -7,7 +7,7 @@ use super::fit;
 use crate::{cli::Convert, output, peak, progress::Bars, units};
 use anyhow::{Context, Result};
 use converter::board::{self, Request};
-use converter::convert::{CalibrationSource, Converted, Int8Options, convert};
+use converter::convert::{CalibrationSource, Converted, Int8Options, JudgedOn, convert};
 use converter::dataset::Dataset;
 use converter::{pack, report, self_check};
 use edge_runtime::model::{Model, WeightsOrigin};
@@ -69,8 +69,6 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     converter::output::write(&out, &converted.bytes)?;
     drop(bars);
 
-    let warnings = notes.iter().filter_map(|n| n.strip_prefix(WARNING));
-    warnings.for_each(|text| eprintln!("warning: {text}"));
     for doubt in converted.check.iter().flat_map(self_check::advice) {
         eprintln!("warning: {}: {doubt}", out.display());
     }
@@ -78,6 +76,11 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     let agreement = converted.check.and_then(|c| c.agreement());
     let judge = |board| board::fit(&model, converted.bytes.len(), &board, &Request::default());
     let fit = board.map(judge).transpose()?;
+    if args.input.labels.is_some() && model.head().is_none() {
+        notes.push(format!("{WARNING}--labels is not used: names are kept in a head, and the network has none: it does not end in a fully connected layer"));
+    }
+    let warnings = notes.iter().filter_map(|n| n.strip_prefix(WARNING));
+    warnings.for_each(|text| eprintln!("warning: {text}"));
     let peak = peak::memory();
     let value = json!({
         "out": out.display().to_string(),
@@ -143,10 +146,11 @@ fn int8_options(args: &Convert) -> Result<Int8Options> {
 
 /// What the model was compared on.
 fn judged_on(args: &Convert, converted: &Converted) -> &'static str {
-    match (args.calib.is_some(), converted.judged_on_unseen) {
-        (false, _) => "further generated pictures",
-        (true, true) => "pictures that calibration did not see",
-        (true, false) => "calibration pictures",
+    match converted.judged_on {
+        JudgedOn::Generated if args.int8 && args.calib.is_none() => "further generated pictures",
+        JudgedOn::Generated => "generated pictures",
+        JudgedOn::Unseen => "pictures that calibration did not see",
+        JudgedOn::Calibration => "calibration pictures",
     }
 }
 

@@ -47,7 +47,7 @@ fn from_file(args: &Convert, path: &Path, notes: &mut Vec<String>) -> Result<Sou
     };
     let mut imported = *imported;
     notes.append(&mut imported.warnings);
-    let output = output(args, &imported.graph, imported.output, notes);
+    let output = output(args, &imported.graph, imported.output, notes)?;
     let labels = match &args.input.labels {
         None => String::new(),
         Some(file) => labels(file, classes(&imported.graph, output))?,
@@ -80,16 +80,35 @@ fn output(
     graph: &Graph,
     said: Option<OutputFunction>,
     notes: &mut Vec<String>,
-) -> OutputFunction {
+) -> Result<OutputFunction> {
     let single = graph.nodes[graph.output].shape.len() == 1;
-    match args.input.activation.or(said) {
-        Some(function) => function,
-        None if single => {
+    Ok(match (args.input.activation, said) {
+        (Some(given), Some(said)) if given != said => match said {
+            OutputFunction::None => bail!(
+                "--activation {}: the output lies between 0 and 1 already",
+                given.name()
+            ),
+            _ => bail!(
+                "--activation {}: the file ends in a {} of its own, which is taken",
+                given.name(),
+                said.name()
+            ),
+        },
+        (_, Some(OutputFunction::None)) => {
+            notes.push(
+                "the output lies between 0 and 1 already: its numbers are shown as they are".into(),
+            );
+            OutputFunction::None
+        }
+        (given, said) if given.or(said).is_some() => {
+            given.or(said).unwrap_or(OutputFunction::Softmax)
+        }
+        _ if single => {
             notes.push("the network gives one number, and the file does not say what it means: it is shown as it is; if it is the logit of a yes or no, convert with `--activation sigmoid`".into());
             OutputFunction::None
         }
-        None => OutputFunction::Softmax,
-    }
+        _ => OutputFunction::Softmax,
+    })
 }
 
 /// Classes of a network: one sigmoid is a choice of two.
@@ -109,7 +128,12 @@ fn labels(file: &Path, classes: usize) -> Result<String> {
     let lines = text.lines().count();
     if lines != classes {
         bail!(
-            "{name}: {lines} lines, and the network has {classes} classes; write one name a line"
+            "{name}: {lines} lines, and the network has {classes} classes; write one name a line{}",
+            match (lines, classes) {
+                (2, 1) =>
+                    ", or convert with `--activation sigmoid` if its one number is a yes or no",
+                _ => "",
+            }
         );
     }
     Ok(text)
@@ -148,12 +172,16 @@ fn from_catalog(args: &Convert, bars: &Bars, notes: &mut Vec<String>) -> Result<
         Some(file) => {
             let path = Path::new(file);
             let (graph, own) = with_weights(entry, path, notes)?;
-            if let Some((pixels, said)) = own {
+            if let Some(Own {
+                pixels,
+                output: said,
+            }) = own
+            {
                 let file = || path.display().to_string();
                 same_network(entry, &graph, path).with_context(file)?;
                 let known = Some(&entry.input);
                 input = input::spec(&args.input, graph.input_shape(), &pixels, known, notes)?;
-                output = self::output(args, &graph, said, notes);
+                output = self::output(args, &graph, said, notes)?;
             }
             if let Some(file) = &args.input.labels {
                 labels_of_classes = labels(file, classes(&graph, output))?;
@@ -193,13 +221,19 @@ fn from_catalog(args: &Convert, bars: &Bars, notes: &mut Vec<String>) -> Result<
     })
 }
 
+/// What a file that brings its own network says of it.
+struct Own {
+    pixels: Pixels,
+    output: Option<OutputFunction>,
+}
+
 /// A network of the catalog with the numbers of a file; the file may also bring the network itself, and
 /// then says what pixels it wants and what it ends in.
 fn with_weights(
     entry: &CatalogEntry,
     path: &Path,
     notes: &mut Vec<String>,
-) -> Result<(Graph, Option<(Pixels, Option<OutputFunction>)>)> {
+) -> Result<(Graph, Option<Own>)> {
     let file = || path.display().to_string();
     match import::read(path)? {
         Content::Weights(tensors) => {
@@ -216,7 +250,7 @@ fn with_weights(
             } = *imported;
             notes.extend(warnings);
             fits(entry, &graph).with_context(file)?;
-            Ok((graph, Some((pixels, output))))
+            Ok((graph, Some(Own { pixels, output })))
         }
     }
 }

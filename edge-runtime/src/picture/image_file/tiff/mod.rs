@@ -83,6 +83,10 @@ fn unpack(page: &Page<'_>, file: &[u8], tile: usize, seen: usize) -> Result<Vec<
         .get(start..)
         .ok_or("damaged TIFF: the file is cut off")?;
     let len = page.lengths.get(tile).copied().filter(|&len| len > 0);
+    // The rest of the file for each of many strips would be read again and again.
+    if len.is_none() && page.tiles.len() > 1 {
+        return Err("damaged TIFF: lengths of strips are missing".into());
+    }
     let len = len.map_or(data.len(), |len| {
         data.len().min(usize::try_from(len).unwrap_or(usize::MAX))
     });
