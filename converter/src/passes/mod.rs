@@ -22,7 +22,7 @@ pub fn simplify(graph: Graph) -> Graph {
         .fold(graph, |graph, pass| prune_dead::run(pass(graph)))
 }
 
-/// Makes a classifier of one sigmoid one of two classes, see [`mod@two_classes`]; `true` if it was one.
+/// Makes a classifier of one sigmoid one of two classes, with a row of zeros for the first; `true` if it was one.
 pub fn two_classes(graph: &mut Graph, function: OutputFunction) -> bool {
     two_classes::run(graph, function)
 }
