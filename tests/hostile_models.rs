@@ -226,10 +226,7 @@ fn a_meaning_of_the_output_is_checked() {
         };
         writer.finish(good.manifest(), trunk, None).unwrap()
     };
-    let sigmoid = |clamp| Output {
-        function: OutputFunction::Sigmoid,
-        clamp,
-    };
+    let sigmoid = |clamp| Output::new(OutputFunction::Sigmoid, clamp);
     assert_eq!(with(&Output::SOFTMAX, None)[8], 2);
     let bytes = with(&sigmoid(Some([-4.0, 4.0])), None);
     assert_eq!(bytes[8], 3);

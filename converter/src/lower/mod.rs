@@ -115,10 +115,7 @@ impl<'g> Lowering<'g> {
                 _ => None,
             });
         let clamp = bounds.filter(|(low, high)| low.is_finite() || high.is_finite());
-        Output {
-            function,
-            clamp: clamp.map(|(low, high)| [low, high]),
-        }
+        Output::new(function, clamp.map(|(low, high)| [low, high]))
     }
 
     /// A node's name, cut to what the format has room for.

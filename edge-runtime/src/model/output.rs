@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 pub struct Output {
     /// What turns the numbers into probabilities.
     pub function: OutputFunction,
-    /// Bounds that the numbers are cut to before that: an activation behind the last layer, or the range of the
-    /// codes that a quantized source has there.
-    pub clamp: Option<[f32; 2]>,
+    /// Least value of the numbers before that: of an activation behind the last layer, or of the codes that a
+    /// quantized source has there. Minus infinity if there is none.
+    pub low: f32,
+    /// Greatest value; infinity if there is none.
+    pub high: f32,
 }
 
 /// What turns the network's last numbers into probabilities.
@@ -32,20 +34,44 @@ impl Output {
     /// What a file says that says nothing, and what every trained head has.
     pub const SOFTMAX: Self = Self {
         function: OutputFunction::Softmax,
-        clamp: None,
+        low: f32::NEG_INFINITY,
+        high: f32::INFINITY,
     };
+
+    /// The function of numbers that are cut to bounds, if there are any.
+    pub const fn new(function: OutputFunction, clamp: Option<[f32; 2]>) -> Self {
+        let [low, high] = match clamp {
+            Some(bounds) => bounds,
+            None => [f32::NEG_INFINITY, f32::INFINITY],
+        };
+        Self {
+            function,
+            low,
+            high,
+        }
+    }
+
+    /// The bounds, if there are any.
+    pub fn clamp(&self) -> Option<[f32; 2]> {
+        (self.low > f32::NEG_INFINITY || self.high < f32::INFINITY).then_some([self.low, self.high])
+    }
 
     /// What is wrong with the bounds, if anything is.
     pub(super) fn problem(&self) -> Option<&'static str> {
         let ordered =
-            |[low, high]: [f32; 2]| low <= high && low < f32::INFINITY && high > f32::NEG_INFINITY;
-        (!self.clamp.is_none_or(ordered)).then_some("bounds of the output")
+            self.low <= self.high && self.low < f32::INFINITY && self.high > f32::NEG_INFINITY;
+        (!ordered).then_some("bounds of the output")
     }
 
     /// Cuts the network's last numbers to their bounds.
     pub fn cut(&self, logits: &mut [f32]) {
-        if let Some([low, high]) = self.clamp {
-            logits.iter_mut().for_each(|v| *v = v.max(low).min(high));
+        for v in logits {
+            if *v < self.low {
+                *v = self.low;
+            }
+            if *v > self.high {
+                *v = self.high;
+            }
         }
     }
 
@@ -164,10 +190,7 @@ mod tests {
 
     #[test]
     fn probabilities_of_one_label_do_not_depend_on_the_others() {
-        let labels = Output {
-            function: OutputFunction::Sigmoid,
-            clamp: Some([-2.0, 3.0]),
-        };
+        let labels = Output::new(OutputFunction::Sigmoid, Some([-2.0, 3.0]));
         let mut logits = [-50.0, 0.0, 1.0, 80.0];
         labels.cut(&mut logits);
         assert_eq!(logits, [-2.0, 0.0, 1.0, 3.0]);
@@ -177,23 +200,16 @@ mod tests {
             assert!((got - want).abs() < 1e-7, "{got} is not {want}");
         }
         let mut number = [-0.25];
-        Output {
-            function: OutputFunction::None,
-            clamp: None,
-        }
-        .probabilities(&mut number);
+        Output::new(OutputFunction::None, None).probabilities(&mut number);
         assert_eq!(number, [-0.25]);
     }
 
     #[test]
     fn impossible_bounds() {
         let problem = |clamp| {
-            Output {
-                function: OutputFunction::Softmax,
-                clamp,
-            }
-            .problem()
-            .is_some()
+            Output::new(OutputFunction::Softmax, clamp)
+                .problem()
+                .is_some()
         };
         let inf = f32::INFINITY;
         assert!(!problem(None) && !problem(Some([0.0, inf])) && !problem(Some([1.0, 1.0])));

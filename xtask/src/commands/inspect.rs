@@ -275,12 +275,12 @@ fn text(
 /// What the network's own last numbers mean, for machines.
 fn output_value(model: &Model<'_>) -> serde_json::Value {
     let output = model.output_rule();
-    json!({"activation": output.function.name(), "clamp": output.clamp})
+    json!({"activation": output.function.name(), "clamp": output.clamp()})
 }
 
 /// The same for people.
 fn output_text(output: &Output) -> String {
-    let clamp = match output.clamp {
+    let clamp = match output.clamp() {
         Some([low, high]) => format!("cut to {low} to {high}, then "),
         None => String::new(),
     };

@@ -25,10 +25,7 @@ pub fn run(args: &Run, json: bool) -> Result<()> {
         .iter()
         .map(|path| load(path, &spec))
         .collect::<Result<Vec<_>, _>>()?;
-    let output = Output {
-        function: output_function(&model),
-        clamp: None,
-    };
+    let output = Output::new(output_function(&model), None);
     let numbers_only = output.function == OutputFunction::None;
     let mut runner = Runner::new(&model, kind)?;
     if let Some(crop) = crops.first() {
