@@ -31,10 +31,8 @@ pub fn of_weights(graph: &Graph, start: &Start) -> Option<Derived> {
     let norm = next.next().filter(|_| next.next().is_none());
     // A norm behind an activation would change what the weights mean.
     let mut behind = norm;
-    while let Some((id, node)) =
-        behind.filter(|(_, n)| matches!(n.op, Op::Activation(_) | Op::PRelu(_)))
-    {
-        let _ = node;
+    let passes_on = |n: &Node| matches!(n.op, Op::Activation(_) | Op::PRelu(_));
+    while let Some((id, _)) = behind.filter(|(_, n)| passes_on(n)) {
         behind = readers(id).next();
         let rescales = |n: &Node| matches!(n.op, Op::BatchNorm(_) | Op::LocalResponseNorm(_));
         if behind.is_some_and(|(_, n)| rescales(n)) {
