@@ -11,7 +11,7 @@ use converter::verify::verify_one;
 use edge_runtime::backend::{Backend, EngineBackend, TractBackend};
 use edge_runtime::engine::Engine;
 use edge_runtime::head::train::TrainOptions;
-use edge_runtime::kernels;
+use edge_runtime::kernels::{Kernels, RequantizeParams, Sums};
 use edge_runtime::model::{
     AlignedBytes, Calibration, ConvData, DType, Doubt, Model, Op, Quant, WeightsOrigin,
 };
@@ -216,24 +216,41 @@ fn backends_agree_bit_by_bit() {
     }
 }
 
+/// Half away from zero instead of half up, and one bit early: gemmlowp's habit of rounding twice.
+#[derive(Debug)]
+struct RoundsTwice;
+
+impl Kernels for RoundsTwice {
+    fn name(&self) -> &'static str {
+        "rounds-twice"
+    }
+
+    fn requantize(&self, p: &RequantizeParams<'_>, sums: Sums<'_>, output: &mut [i8]) {
+        for (i, q) in output.iter_mut().enumerate() {
+            let c = i % p.bias.len();
+            let sum = match sums {
+                Sums::I32(sums) => sums[i],
+                Sums::F32(sums) => sums[i] as i32,
+            };
+            let acc = (sum + p.bias[c]) as i64;
+            let high = (acc * p.multiplier[c] as i64 + (1 << 30)) >> 31;
+            let scaled = match p.shift[c].saturating_sub(31) {
+                0 => high,
+                n => (high + (1 << (n - 1))) >> n,
+            };
+            let [low, high] = p.clamp.map(i64::from);
+            *q = (scaled + p.zero_point as i64).clamp(low, high) as i8;
+        }
+    }
+}
+
 #[test]
 fn a_wrong_rounding_is_found_and_its_layer_named() {
     let bytes = int8_model(5);
     let model = Model::parse(&bytes).unwrap();
-    // Half away from zero instead of half up, and one bit early: gemmlowp's habit of rounding twice.
-    let twice: kernels::RequantizeFn = |acc, m, n, zp, clamp| {
-        let high = (acc as i64 * m as i64 + (1 << 30)) >> 31;
-        let n = n.saturating_sub(31);
-        let scaled = if n == 0 {
-            high
-        } else {
-            (high + (1 << (n - 1))) >> n
-        };
-        (scaled + zp as i64).clamp(clamp[0] as i64, clamp[1] as i64) as i8
-    };
     let mut backends: Vec<Box<dyn Backend + '_>> = vec![
         Box::new(EngineBackend::new(&model).unwrap()),
-        Box::new(TractBackend::with_requantize(&model, twice).unwrap()),
+        Box::new(TractBackend::with_kernels(&model, &RoundsTwice).unwrap()),
     ];
     let found = (0..20).find_map(|i| {
         let input = preprocess::to_i8(&crop(i, i as u64), &INPUT, model.input().quant);

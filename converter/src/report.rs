@@ -92,7 +92,7 @@ fn window(op: &Op) -> String {
 
 fn weight_bytes(op: &Op) -> u64 {
     let mut op = op.clone();
-    let blobs = pack::blobs_of(&mut op);
+    let blobs = op.blobs_mut();
     blobs.iter().map(|b| b.len as u64).sum()
 }
 

@@ -5,16 +5,18 @@
 #![no_std]
 #![no_main]
 
-mod random;
-
 use core::panic::PanicInfo;
 use cortex_m_rt::entry;
 use cortex_m_semihosting::{debug, hprint, hprintln};
-use edge_runtime::kernels::{self, AddParams, ConvParams, Geometry, MulParams, PackedParams};
+use edge_runtime::kernels::{
+    AddParams, ConvParams, CortexM, Geometry, Kernels, MapParams, MulParams, PackedParams, Portable,
+    RequantizeParams,
+};
 use edge_runtime::model::packed::mve::{LANES, MveConv, MveDepthwise};
 use edge_runtime::model::packed::{conv_depth, conv_place, depthwise_place};
-use edge_runtime::model::{ChannelRecord, Layout, Shape, Window};
-use random::Random;
+use edge_runtime::model::{ChannelRecord, Layout};
+use edge_runtime::random::Random;
+use edge_runtime::tensor::{Shape, Window};
 
 /// Cases per layout.
 const CASES: u32 = 400;
@@ -68,7 +70,7 @@ fn run() -> bool {
     };
     let mut good = true;
     for layout in LAYOUTS.iter().copied() {
-        let mut random = Random(layout as u64 + 11);
+        let mut random = Random::new(layout as u64 + 11);
         let (mut cases, mut bad, mut saturated, mut outputs) = (0, 0, 0u64, 0u64);
         while cases < CASES {
             let Some(case) = Case::new(&mut random, layout) else {
@@ -113,15 +115,15 @@ fn run() -> bool {
 
 /// True if sums of two tensors are what [`AddParams::apply`] says, in place and not.
 fn adds(m: &mut Memory) -> bool {
-    let mut r = Random(17);
+    let mut r = Random::new(17);
     let mut bad = 0;
     for _ in 0..CASES {
         let len = r.range(1, 99) as usize;
-        let extremes = r.range(0, 3) == 0;
+        let extremes = r.below(4) == 0;
         let (a, b) = (&mut m.input[..len], &mut m.weights[..len]);
-        r.fill(a, extremes, i8::MIN);
-        r.fill(b, extremes, i8::MIN);
-        let mut multiplier = || (r.bits() % ((1 << 22) + 1)) as i32 - (1 << 21);
+        r.i8s(a, i8::MIN, extremes);
+        r.i8s(b, i8::MIN, extremes);
+        let mut multiplier = || r.range(-1 << 21, 1 << 21);
         let multipliers = [multiplier(), multiplier()];
         let bounds = [r.bits() as i8, r.bits() as i8];
         let p = AddParams {
@@ -135,8 +137,8 @@ fn adds(m: &mut Memory) -> bool {
             m.expected[i] = p.apply(a[i], b[i]);
         }
         m.output[..len + 16].fill(GUARD);
-        kernels::add(&p, a, b, &mut m.output[..len]);
-        kernels::add_in_place(&p, a, b);
+        CortexM.add(&p, a, b, &mut m.output[..len]);
+        CortexM.add_in_place(&p, a, b);
         let same = m.output[..len] == m.expected[..len] && a == &m.expected[..len];
         if !same || m.output[len..len + 16] != [GUARD; 16] {
             hprintln!("DIFFERENT sum of {} elements: {:?}", len, p);
@@ -149,20 +151,20 @@ fn adds(m: &mut Memory) -> bool {
 
 /// True if products are what [`MulParams::apply`] says, in place and not, with one factor per channel and not.
 fn products(m: &mut Memory) -> bool {
-    let mut r = Random(18);
+    let mut r = Random::new(18);
     let mut bad = 0;
     for _ in 0..CASES {
         let channels = r.range(1, 40) as usize;
         let len = channels * r.range(1, 9) as usize;
-        let factors = if r.bits() % 2 == 0 { len } else { channels };
-        let extremes = r.range(0, 3) == 0;
+        let factors = r.pick(&[len, channels]);
+        let extremes = r.below(4) == 0;
         let (a, b) = (&mut m.input[..len], &mut m.weights[..factors]);
-        r.fill(a, extremes, i8::MIN);
-        r.fill(b, extremes, i8::MIN);
+        r.i8s(a, i8::MIN, extremes);
+        r.i8s(b, i8::MIN, extremes);
         let p = MulParams {
             zero_points: [r.bits() as i8, r.bits() as i8],
-            multiplier: (1 << 30) + (r.bits() >> 2) as i32,
-            shift: match r.range(0, 3) {
+            multiplier: r.range(1 << 30, i32::MAX),
+            shift: match r.below(4) {
                 0 => r.range(1, 62),
                 _ => r.range(34, 48),
             } as u8,
@@ -172,8 +174,8 @@ fn products(m: &mut Memory) -> bool {
             m.expected[i] = p.apply(a[i], b[i % factors]);
         }
         m.output[..len + 16].fill(GUARD);
-        kernels::mul(&p, a, b, &mut m.output[..len]);
-        kernels::mul_in_place(&p, a, b);
+        CortexM.mul(&p, a, b, &mut m.output[..len]);
+        CortexM.mul_in_place(&p, a, b);
         let same = m.output[..len] == m.expected[..len] && a == &m.expected[..len];
         if !same || m.output[len..len + 16] != [GUARD; 16] {
             hprintln!("DIFFERENT product of {} elements: {:?}", len, p);
@@ -186,19 +188,20 @@ fn products(m: &mut Memory) -> bool {
 
 /// True if tables are looked up right, in place and not.
 fn tables(m: &mut Memory) -> bool {
-    let mut r = Random(19);
+    let mut r = Random::new(19);
     let mut bad = 0;
     for _ in 0..CASES {
         let len = r.range(1, 99) as usize;
         let (values, table) = (&mut m.input[..len], &mut m.weights[..256]);
-        r.fill(values, false, i8::MIN);
-        r.fill(table, false, i8::MIN);
+        r.i8s(values, i8::MIN, false);
+        r.i8s(table, i8::MIN, false);
         for i in 0..len {
             m.expected[i] = table[(values[i] as i32 + 128) as usize];
         }
+        let p = MapParams { table };
         m.output[..len + 16].fill(GUARD);
-        kernels::map(table, values, &mut m.output[..len]);
-        kernels::map_in_place(table, values);
+        CortexM.map(&p, values, &mut m.output[..len]);
+        CortexM.map_in_place(&p, values);
         let same = m.output[..len] == m.expected[..len] && values == &m.expected[..len];
         if !same || m.output[len..len + 16] != [GUARD; 16] {
             hprintln!("DIFFERENT table of {} elements", len);
@@ -211,6 +214,11 @@ fn tables(m: &mut Memory) -> bool {
 
 /// Stands behind the output.
 const GUARD: i8 = 0x55;
+
+/// A number from `low` to `high`, both included.
+fn count(r: &mut Random, low: i32, high: i32) -> u32 {
+    r.range(low, high) as u32
+}
 
 fn is_depthwise(layout: Layout) -> bool {
     matches!(layout, Layout::DspDepthwise | Layout::MveDepthwise)
@@ -230,52 +238,51 @@ struct Case {
 
 impl Case {
     fn new(r: &mut Random, layout: Layout) -> Option<Self> {
-        let pick = |r: &mut Random, values: &[u32]| values[r.bits() as usize % values.len()];
         let depthwise = is_depthwise(layout);
         let nine = layout == Layout::DspDepthwise;
-        let kernel = match (nine, r.range(0, 3)) {
+        let kernel = match (nine, r.below(4)) {
             (true, _) => [3, 3],
             (_, 0) => [1, 1],
             (_, 1) => [3, 3],
-            _ => [r.range(1, 5), r.range(1, 5)],
+            _ => [count(r, 1, 5), count(r, 1, 5)],
         };
         let dilation = match nine {
             true => [1, 1],
-            false => [pick(r, &[1, 1, 1, 2]), pick(r, &[1, 1, 1, 2, 3])],
+            false => [r.pick(&[1, 1, 1, 2]), r.pick(&[1, 1, 1, 2, 3])],
         };
         let window = Window {
             kernel,
             stride: match nine {
-                true => [r.range(1, 4), r.range(1, 2)],
-                false => [r.range(1, 3), r.range(1, 3)],
+                true => [count(r, 1, 4), count(r, 1, 2)],
+                false => [count(r, 1, 3), count(r, 1, 3)],
             },
             dilation,
-            pad_before: [r.range(0, 3), r.range(0, 3)],
-            pad_after: [r.range(0, 3), r.range(0, 3)],
+            pad_before: [count(r, 0, 3), count(r, 0, 3)],
+            pad_after: [count(r, 0, 3), count(r, 0, 3)],
         };
-        let mut side = |most| match r.range(0, 5) {
+        let mut side = |most| match r.below(6) {
             0 => 1,
-            1 => r.range(1, 40),
-            _ => r.range(1, most),
+            1 => count(r, 1, 40),
+            _ => count(r, 1, most),
         };
         let (h, w) = (side(12), side(12));
         let c = match depthwise {
-            true => pick(r, &[4, 8, 16, 32, 5, 6, 7, 13, 64]),
-            false => pick(r, &[1, 2, 3, 4, 5, 8, 12, 16, 32, 64]),
+            true => r.pick(&[4, 8, 16, 32, 5, 6, 7, 13, 64]),
+            false => r.pick(&[1, 2, 3, 4, 5, 8, 12, 16, 32, 64]),
         };
         let input = Shape::new(h, w, c);
         let channels = match depthwise {
             true => c,
-            false => r.range(1, 24),
+            false => count(r, 1, 24),
         };
         let output = Shape::new(window.output_len(0, h)?, window.output_len(1, w)?, channels);
-        let zero = |r: &mut Random| match r.range(0, 3) {
+        let zero = |r: &mut Random| match r.below(4) {
             0 => i8::MIN,
             1 => i8::MAX,
             _ => r.bits() as i8,
         };
         let zero_points = [zero(r), zero(r)];
-        let clamp = match r.range(0, 3) {
+        let clamp = match r.below(4) {
             0 => {
                 let (a, b) = (r.bits() as i8, r.bits() as i8);
                 [a.min(b), a.max(b)]
@@ -294,11 +301,11 @@ impl Case {
         fits.then_some(Self {
             layout,
             geometry,
-            input_shift: 8 * (r.bits() % 2) as u8,
+            input_shift: r.pick(&[0, 8]),
             zero_points,
             clamp,
-            extremes: r.range(0, 3) == 0,
-            offset: r.range(0, 3) as usize,
+            extremes: r.below(4) == 0,
+            offset: r.below(4),
         })
     }
 
@@ -317,8 +324,8 @@ impl Case {
         };
         let depth = conv_depth(&g.window, g.input) as usize;
         let mve = MveConv::new(&g.window, g.input, g.output);
-        r.fill(&mut m.weights[..taps * channels], self.extremes, -127);
-        r.fill(&mut m.input[..g.input.len() + 4], self.extremes, i8::MIN);
+        r.i8s(&mut m.weights[..taps * channels], -127, self.extremes);
+        r.i8s(&mut m.input[..g.input.len() + 4], i8::MIN, self.extremes);
         m.output.fill(GUARD);
         m.packed.fill(0);
         for c in 0..channels {
@@ -343,15 +350,15 @@ impl Case {
                 return false;
             }
             m.bias[c] = (r.bits() as i32) >> (31 - bits);
-            m.multiplier[c] = (1 << 30) + (r.bits() >> 2) as i32;
+            m.multiplier[c] = r.range(1 << 30, i32::MAX);
             let low = 33 - self.input_shift;
-            m.shift[c] = match r.range(0, 7) {
+            m.shift[c] = match r.below(8) {
                 0 => low,
-                1 if self.layout == Layout::MveDepthwise => r.range(low as u32, 62) as u8,
+                1 if self.layout == Layout::MveDepthwise => r.range(low as i32, 62) as u8,
                 1 => low + 22,
                 _ => (23 + bits as u8 + r.range(0, 8) as u8).clamp(low, low + 22),
             };
-            let record = match r.range(0, 9) {
+            let record = match r.below(10) {
                 // A switched-off channel.
                 0 => {
                     m.shift[c] = 62;
@@ -415,21 +422,28 @@ impl Case {
         let records = self.layout.records(g.output) as usize;
         let scratch = self.layout.scratch_len(&g.window, g.input, g.output) as usize;
         let input = &m.input[self.offset..][..g.input.len()];
+        let groups = if self.depthwise() { channels } else { 1 };
         let params = ConvParams {
+            geometry: *g,
+            groups,
             weights: &m.weights,
-            bias: &m.bias[..channels],
-            multiplier: &m.multiplier[..channels],
-            shift: &m.shift[..channels],
             input_zero_point: self.zero_points[0],
-            output_zero_point: self.zero_points[1],
-            clamp: self.clamp,
+            requantize: RequantizeParams {
+                bias: &m.bias[..channels],
+                multiplier: &m.multiplier[..channels],
+                shift: &m.shift[..channels],
+                zero_point: self.zero_points[1],
+                clamp: self.clamp,
+            },
         };
         let expected = &mut m.expected[..outputs];
         match self.depthwise() {
-            true => kernels::depthwise(g, &params, input, expected),
-            false => kernels::conv(g, 1, &params, input, expected),
+            true => Portable.depthwise(&params, input, expected),
+            false => Portable.conv(&params, input, expected),
         }
         let params = PackedParams {
+            layout: self.layout,
+            geometry: *g,
             weights: &m.packed[..weights],
             records: &m.records[..records],
             input_shift: self.input_shift,
@@ -438,14 +452,7 @@ impl Case {
             clamp: self.clamp,
         };
         let output = &mut m.output[..outputs];
-        kernels::packed(
-            self.layout,
-            g,
-            &params,
-            input,
-            output,
-            &mut m.scratch[..scratch],
-        );
+        CortexM.packed(&params, input, output, &mut m.scratch[..scratch]);
         output
     }
 }

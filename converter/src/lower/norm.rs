@@ -72,7 +72,7 @@ fn bits(beta: f64) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use edge_runtime::kernels::{NormParams, local_response_norm};
+    use edge_runtime::kernels::{NormParams, portable};
     use edge_runtime::model::norm_table::NormTable;
     use proptest::prelude::*;
 
@@ -92,6 +92,7 @@ mod tests {
             Some(table.factors.len())
         );
         let params = NormParams {
+            channels,
             size: norm.size as usize,
             table: &table.factors,
             spacing,
@@ -100,7 +101,7 @@ mod tests {
             output_zero_point: zero_points[1],
         };
         let mut out = vec![0; channels];
-        local_response_norm(&params, channels, pixel, &mut out);
+        portable::norm(&params, pixel, &mut out);
         let steps = |c: usize| pixel[c] as f64 - zero_points[0] as f64;
         for (c, q) in out.iter().enumerate() {
             let first = (c + 1).saturating_sub(norm.size.div_ceil(2) as usize);

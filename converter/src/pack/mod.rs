@@ -193,36 +193,10 @@ fn data_of(op: &mut Op) -> Option<&mut ConvData> {
 
 /// Copies the blobs of an operator, in the order in which `lower` writes them.
 fn copy_blobs(model: &Model<'_>, op: &mut Op, writer: &mut Writer) {
-    for blob in blobs_of(op) {
+    for blob in op.blobs_mut() {
         // A float operator states an empty blob at offset 0 that it never wrote.
         if blob.len > 0 || blob.offset > 0 {
             *blob = writer.blob(model.u8s(*blob));
         }
-    }
-}
-
-/// The blobs of an operator, in the order in which `lower` writes them.
-pub(crate) fn blobs_of(op: &mut Op) -> Vec<&mut Blob> {
-    match op {
-        Op::Conv { data, .. } | Op::DepthwiseConv { data, .. } => match data {
-            ConvData::F32 { weights, bias, .. } => vec![weights, bias],
-            ConvData::I8 {
-                weights,
-                bias,
-                multiplier,
-                shift,
-                ..
-            } => vec![weights, bias, multiplier, shift],
-            ConvData::Packed {
-                weights, channels, ..
-            } => vec![weights, channels],
-        },
-        Op::AvgPool { multipliers, .. } => vec![multipliers],
-        Op::Map {
-            function: MapFunction::Table(table),
-        } => vec![table],
-        Op::PRelu { slopes, .. } => vec![slopes],
-        Op::LocalResponseNorm { table, .. } => vec![table],
-        _ => vec![],
     }
 }

@@ -17,7 +17,7 @@ mod tests;
 mod unfold;
 
 use super::{Backend, BackendError, Values};
-use crate::kernels::RequantizeFn;
+use crate::kernels::{self, Kernels};
 use crate::model::{DType, Model, Shape};
 use network::{Network, Plan, dims};
 use std::sync::Arc;
@@ -44,21 +44,19 @@ impl TractBackend {
     /// # Errors
     /// [`BackendError::Engine`] names the layer that tract refused.
     pub fn new(model: &Model<'_>) -> Result<Self, BackendError> {
-        Self::build(model, None)
+        Self::build(model, kernels::native())
     }
 
-    /// As [`Self::new`], with `function` in the place of [`crate::kernels::requantize`] at the end of every
-    /// int8 convolution.
-    ///
-    /// Fault injection: with any other rounding the results are wrong, which is what tests of `verify` need.
+    /// As [`Self::new`], with kernels of the caller's choice for what tract does not compute itself. Float
+    /// models take no notice of them.
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub fn with_requantize(
+    pub fn with_kernels(
         model: &Model<'_>,
-        function: RequantizeFn,
+        kernels: &'static dyn Kernels,
     ) -> Result<Self, BackendError> {
-        Self::build(model, Some(function))
+        Self::build(model, kernels)
     }
 
     /// As [`Self::new`], made ready for [`Backend::run_observed`] and not yet for [`Backend::run`]: each
@@ -67,7 +65,7 @@ impl TractBackend {
     /// # Errors
     /// As [`Self::new`].
     pub fn observing(model: &Model<'_>) -> Result<Self, BackendError> {
-        let mut backend = Self::wired(model, None)?;
+        let mut backend = Self::wired(model, kernels::native())?;
         backend.observed = Some(backend.network.observed_plan()?);
         Ok(backend)
     }
@@ -84,17 +82,17 @@ impl TractBackend {
         }
     }
 
-    fn build(model: &Model<'_>, requantize: Option<RequantizeFn>) -> Result<Self, BackendError> {
-        let mut backend = Self::wired(model, requantize)?;
+    fn build(model: &Model<'_>, kernels: &'static dyn Kernels) -> Result<Self, BackendError> {
+        let mut backend = Self::wired(model, kernels)?;
         backend.plan = Some(backend.network.plan()?);
         Ok(backend)
     }
 
-    fn wired(model: &Model<'_>, requantize: Option<RequantizeFn>) -> Result<Self, BackendError> {
+    fn wired(model: &Model<'_>, kernels: &'static dyn Kernels) -> Result<Self, BackendError> {
         Ok(Self {
             dtype: model.dtype(),
             input: model.input().shape,
-            network: Arc::new(Network::build(model, requantize)?),
+            network: Arc::new(Network::build(model, kernels)?),
             plan: None,
             observed: None,
             output: None,

@@ -1,7 +1,8 @@
 //! Pooling over windows of dilation 1.
 
-use super::Geometry;
 use super::requantize::saturate;
+use crate::kernels::{AvgPoolParams, Geometry};
+use core::ops::Range;
 
 /// Maximum of the elements under the window; padding never wins.
 pub fn max_pool(g: &Geometry, input: &[i8], output: &mut [i8]) {
@@ -15,23 +16,10 @@ pub fn max_pool(g: &Geometry, input: &[i8], output: &mut [i8]) {
     });
 }
 
-/// The numbers of an int8 mean; see [`crate::model::Op::AvgPool`].
-#[derive(Clone, Copy, Debug)]
-pub struct AvgPoolParams<'p> {
-    /// Multiplier for a divisor of `k + 1`, or the only one.
-    pub multipliers: &'p [i32],
-    /// Common shift, 1 to 30.
-    pub shift: u8,
-    /// Of the input.
-    pub input_zero_point: i8,
-    /// Of the output.
-    pub output_zero_point: i8,
-}
-
 impl AvgPoolParams<'_> {
     /// The mean for a sum of `q - zero_point` over `count` elements.
     #[inline(always)]
-    pub(crate) fn finish(&self, sum: i32, count: usize) -> i8 {
+    fn finish(&self, sum: i32, count: usize) -> i8 {
         let m = match self.multipliers {
             [one] => *one,
             many => many[count - 1],
@@ -42,8 +30,9 @@ impl AvgPoolParams<'_> {
 }
 
 /// Mean of the elements under the window.
-pub fn avg_pool(g: &Geometry, params: &AvgPoolParams<'_>, input: &[i8], output: &mut [i8]) {
+pub fn avg_pool(params: &AvgPoolParams<'_>, input: &[i8], output: &mut [i8]) {
     const BLOCK: usize = 32;
+    let g = &params.geometry;
     each_position(g, output, |out, at| {
         let count = at.rows.len() * at.cols.len();
         let zero = params.input_zero_point as i32 * count as i32;
@@ -63,8 +52,8 @@ pub fn avg_pool(g: &Geometry, params: &AvgPoolParams<'_>, input: &[i8], output: 
 
 /// The part of the input under the window at one position.
 struct Patch {
-    rows: core::ops::Range<usize>,
-    cols: core::ops::Range<usize>,
+    rows: Range<usize>,
+    cols: Range<usize>,
 }
 
 impl Patch {

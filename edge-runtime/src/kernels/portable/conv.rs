@@ -3,41 +3,14 @@
 //! Weights are OHWI, so the taps of one kernel row lie together, and so do the input's bytes under them:
 //! a row of the window is one dot product over `taps * channels` bytes.
 
-use super::{ConvParams, Geometry};
+use crate::kernels::ConvParams;
 
 /// Computes all outputs. `groups` divides both channel counts.
-pub fn conv(g: &Geometry, groups: usize, params: &ConvParams<'_>, input: &[i8], output: &mut [i8]) {
-    #[cfg(all(feature = "std", target_arch = "x86_64"))]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the CPU has AVX2.
-        return unsafe { conv_avx2(g, groups, params, input, output) };
-    }
-    conv_portable(g, groups, params, input, output);
-}
-
-/// The portable kernel compiled for AVX2: the same source, so the same numbers.
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
-#[target_feature(enable = "avx2")]
-fn conv_avx2(
-    g: &Geometry,
-    groups: usize,
-    params: &ConvParams<'_>,
-    input: &[i8],
-    output: &mut [i8],
-) {
-    conv_portable(g, groups, params, input, output);
-}
-
 #[inline(always)]
-fn conv_portable(
-    g: &Geometry,
-    groups: usize,
-    params: &ConvParams<'_>,
-    input: &[i8],
-    output: &mut [i8],
-) {
+pub fn conv(params: &ConvParams<'_>, input: &[i8], output: &mut [i8]) {
+    let (g, groups) = (&params.geometry, params.groups);
     if g.window.is_unpadded() && g.window.kernel == [1, 1] && groups == 1 {
-        return pointwise(g, params, input, output);
+        return pointwise(params, input, output);
     }
     let (in_c, out_c) = (g.input.c as usize, g.output.c as usize);
     let (group_in, group_out) = (in_c / groups, out_c / groups);
@@ -55,7 +28,7 @@ fn conv_portable(
             let whole = rows.len() * cols.len() == g.window.kernel[0] as usize * kw;
             for (c, q) in pixel.iter_mut().enumerate() {
                 let filter = &params.weights[c * per_filter..][..per_filter];
-                let mut acc = params.bias[c];
+                let mut acc = params.requantize.bias[c];
                 let first_in = c / group_out * group_in;
                 for ky in rows.clone() {
                     let row = (y0 + ky as isize * dilation[0]) as usize * in_w;
@@ -77,7 +50,7 @@ fn conv_portable(
                     let padding = padded_weights(filter, kw, group_in, &rows, &cols);
                     acc = acc.wrapping_add(padding.wrapping_mul(params.input_zero_point as i32));
                 }
-                *q = params.finish(c, acc);
+                *q = params.requantize.finish(c, acc);
             }
         }
     }
@@ -103,7 +76,8 @@ fn padded_weights(
 
 /// 1x1 without padding: a matrix product, four output channels at a time over one pixel.
 #[inline(always)]
-fn pointwise(g: &Geometry, params: &ConvParams<'_>, input: &[i8], output: &mut [i8]) {
+fn pointwise(params: &ConvParams<'_>, input: &[i8], output: &mut [i8]) {
+    let g = &params.geometry;
     let (in_c, out_c) = (g.input.c as usize, g.output.c as usize);
     let [sy, sx] = [g.window.stride[0] as usize, g.window.stride[1] as usize];
     let mut out = output.chunks_exact_mut(out_c);
@@ -118,13 +92,17 @@ fn pointwise(g: &Geometry, params: &ConvParams<'_>, input: &[i8], output: &mut [
                 let w = &params.weights[c * in_c..][..4 * in_c];
                 let acc = dot4(a, w);
                 for (k, q) in quad.iter_mut().enumerate() {
-                    *q = params.finish(c + k, params.bias[c + k].wrapping_add(acc[k]));
+                    *q = params
+                        .requantize
+                        .finish(c + k, params.requantize.bias[c + k].wrapping_add(acc[k]));
                 }
                 c += 4;
             }
             for q in quads.into_remainder() {
                 let w = &params.weights[c * in_c..][..in_c];
-                *q = params.finish(c, params.bias[c].wrapping_add(dot(a, w)));
+                *q = params
+                    .requantize
+                    .finish(c, params.requantize.bias[c].wrapping_add(dot(a, w)));
                 c += 1;
             }
         }

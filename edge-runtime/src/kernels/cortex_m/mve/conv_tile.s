@@ -1,9 +1,9 @@
-@ The tile of dense convolutions. `quad.rs` says what it computes and who checks its arguments.
+@ The tile of dense convolutions. `conv_tile.rs` says what it computes and who checks its arguments.
 
 .cpu cortex-m55
 
 @ 16 taps of four channels for two pixels: r3 and r5 pixels, r1 weights; \op is vmladav or vmladava.
-.macro GRAFT_MVE_QUAD op
+.macro GRAFT_MVE_CONV_STEP op
     vldrb.u8    q0, [r3], #16
     vldrw.u32   q2, [r1], #64
     vldrb.u8    q1, [r5], #16
@@ -21,7 +21,7 @@
 .endm
 
 @ The kernel, as \name; \wide: 1 if sums are multiplied by 256 before the bias is added.
-.macro GRAFT_MVE_QUADS name, wide
+.macro GRAFT_MVE_CONV_TILE name, wide
     .section .text.\name,"ax",%progbits
     .balign 4
     .global     \name
@@ -66,15 +66,15 @@
     ldrd        r7, r11, [sp, #40]
 2:  @ a pair of pixels
     ldrd        r1, r9, [sp, #8]
-    GRAFT_MVE_QUAD vmladav
+    GRAFT_MVE_CONV_STEP vmladav
     lsrs        r9, r9, #1  @ the rest by twos, an odd one first
     bcc         5f
-    GRAFT_MVE_QUAD vmladava
+    GRAFT_MVE_CONV_STEP vmladava
 5:
     beq         4f
 3:
-    GRAFT_MVE_QUAD vmladava
-    GRAFT_MVE_QUAD vmladava
+    GRAFT_MVE_CONV_STEP vmladava
+    GRAFT_MVE_CONV_STEP vmladava
     subs        r9, r9, #1
     bne         3b
 4:
@@ -122,7 +122,7 @@
     .size       \name, . - \name
 .endm
 
-    GRAFT_MVE_QUADS graft_mve_quads, 0
-    GRAFT_MVE_QUADS graft_mve_quads_wide, 1
-.purgem GRAFT_MVE_QUAD
-.purgem GRAFT_MVE_QUADS
+    GRAFT_MVE_CONV_TILE graft_mve_conv_tile, 0
+    GRAFT_MVE_CONV_TILE graft_mve_conv_tile_wide, 1
+.purgem GRAFT_MVE_CONV_STEP
+.purgem GRAFT_MVE_CONV_TILE

@@ -9,11 +9,11 @@
 //! The start-up code has to enable the floating-point unit, which vector instructions belong to.
 
 mod conv;
+mod conv_tile;
 mod copy;
 mod depthwise;
+mod depthwise_lanes;
 mod elementwise;
-mod quad;
-mod sixteen;
 
 pub use self::{
     conv::conv,

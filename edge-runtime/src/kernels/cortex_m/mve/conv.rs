@@ -1,7 +1,8 @@
-//! Dense convolution: windows unfolded into a strip of pixels where they must be, then [`super::quad`].
+//! Dense convolution: windows unfolded into a strip of pixels where they must be, then [`super::conv_tile`].
 
+use super::conv_tile::{Job, graft_mve_conv_tile, graft_mve_conv_tile_wide};
 use super::copy::{Grid, copy, fill};
-use super::quad::{Job, graft_mve_quads, graft_mve_quads_wide};
+use crate::kernels::packed::PackedCall;
 use crate::kernels::{Geometry, PackedParams};
 use crate::model::packed::mve::{LANES, MveConv};
 use core::ops::Range;
@@ -10,22 +11,10 @@ use core::ops::Range;
 const VECTOR: usize = LANES as usize;
 
 /// Computes all outputs from weights in [`Layout::MveConv`](crate::model::Layout::MveConv).
-///
-/// # Panics
-/// If a length is not what the layout and the shapes say, or the weights start off a multiple of 4.
-pub fn conv(
-    g: &Geometry,
-    params: &PackedParams<'_>,
-    input: &[i8],
-    output: &mut [i8],
-    scratch: &mut [i8],
-) {
+pub fn conv(call: PackedCall<'_>) {
+    let (params, input, output, scratch) = call.parts();
+    let g = &params.geometry;
     let layout = MveConv::new(&g.window, g.input, g.output);
-    assert!(input.len() == g.input.len() && output.len() == g.output.len());
-    assert!(params.weights.len() as u64 == layout.weights_len());
-    assert!(params.records.len() as u64 == layout.quads * 4);
-    assert!(scratch.len() as u64 >= layout.scratch_len());
-    assert!(params.weights.as_ptr().addr().is_multiple_of(4));
     let multiply = Multiply {
         params,
         step: layout.blocks as usize * VECTOR,
@@ -200,7 +189,7 @@ impl<'g> Unfolder<'g> {
 
 /// Pixels by packed filters.
 struct Multiply<'p> {
-    /// Whose lengths [`conv`] has checked.
+    /// Whose lengths [`PackedCall`] has checked.
     params: &'p PackedParams<'p>,
     /// Bytes that are read of each pixel.
     step: usize,
@@ -275,12 +264,12 @@ impl Multiply<'_> {
             clamp: self.params.clamp.map(|c| c as i32),
         };
         // SAFETY: `a` holds `self.step` bytes of every pixel and `out` four bytes of every quad of every
-        // pixel (asserted above); `conv` has compared the lengths of weights and records with the layout,
+        // pixel (asserted above); `PackedCall` has compared the lengths of weights and records with the layout,
         // and no caller passes quads beyond it.
         unsafe {
             match self.params.input_shift {
-                0 => graft_mve_quads(&job),
-                _ => graft_mve_quads_wide(&job),
+                0 => graft_mve_conv_tile(&job),
+                _ => graft_mve_conv_tile_wide(&job),
             }
         }
     }

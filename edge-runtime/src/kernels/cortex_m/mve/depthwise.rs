@@ -1,32 +1,20 @@
 //! Depthwise convolution: the rows under the kernel in scratch memory with their padding, then
-//! [`super::sixteen`] over each row of the output.
+//! [`super::depthwise_lanes`] over each row of the output.
 
 use super::copy::{Grid, copy, fill};
-use super::sixteen::{
-    Run, graft_mve_sixteens, graft_mve_sixteens_9, graft_mve_sixteens_9_wide,
-    graft_mve_sixteens_wide,
+use super::depthwise_lanes::{
+    Run, graft_mve_depthwise, graft_mve_depthwise_9, graft_mve_depthwise_9_wide,
+    graft_mve_depthwise_wide,
 };
-use crate::kernels::{Geometry, PackedParams};
+use crate::kernels::Geometry;
+use crate::kernels::packed::PackedCall;
 use crate::model::packed::mve::{LANES, MAX_DEPTHWISE_TAPS, MveDepthwise};
 
 /// Computes all outputs from weights in [`Layout::MveDepthwise`](crate::model::Layout::MveDepthwise).
-///
-/// # Panics
-/// If a length is not what the layout and the shapes say, the weights start off a multiple of 4, or the
-/// kernel has too many taps.
-pub fn depthwise(
-    g: &Geometry,
-    params: &PackedParams<'_>,
-    input: &[i8],
-    output: &mut [i8],
-    scratch: &mut [i8],
-) {
+pub fn depthwise(call: PackedCall<'_>) {
+    let (params, input, output, scratch) = call.parts();
+    let g = &params.geometry;
     let layout = MveDepthwise::new(&g.window, g.input, g.output);
-    assert!(input.len() == g.input.len() && output.len() == g.output.len());
-    assert!(params.weights.len() as u64 == layout.weights_len());
-    assert!(layout.taps <= MAX_DEPTHWISE_TAPS);
-    assert!(scratch.len() as u64 >= layout.scratch_len());
-    assert!(params.weights.as_ptr().addr().is_multiple_of(4));
     let w = &g.window;
     let [kh, kw] = [w.kernel[0] as usize, w.kernel[1] as usize];
     let channels = g.input.c as usize;
@@ -40,11 +28,11 @@ pub fn depthwise(
         let x = kx * w.dilation[1] as usize;
         (x % phases * columns + x / phases) * channels
     };
-    let sixteens = match (kh * kw, params.input_shift) {
-        (9, 0) => graft_mve_sixteens_9,
-        (9, _) => graft_mve_sixteens_9_wide,
-        (_, 0) => graft_mve_sixteens,
-        _ => graft_mve_sixteens_wide,
+    let compute = match (kh * kw, params.input_shift) {
+        (9, 0) => graft_mve_depthwise_9,
+        (9, _) => graft_mve_depthwise_9_wide,
+        (_, 0) => graft_mve_depthwise,
+        _ => graft_mve_depthwise_wide,
     };
     // Padded rows `0..loaded` have been in scratch memory, the last `rows` of them still are.
     let mut loaded = 0;
@@ -86,8 +74,8 @@ pub fn depthwise(
             clamp: params.clamp.map(|c| c as i32),
         };
         // SAFETY: every read was asserted to lie in `scratch`, which nothing else uses meanwhile; the tap that
-        // evens the number reads its start. `out` has `lanes` bytes, and `weights` were measured above.
-        unsafe { sixteens(&run) }
+        // evens the number reads its start. `out` has `lanes` bytes, and `PackedCall` has measured `weights`.
+        unsafe { compute(&run) }
     }
 }
 

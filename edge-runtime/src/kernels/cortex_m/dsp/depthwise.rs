@@ -1,10 +1,11 @@
 //! Depthwise 3x3: four channels at a time are spread to planes of 16 bits, padding included, so that one
 //! multiply-accumulate takes two taps and no output knows the map's edge.
 
-use super::super::{Geometry, PackedParams};
 use super::{clamp, twice};
+use crate::kernels::Geometry;
+use crate::kernels::packed::PackedCall;
+use crate::model::ChannelRecord;
 use crate::model::packed::{DEPTHWISE_CHANNELS, DepthwiseBand};
-use crate::model::{ChannelRecord, Layout};
 
 core::arch::global_asm!(include_str!("depthwise.s"), options(raw));
 
@@ -54,26 +55,11 @@ unsafe extern "C" {
     );
 }
 
-/// Computes all outputs from weights in [`Layout::DspDepthwise`].
-///
-/// # Panics
-/// If a length is not what the layout and the shapes say, or `scratch` starts off a multiple of 4.
-pub fn depthwise(
-    g: &Geometry,
-    p: &PackedParams<'_>,
-    input: &[i8],
-    output: &mut [i8],
-    scratch: &mut [i8],
-) {
-    let layout = Layout::DspDepthwise;
+/// Computes all outputs from weights in [`Layout::DspDepthwise`](crate::model::Layout::DspDepthwise).
+pub fn depthwise(call: PackedCall<'_>) {
+    let (p, input, output, scratch) = call.parts();
+    let g = &p.geometry;
     let channels = g.output.c as usize;
-    assert!(layout.holds(&g.window, g.input.c, true) && g.input.c == g.output.c);
-    assert!(input.len() == g.input.len() && output.len() == g.output.len());
-    assert!(p.weights.len() as u64 == layout.weights_len(&g.window, g.input, g.output));
-    assert!(p.records.len() as u64 == layout.records(g.output));
-    assert!(scratch.len() as u64 >= layout.scratch_len(&g.window, g.input, g.output));
-    assert!(scratch.as_ptr().addr().is_multiple_of(4));
-
     let band = DepthwiseBand::new(&g.window, g.input, g.output);
     let plane = band.pitch * band.input_rows;
     let [sy, sx] = [g.window.stride[0] as usize, g.window.stride[1] as usize];

@@ -1,24 +1,8 @@
 //! Local response normalization across channels.
 
 use super::requantize::saturate;
+use crate::kernels::NormParams;
 use crate::model::norm_table::{NormTable, Place};
-
-/// The numbers of an int8 local response normalization; see [`crate::model::Op::LocalResponseNorm`].
-#[derive(Clone, Copy, Debug)]
-pub struct NormParams<'p> {
-    /// Channels in the sum.
-    pub size: usize,
-    /// Factors by sum of squares, each from 0 to 2^22.
-    pub table: &'p [i32],
-    /// Where the entries of the table lie.
-    pub spacing: NormTable,
-    /// Of the product, 1 to 30.
-    pub shift: u8,
-    /// Of the input.
-    pub input_zero_point: i8,
-    /// Added after scaling.
-    pub output_zero_point: i8,
-}
 
 impl NormParams<'_> {
     /// The factor at a place of the table: between two entries, linearly.
@@ -32,27 +16,21 @@ impl NormParams<'_> {
 }
 
 /// Divides each value by a power of the mean square of the channels around it.
-pub fn local_response_norm(p: &NormParams<'_>, channels: usize, input: &[i8], output: &mut [i8]) {
+pub fn norm(p: &NormParams<'_>, input: &[i8], output: &mut [i8]) {
     match p.spacing {
-        NormTable::Even(even) => normalize(p, even, channels, input, output),
-        NormTable::Octaves(octaves) => normalize(p, octaves, channels, input, output),
+        NormTable::Even(even) => normalize(p, even, input, output),
+        NormTable::Octaves(octaves) => normalize(p, octaves, input, output),
     }
 }
 
 /// One loop for each spacing, so that none chooses between them for every value.
-fn normalize(
-    p: &NormParams<'_>,
-    spacing: impl Place + Copy,
-    channels: usize,
-    input: &[i8],
-    output: &mut [i8],
-) {
+fn normalize(p: &NormParams<'_>, spacing: impl Place + Copy, input: &[i8], output: &mut [i8]) {
     let (before, after) = ((p.size - 1) / 2, p.size / 2);
     let centred = |q: i8| q as i32 - p.input_zero_point as i32;
     let square = |q: i8| (centred(q) * centred(q)) as u32;
     let pixels = output
-        .chunks_exact_mut(channels)
-        .zip(input.chunks_exact(channels));
+        .chunks_exact_mut(p.channels)
+        .zip(input.chunks_exact(p.channels));
     for (out, pixel) in pixels {
         // The sum slides along the channels: by the difference of the squares of what enters and what leaves.
         let mut sum: u32 = pixel.iter().take(after + 1).map(|q| square(*q)).sum();

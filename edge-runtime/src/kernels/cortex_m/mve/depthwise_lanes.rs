@@ -11,7 +11,7 @@ use core::arch::global_asm;
 pub(super) struct Run {
     /// Where each tap of lane 0 reads: `taps` pointers.
     pub reads: *const *const i8,
-    /// Even; what [`graft_mve_sixteens_9`] does not look at.
+    /// Even; what [`graft_mve_depthwise_9`] does not look at.
     pub taps: usize,
     /// Blocks of [`crate::model::packed::mve::MveDepthwise`].
     pub blocks: *const i8,
@@ -27,27 +27,27 @@ pub(super) struct Run {
     pub clamp: [i32; 2],
 }
 
-global_asm!(include_str!("sixteen.s"), options(raw));
+global_asm!(include_str!("depthwise_lanes.s"), options(raw));
 
 unsafe extern "C" {
     /// For nine taps (3x3), packed as ten.
     ///
     /// # Safety
     /// Each read must have `lanes` rounded up to 16 bytes, `out` `lanes` bytes, `blocks` what their layout says.
-    pub(super) fn graft_mve_sixteens_9(run: *const Run);
+    pub(super) fn graft_mve_depthwise_9(run: *const Run);
     /// For any number of taps.
     ///
     /// # Safety
-    /// As [`graft_mve_sixteens_9`].
-    pub(super) fn graft_mve_sixteens(run: *const Run);
+    /// As [`graft_mve_depthwise_9`].
+    pub(super) fn graft_mve_depthwise(run: *const Run);
     /// For nine taps, the sums with the bias multiplied by 256.
     ///
     /// # Safety
-    /// As [`graft_mve_sixteens_9`].
-    pub(super) fn graft_mve_sixteens_9_wide(run: *const Run);
+    /// As [`graft_mve_depthwise_9`].
+    pub(super) fn graft_mve_depthwise_9_wide(run: *const Run);
     /// For any number of taps, the sums with the bias multiplied by 256.
     ///
     /// # Safety
-    /// As [`graft_mve_sixteens_9`].
-    pub(super) fn graft_mve_sixteens_wide(run: *const Run);
+    /// As [`graft_mve_depthwise_9`].
+    pub(super) fn graft_mve_depthwise_wide(run: *const Run);
 }

@@ -1,9 +1,10 @@
 //! Convolution: windows unfolded to columns of 16 bits, then a tile of four pixels by two channels.
 
-use super::super::{Geometry, PackedParams};
 use super::{clamp, twice};
+use crate::kernels::packed::PackedCall;
+use crate::kernels::{Geometry, PackedParams};
+use crate::model::ChannelRecord;
 use crate::model::packed::conv_depth;
-use crate::model::{ChannelRecord, Layout};
 
 core::arch::global_asm!(include_str!("conv.s"), options(raw));
 
@@ -70,29 +71,14 @@ unsafe extern "C" {
 type Expand = unsafe extern "C" fn(*const i8, *mut u32, usize, usize, usize);
 type ExpandWindows = unsafe extern "C" fn(*const i8, *mut u32, usize, usize, usize, usize);
 
-/// Computes all outputs from weights in [`Layout::DspConv`].
-///
-/// # Panics
-/// If a length is not what the layout and the shapes say, or `scratch` starts off a multiple of 4.
-pub fn conv(
-    g: &Geometry,
-    p: &PackedParams<'_>,
-    input: &[i8],
-    output: &mut [i8],
-    scratch: &mut [i8],
-) {
-    let layout = Layout::DspConv;
-    assert!(input.len() == g.input.len() && output.len() == g.output.len());
-    assert!(p.weights.len() as u64 == layout.weights_len(&g.window, g.input, g.output));
-    assert!(p.records.len() as u64 == layout.records(g.output));
-    assert!(scratch.len() as u64 >= layout.scratch_len(&g.window, g.input, g.output));
-    assert!(scratch.as_ptr().addr().is_multiple_of(4));
-    assert!(p.weights.as_ptr().addr().is_multiple_of(4));
-
-    debug_assert!(g.is_possible());
+/// Computes all outputs from weights in [`Layout::DspConv`](crate::model::Layout::DspConv).
+pub fn conv(call: PackedCall<'_>) {
+    let (p, input, output, scratch) = call.parts();
+    let g = &p.geometry;
     let depth = conv_depth(&g.window, g.input) as usize;
-    let columns = scratch.as_mut_ptr().cast::<u32>();
-    let unfold = Unfold::new(g, p, input, depth, scratch[8 * depth..].as_mut_ptr());
+    let (columns, bytes) = scratch.split_at_mut(8 * depth);
+    let columns = columns.as_mut_ptr().cast::<u32>();
+    let unfold = Unfold::new(g, p, input, depth, bytes.as_mut_ptr());
     let channels = g.output.c as usize;
     let pairs = channels / 2;
     let records = p.records.as_ptr_range();
@@ -107,7 +93,7 @@ pub fn conv(
         unsafe { unfold.four_columns(&mut next, columns) };
         let out = output[pixel * channels..][..4 * channels].as_mut_ptr();
         // SAFETY: columns, weights and records have the lengths that `depth` and the channels ask for,
-        // as was asserted; the tile writes `2 * pairs` bytes of each of the four pixels of `out`, or two
+        // as `PackedCall` has checked; the tile writes `2 * pairs` bytes of each of the four pixels of `out`, or two
         // of four in `rest`.
         unsafe {
             let end = columns.add(2 * depth);

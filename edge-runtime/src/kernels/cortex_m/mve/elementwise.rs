@@ -1,6 +1,6 @@
 //! Sums and products of two tensors, four elements at a time, and tables, 16 at a time.
 
-use crate::kernels::{AddParams, MulParams, elementwise as portable};
+use crate::kernels::{AddParams, MapParams, MulParams, portable};
 use core::arch::global_asm;
 
 global_asm!(include_str!("elementwise.s"), options(raw));
@@ -137,23 +137,23 @@ pub fn mul_in_place(p: &MulParams, a: &mut [i8], b: &[i8]) {
 }
 
 /// As the portable one.
-pub fn map(table: &[i8], input: &[i8], output: &mut [i8]) {
-    assert!(table.len() == 256 && input.len() == output.len());
+pub fn map(p: &MapParams<'_>, input: &[i8], output: &mut [i8]) {
+    assert!(p.table.len() == 256 && input.len() == output.len());
     if input.is_empty() {
         return;
     }
     let (from, to) = (input.as_ptr(), output.as_mut_ptr());
     // SAFETY: the table has an entry for every byte, and the lengths are equal and positive.
-    unsafe { graft_mve_map(table.as_ptr(), from, to, input.len()) }
+    unsafe { graft_mve_map(p.table.as_ptr(), from, to, input.len()) }
 }
 
 /// As the portable one.
-pub fn map_in_place(table: &[i8], values: &mut [i8]) {
-    assert!(table.len() == 256);
+pub fn map_in_place(p: &MapParams<'_>, values: &mut [i8]) {
+    assert!(p.table.len() == 256);
     if values.is_empty() {
         return;
     }
     let to = values.as_mut_ptr();
     // SAFETY: as in `map`; an element is read before it is written.
-    unsafe { graft_mve_map(table.as_ptr(), to, to, values.len()) }
+    unsafe { graft_mve_map(p.table.as_ptr(), to, to, values.len()) }
 }

@@ -1,21 +1,7 @@
 //! Sum and product of two tensors, and functions of single elements.
 
 use super::requantize::{requantize, saturate};
-
-/// The numbers of an int8 addition; see [`crate::model::Op::Add`].
-#[derive(Clone, Copy, Debug)]
-pub struct AddParams {
-    /// Zero points of the two inputs.
-    pub zero_points: [i8; 2],
-    /// Multipliers of the two inputs, at most 2^21 in magnitude.
-    pub multipliers: [i32; 2],
-    /// Common shift, 1 to 30.
-    pub shift: u8,
-    /// Added after scaling.
-    pub output_zero_point: i8,
-    /// Smallest and largest output.
-    pub clamp: [i8; 2],
-}
+use crate::kernels::{AddParams, MapParams, MulParams, PReluParams};
 
 impl AddParams {
     /// What is left of the rule without the two inputs: rounding, and all three zero points. `None` if the
@@ -136,19 +122,6 @@ pub fn add_in_place(p: &AddParams, a: &mut [i8], b: &[i8]) {
     }
 }
 
-/// The numbers of an int8 product; see [`crate::model::Op::Mul`].
-#[derive(Clone, Copy, Debug)]
-pub struct MulParams {
-    /// Zero points of the two inputs.
-    pub zero_points: [i8; 2],
-    /// In [2^30, 2^31).
-    pub multiplier: i32,
-    /// In [1, 62].
-    pub shift: u8,
-    /// Added after scaling.
-    pub output_zero_point: i8,
-}
-
 impl MulParams {
     /// The product of two elements.
     #[inline(always)]
@@ -184,21 +157,6 @@ pub fn mul_in_place(p: &MulParams, a: &mut [i8], b: &[i8]) {
     }
 }
 
-/// The numbers of an int8 PReLU; see [`crate::model::Op::PRelu`].
-#[derive(Clone, Copy, Debug)]
-pub struct PReluParams<'p> {
-    /// Multiplier of each channel's negative values, at most 2^22 in magnitude.
-    pub slopes: &'p [i32],
-    /// Multiplier of positive values, at most 2^22.
-    pub positive: i32,
-    /// Common shift, 1 to 30.
-    pub shift: u8,
-    /// Of the input.
-    pub input_zero_point: i8,
-    /// Added after scaling.
-    pub output_zero_point: i8,
-}
-
 impl PReluParams<'_> {
     #[inline(always)]
     fn apply(&self, slope: i32, q: i8) -> i8 {
@@ -228,16 +186,16 @@ pub fn prelu_in_place(p: &PReluParams<'_>, values: &mut [i8]) {
     }
 }
 
-/// `output[i] = table[input[i] + 128]`; `table` has 256 bytes.
-pub fn map(table: &[i8], input: &[i8], output: &mut [i8]) {
+/// `output[i] = table[input[i] + 128]`.
+pub fn map(p: &MapParams<'_>, input: &[i8], output: &mut [i8]) {
     for (q, i) in output.iter_mut().zip(input) {
-        *q = table[(*i as i32 + 128) as usize];
+        *q = p.table[(*i as i32 + 128) as usize];
     }
 }
 
 /// As [`map`], the input being overwritten.
-pub fn map_in_place(table: &[i8], values: &mut [i8]) {
+pub fn map_in_place(p: &MapParams<'_>, values: &mut [i8]) {
     for q in values {
-        *q = table[(*q as i32 + 128) as usize];
+        *q = p.table[(*q as i32 + 128) as usize];
     }
 }

@@ -1,15 +1,12 @@
 //! From accumulators and 9-bit differences back to int8: one rounding, half up.
 
+use crate::kernels::{RequantizeParams, Sums};
 use crate::model::Rescale;
-
-/// A function in the place of [`requantize`]; lets a test inject a wrong rounding into a backend.
-pub type RequantizeFn =
-    fn(acc: i32, multiplier: i32, shift: u8, zero_point: i8, clamp: [i8; 2]) -> i8;
 
 /// `clamp(zero_point + ((acc * multiplier + 2^(shift-1)) >> shift))`, the product in 64 bits.
 ///
-/// `multiplier` is in [2^30, 2^31) and `shift` in [1, 62], so nothing overflows. Normative: design
-/// section 4; the same as CMSIS-NN's single rounding.
+/// `multiplier` is in [2^30, 2^31) and `shift` in [1, 62], so nothing overflows. Normative:
+/// `docs/reference/arithmetic.md`; the same as CMSIS-NN's single rounding.
 #[inline(always)]
 pub fn requantize(acc: i32, multiplier: i32, shift: u8, zero_point: i8, clamp: [i8; 2]) -> i8 {
     // The wrapping forms never wrap here; they spare builds with overflow checks the checks.
@@ -18,6 +15,44 @@ pub fn requantize(acc: i32, multiplier: i32, shift: u8, zero_point: i8, clamp: [
     scaled
         .wrapping_add(zero_point as i64)
         .clamp(clamp[0] as i64, clamp[1] as i64) as i8
+}
+
+impl RequantizeParams<'_> {
+    /// Output of `channel` for its sum, the bias included.
+    #[inline(always)]
+    pub(super) fn finish(&self, channel: usize, acc: i32) -> i8 {
+        let (m, n) = (self.multiplier[channel], self.shift[channel]);
+        requantize(acc, m, n, self.zero_point, self.clamp)
+    }
+}
+
+/// Adds the bias to the sums of all pixels and requantizes them.
+#[inline(always)]
+pub fn requantize_sums(p: &RequantizeParams<'_>, sums: Sums<'_>, output: &mut [i8]) {
+    match sums {
+        Sums::I32(sums) => each_sum(p, sums, |sum| sum, output),
+        Sums::F32(sums) => each_sum(p, sums, |sum| sum as i32, output),
+    }
+}
+
+#[inline(always)]
+fn each_sum<T: Copy>(
+    p: &RequantizeParams<'_>,
+    sums: &[T],
+    to_i32: impl Fn(T) -> i32,
+    output: &mut [i8],
+) {
+    let channels = p.bias.len().max(1);
+    let pixels = output
+        .chunks_exact_mut(channels)
+        .zip(sums.chunks_exact(channels));
+    for (out, sums) in pixels {
+        let per_channel = p.bias.iter().zip(p.multiplier).zip(p.shift);
+        for ((q, sum), ((bias, m), n)) in out.iter_mut().zip(sums).zip(per_channel) {
+            let acc = to_i32(*sum).wrapping_add(*bias);
+            *q = requantize(acc, *m, *n, p.zero_point, p.clamp);
+        }
+    }
 }
 
 /// `zero_point_out + (((q - zero_point_in) * multiplier + 2^(shift-1)) >> shift)`, saturated, in 32 bits.
@@ -30,7 +65,7 @@ pub fn rescale(q: i8, zero_point_in: i8, by: Rescale, zero_point_out: i8) -> i8 
 
 /// Clamps to the output's bounds.
 #[inline(always)]
-pub(super) fn saturate(value: i32, clamp: [i8; 2]) -> i8 {
+pub fn saturate(value: i32, clamp: [i8; 2]) -> i8 {
     value.clamp(clamp[0] as i32, clamp[1] as i32) as i8
 }
 

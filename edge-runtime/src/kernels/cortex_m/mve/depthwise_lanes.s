@@ -1,4 +1,4 @@
-@ Runs of depthwise convolutions. `sixteen.rs` says what they compute and who checks their arguments.
+@ Runs of depthwise convolutions. `depthwise_lanes.rs` says what they compute and who checks their arguments.
 
 .cpu cortex-m55
 
@@ -134,8 +134,8 @@
     .size       \name, . - \name
 .endm
 
-    GRAFT_MVE_NINE graft_mve_sixteens_9, 0
-    GRAFT_MVE_NINE graft_mve_sixteens_9_wide, 1
+    GRAFT_MVE_NINE graft_mve_depthwise_9, 0
+    GRAFT_MVE_NINE graft_mve_depthwise_9_wide, 1
 .purgem GRAFT_MVE_NINE
 
 .macro GRAFT_MVE_ANY name, wide
@@ -182,8 +182,8 @@
     .size       \name, . - \name
 .endm
 
-    GRAFT_MVE_ANY graft_mve_sixteens, 0
-    GRAFT_MVE_ANY graft_mve_sixteens_wide, 1
+    GRAFT_MVE_ANY graft_mve_depthwise, 0
+    GRAFT_MVE_ANY graft_mve_depthwise_wide, 1
 .purgem GRAFT_MVE_ANY
 .purgem GRAFT_MVE_WIDEN
 .purgem GRAFT_MVE_FIRST_TAP

@@ -7,7 +7,7 @@
 use crate::model::ChannelRecord;
 use core::arch::global_asm;
 
-/// What `graft_mve_quads` reads. All steps in bytes.
+/// What `graft_mve_conv_tile` reads. All steps in bytes.
 #[repr(C)]
 pub(super) struct Job {
     /// Pixel 0; `blocks * 16` bytes are read of each pixel.
@@ -34,17 +34,17 @@ pub(super) struct Job {
     pub clamp: [i32; 2],
 }
 
-global_asm!(include_str!("quad.s"), options(raw));
+global_asm!(include_str!("conv_tile.s"), options(raw));
 
 unsafe extern "C" {
     /// Computes `quads * 4` channels of `pairs * 2` pixels.
     ///
     /// # Safety
     /// Everything that the fields of [`Job`] say must lie in memory that may be read or written.
-    pub(super) fn graft_mve_quads(job: *const Job);
+    pub(super) fn graft_mve_conv_tile(job: *const Job);
     /// The same with the sums multiplied by 256 before the bias is added.
     ///
     /// # Safety
-    /// As [`graft_mve_quads`].
-    pub(super) fn graft_mve_quads_wide(job: *const Job);
+    /// As [`graft_mve_conv_tile`].
+    pub(super) fn graft_mve_conv_tile_wide(job: *const Job);
 }
