@@ -7,14 +7,11 @@
 
 #![cfg(target_os = "linux")]
 
-#[path = "../boards/conformance/src/message.rs"]
-mod message;
-
+use conformance_message::{HEADER_LEN, command, kind};
 use converter::pack;
 use edge_runtime::backend::conformance::{cases, check};
 use edge_runtime::backend::{BackendError, Observer, Prepared, Runtime, Session, Values};
 use edge_runtime::model::{AlignedBytes, ConvData, DType, Family, Layout, Model};
-use message::{HEADER_LEN, command, kind};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::Path;

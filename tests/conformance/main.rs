@@ -3,6 +3,7 @@
 //!
 //! A new backend is a line in [`backends`]. Emulated Cortex-M are in `conformance_qemu.rs`.
 
+mod floats;
 mod mutants;
 mod rules;
 

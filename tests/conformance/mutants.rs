@@ -11,7 +11,7 @@ use edge_runtime::model::DType;
 
 /// A family of kernels that overrides what is wrong.
 macro_rules! wrong {
-    ($(#[$doc:meta])* $name:ident { $($method:item)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($method:tt)* }) => {
         $(#[$doc])*
         #[derive(Debug)]
         struct $name;

@@ -1,6 +1,6 @@
 //! The host's pipes, as files that semihosting opens: what it sends, and what it gets.
 
-use crate::message::{HEADER_LEN, kind};
+use conformance_message::{HEADER_LEN, kind};
 use cortex_m_semihosting::{debug, nr, syscall};
 
 const INPUT: &str = "/dev/stdin\0";

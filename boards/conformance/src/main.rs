@@ -7,15 +7,14 @@
 #![no_main]
 
 mod host;
-mod message;
 
+use conformance_message::{command, kind};
 use core::fmt::Write;
 use core::panic::PanicInfo;
 use cortex_m_rt::entry;
 use edge_runtime::engine::Engine;
 use edge_runtime::model::{ALIGNMENT, Model, Operand, Scratch, align};
 use host::Host;
-use message::{command, kind};
 
 /// Largest model and arena.
 const ROOM: usize = 1 << 20;

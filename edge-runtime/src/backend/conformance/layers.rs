@@ -173,23 +173,29 @@ impl Builder {
         self.random.pick(&[usual, usual, usual, any, 1, 30]) as u8
     }
 
-    /// Multiplier and shift of an accumulator whose magnitude has about so many bits.
-    fn requantization(&mut self, bits: u32) -> (i32, u8) {
-        let m = match self.random.below(4) {
+    /// A multiplier in [2^30, 2^31).
+    fn requantize_multiplier(&mut self) -> i32 {
+        match self.random.below(4) {
             // Few digits: halves occur.
             0 => 1 << 30,
             1 => self.random.range(4, 7) << 28,
             2 => self.random.pick(&[i32::MAX, (1 << 30) + 1]),
             _ => self.random.range(1 << 30, i32::MAX),
+        }
+    }
+
+    /// The shift of an accumulator whose magnitude has about so many bits: most results are in range.
+    fn requantize_shift(&mut self, bits: u32, shifts: Shifts) -> u8 {
+        let usual = bits as i32 + 23 + self.random.range(0, 4);
+        let some = self.random.below(8) == 0;
+        let shift = match shifts {
+            Shifts::Any => self.random.range(1, 62),
+            Shifts::High if some => self.random.pick(&[33, 55, 56, 62]),
+            Shifts::High => usual.clamp(33, 55),
+            Shifts::Low if some => self.random.pick(&[25, 32, 47, 62]),
+            Shifts::Low => usual.clamp(25, 47),
         };
-        let wild = self.random.range(1, 62);
-        let usual = (bits as i32 + 23 + self.random.range(0, 4)).clamp(1, 62);
-        let n = match self.random.below(12) {
-            0 => wild,
-            1 => self.random.pick(&[1, 24, 25, 32, 33, 55, 56, 62]),
-            _ => usual,
-        };
-        (m, n as u8)
+        shift as u8
     }
 
     /// The numbers of a convolution whose filters have `taps` weights each.
@@ -204,6 +210,8 @@ impl Builder {
         }
         let weights = values(&mut self.random, taps * channels, -127);
         let (mut bias, mut multiplier, mut shift) = (vec![], vec![], vec![]);
+        let shifts = [Shifts::Any, Shifts::Low, Shifts::Low, Shifts::High, Shifts::High];
+        let shifts = self.random.pick(&shifts);
         for c in 0..channels {
             let filter: i64 = match depthwise {
                 true => magnitude(weights.iter().skip(c).step_by(channels)),
@@ -221,10 +229,10 @@ impl Builder {
             };
             // Sums of random signs are shorter than the longest.
             let longest = 128 * filter as u64 / (taps as f64).sqrt() as u64;
-            let (m, n) = self.requantization(64 - (longest / 2 + b.unsigned_abs() as u64 / 2).leading_zeros());
+            let bits = 64 - (longest / 2 + b.unsigned_abs() as u64 / 2).leading_zeros();
             bias.push(b);
-            multiplier.push(m);
-            shift.push(n);
+            multiplier.push(self.requantize_multiplier());
+            shift.push(self.requantize_shift(bits, shifts));
         }
         let clamp = self.clamp();
         ConvData::I8 {
@@ -403,7 +411,9 @@ impl Builder {
 
     /// Adds the product of two tensors; the second one may be 1x1.
     pub fn mul(&mut self, a: usize, b: usize) -> usize {
-        let (multiplier, shift) = self.requantization(12);
+        let shifts = self.random.pick(&[Shifts::Any, Shifts::Low, Shifts::Low]);
+        let shift = self.requantize_shift(12, shifts);
+        let multiplier = self.requantize_multiplier();
         let to = self.fresh(self.shape(a));
         self.network.push(Op::Mul { multiplier, shift }, &[a, b], to)
     }
@@ -595,6 +605,17 @@ impl Builder {
             }
         }
     }
+}
+
+/// Which shifts the channels of a layer have. Packed layouts depend on it.
+#[derive(Clone, Copy, Debug)]
+enum Shifts {
+    /// All that the format allows.
+    Any,
+    /// From 33 on: those of the high word of a product.
+    High,
+    /// From 25 on: those of the high word, if activations are shifted left by 8.
+    Low,
 }
 
 /// What a float layer has in the place of numbers that only int8 has.

@@ -100,11 +100,11 @@ struct Found {
 /// many as possible.
 fn shrink(rules: &dyn Rules, runtime: &dyn Runtime, case: &Case, found: Found) -> (Network, Found) {
     if let Some(last) = found.layer {
-        for input in (0..=last.min(found.tensors.len().saturating_sub(1))).rev() {
+        for (input, values) in found.tensors.iter().enumerate().rev() {
             let Some(part) = case.network.part(input, last) else {
                 continue;
             };
-            let values = [found.tensors[input].clone()];
+            let values = [values.clone()];
             if let Err(smaller) = compare(rules, runtime, &part, &values)
                 && smaller.layer.is_some()
             {
@@ -128,7 +128,7 @@ fn compare(
         input,
         layer: None,
         problem,
-        tensors: Vec::new(),
+        tensors: vec![inputs[input].clone()],
     };
     let observed = guarded(|| observe(runtime, &model, inputs));
     let observed = observed.map_err(|(input, error)| {
@@ -164,7 +164,11 @@ fn compare(
             (a, b) => a == b,
         };
         if !same {
-            return Err(fails(index, Problem::Session));
+            let layer = Some(tensors.len() - 2);
+            return Err(Found {
+                layer,
+                ..fails(index, Problem::Session)
+            });
         }
     }
     Ok(())

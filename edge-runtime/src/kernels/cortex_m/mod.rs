@@ -2,7 +2,7 @@
 //! (feature `arm-dsp`), [`mve`] for the vector extension (feature `arm-mve`).
 //!
 //! A feature promises that the program runs on such a processor only. Each kernel equals the portable one bit
-//! for bit; `boards/kernel-tests` compares them in QEMU.
+//! for bit; `tests/conformance_qemu.rs` shows it in QEMU.
 
 #[cfg(feature = "arm-dsp")]
 mod dsp;

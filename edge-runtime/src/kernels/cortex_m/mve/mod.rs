@@ -2,7 +2,7 @@
 //!
 //! Rust has no stable MVE intrinsics, and the tiles take all registers; so the inner loops are
 //! `global_asm!`, and the Rust around them does the shapes and checks every length once a layer. They give the
-//! bytes of the portable kernels, and `boards/kernel-tests` compares them in QEMU.
+//! bytes of the portable kernels, and `tests/conformance_qemu.rs` shows it in QEMU.
 //!
 //! Built with the feature `arm-mve`, for `thumbv8m.main-none-eabihf`, best with `-C target-cpu=cortex-m55`. The
 //! assembly names its processor itself, since link-time optimization assembles it without the compiler's.

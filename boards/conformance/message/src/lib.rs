@@ -1,7 +1,11 @@
-//! What host and image send each other. The host's side is `tests/conformance_qemu.rs`.
+//! What host and image send each other. The host's side is `tests/conformance_qemu.rs`, the image's
+//! `boards/conformance`.
 //!
 //! The host sends commands: kind and length, 32 bits each, little-endian, and so many bytes. The image answers by
 //! messages: kind, layer and length, 32 bits each, and so many bytes.
+
+#![no_std]
+#![warn(missing_docs)]
 
 /// Bytes before the content of an image's message.
 pub const HEADER_LEN: usize = 12;
