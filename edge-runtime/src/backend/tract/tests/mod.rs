@@ -4,16 +4,32 @@ mod random;
 mod reference;
 
 use super::*;
-use crate::backend::EngineBackend;
+use crate::backend::EngineRuntime;
 use crate::model::write::Writer;
 use crate::model::{AlignedBytes, ConvData, Layer, Op, Operand, Quant, Window};
 use proptest::prelude::*;
 use random::Builder;
 
-fn observed_i8(backend: &mut dyn Backend, input: &[i8]) -> Vec<Vec<i8>> {
+fn session<'m>(runtime: &dyn Runtime, model: &Model<'m>) -> Box<dyn Session + 'm> {
+    let prepared = runtime.prepare(model).expect("builds");
+    prepared.session().expect("builds")
+}
+
+fn observer<'m>(runtime: &dyn Runtime, model: &Model<'m>) -> Box<dyn Observer + 'm> {
+    let prepared = runtime.prepare(model).expect("builds");
+    prepared.observer().expect("builds")
+}
+
+/// Why tract does not take a model.
+fn refusal(model: &Model<'_>) -> String {
+    let prepared = TractRuntime::new().prepare(model);
+    prepared.err().expect("refused").to_string()
+}
+
+fn observed_i8(backend: &mut dyn Observer, input: &[i8]) -> Vec<Vec<i8>> {
     let mut layers = Vec::new();
     backend
-        .run_observed(Values::I8(input), &mut |i, v| {
+        .run(Values::I8(input), &mut |i, v| {
             assert_eq!(i, layers.len());
             let Values::I8(v) = v else {
                 panic!("float values from an int8 model")
@@ -24,10 +40,10 @@ fn observed_i8(backend: &mut dyn Backend, input: &[i8]) -> Vec<Vec<i8>> {
     layers
 }
 
-fn observed_f32(backend: &mut dyn Backend, input: &[f32]) -> Vec<Vec<f32>> {
+fn observed_f32(backend: &mut dyn Observer, input: &[f32]) -> Vec<Vec<f32>> {
     let mut layers = Vec::new();
     backend
-        .run_observed(Values::F32(input), &mut |i, v| {
+        .run(Values::F32(input), &mut |i, v| {
             assert_eq!(i, layers.len());
             let Values::F32(v) = v else {
                 panic!("int8 values from a float model")
@@ -45,16 +61,17 @@ proptest! {
     fn int8_networks_equal_the_engine_bit_for_bit(seed: u64, layers in 1usize..6) {
         let (file, mut rng) = random::network(seed, DType::I8, layers);
         let model = Model::parse(&file).expect("a good model");
-        let mut tract = TractBackend::new(&model).expect("builds");
-        let mut engine = EngineBackend::new(&model).expect("builds");
+        let mut tract = observer(&TractRuntime::new(), &model);
+        let mut engine = observer(&EngineRuntime::new(), &model);
+        let mut session = session(&TractRuntime::new(), &model);
         for _ in 0..2 {
             let input = rng.i8s(model.input().shape.len(), -128);
-            let expected = observed_i8(&mut engine, &input);
-            let got = observed_i8(&mut tract, &input);
+            let expected = observed_i8(&mut *engine, &input);
+            let got = observed_i8(&mut *tract, &input);
             for (i, layer) in model.layers().enumerate() {
                 prop_assert_eq!(&got[i], &expected[i], "layer {} of {:?}", i, layer);
             }
-            prop_assert_eq!(tract.run(Values::I8(&input)).expect("runs"), Values::I8(&expected[expected.len() - 1]));
+            prop_assert_eq!(session.run(Values::I8(&input)).expect("runs"), Values::I8(&expected[expected.len() - 1]));
         }
     }
 
@@ -62,16 +79,17 @@ proptest! {
     fn float_networks_equal_plain_loops(seed: u64, layers in 1usize..6) {
         let (file, mut rng) = random::network(seed, DType::F32, layers);
         let model = Model::parse(&file).expect("a good model");
-        let mut tract = TractBackend::new(&model).expect("builds");
+        let mut tract = observer(&TractRuntime::new(), &model);
+        let mut session = session(&TractRuntime::new(), &model);
         for _ in 0..2 {
             let input: Vec<f32> = (0..model.input().shape.len()).map(|_| rng.real()).collect();
             let expected = reference::run(&model, &input);
-            let got = observed_f32(&mut tract, &input);
+            let got = observed_f32(&mut *tract, &input);
             prop_assert_eq!(got.len(), expected.len());
             for (i, layer) in model.layers().enumerate() {
                 close(&got[i], &expected[i]).map_err(|e| TestCaseError::fail(format!("layer {i}: {e}; {layer:?}")))?;
             }
-            let Ok(Values::F32(last)) = tract.run(Values::F32(&input)) else { panic!("runs") };
+            let Ok(Values::F32(last)) = session.run(Values::F32(&input)) else { panic!("runs") };
             close(last, &expected[expected.len() - 1]).map_err(TestCaseError::fail)?;
         }
     }
@@ -155,7 +173,7 @@ fn depthwise_kernels_too_large_for_f32_are_still_exact() {
     });
     let file = random::finish(writer, DType::I8, at(0, -128), 1616);
     let model = Model::parse(&file).expect("a good model");
-    let mut tract = TractBackend::new(&model).expect("builds");
+    let mut tract = session(&TractRuntime::new(), &model);
     let output = tract.run(Values::I8(&[127; 23 * 23 * 3])).expect("runs");
     assert_eq!(output, Values::I8(&[-1, 0, 1]));
 }
@@ -199,9 +217,9 @@ fn an_injected_rounding_is_used() {
     let file = random::finish(writer, DType::I8, at(0), 48);
     let model = Model::parse(&file).expect("a good model");
     let input: Vec<i8> = (0..16).map(|i| i * 4 + 2).collect();
-    let right = observed_i8(&mut TractBackend::new(&model).expect("builds"), &input);
+    let right = observed_i8(&mut *observer(&TractRuntime::new(), &model), &input);
     let wrong = observed_i8(
-        &mut TractBackend::with_requantize(&model, wrong_rounding).expect("builds"),
+        &mut *observer(&TractRuntime::with_requantize(wrong_rounding), &model),
         &input,
     );
     assert_eq!(right[0], wrong[0], "even inputs halve exactly");
@@ -239,12 +257,14 @@ fn a_strided_slice_behind_a_convolution_keeps_its_start() {
     let input: Vec<f32> = (0..7 * 6 * 8).map(|_| builder.rng.real()).collect();
     let file = builder.finish();
     let model = Model::parse(&file).expect("a good model");
-    let mut tract = TractBackend::new(&model).expect("builds");
+    let mut tract = session(&TractRuntime::new(), &model);
     let Ok(Values::F32(got)) = tract.run(Values::F32(&input)) else {
         panic!("runs")
     };
     close(got, &reference::run(&model, &input)[1]).expect("equal");
-    let mut names = tract.plan.as_ref().expect("built").model().node_names();
+    let plan = Network::build(&model, None).and_then(|network| network.plan());
+    let plan = plan.expect("builds");
+    let mut names = plan.model().node_names();
     assert!(
         names.any(|n| n == "1:slice"),
         "nodes bear the layers' names"
@@ -255,7 +275,7 @@ fn a_strided_slice_behind_a_convolution_keeps_its_start() {
 fn a_wrong_input_is_refused() {
     let (file, _) = random::network(1, DType::I8, 1);
     let model = Model::parse(&file).expect("a good model");
-    let mut tract = TractBackend::new(&model).expect("builds");
+    let mut tract = session(&TractRuntime::new(), &model);
     let n = model.input().shape.len();
     let long = vec![0i8; n + 1];
     assert!(
@@ -285,10 +305,7 @@ fn accumulators_that_could_overflow_are_refused() {
         }
     });
     let model = Model::parse(&file).expect("a good model");
-    let error = TractBackend::new(&model)
-        .err()
-        .expect("refused")
-        .to_string();
+    let error = refusal(&model);
     assert!(
         error.contains("'the layer'") && error.contains("overflow"),
         "{error}"
@@ -320,10 +337,7 @@ fn absurd_padding_is_refused_before_it_is_allocated() {
         );
         let file = builder.finish();
         let model = Model::parse(&file).expect("a good model");
-        let error = TractBackend::new(&model)
-            .err()
-            .expect("refused")
-            .to_string();
+        let error = refusal(&model);
         assert!(
             error.contains("'the layer'") && error.contains("padded input"),
             "{error}"
@@ -335,12 +349,12 @@ fn absurd_padding_is_refused_before_it_is_allocated() {
 fn the_backend_can_move_to_another_thread() {
     let (file, mut rng) = random::network(7, DType::I8, 3);
     let model = Model::parse(&file).expect("a good model");
-    let mut tract = TractBackend::new(&model).expect("builds");
+    let mut tract = observer(&TractRuntime::new(), &model);
     let input = rng.i8s(model.input().shape.len(), -128);
-    let here = observed_i8(&mut tract, &input);
+    let here = observed_i8(&mut *tract, &input);
     drop(file);
     let there = std::thread::scope(|s| {
-        s.spawn(|| observed_i8(&mut tract, &input))
+        s.spawn(|| observed_i8(&mut *tract, &input))
             .join()
             .expect("no panic")
     });
