@@ -3,8 +3,8 @@
 use converter::dataset::Dataset;
 use converter::progress::Silent;
 use converter::retrain::retrain;
-use converter::runner::BackendKind;
 use ed25519_dalek::{Signer, SigningKey};
+use edge_runtime::backend::BackendKind;
 use edge_runtime::device::app::{App, AppError};
 use edge_runtime::device::client::{Client, ClientError, Pipe};
 use edge_runtime::device::judged;

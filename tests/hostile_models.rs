@@ -4,7 +4,7 @@
 use converter::convert::convert;
 use converter::pack;
 use converter::progress::Silent;
-use edge_runtime::backend::TractBackend;
+use edge_runtime::backend::BackendKind;
 use edge_runtime::engine::Engine;
 use edge_runtime::head::file::{NewData, NewHead};
 use edge_runtime::head::{
@@ -507,7 +507,9 @@ fn what_is_let_through_builds_on_tract() {
         if let Ok(model) = Model::parse(&bytes)
             && model.arena_bytes() < 1 << 24
         {
-            let _ = TractBackend::new(&model);
+            for kind in BackendKind::ALL {
+                let _ = kind.runtime().prepare(&model).and_then(|p| p.session());
+            }
         }
     }
 }

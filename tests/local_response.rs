@@ -5,7 +5,8 @@ use converter::convert::{CalibrationSource, Int8Options, Source, convert};
 use converter::dataset::{Dataset, Picture, image_file};
 use converter::graph::{ConvWeights, Graph, LocalResponseNorm, Op, Shape, Window};
 use converter::progress::Silent;
-use converter::runner::{BackendKind, Runner};
+use converter::runner::Runner;
+use edge_runtime::backend::BackendKind;
 use edge_runtime::engine::Engine;
 use edge_runtime::model::write::Writer;
 use edge_runtime::model::{

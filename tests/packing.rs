@@ -4,8 +4,7 @@ use converter::convert::convert;
 use converter::graph::{ConvWeights, Graph, Op as GraphOp, Window};
 use converter::pack::{PackError, pack, unpack};
 use converter::progress::Silent;
-use converter::runner::BackendKind;
-use edge_runtime::backend::Backend;
+use edge_runtime::backend::BackendKind;
 use edge_runtime::engine::{Engine, EngineError};
 use edge_runtime::model::header::Header;
 use edge_runtime::model::write::with_head;
@@ -187,8 +186,7 @@ fn the_host_says_what_it_cannot_run() {
         .unwrap();
     assert!(matches!(error, EngineError::Layout { .. }), "{error}");
     for kind in BackendKind::ALL {
-        let loaded: Result<Box<dyn Backend + '_>, _> = kind.load(&packed);
-        assert!(loaded.is_err(), "{kind:?}");
+        assert!(kind.runtime().prepare(&packed).is_err(), "{kind:?}");
     }
     assert!(matches!(
         pack(&packed, Family::Dsp),

@@ -6,16 +6,16 @@ use converter::evaluate::{EvaluateError, EvaluateOptions, evaluate};
 use converter::progress::Silent;
 use converter::quantize::range::RangeRule;
 use converter::retrain::retrain;
-use converter::runner::{BackendKind, Runner};
+use converter::runner::Runner;
 use converter::verify::verify_one;
-use edge_runtime::backend::{Backend, EngineBackend, TractBackend};
+use edge_runtime::backend::{BackendKind, EngineRuntime, Runtime, TractRuntime, Values};
 use edge_runtime::engine::Engine;
 use edge_runtime::head::train::TrainOptions;
 use edge_runtime::kernels::{Kernels, RequantizeParams, Sums};
 use edge_runtime::model::{
     AlignedBytes, Calibration, ConvData, DType, Doubt, Model, Op, Quant, WeightsOrigin,
 };
-use graft_tests::{INPUT, class_folders, int8, picture, source};
+use graft_tests::{INPUT, class_folders, int8, observers, picture, source};
 
 const CLASSES: [&str; 4] = ["east", "north", "south", "west"];
 
@@ -202,10 +202,7 @@ fn backends_agree_bit_by_bit() {
     for seed in 0..4 {
         let bytes = int8_model(seed);
         let model = Model::parse(&bytes).unwrap();
-        let mut backends: Vec<Box<dyn Backend + '_>> = BackendKind::ALL
-            .iter()
-            .map(|k| k.load(&model).unwrap())
-            .collect();
+        let mut backends = observers(&model);
         for i in 0..6 {
             let input = preprocess::to_i8(&crop(i, seed), &INPUT, model.input().quant);
             let values = verify_one(&model, &mut backends, i, &input)
@@ -248,10 +245,10 @@ impl Kernels for RoundsTwice {
 fn a_wrong_rounding_is_found_and_its_layer_named() {
     let bytes = int8_model(5);
     let model = Model::parse(&bytes).unwrap();
-    let mut backends: Vec<Box<dyn Backend + '_>> = vec![
-        Box::new(EngineBackend::new(&model).unwrap()),
-        Box::new(TractBackend::with_kernels(&model, &RoundsTwice).unwrap()),
-    ];
+    let runtimes: [&dyn Runtime; 2] =
+        [&EngineRuntime::new(), &TractRuntime::with_kernels(&RoundsTwice)];
+    let mut backends =
+        runtimes.map(|runtime| runtime.prepare(&model).unwrap().observer().unwrap());
     let found = (0..20).find_map(|i| {
         let input = preprocess::to_i8(&crop(i, i as u64), &INPUT, model.input().quant);
         verify_one(&model, &mut backends, i, &input).unwrap().err()
@@ -435,14 +432,14 @@ fn a_channel_that_a_norm_switches_off() {
     (norm.beta[0], norm.beta[1]) = (0.7, 0.4);
     let bytes = convert(source, Some(&int8()), &Silent).unwrap().bytes;
     let model = Model::parse(&bytes).unwrap();
-    let mut engine = EngineBackend::new(&model).unwrap();
+    let prepared = EngineRuntime::new().prepare(&model).unwrap();
+    let mut engine = prepared.observer().unwrap();
     let input = preprocess::to_i8(&crop(0, 1), &INPUT, model.input().quant);
     let quant = model.layers().next().unwrap().output.quant;
     let mut seen = vec![];
-    let values = edge_runtime::backend::Values::I8(&input);
     engine
-        .run_observed(values, &mut |layer, values| {
-            if let (0, edge_runtime::backend::Values::I8(v)) = (layer, values) {
+        .run(Values::I8(&input), &mut |layer, values| {
+            if let (0, Values::I8(v)) = (layer, values) {
                 seen = v[..2].to_vec();
             }
         })

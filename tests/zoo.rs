@@ -4,12 +4,12 @@ use converter::convert::{CalibrationSource, Int8Options, Source, convert};
 use converter::import::pth;
 use converter::progress::Silent;
 use converter::quantize::range::RangeRule;
-use converter::runner::{BackendKind, Runner};
+use converter::runner::Runner;
 use converter::verify::verify_one;
 use converter::zoo::{self, Weights, catalog};
-use edge_runtime::backend::Backend;
+use edge_runtime::backend::BackendKind;
 use edge_runtime::model::{InputSpec, Model, OutputFunction, WeightsOrigin};
-use graft_tests::Random;
+use graft_tests::{Random, observers};
 use std::path::Path;
 
 fn source(name: &str, weights: Weights, input: Option<InputSpec>) -> Source {
@@ -48,10 +48,7 @@ fn small_networks_convert_and_agree_on_every_backend() {
         let agreement = converted.check.unwrap().agreement().unwrap();
         assert!(agreement.cosine > cosine, "{name}: {agreement:?}");
         let model = Model::parse(&converted.bytes).unwrap();
-        let mut backends: Vec<Box<dyn Backend + '_>> = BackendKind::ALL
-            .iter()
-            .map(|kind| kind.load(&model).unwrap())
-            .collect();
+        let mut backends = observers(&model);
         let mut random = Random::new(7);
         let input: Vec<i8> = (0..model.input().shape.len())
             .map(|_| (random.bits() >> 24) as u8 as i8)

@@ -10,9 +10,10 @@ use crate::progress::Progress;
 use crate::quantize::assign::{assign, given, input_values};
 use crate::quantize::calibrate::{Observed, observe};
 use crate::quantize::range::{self, RangeRule, predicted};
-use crate::runner::{BackendKind, RunError, RunnerPool};
+use crate::runner::{RunError, RunnerPool};
 use crate::self_check::{self, Logits};
 use edge_runtime::backend::BackendError;
+use edge_runtime::backend::BackendKind;
 use edge_runtime::model::{
     AlignedBytes, Calibration, InputSpec, Manifest, Model, ModelError, OutputFunction, Quant,
     Quantization, SelfCheck, WeightsOrigin,
@@ -475,7 +476,7 @@ fn float_logits(
     crops: &[Vec<u8>],
     progress: &dyn Progress,
 ) -> Result<(Logits, f64), ConvertError> {
-    let pool = RunnerPool::new(model, BackendKind::Tract)?;
+    let pool = RunnerPool::new(model, BackendKind::DEFAULT)?;
     let one = |crop: &Vec<u8>| {
         let start = Instant::now();
         let logits = pool.with(|runner| runner.any_logits(crop))?;

@@ -2,7 +2,8 @@
 
 use crate::dataset::{Dataset, DatasetError, LoadError, map_all};
 use crate::progress::Progress;
-use crate::runner::{BackendKind, RunError, RunnerPool, classes};
+use crate::runner::{RunError, RunnerPool, classes};
+use edge_runtime::backend::BackendKind;
 use edge_runtime::model::{Model, WeightsOrigin};
 
 /// What `eval` found.

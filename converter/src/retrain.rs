@@ -3,7 +3,8 @@
 
 use crate::dataset::{Dataset, DatasetError, LoadError, map_all};
 use crate::progress::Progress;
-use crate::runner::{BackendKind, Feature, RunError, RunnerPool};
+use crate::runner::{Feature, RunError, RunnerPool};
+use edge_runtime::backend::BackendKind;
 use edge_runtime::device::judged::{self, Judged};
 use edge_runtime::device::names::{self, NameError};
 use edge_runtime::device::samples::MAX_CLASS_NAME;

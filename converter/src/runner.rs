@@ -2,65 +2,9 @@
 //! have in common.
 
 use crate::dataset::preprocess;
-use edge_runtime::backend::{Backend, BackendError, EngineBackend, TractBackend, Values};
+use edge_runtime::backend::{BackendError, BackendKind, Prepared, Session, Values};
 use edge_runtime::model::{DType, Model, Output, OutputFunction};
-use std::sync::Mutex;
-
-/// The backends that a host has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BackendKind {
-    /// The no_std engine: int8 only.
-    Engine,
-    /// tract: int8 and float.
-    Tract,
-}
-
-impl BackendKind {
-    /// All of them.
-    pub const ALL: [BackendKind; 2] = [BackendKind::Engine, BackendKind::Tract];
-
-    /// Name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            BackendKind::Engine => EngineBackend::NAME,
-            BackendKind::Tract => TractBackend::NAME,
-        }
-    }
-
-    /// What a host runs when nobody says otherwise: tract, which is the faster one here. int8 models give
-    /// the same bits on both.
-    pub const DEFAULT: BackendKind = BackendKind::Tract;
-
-    /// The backend with `model` loaded, `count` times; what can be shared is.
-    fn load_many<'m>(
-        self,
-        model: &Model<'m>,
-        count: usize,
-    ) -> Result<Vec<Box<dyn Backend + 'm>>, BackendError> {
-        if self == BackendKind::Tract {
-            let first = TractBackend::new(model)?;
-            return Ok((0..count).map(|_| Box::new(first.share()) as _).collect());
-        }
-        (0..count).map(|_| self.load(model)).collect()
-    }
-
-    /// The backend with `model` loaded.
-    pub fn load<'m>(self, model: &Model<'m>) -> Result<Box<dyn Backend + 'm>, BackendError> {
-        Ok(match self {
-            BackendKind::Engine => Box::new(EngineBackend::new(model)?),
-            BackendKind::Tract => Box::new(TractBackend::new(model)?),
-        })
-    }
-}
-
-impl std::str::FromStr for BackendKind {
-    type Err = String;
-
-    fn from_str(s: &str) -> Result<Self, String> {
-        let known = Self::ALL.into_iter().find(|b| b.name() == s);
-        known.ok_or_else(|| format!("no backend '{s}'; there are: engine, tract"))
-    }
-}
+use std::sync::{Arc, Mutex};
 
 /// Why a picture has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +28,7 @@ pub enum RunError {
 /// One model on one backend.
 pub struct Runner<'m> {
     model: Model<'m>,
-    backend: Box<dyn Backend + 'm>,
+    session: Box<dyn Session + 'm>,
 }
 
 /// A feature vector, of the model's element type.
@@ -97,11 +41,16 @@ pub enum Feature {
 }
 
 impl<'m> Runner<'m> {
-    /// Loads the model.
+    /// Prepares the model on a backend.
     pub fn new(model: &Model<'m>, kind: BackendKind) -> Result<Self, RunError> {
+        Self::of(model, kind.runtime().prepare(model)?)
+    }
+
+    /// A runner of a model that is prepared already. `prepared` is of `model`.
+    fn of(model: &Model<'m>, prepared: Arc<dyn Prepared<'m> + 'm>) -> Result<Self, RunError> {
         Ok(Self {
             model: model.clone(),
-            backend: kind.load(model)?,
+            session: prepared.session()?,
         })
     }
 
@@ -121,7 +70,7 @@ impl<'m> Runner<'m> {
                 Values::F32(&floats)
             }
         };
-        Ok(match (self.backend.run(input)?, self.model.head()) {
+        Ok(match (self.session.run(input)?, self.model.head()) {
             (Values::I8(map), Some(head)) => {
                 let mut feature = vec![0; head.features()];
                 head.feature(map, &mut feature);
@@ -212,15 +161,13 @@ pub struct RunnerPool<'m> {
 }
 
 impl<'m> RunnerPool<'m> {
-    /// Loads the model once per thread of the thread pool.
+    /// Prepares the model once, for as many threads as the thread pool has.
     pub fn new(model: &Model<'m>, kind: BackendKind) -> Result<Self, RunError> {
-        let backends = kind.load_many(model, rayon::current_num_threads())?;
-        let runner = |backend| Runner {
-            model: model.clone(),
-            backend,
-        };
+        let prepared = kind.runtime().prepare(model)?;
+        let runners =
+            (0..rayon::current_num_threads()).map(|_| Runner::of(model, prepared.clone()));
         Ok(Self {
-            idle: Mutex::new(backends.into_iter().map(runner).collect()),
+            idle: Mutex::new(runners.collect::<Result<_, _>>()?),
         })
     }
 

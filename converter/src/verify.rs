@@ -1,7 +1,7 @@
 //! The promise, checked: the same inputs through several backends, every layer compared bit by bit; and
 //! checksums of the same, to compare with boards, which have no room for whole activations.
 
-use edge_runtime::backend::{Backend, BackendError, Values};
+use edge_runtime::backend::{BackendError, Observer, Values};
 use edge_runtime::model::{DType, Model};
 use sha2::{Digest, Sha256};
 
@@ -78,7 +78,7 @@ pub struct Agreed {
 /// values were compared.
 pub fn verify_one(
     model: &Model<'_>,
-    backends: &mut [Box<dyn Backend + '_>],
+    backends: &mut [Box<dyn Observer + '_>],
     index: usize,
     input: &[i8],
 ) -> Result<Result<u64, Difference>, VerifyError> {
@@ -89,7 +89,7 @@ pub fn verify_one(
         return Err(VerifyError::OneBackend);
     };
     let mut expected: Vec<Vec<i8>> = Vec::new();
-    reference.run_observed(Values::I8(input), &mut |_, values| {
+    reference.run(Values::I8(input), &mut |_, values| {
         if let Values::I8(values) = values {
             expected.push(values.to_vec());
         }
@@ -97,8 +97,8 @@ pub fn verify_one(
     for other in others {
         let mut first: Option<Difference> = None;
         let mut seen = 0;
-        let names = [reference.name(), other.name()];
-        other.run_observed(Values::I8(input), &mut |layer, values| {
+        let names = [reference.backend(), other.backend()];
+        other.run(Values::I8(input), &mut |layer, values| {
             seen += 1;
             let (Values::I8(got), None) = (values, &first) else {
                 return;
@@ -158,7 +158,7 @@ pub struct Trace {
 /// If the model is float or the backend fails.
 pub fn trace(
     model: &Model<'_>,
-    backend: &mut dyn Backend,
+    backend: &mut dyn Observer,
     input: &[i8],
 ) -> Result<Trace, VerifyError> {
     if model.dtype() != DType::I8 {
@@ -166,7 +166,7 @@ pub fn trace(
     }
     let mut trace = Trace::default();
     let mut map = vec![];
-    backend.run_observed(Values::I8(input), &mut |_, values| {
+    backend.run(Values::I8(input), &mut |_, values| {
         if let Values::I8(values) = values {
             trace
                 .layers

@@ -5,15 +5,18 @@ pub mod fuzz;
 pub mod fuzz_load;
 pub mod machine;
 
-use converter::convert::{CalibrationSource, Int8Options, Source};
+use converter::convert::{CalibrationSource, Int8Options, Source, convert};
 use converter::dataset::{Picture, dead_leaves, image_file};
 use converter::graph::{
     BatchNorm, ConvWeights, Graph, LocalResponseNorm, NodeId, Op, Shape, Window,
 };
+use converter::progress::Silent;
 use converter::quantize::range::RangeRule;
+use edge_runtime::backend::{BackendKind, Observer};
 use edge_runtime::model::header::{self, Header};
 use edge_runtime::model::{
-    Activation, ChannelOrder, Filter, InputSpec, Model, OutputFunction, ResizeRule, WeightsOrigin,
+    Activation, AlignedBytes, ChannelOrder, Filter, InputSpec, Model, OutputFunction, ResizeRule,
+    WeightsOrigin,
 };
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -43,6 +46,15 @@ impl Random {
     pub fn unit(&mut self) -> f32 {
         self.bits() as i32 as f32 / 2f32.powi(31)
     }
+}
+
+/// An observer of `model` on every backend of this host.
+pub fn observers<'m>(model: &Model<'m>) -> Vec<Box<dyn Observer + 'm>> {
+    let observer = |kind: &BackendKind| kind.runtime().prepare(model)?.observer();
+    let observers = BackendKind::ALL.iter().map(observer);
+    observers
+        .collect::<Result<_, _>>()
+        .expect("every backend runs it")
 }
 
 struct Net {
@@ -234,6 +246,31 @@ pub fn source(seed: u64) -> Source {
         labels: "east\nnorth\nsouth\nwest".into(),
         output: OutputFunction::Softmax,
     }
+}
+
+/// An int8 model of 2.4 MB of weights and small activations.
+pub fn dense_model() -> AlignedBytes {
+    let mut n = Net {
+        graph: Graph::new(Shape::new(4, 4, 3)),
+        random: Random::new(9),
+    };
+    let mut last = 0;
+    for i in 0..5 {
+        last = n.conv(&format!("conv{i}"), last, 256, window(3, 1, 1, 1), 1);
+        last = n.act(&format!("relu{i}"), last, Activation::Relu);
+    }
+    let source = Source {
+        graph: n.graph,
+        input: InputSpec {
+            height: 4,
+            width: 4,
+            ..INPUT
+        },
+        labels: String::new(),
+        ..source(9)
+    };
+    let converted = convert(source, Some(&int8()), &Silent);
+    converted.expect("the dense network converts").bytes
 }
 
 /// int8 without pictures.

@@ -5,7 +5,7 @@ use crate::lower::About;
 use crate::quantize::assign::assign;
 use crate::quantize::range::Range;
 use crate::{lower, passes};
-use edge_runtime::backend::{Backend, TractBackend, Values};
+use edge_runtime::backend::{BackendKind, Session, Values};
 use edge_runtime::model::{
     ChannelOrder, Filter, InputSpec, Manifest, Model, OutputFunction, ResizeRule, WeightsOrigin,
 };
@@ -40,6 +40,13 @@ pub fn about(graph: &Graph) -> About<'static> {
     }
 }
 
+/// A session of the default backend.
+fn session<'m>(model: &Model<'m>) -> Box<dyn Session + 'm> {
+    let prepared = BackendKind::DEFAULT.runtime().prepare(model);
+    let session = prepared.and_then(|p| p.session());
+    session.unwrap_or_else(|e| panic!("{e}"))
+}
+
 /// The graph's outputs for `inputs` (HWC), its head included.
 pub fn evaluate(graph: Graph, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
     let about = about(&graph);
@@ -47,9 +54,9 @@ pub fn evaluate(graph: Graph, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
     let bytes = lower::float::write(&graph, &about).unwrap_or_else(|e| panic!("{e}"));
     drop(graph);
     let model = Model::parse(&bytes).unwrap_or_else(|e| panic!("{e}"));
-    let mut backend = TractBackend::new(&model).unwrap_or_else(|e| panic!("{e}"));
+    let mut session = session(&model);
     let mut run = |input: &Vec<f32>| {
-        let Values::F32(map) = backend.run(Values::F32(input)).unwrap() else {
+        let Values::F32(map) = session.run(Values::F32(input)).unwrap() else {
             panic!("a float model gives floats")
         };
         let Some(head) = model.head() else {
@@ -75,12 +82,12 @@ pub fn evaluate_int8(graph: Graph, inputs: &[Vec<f32>]) -> (Vec<Vec<f32>>, Vec<&
     let graph = lower::int8::without_idle_clamps(graph, &quants);
     let bytes = lower::int8::write(&graph, &quants, &about).unwrap_or_else(|e| panic!("{e}"));
     let model = Model::parse(&bytes).unwrap_or_else(|e| panic!("{e}"));
-    let mut backend = TractBackend::new(&model).unwrap_or_else(|e| panic!("{e}"));
+    let mut session = session(&model);
     let (from, to) = (model.input().quant, model.output().quant);
     let code = |x: &f32| (x / from.scale + f32::from(from.zero_point)).round() as i8;
     let mut run = |input: &Vec<f32>| {
         let codes: Vec<i8> = input.iter().map(code).collect();
-        let Values::I8(map) = backend.run(Values::I8(&codes)).unwrap() else {
+        let Values::I8(map) = session.run(Values::I8(&codes)).unwrap() else {
             panic!("an int8 model gives codes")
         };
         let Some(head) = model.head() else {

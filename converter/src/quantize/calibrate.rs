@@ -3,7 +3,7 @@
 use super::observer::Observer;
 use super::range::RangeRule;
 use crate::lower::split::Split;
-use edge_runtime::backend::{Backend, BackendError, TractBackend, Values};
+use edge_runtime::backend::{BackendError, BackendKind, Values};
 use edge_runtime::model::Model;
 use rayon::prelude::*;
 
@@ -63,9 +63,9 @@ pub fn observe(
     if count == 0 {
         return Ok(Observed::new(split.layers.len() + 1, rule));
     }
-    let shared = TractBackend::observing(float)?;
+    let prepared = BackendKind::DEFAULT.runtime().prepare(float)?;
     let run = |indices: &[usize]| {
-        let mut backend = shared.share();
+        let mut observer = prepared.clone().observer()?;
         let mut seen = Observed::new(split.layers.len() + 1, rule);
         let mut means: Vec<PictureMeans> = vec![];
         let channels: Vec<usize> = float.layers().map(|l| l.output.shape.c as usize).collect();
@@ -74,7 +74,7 @@ pub fn observe(
             let input = input(index);
             seen.tensors[0].see(&input);
             let mut picture = vec![channel_means(&input, float.input().shape.c as usize)];
-            backend.run_observed(Values::F32(&input), &mut |layer, values| {
+            observer.run(Values::F32(&input), &mut |layer, values| {
                 let Values::F32(values) = values else { return };
                 seen.tensors[layer + 1].see(values);
                 picture.push(channel_means(values, channels[layer]));
