@@ -9,8 +9,8 @@ use core::panic::PanicInfo;
 use cortex_m_rt::entry;
 use cortex_m_semihosting::{debug, hprint, hprintln};
 use edge_runtime::kernels::{
-    AddParams, ConvParams, CortexM, Geometry, Kernels, MapParams, MulParams, PackedParams, Portable,
-    RequantizeParams,
+    AddParams, ConvParams, CortexM, Geometry, Kernels, MapParams, MulParams, PackedParams,
+    Portable, RequantizeParams,
 };
 use edge_runtime::model::packed::mve::{LANES, MveConv, MveDepthwise};
 use edge_runtime::model::packed::{conv_depth, conv_place, depthwise_place};
