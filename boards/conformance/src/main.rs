@@ -17,7 +17,7 @@ use edge_runtime::model::{ALIGNMENT, Model, Operand, Scratch, align};
 use host::Host;
 
 /// Largest model and arena.
-const ROOM: usize = 1 << 20;
+const ROOM: usize = 1 << 19;
 
 /// Bytes around the arena that nobody may write to.
 const GUARD: usize = 64;
@@ -72,6 +72,7 @@ fn serve(model: &Model<'_>, arena: &mut [i8], host: &mut Host) -> [u32; 2] {
         return host.command();
     }
     host.send(kind::READY, 0, &[]);
+    let arena = &mut arena[..end + GUARD];
     loop {
         let next = host.command();
         let [command::RUN, _] = next else {
