@@ -1,9 +1,9 @@
 //! The device application in the simulation: whole sessions over good and bad lines, and hostile peers.
 
 use converter::dataset::Dataset;
-use converter::progress::Silent;
-use converter::retrain::retrain;
-use converter::runner::BackendKind;
+use converter::jobs::retrain::retrain;
+use converter::jobs::runner::BackendKind;
+use converter::util::progress::Silent;
 use ed25519_dalek::{Signer, SigningKey};
 use edge_runtime::device::app::{App, AppError};
 use edge_runtime::device::client::{Client, ClientError, Pipe};

@@ -1,13 +1,13 @@
 //! From a float graph to a retrained int8 model, on every backend.
 
-use converter::convert::{CalibrationSource, Int8Options, JudgedOn, convert};
 use converter::dataset::{Dataset, preprocess};
-use converter::evaluate::{EvaluateError, EvaluateOptions, evaluate};
-use converter::progress::Silent;
+use converter::jobs::convert::{CalibrationSource, Int8Options, JudgedOn, convert};
+use converter::jobs::evaluate::{EvaluateError, EvaluateOptions, evaluate};
+use converter::jobs::retrain::retrain;
+use converter::jobs::runner::{BackendKind, Runner};
+use converter::jobs::verify::verify_one;
 use converter::quantize::range::RangeRule;
-use converter::retrain::retrain;
-use converter::runner::{BackendKind, Runner};
-use converter::verify::verify_one;
+use converter::util::progress::Silent;
 use edge_runtime::backend::{Backend, EngineBackend, TractBackend};
 use edge_runtime::engine::Engine;
 use edge_runtime::head::train::TrainOptions;
@@ -438,7 +438,7 @@ fn a_channel_that_a_norm_switches_off() {
 /// Generated pictures alone tell the ranges of a network without batch norms: a few values are left out.
 #[test]
 fn the_rule_that_nobody_named() {
-    let method = |source: converter::convert::Source, calibration| {
+    let method = |source: converter::jobs::convert::Source, calibration| {
         let options = Int8Options {
             calibration,
             rule: None,

@@ -6,22 +6,13 @@
 //! ([`board`]). Knows no transport.
 
 pub mod board;
-mod close_names;
-pub mod convert;
 pub mod dataset;
-pub mod evaluate;
 pub mod graph;
 pub mod import;
+pub mod jobs;
 pub mod lower;
-pub mod output;
 pub mod pack;
 pub mod passes;
-pub mod progress;
 pub mod quantize;
-pub mod report;
-pub mod retrain;
-pub mod runner;
-pub mod self_check;
-pub mod sign;
-pub mod verify;
+pub mod util;
 pub mod zoo;

@@ -5,11 +5,11 @@ pub mod fuzz;
 pub mod fuzz_load;
 pub mod machine;
 
-use converter::convert::{CalibrationSource, Int8Options, Source};
 use converter::dataset::{Picture, dead_leaves, image_file};
 use converter::graph::{
     BatchNorm, ConvWeights, Graph, LocalResponseNorm, NodeId, Op, Shape, Window,
 };
+use converter::jobs::convert::{CalibrationSource, Int8Options, Source};
 use converter::quantize::range::RangeRule;
 use edge_runtime::model::header::{self, Header};
 use edge_runtime::model::{

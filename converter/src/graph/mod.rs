@@ -6,6 +6,7 @@
 pub mod bounds;
 pub mod reference;
 mod shape;
+pub mod split;
 pub mod window;
 
 pub use edge_runtime::model::{Activation, Quant, Shape, Window};

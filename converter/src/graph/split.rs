@@ -1,6 +1,6 @@
 //! Where the trunk ends and the head begins.
 
-use crate::graph::{Graph, NodeId, Op};
+use super::{Graph, NodeId, Op};
 use edge_runtime::head::file::MAX_SIDE;
 
 /// A graph parted into trunk and head.

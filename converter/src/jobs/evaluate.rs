@@ -1,8 +1,8 @@
 //! Accuracy of a classifier on labelled pictures.
 
 use crate::dataset::{Dataset, DatasetError, LoadError, map_all};
-use crate::progress::Progress;
-use crate::runner::{BackendKind, RunError, RunnerPool, classes};
+use crate::jobs::runner::{BackendKind, RunError, RunnerPool, classes};
+use crate::util::progress::Progress;
 use edge_runtime::model::{Model, WeightsOrigin};
 
 /// What `eval` found.

@@ -2,8 +2,8 @@
 //! [`edge_runtime::head::train`], and a `.edge` file with the new head.
 
 use crate::dataset::{Dataset, DatasetError, LoadError, map_all};
-use crate::progress::Progress;
-use crate::runner::{BackendKind, Feature, RunError, RunnerPool};
+use crate::jobs::runner::{BackendKind, Feature, RunError, RunnerPool};
+use crate::util::progress::Progress;
 use edge_runtime::device::judged::{self, Judged};
 use edge_runtime::device::names::{self, NameError};
 use edge_runtime::device::samples::MAX_CLASS_NAME;
@@ -214,7 +214,7 @@ pub fn retrain(
         held_out_top1,
         classes: judge(&store, &dataset.classes, &right),
         lost: lost(head, &dataset.classes),
-        training_bytes: crate::report::training_bytes(&size),
+        training_bytes: crate::jobs::report::training_bytes(&size),
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `edge_runtime::signature` says what is signed and is what a device checks it with. Knows no device.
 
-use crate::output;
+use crate::util::output;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey, KeypairBytes};
 use ed25519_dalek::{Signer, SigningKey};

@@ -1,6 +1,6 @@
 //! From a simplified graph to the layers, plan and head of a `.edge` file.
 //!
-//! [`split`] parts trunk and head, [`plan`] gives every tensor its place in the arena, [`float`] and
+//! [`plan`] gives every tensor its place in the arena, [`float`] and
 //! [`int8`] write the numbers. Knows how the file is written, not where ranges come from.
 
 pub mod float;
@@ -8,14 +8,13 @@ mod head;
 pub mod int8;
 mod norm;
 pub mod plan;
-pub mod split;
 
+use crate::graph::split::{self, Split};
 use crate::graph::{Graph, NodeId, Op};
 use edge_runtime::model::{
     self, Manifest, Operand, Output, OutputFunction, Quant, SelfCheck, write::WriteError,
 };
 use plan::Plan;
-use split::Split;
 
 /// Why a graph cannot become a `.edge` file.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@
 //! tensor alive at the same time lies (the greedy-by-size rule of TensorFlow Lite's planner). Additions,
 //! products and element-wise functions write over an input that dies there.
 
-use super::split::Split;
+use crate::graph::split::Split;
 use crate::graph::{Graph, NodeId, Op};
 use edge_runtime::model::align;
 

@@ -6,7 +6,7 @@
 mod clamp_input;
 mod fold;
 mod fuse;
-mod prune_dead;
+mod remove_dead;
 mod two_classes;
 
 pub use clamp_input::run as clamp_input;
@@ -19,7 +19,7 @@ pub fn simplify(graph: Graph) -> Graph {
     let passes = [fold::batch_norms, fold::paddings, fuse::activations];
     passes
         .into_iter()
-        .fold(graph, |graph, pass| prune_dead::run(pass(graph)))
+        .fold(graph, |graph, pass| remove_dead::run(pass(graph)))
 }
 
 /// Makes a classifier of one sigmoid one of two classes, with a row of zeros for the first; `true` if it was one.

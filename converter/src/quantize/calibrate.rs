@@ -2,7 +2,7 @@
 
 use super::observer::Observer;
 use super::range::RangeRule;
-use crate::lower::split::Split;
+use crate::graph::split::Split;
 use edge_runtime::backend::{Backend, BackendError, TractBackend, Values};
 use edge_runtime::model::Model;
 use rayon::prelude::*;

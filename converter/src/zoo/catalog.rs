@@ -9,7 +9,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use crate::close_names;
+use crate::util::close_names;
 use edge_runtime::model::InputSpec;
 use serde::Deserialize;
 

@@ -1,23 +1,25 @@
 //! The converter as a whole: a float graph and what is known of it, to a `.edge` file.
 
+pub mod self_check;
+
 use crate::dataset::{Dataset, LoadError, dead_leaves, load_all, preprocess};
 use crate::graph::reference::evaluate_quantized;
+use crate::graph::split::{self, Split};
 use crate::graph::{Graph, GraphError, NodeId, Op};
-use crate::lower::split::{self, Split};
+use crate::jobs::runner::{BackendKind, RunError, RunnerPool};
 use crate::lower::{self, About, LowerError};
 use crate::passes;
-use crate::progress::Progress;
 use crate::quantize::assign::{assign, given, input_values};
 use crate::quantize::calibrate::{Observed, observe};
 use crate::quantize::range::{self, RangeRule, predicted};
-use crate::runner::{BackendKind, RunError, RunnerPool};
-use crate::self_check::{self, Logits};
+use crate::util::progress::Progress;
 use edge_runtime::backend::BackendError;
 use edge_runtime::model::{
     AlignedBytes, Calibration, InputSpec, Manifest, Model, ModelError, OutputFunction, Quant,
     Quantization, SelfCheck, WeightsOrigin,
 };
 use rayon::prelude::*;
+use self_check::Logits;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::time::Instant;

@@ -1,7 +1,7 @@
 //! The converter's check of its own work, on pictures: does the output depend on the picture, does int8 agree with
 //! float, does a quantized network compute what its source's own numbers say?
 //!
-//! Works on logits only; who runs the models is [`crate::convert`].
+//! Works on logits only; who runs the models is [`crate::jobs::convert`].
 
 use edge_runtime::head::math::argmax;
 use edge_runtime::model::{Comparison, Doubt, OutputFunction, SelfCheck};

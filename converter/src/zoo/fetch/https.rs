@@ -13,7 +13,7 @@ use super::client::{Client, Target, explain};
 use super::error::{SourceError, shortened};
 use super::partial::{Lock, Partial};
 use super::verify::{Found, LARGEST, check, is_right};
-use crate::progress::Progress;
+use crate::util::progress::Progress;
 use crate::zoo::catalog::Https;
 use crate::zoo::source::hex;
 

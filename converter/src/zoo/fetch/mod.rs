@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use super::cache;
 use super::catalog::{self, CatalogEntry, Source};
-use crate::progress::Progress;
+use crate::util::progress::Progress;
 use client::Client;
 use verify::Found;
 

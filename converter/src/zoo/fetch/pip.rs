@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use super::error::{SourceError, shortened};
 use super::verify::{CopyError, copy, is_right};
-use crate::progress::Progress;
+use crate::util::progress::Progress;
 use crate::zoo::catalog::PyPi;
 use crate::zoo::source::hex;
 

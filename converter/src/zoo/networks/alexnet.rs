@@ -5,8 +5,8 @@
 //! after each but the last, numbered as torchvision would. The network of 2012, with two groups and local
 //! response normalization, comes in through ONNX.
 
-use super::layers::{Builder, Built, Conv};
 use crate::graph::NodeId;
+use crate::zoo::layers::{Builder, Built, Conv};
 
 /// Channels, kernel, stride, padding, and whether a 3x3 maximum with stride 2 follows.
 const FEATURES: [(usize, u32, u32, u32, bool); 5] = [

@@ -4,8 +4,8 @@
 //! As in akamaster/pytorch_resnet_cifar10, whose names these are: the zero channels of a shortcut lie on
 //! both sides.
 
-use super::layers::{Builder, Built, Conv};
 use crate::graph::NodeId;
+use crate::zoo::layers::{Builder, Built, Conv};
 
 const CHANNELS: [usize; 3] = [16, 32, 64];
 const CLASSES: usize = 10;

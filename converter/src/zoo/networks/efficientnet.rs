@@ -3,8 +3,8 @@
 //!
 //! Names are those of `efficientnet-lite-pytorch`.
 
-use super::layers::{Builder, Built, Conv};
 use crate::graph::NodeId;
+use crate::zoo::layers::{Builder, Built, Conv};
 
 /// One row of the paper's table: inverted residual blocks that share a shape.
 struct Stage {
@@ -145,7 +145,7 @@ mod tests {
             let data = vec![0.5; shape.iter().product()];
             (name.to_string(), NamedTensor { shape, data })
         };
-        include_str!("test_data/efficientnet_lite0_keys.txt")
+        include_str!("../test_data/efficientnet_lite0_keys.txt")
             .lines()
             .map(parse)
             .collect()

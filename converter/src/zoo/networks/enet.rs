@@ -5,8 +5,8 @@
 //! "ENet for ImageNet" that Canziani et al. (2016) measured was never published as a definition. Names are
 //! ours.
 
-use super::layers::{Builder, Built, Conv};
 use crate::graph::NodeId;
+use crate::zoo::layers::{Builder, Built, Conv};
 
 /// What stands between the two projections of a bottleneck.
 #[derive(Clone, Copy)]

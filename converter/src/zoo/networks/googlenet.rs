@@ -2,8 +2,8 @@
 //! response normalization, as torchvision has it: its "5x5" branch is 3x3. Names are torchvision's; the
 //! two auxiliary heads of its checkpoint are passed over.
 
-use super::layers::{Builder, Built, Conv};
 use crate::graph::NodeId;
+use crate::zoo::layers::{Builder, Built, Conv};
 
 /// One row of the table: channels of `1x1`, `3x3 reduce`, `3x3`, `5x5 reduce`, `5x5`, `pool proj`.
 struct Inception(&'static str, [usize; 6]);

@@ -2,8 +2,8 @@
 //! as torchvision ported it from TensorFlow. Names are torchvision's; the auxiliary head of its checkpoint
 //! is passed over.
 
-use super::layers::{Builder, Built, Conv};
 use crate::graph::NodeId;
+use crate::zoo::layers::{Builder, Built, Conv};
 
 const CLASSES: usize = 1000;
 const EPSILON: f32 = 1e-3;

@@ -4,8 +4,8 @@
 //! Names and the order of the 1x3 and 3x1 convolutions are Cadene's (pretrained-models.pytorch), which timm
 //! took over. His checkpoint has TensorFlow's background class before the thousand; it is left out.
 
-use super::layers::{Builder, Built, Conv};
 use crate::graph::NodeId;
+use crate::zoo::layers::{Builder, Built, Conv};
 
 const CLASSES: usize = 1000;
 const EPSILON: f32 = 1e-3;

@@ -2,8 +2,8 @@
 //! code of mlcommons/tiny has them: 'same' padding, biases before batch norms too. Names are ours; trained
 //! weights come as `.tflite` files, which carry their own graph.
 
-use super::layers::{Builder, Built, Conv};
 use crate::graph::NodeId;
+use crate::zoo::layers::{Builder, Built, Conv};
 
 const EPSILON: f32 = 1e-3;
 

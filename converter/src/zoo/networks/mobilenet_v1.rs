@@ -1,7 +1,7 @@
 //! MobileNetV1: Howard et al., "MobileNets" (2017), table 1, with ReLU6 as in its authors' code. Padding
 //! and names are those of timm's `mobilenetv1_100`.
 
-use super::layers::{Builder, Built, Conv};
+use crate::zoo::layers::{Builder, Built, Conv};
 
 /// Depthwise separable convolutions, stage by stage: how many, stride of the first, channels.
 const STAGES: [(usize, u32, usize); 5] = [

@@ -1,7 +1,7 @@
 //! MobileNetV2: Sandler et al., "MobileNetV2" (2018), table 2. Names are torchvision's.
 
-use super::layers::{Builder, Built, Conv};
 use crate::graph::NodeId;
+use crate::zoo::layers::{Builder, Built, Conv};
 
 /// The table's columns t, c, n, s: how many times wider a block is inside, channels, blocks, stride of
 /// the first.

@@ -1,9 +1,9 @@
 //! MobileNetV3: Howard et al., "Searching for MobileNetV3" (2019), tables 1 and 2. Names are torchvision's,
 //! as is the width of a squeeze: a quarter of the block's inside, rounded to a multiple of 8.
 
-use super::layers::{Builder, Built, Conv};
 use crate::graph::Activation::{self, HardSigmoid, HardSwish, Relu};
 use crate::graph::NodeId;
+use crate::zoo::layers::{Builder, Built, Conv};
 
 /// One row of a table.
 struct Row {

@@ -4,7 +4,7 @@
 //!
 //! Names are numbers in that file's list, as PyTorch would number them: `nin.0`, ..., and `fc`.
 
-use super::layers::{Builder, Built, Conv};
+use crate::zoo::layers::{Builder, Built, Conv};
 
 /// Blocks: channels, kernel, stride, padding of the first convolution; two 1x1 follow. Between blocks is
 /// a 3x3 maximum with stride 2.

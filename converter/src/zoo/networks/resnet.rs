@@ -3,8 +3,8 @@
 //! As torchvision has it: a bottleneck's stride is in its 3x3 convolution, not in its first 1x1 ("v1.5").
 //! Names are torchvision's.
 
-use super::layers::{Builder, Built, Conv};
 use crate::graph::NodeId;
+use crate::zoo::layers::{Builder, Built, Conv};
 
 /// What the stages are made of.
 #[derive(Clone, Copy)]

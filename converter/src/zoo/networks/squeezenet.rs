@@ -1,8 +1,8 @@
 //! SqueezeNet: Iandola et al., "SqueezeNet" (2016), table 1, and version 1.1 of its authors' repository.
 //! Names are torchvision's. The logits are the mean of the last map: there is no fully connected layer.
 
-use super::layers::{Builder, Built, Conv};
 use crate::graph::NodeId;
+use crate::zoo::layers::{Builder, Built, Conv};
 
 /// One entry of torchvision's list after the first convolution and its ReLU.
 #[derive(Clone, Copy)]

@@ -1,7 +1,7 @@
 //! VGG: Simonyan and Zisserman, "Very deep convolutional networks" (2014), table 1, columns A, B, D and E;
 //! with batch norm as torchvision has it. Names are torchvision's.
 
-use super::layers::{Builder, Built, Conv};
+use crate::zoo::layers::{Builder, Built, Conv};
 
 /// 3x3 convolutions of each of the five stages; a 2x2 maximum follows each stage.
 pub(super) type Depths = [usize; 5];

@@ -5,10 +5,10 @@ use super::super::pb::{
     tensor_proto::DataType::{self, Int8, Int32, Uint8},
 };
 use super::build::{Model, With, assert_near, codes, fails, floats, import, ints, node, run};
+use crate::graph::split::split;
 use crate::graph::{Activation, ConvWeights, Op, Quant};
 use crate::import::lowered;
 use crate::lower::int8::without_idle_clamps;
-use crate::lower::split::split;
 use crate::passes::simplify;
 use crate::quantize::assign::{assign, given};
 use crate::quantize::range::Range;
