@@ -230,6 +230,18 @@ impl Graph {
         Ok(self.output)
     }
 
+    /// Makes every reader of `from` (and the output) read `to`.
+    pub fn redirect(&mut self, from: NodeId, to: NodeId) {
+        for input in self.nodes.iter_mut().flat_map(|n| &mut n.inputs) {
+            if *input == from {
+                *input = to;
+            }
+        }
+        if self.output == from {
+            self.output = to;
+        }
+    }
+
     /// True if the source network was quantized already: a node other than the input has a quantization.
     pub fn is_quantized(&self) -> bool {
         self.nodes.iter().skip(1).any(|n| n.quant.is_some())

@@ -1,6 +1,7 @@
 //! Writes a float model.
 
 use super::{About, LowerError, Lowering, depthwise_layout, head, is_depthwise};
+use crate::graph::split::split;
 use crate::graph::{Graph, Op as Node};
 use edge_runtime::head::file::{NewData, NewHead, Pool};
 use edge_runtime::model::write::Writer;
@@ -10,7 +11,7 @@ use edge_runtime::model::{
 
 /// The file of `graph` in float.
 pub fn write(graph: &Graph, about: &About<'_>) -> Result<AlignedBytes, LowerError> {
-    let lowering = Lowering::new(graph, DType::F32.size())?;
+    let lowering = Lowering::new(graph, split(graph), DType::F32.size())?;
     let mut writer = Writer::default();
     for &id in &lowering.split.layers {
         let node = &graph.nodes[id];

@@ -6,10 +6,9 @@
 pub mod float;
 mod head;
 pub mod int8;
-mod norm;
 pub mod plan;
 
-use crate::graph::split::{self, Split};
+use crate::graph::split::Split;
 use crate::graph::{Graph, NodeId, Op};
 use edge_runtime::model::{
     self, Manifest, Operand, Output, OutputFunction, Quant, SelfCheck, write::WriteError,
@@ -39,16 +38,6 @@ pub enum LowerError {
     /// Too many layers.
     #[error("the network has {0} layers; the format has room for {max}", max = model::MAX_LAYERS)]
     Layers(usize),
-    /// A number cannot be represented.
-    #[error("node '{node}', channel {channel}: {problem}")]
-    Number {
-        /// The node.
-        node: String,
-        /// Output channel.
-        channel: usize,
-        /// What cannot be represented, and what to do.
-        problem: String,
-    },
     /// The file that was written does not pass the reader's checks.
     #[error(
         "the converter wrote a model that its own reader refuses ({0}); please report this network"
@@ -77,8 +66,7 @@ struct Lowering<'g> {
 }
 
 impl<'g> Lowering<'g> {
-    fn new(graph: &'g Graph, element_bytes: usize) -> Result<Self, LowerError> {
-        let split = split::split(graph);
+    fn new(graph: &'g Graph, split: Split, element_bytes: usize) -> Result<Self, LowerError> {
         if split.layers.is_empty() {
             return Err(LowerError::Empty);
         }
@@ -133,10 +121,15 @@ impl<'g> Lowering<'g> {
             });
         }
         let mut inputs = node.inputs.clone();
-        if self.plan.swapped[self.split.tensor_of(id)] {
+        if self.is_swapped(id) {
             inputs.swap(0, 1);
         }
         Ok(inputs)
+    }
+
+    /// True if the plan has a node's two inputs change places.
+    fn is_swapped(&self, id: NodeId) -> bool {
+        self.plan.swapped[self.split.tensor_of(id)]
     }
 }
 

@@ -31,19 +31,7 @@ pub fn two_classes(graph: &mut Graph, function: OutputFunction) -> bool {
 /// quantization.
 fn replace(graph: &mut Graph, from: NodeId, to: NodeId) {
     graph.nodes[to].quant = graph.nodes[from].quant;
-    redirect(graph, from, to);
-}
-
-/// Makes every reader of `from` (and the output) read `to`.
-pub(crate) fn redirect(graph: &mut Graph, from: NodeId, to: NodeId) {
-    for input in graph.nodes.iter_mut().flat_map(|n| &mut n.inputs) {
-        if *input == from {
-            *input = to;
-        }
-    }
-    if graph.output == from {
-        graph.output = to;
-    }
+    graph.redirect(from, to);
 }
 
 #[cfg(test)]

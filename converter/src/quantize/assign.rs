@@ -5,22 +5,22 @@ use crate::graph::bounds::Interval;
 use crate::graph::{Graph, NodeId, Op};
 use edge_runtime::model::{InputSpec, Quant};
 
-/// Quantization of every node's result, and of the pooled features.
+/// Quantization of every node's result.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Quants {
-    by_node: Vec<Quant>,
-    means: Vec<Vec<f32>>,
-}
+pub struct Quants(Vec<Quant>);
 
 impl Quants {
-    /// Of a node's result.
-    pub fn of(&self, id: NodeId) -> Quant {
-        self.by_node[id]
+    /// Entry `id` is that of node `id`.
+    pub fn new(by_node: Vec<Quant>) -> Self {
+        Self(by_node)
     }
 
-    /// Mean of each channel of a node's result, as calibration saw it; empty if it did not.
-    pub fn means(&self, id: NodeId) -> &[f32] {
-        &self.means[id]
+    /// Of a node's result.
+    ///
+    /// # Panics
+    /// If the graph has no such node.
+    pub fn of(&self, id: NodeId) -> Quant {
+        self.0[id]
     }
 }
 
@@ -87,9 +87,8 @@ pub fn given(graph: &Graph) -> Vec<Option<Quant>> {
 /// Gives every node its quantization: the source network's own where it has one, else from its range.
 ///
 /// Operators that only pick elements (max pool, slice, pad, shuffle) keep their input's; the parts of a
-/// concatenation that nothing else reads take the whole's, so that they are rounded once. `means` are
-/// those of every node's channels.
-pub fn assign(graph: &Graph, input: &InputSpec, ranges: &[Range], means: Vec<Vec<f32>>) -> Quants {
+/// concatenation that nothing else reads take the whole's, so that they are rounded once.
+pub fn assign(graph: &Graph, input: &InputSpec, ranges: &[Range]) -> Quants {
     let given = given(graph);
     let mut by_node: Vec<Quant> = ranges.iter().map(|r| quant(*r)).collect();
     by_node[0] = input_quant(input);
@@ -109,7 +108,7 @@ pub fn assign(graph: &Graph, input: &InputSpec, ranges: &[Range], means: Vec<Vec
             by_node[id] = by_node[node.inputs[0]];
         }
     }
-    Quants { by_node, means }
+    Quants(by_node)
 }
 
 #[cfg(test)]
@@ -172,7 +171,7 @@ mod tests {
         assert_eq!(known[shuffle], Some(quant(0.25)));
         assert_eq!((known[0], known[c]), (None, None));
         let ranges = vec![Range::new(0.0, 1.0); g.nodes.len()];
-        let all = assign(&g, &spec([127.0; 3]), &ranges, vec![]);
+        let all = assign(&g, &spec([127.0; 3]), &ranges);
         assert_eq!(
             (all.of(shuffle), all.of(c).scale),
             (quant(0.25), 1.0 / 255.0)

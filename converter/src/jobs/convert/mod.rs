@@ -4,18 +4,20 @@ pub mod self_check;
 
 use crate::dataset::{Dataset, LoadError, dead_leaves, load_all, preprocess};
 use crate::graph::reference::evaluate_quantized;
-use crate::graph::split::{self, Split};
-use crate::graph::{Graph, GraphError, NodeId, Op};
+use crate::graph::split;
+use crate::graph::{Graph, GraphError};
 use crate::jobs::runner::{BackendKind, RunError, RunnerPool};
 use crate::lower::{self, About, LowerError};
 use crate::passes;
-use crate::quantize::assign::{assign, given, input_values};
-use crate::quantize::calibrate::{Observed, observe};
-use crate::quantize::range::{self, RangeRule, predicted};
+use crate::quantize::assign::{assign, input_values};
+use crate::quantize::calibrate::observe;
+use crate::quantize::range::RangeRule;
+use crate::quantize::ranges::{are_given, default_rule, means, ranges};
+use crate::quantize::{QuantizeError, quantize};
 use crate::util::progress::Progress;
 use edge_runtime::backend::BackendError;
 use edge_runtime::model::{
-    AlignedBytes, Calibration, InputSpec, Manifest, Model, ModelError, OutputFunction, Quant,
+    AlignedBytes, Calibration, InputSpec, Manifest, Model, ModelError, OutputFunction,
     Quantization, SelfCheck, WeightsOrigin,
 };
 use rayon::prelude::*;
@@ -115,6 +117,9 @@ pub enum ConvertError {
     /// The graph is inconsistent.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// A number of it does not fit int8.
+    #[error(transparent)]
+    Quantize(#[from] QuantizeError),
     /// It cannot be written.
     #[error(transparent)]
     Lower(#[from] LowerError),
@@ -218,7 +223,7 @@ pub fn convert(
     let pictures = Pictures::load(options, &spec, progress)?;
     let split = split::split(&graph);
     // A network that was quantized already keeps its ranges; what it does not say is measured.
-    let complete = is_complete(&split, &given(&graph));
+    let complete = are_given(&graph, &split);
     let count = if complete {
         0
     } else {
@@ -234,8 +239,9 @@ pub fn convert(
         progress.step()
     })?;
     let ranges = ranges(&graph, &split, &observed, rule, data_free);
-    let quants = assign(&graph, &spec, &ranges, means(&graph, &split, &observed));
-    let graph = lower::int8::without_idle_clamps(graph, &quants);
+    let means = means(&graph, &split, &observed);
+    let quants = assign(&graph, &spec, &ranges);
+    let network = quantize(graph, quants, &means)?;
 
     let (method, calibration) = if complete {
         ("of the source".into(), Calibration::Source)
@@ -248,7 +254,7 @@ pub fn convert(
         agreement: None,
     };
     about.manifest.quantization = Some(quantization);
-    let first = lower::int8::write(&graph, &quants, &about)?;
+    let first = lower::int8::write(&network, &about)?;
     // A handful of pictures does not tell what the output depends on.
     let few = pictures.judging().len() < self_check::ENOUGH;
     let more = match few {
@@ -270,7 +276,7 @@ pub fn convert(
     quantization.agreement = check.agreement();
     about.manifest.quantization = Some(quantization);
     about.check = (check.doubts != 0).then_some(check);
-    let bytes = lower::int8::write(&graph, &quants, &about)?;
+    let bytes = lower::int8::write(&network, &about)?;
     Model::parse(&bytes)?;
     Ok(Converted {
         bytes,
@@ -303,73 +309,6 @@ fn check_input(source: &Source) -> Result<(), ConvertError> {
         channels,
     })
 }
-
-/// Percentage of the values that a range covers where nothing but generated pictures tells of them.
-const GENERATED_PERCENTILE: f64 = 99.998;
-
-/// The rule if the user names none: everything that pictures make, min-max. The edges of generated pictures
-/// are harder than any picture's; batch norms make up for that, without them a few values are left out.
-fn default_rule(graph: &Graph, data_free: bool) -> RangeRule {
-    let remembers = |op: &Op| matches!(op, Op::Conv(c) if c.statistics.is_some());
-    if data_free && !graph.nodes.iter().any(|n| remembers(&n.op)) {
-        RangeRule::Percentile(GENERATED_PERCENTILE)
-    } else {
-        RangeRule::MinMax
-    }
-}
-
-/// True if the quantization of all that the file holds is known without calibration.
-fn is_complete(split: &Split, given: &[Option<Quant>]) -> bool {
-    let pool = split.head.and_then(|h| h.pool);
-    let needed = split.layers.iter().copied().chain(pool).chain([0]);
-    needed.into_iter().all(|id| given[id].is_some())
-}
-
-/// The range of every node's result.
-fn ranges(
-    graph: &Graph,
-    split: &Split,
-    observed: &Observed,
-    rule: RangeRule,
-    data_free: bool,
-) -> Vec<range::Range> {
-    let seen = |id: NodeId| {
-        let pool = split.head.and_then(|h| h.pool);
-        if Some(id) == pool {
-            return Some(&observed.features);
-        }
-        let in_trunk = id == 0 || split.layers.binary_search(&id).is_ok();
-        in_trunk.then(|| &observed.tensors[split.tensor_of(id)])
-    };
-    let range = |id: NodeId| {
-        let range = seen(id).map_or(range::Range::new(0.0, 0.0), |o| range::Range::of(o, rule));
-        match &graph.nodes[id].op {
-            Op::Conv(conv) if data_free => match predicted(conv, DEVIATIONS) {
-                Some(p) => range::Range::new(range.min.min(p.min), range.max.max(p.max)),
-                None => range,
-            },
-            _ => range,
-        }
-    };
-    (0..graph.nodes.len()).map(range).collect()
-}
-
-/// Mean of every channel of every node's result; empty for nodes that were not observed.
-fn means(graph: &Graph, split: &Split, observed: &Observed) -> Vec<Vec<f32>> {
-    let pool = split.head.and_then(|h| h.pool);
-    let mean = |id: NodeId| match id {
-        _ if Some(id) == pool => observed.feature_means.clone(),
-        _ if id == 0 || split.layers.binary_search(&id).is_ok() => {
-            let of = observed.means.get(split.tensor_of(id));
-            of.cloned().unwrap_or_default()
-        }
-        _ => vec![],
-    };
-    (0..graph.nodes.len()).map(mean).collect()
-}
-
-/// Standard deviations around a channel's mean that a data-free range covers.
-const DEVIATIONS: f32 = 4.0;
 
 /// Pictures that ranges are measured on, and pictures that they are not.
 struct Pictures {

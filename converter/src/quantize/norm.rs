@@ -1,11 +1,11 @@
 //! The table of an int8 local response normalization. Knows numbers, no file.
 
+use super::multiplier::{common_shift, scaled};
 use crate::graph::LocalResponseNorm;
-use crate::quantize::multiplier::{common_shift, scaled};
 use edge_runtime::model::norm_table::Octaves;
 
 /// Steps of the output that one step of the input becomes, by the sum of squares.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Table {
     /// Where the entries lie.
     pub octaves: Octaves,

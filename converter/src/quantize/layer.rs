@@ -1,0 +1,266 @@
+//! The integers of one layer: all that a device needs of it besides shapes.
+
+use super::activation::{clamp, table};
+use super::assign::Quants;
+use super::error::{Problem, QuantizeError};
+use super::multiplier::{common_shift, requantize_factor, rescale, scaled};
+use super::norm::Table as NormTable;
+use super::weights::quantize_weights;
+use crate::graph::{Activation, ConvWeights, Graph, NodeId, Op, Quant, Window};
+use edge_runtime::model::Rescale;
+
+/// An operator of the trunk in int8. Inputs are in the order of the graph. `docs/arithmetic.md` says what the
+/// numbers do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum QuantizedOp {
+    /// Convolution, depthwise and fully connected ones included.
+    Conv(QuantizedConv),
+    /// Element by element: the output's code for every code of the input from -128 to 127.
+    Table(Box<[i8; 256]>),
+    /// Maximum over a window.
+    MaxPool {
+        /// The window.
+        window: Window,
+    },
+    /// Mean over a window.
+    AvgPool {
+        /// The window.
+        window: Window,
+        /// True if padding counts in the divisor.
+        count_padding: bool,
+        /// One, or one for every number of elements from 1 to the window's area.
+        multipliers: Vec<i32>,
+        /// Of every product with a multiplier.
+        shift: u8,
+    },
+    /// Sum of two tensors.
+    Add {
+        /// One per input.
+        multipliers: [i32; 2],
+        /// Of both products.
+        shift: u8,
+        /// Least and largest code of the output.
+        clamp: [i8; 2],
+    },
+    /// Concatenation along channels.
+    Concat {
+        /// One per input.
+        rescale: Vec<Rescale>,
+    },
+    /// A strided part of the input.
+    Slice {
+        /// First row, column, channel.
+        start: [u32; 3],
+        /// Step of rows and columns.
+        step: [u32; 2],
+    },
+    /// Zeros around the input.
+    Pad {
+        /// Rows, columns, channels before.
+        before: [u32; 3],
+        /// Rows, columns, channels after.
+        after: [u32; 3],
+    },
+    /// Product of two tensors, or of a map and a number per channel.
+    Mul {
+        /// Of every product.
+        multiplier: i32,
+        /// Of every product with the multiplier.
+        shift: u8,
+    },
+    /// `x` if positive, else the channel's slope times `x`.
+    PRelu {
+        /// Multiplier per channel for negative values.
+        slopes: Vec<i32>,
+        /// Multiplier for positive values.
+        positive: i32,
+        /// Of every product with a multiplier.
+        shift: u8,
+    },
+    /// Local response normalization.
+    LocalResponseNorm {
+        /// Channels in the sum.
+        size: u32,
+        /// Factor by the sum of squares.
+        table: NormTable,
+    },
+    /// Channel shuffle.
+    Shuffle {
+        /// Rows of the matrix of channels.
+        groups: u32,
+    },
+}
+
+/// A convolution in int8.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuantizedConv {
+    /// The window.
+    pub window: Window,
+    /// Channel groups.
+    pub groups: usize,
+    /// OHWI: `[out_channels][kernel rows][kernel columns][input channels / groups]`, from -127 to 127.
+    pub weights: Vec<i8>,
+    /// One per output channel, in steps of its sum. The input's zero point is folded in.
+    pub bias: Vec<i32>,
+    /// One per output channel: from its sum to the output's steps, with `shift`.
+    pub multiplier: Vec<i32>,
+    /// One per output channel.
+    pub shift: Vec<u8>,
+    /// Least and largest code of the output.
+    pub clamp: [i8; 2],
+}
+
+/// Quantizes node `id` of a simplified graph. `means` are those of every node's channels, as calibration saw them.
+///
+/// # Errors
+/// If a number does not fit the format.
+///
+/// # Panics
+/// If the node is the input or a batch norm.
+pub fn quantize_layer(
+    graph: &Graph,
+    quants: &Quants,
+    means: &[Vec<f32>],
+    id: NodeId,
+) -> Result<QuantizedOp, QuantizeError> {
+    let node = &graph.nodes[id];
+    let layer = Layer {
+        inputs: node.inputs.iter().map(|&i| quants.of(i)).collect(),
+        output: quants.of(id),
+    };
+    let op = match &node.op {
+        Op::Conv(conv) => layer.conv(conv, &means[node.inputs[0]]),
+        Op::Activation(activation) => Ok(QuantizedOp::Table(Box::new(table(
+            *activation,
+            layer.inputs[0],
+            layer.output,
+        )))),
+        Op::MaxPool(window) => Ok(QuantizedOp::MaxPool { window: *window }),
+        Op::AvgPool {
+            window,
+            count_padding,
+        } => layer.avg_pool(window, *count_padding),
+        Op::Add(activation) => layer.add(*activation),
+        Op::Concat => layer.concat(),
+        Op::Slice { start, step, .. } => Ok(QuantizedOp::Slice {
+            start: *start,
+            step: *step,
+        }),
+        Op::Pad { before, after } => Ok(QuantizedOp::Pad {
+            before: *before,
+            after: *after,
+        }),
+        Op::Mul => layer.mul(),
+        Op::PRelu(slopes) => layer.prelu(slopes),
+        Op::LocalResponseNorm(norm) => {
+            let step = layer.inputs[0].scale as f64;
+            Ok(QuantizedOp::LocalResponseNorm {
+                size: norm.size,
+                table: NormTable::new(norm, node.shape.c, step, layer.factor(0)),
+            })
+        }
+        Op::Shuffle { groups } => Ok(QuantizedOp::Shuffle { groups: *groups }),
+        Op::Input | Op::BatchNorm(_) => {
+            unreachable!("{} is not a layer of a simplified graph", node.op.name())
+        }
+    };
+    op.map_err(|problem| problem.at(graph, id))
+}
+
+/// What a layer's codes stand for.
+struct Layer {
+    inputs: Vec<Quant>,
+    output: Quant,
+}
+
+impl Layer {
+    /// Steps of the output that one step of input `i` is.
+    fn factor(&self, i: usize) -> f64 {
+        self.inputs[i].scale as f64 / self.output.scale as f64
+    }
+
+    fn conv(&self, conv: &ConvWeights, input_means: &[f32]) -> Result<QuantizedOp, Problem> {
+        let q = quantize_weights(conv, self.inputs[0], input_means)?;
+        let (mut multiplier, mut shift) = (Vec::new(), Vec::new());
+        for (c, scale) in q.accumulator_scale.iter().enumerate() {
+            let factor = *scale as f64 / self.output.scale as f64;
+            let why =
+                "its weights are too large for its output's range; calibrate on other pictures";
+            let (m, n) = requantize_factor(factor).ok_or(Problem::of_channel(c, why))?;
+            multiplier.push(m);
+            shift.push(n);
+        }
+        Ok(QuantizedOp::Conv(QuantizedConv {
+            window: conv.window,
+            groups: conv.groups,
+            weights: q.weights,
+            bias: q.bias,
+            multiplier,
+            shift,
+            clamp: clamp(conv.activation, self.output),
+        }))
+    }
+
+    fn avg_pool(&self, window: &Window, count_padding: bool) -> Result<QuantizedOp, Problem> {
+        let area = (window.kernel[0] * window.kernel[1]) as usize;
+        let (full, shift) = mean(self.inputs[0], self.output, area)?;
+        let multipliers = if count_padding || window.is_unpadded() {
+            vec![full]
+        } else {
+            (1..=area)
+                .map(|count| scaled(self.factor(0) / count as f64, shift))
+                .collect()
+        };
+        Ok(QuantizedOp::AvgPool {
+            window: *window,
+            count_padding,
+            multipliers,
+            shift,
+        })
+    }
+
+    fn add(&self, activation: Activation) -> Result<QuantizedOp, Problem> {
+        let factors = [0, 1].map(|i| self.factor(i));
+        let shift = common_shift(factors[0].max(factors[1]), 2f64.powi(21))
+            .ok_or(Problem::UNREACHABLE_SCALE)?;
+        Ok(QuantizedOp::Add {
+            multipliers: factors.map(|f| scaled(f, shift)),
+            shift,
+            clamp: clamp(activation, self.output),
+        })
+    }
+
+    fn concat(&self) -> Result<QuantizedOp, Problem> {
+        let one = |i: usize| rescale(self.factor(i)).ok_or(Problem::UNREACHABLE_SCALE);
+        let rescale = (0..self.inputs.len()).map(one).collect::<Result<_, _>>()?;
+        Ok(QuantizedOp::Concat { rescale })
+    }
+
+    fn mul(&self) -> Result<QuantizedOp, Problem> {
+        let factor = self.factor(0) * self.inputs[1].scale as f64;
+        let (multiplier, shift) = requantize_factor(factor).ok_or(Problem::UNREACHABLE_SCALE)?;
+        Ok(QuantizedOp::Mul { multiplier, shift })
+    }
+
+    fn prelu(&self, slopes: &[f32]) -> Result<QuantizedOp, Problem> {
+        let steepest = slopes.iter().fold(1f32, |m, s| m.max(s.abs())) as f64;
+        let factor = self.factor(0);
+        let shift =
+            common_shift(factor * steepest, 2f64.powi(22)).ok_or(Problem::UNREACHABLE_SCALE)?;
+        let slopes = slopes.iter().map(|s| scaled(factor * *s as f64, shift));
+        Ok(QuantizedOp::PRelu {
+            slopes: slopes.collect(),
+            positive: scaled(factor, shift),
+            shift,
+        })
+    }
+}
+
+/// Multiplier and shift of a mean over `count` elements. The shift leaves room for every smaller divisor too.
+pub fn mean(input: Quant, output: Quant, count: usize) -> Result<(i32, u8), Problem> {
+    let factor = input.scale as f64 / output.scale as f64;
+    // `multiplier * count * 255` has to stay below 2^30, after rounding the multiplier up.
+    let shift = common_shift(factor, (2f64.powi(30) / 255.0 - count as f64) * 0.999)
+        .ok_or(Problem::UNREACHABLE_SCALE)?;
+    Ok((scaled(factor / count as f64, shift), shift))
+}
