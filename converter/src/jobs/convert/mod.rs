@@ -1,464 +1,167 @@
-//! The converter as a whole: a float graph and what is known of it, to a `.edge` file.
+//! The converter as a whole: from a float network and what is known of it to a `.edge` file.
+//!
+//! A conversion is a list of stages. Each is a function that knows only what it takes:
+//!
+//! | stage | takes | gives |
+//! |---|---|---|
+//! | `check_input` | graph, input rule | an error if they do not fit |
+//! | `simplify` | imported graph | `Simplified`: graph, the meaning of its output |
+//! | [`lower::float::write`] | simplified graph | float file |
+//! | `Pictures::load` | [`CalibrationSource`] | `Pictures`: to calibrate on, to judge on |
+//! | `calibrate` | graph, float file, pictures | `Calibrated`: ranges and channel means |
+//! | [`assign`] | graph, ranges | [`Quants`](crate::quantize::assign::Quants): scale and zero point of every tensor |
+//! | [`quantize`] | graph, `Quants`, channel means | [`QuantizedNetwork`](crate::quantize::QuantizedNetwork): int8 weights, biases, factors |
+//! | [`lower::int8::write`] | `QuantizedNetwork` | int8 file |
+//! | `judge_float`, `judge_int8` | files, pictures | [`SelfCheck`](edge_runtime::model::SelfCheck): what is doubtful |
+//!
+//! A float model needs the first three and the last one. What the last stage finds goes into the file, which is
+//! written a second time for it.
+//!
+//! Steps that keep a network's function (folding, fusing) are [`passes`](crate::passes) and run in `simplify`.
+//! Steps that change it to make it smaller or easier to quantize (pruning, equalization across layers) belong
+//! between `simplify` and the float file, so that ranges are measured on what they leave.
 
+mod calibrate;
+mod judge;
+mod outcome;
+mod pictures;
+mod request;
 pub mod self_check;
+mod simplify;
+#[cfg(test)]
+mod testing;
 
-use crate::dataset::{Dataset, LoadError, dead_leaves, load_all, preprocess};
-use crate::graph::reference::evaluate_quantized;
-use crate::graph::split;
-use crate::graph::{Graph, GraphError};
-use crate::jobs::runner::{BackendKind, RunError, RunnerPool};
-use crate::lower::{self, About, LowerError};
-use crate::passes;
-use crate::quantize::assign::{assign, input_values};
-use crate::quantize::calibrate::observe;
-use crate::quantize::range::RangeRule;
-use crate::quantize::ranges::{are_given, default_rule, means, ranges};
-use crate::quantize::{QuantizeError, quantize};
+pub use outcome::{ConvertError, Converted, FloatPass, JudgedOn};
+pub use request::{CalibrationSource, Int8Options, Source};
+
+use crate::lower::{self, About};
+use crate::quantize::assign::assign;
+use crate::quantize::quantize;
 use crate::util::progress::Progress;
-use edge_runtime::backend::BackendError;
-use edge_runtime::model::{
-    AlignedBytes, Calibration, InputSpec, Manifest, Model, ModelError, OutputFunction,
-    Quantization, SelfCheck, WeightsOrigin,
-};
-use rayon::prelude::*;
-use self_check::Logits;
-use std::collections::HashSet;
-use std::ops::Range;
-use std::time::Instant;
+use calibrate::calibrate;
+use edge_runtime::model::{Manifest, Model, Quantization, WeightsOrigin};
+use judge::{Expected, judge_float, judge_int8};
+use pictures::Pictures;
+use simplify::{Simplified, check_input, simplify};
 
-/// A network to convert.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// Its name.
-    pub name: String,
-    /// As imported.
-    pub graph: Graph,
-    /// Where the weights came from, for people.
-    pub origin: String,
-    /// Their license, or empty.
-    pub license: String,
-    /// What the weights are.
-    pub weights: WeightsOrigin,
-    /// What pictures must look like.
-    pub input: InputSpec,
-    /// One line per class, or empty.
-    pub labels: String,
-    /// What turns its output into probabilities.
-    pub output: OutputFunction,
-}
-
-/// Pictures for the ranges of an int8 model.
-#[derive(Clone, Debug)]
-pub enum CalibrationSource {
-    /// None: generated ones, and what batch norms remember.
-    DataFree {
-        /// How many to generate.
-        images: usize,
-    },
-    /// A folder.
-    Pictures {
-        /// Its name, for the manifest.
-        folder: String,
-        /// What is in it.
-        dataset: Dataset,
-        /// How many to calibrate on, spread over its classes.
-        images: usize,
-    },
-}
-
-/// How to make int8.
-#[derive(Clone, Debug)]
-pub struct Int8Options {
-    /// Where ranges come from.
-    pub calibration: CalibrationSource,
-    /// How they follow from what is seen; `None` chooses, see `docs/quantization.md`.
-    pub rule: Option<RangeRule>,
-}
-
-/// A finished file and its measures.
-pub struct Converted {
-    /// The `.edge` file.
-    pub bytes: AlignedBytes,
-    /// Parameters of the network.
-    pub parameters: u64,
-    /// Multiply-accumulate operations of one inference.
-    pub macs: u64,
-    /// What the check found; `None` for a float model of random weights, of which nothing can be said.
-    pub check: Option<SelfCheck>,
-    /// What it was made on.
-    pub judged_on: JudgedOn,
-    /// What float inference costs here, for a measure of the conversion's own time.
-    pub float_pass: Option<FloatPass>,
-}
-
-/// The pictures of the converter's check of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JudgedOn {
-    /// Generated ones.
-    Generated,
-    /// Those of the calibration folder that the ranges did not see.
-    Unseen,
-    /// Those that the ranges were measured on; there are no others.
-    Calibration,
-}
-
-/// One pass of float inference over the calibration pictures, on all threads.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct FloatPass {
-    /// Number of calibration pictures.
-    pub images: usize,
-    /// Wall time in seconds: the mean of the pictures that were compared on, times `images`.
-    pub seconds: f64,
-}
-
-/// Why there is no file.
-#[derive(Debug, thiserror::Error)]
-pub enum ConvertError {
-    /// The graph is inconsistent.
-    #[error(transparent)]
-    Graph(#[from] GraphError),
-    /// A number of it does not fit int8.
-    #[error(transparent)]
-    Quantize(#[from] QuantizeError),
-    /// It cannot be written.
-    #[error(transparent)]
-    Lower(#[from] LowerError),
-    /// A calibration picture is broken.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// It does not run.
-    #[error(transparent)]
-    Run(#[from] RunError),
-    /// It does not run.
-    #[error(transparent)]
-    Backend(#[from] BackendError),
-    /// What was written cannot be read.
-    #[error(
-        "the converter wrote a file that its own reader refuses ({0}); please report this network"
-    )]
-    Model(#[from] ModelError),
-    /// The picture size is not the graph's.
-    #[error("the network takes {graph} but its input rule says {height}x{width}x{channels}")]
-    Input {
-        /// What the graph takes.
-        graph: edge_runtime::model::Shape,
-        /// Rows of the rule.
-        height: u32,
-        /// Columns of the rule.
-        width: u32,
-        /// Channels of the rule.
-        channels: u32,
-    },
-}
-
-/// Converts: simplifies, calibrates and quantizes if `int8` says so, plans, writes, and checks the result.
+/// Converts a network: to int8 if `int8` says how, else to float. `progress` hears of every stage.
+///
+/// # Errors
+/// If the network does not fit the format, or if a picture cannot be read.
 pub fn convert(
     source: Source,
     int8: Option<&Int8Options>,
     progress: &dyn Progress,
 ) -> Result<Converted, ConvertError> {
-    check_input(&source)?;
+    check_input(&source.graph, &source.input)?;
     let (parameters, macs) = (source.graph.parameters(), source.graph.macs());
-    let random = matches!(source.weights, WeightsOrigin::Random { .. });
-    let spec = source.input;
     progress.stage("simplifying", 1);
-    // The check reads a quantized source as it was before any pass.
-    let original = source.graph.is_quantized().then(|| source.graph.clone());
-    let graph = passes::clamp_input(source.graph, input_values(&spec));
-    let mut graph = passes::simplify(graph);
-    let function = match passes::two_classes(&mut graph, source.output) {
-        true => OutputFunction::Softmax,
-        false => source.output,
-    };
+    let network = simplify(source.graph, &source.input, source.output);
     progress.step();
-    let mut about = About {
+    let about = About {
         manifest: Manifest {
             name: &source.name,
             source: &source.origin,
             license: &source.license,
             converter: concat!("graft ", env!("CARGO_PKG_VERSION")),
             weights: source.weights,
-            input: spec,
+            input: source.input,
             quantization: None,
             parameters,
             macs,
         },
         labels: &source.labels,
-        function,
+        function: network.function,
         check: None,
     };
-    let from_source = |crops: &[Vec<u8>], model: &Logits| {
-        let classes = model.first().map_or(0, Vec::len);
-        original
-            .as_ref()
-            .map(|graph| source_logits(graph, &spec, crops, classes))
-    };
-    let float = lower::float::write(&graph, &about)?;
-    let float_model = Model::parse(&float)?;
-    let Some(options) = int8 else {
-        let mut converted = Converted {
-            bytes: AlignedBytes::zeroed(0),
-            parameters,
-            macs,
-            check: None,
-            judged_on: JudgedOn::Generated,
-            float_pass: None,
-        };
-        if !random {
-            let crops = generated(0..judged_in_float(macs), &spec, progress)?;
-            progress.stage("checking", crops.len());
-            let (logits, _) = float_logits(&float_model, &crops, progress)?;
-            let expected = from_source(&crops, &logits);
-            let check = self_check::judge(&logits, None, expected.as_ref(), random, function);
-            about.check = (check.doubts != 0).then_some(check);
-            converted.check = Some(check);
-        }
-        converted.bytes = match about.check {
-            Some(_) => lower::float::write(&graph, &about)?,
-            None => float,
-        };
-        return Ok(converted);
-    };
+    match int8 {
+        None => to_float(network, about, progress),
+        Some(options) => to_int8(network, about, options, progress),
+    }
+}
 
-    let pictures = Pictures::load(options, &spec, progress)?;
-    let split = split::split(&graph);
-    // A network that was quantized already keeps its ranges; what it does not say is measured.
-    let complete = are_given(&graph, &split);
-    let count = if complete {
-        0
-    } else {
-        pictures.calibration.len()
+/// The stages of a float model.
+fn to_float(
+    network: Simplified,
+    mut about: About<'_>,
+    progress: &dyn Progress,
+) -> Result<Converted, ConvertError> {
+    let draft = lower::float::write(&network.graph, &about)?;
+    let expected = Expected {
+        original: network.original.as_ref(),
+        function: network.function,
     };
-    progress.stage("calibrating", count);
-    let input = |i: usize| preprocess::to_f32(&pictures.calibration[i], &spec);
-    let data_free = matches!(options.calibration, CalibrationSource::DataFree { .. });
-    let rule = options
-        .rule
-        .unwrap_or_else(|| default_rule(&graph, data_free));
-    let observed = observe(&float_model, &split, rule, count, &input, &|| {
-        progress.step()
-    })?;
-    let ranges = ranges(&graph, &split, &observed, rule, data_free);
-    let means = means(&graph, &split, &observed);
-    let quants = assign(&graph, &spec, &ranges);
-    let network = quantize(graph, quants, &means)?;
-
-    let (method, calibration) = if complete {
-        ("of the source".into(), Calibration::Source)
-    } else {
-        (rule.to_string(), options.calibration.record())
+    let check = match about.manifest.weights {
+        WeightsOrigin::Random { .. } => None,
+        _ => Some(judge_float(&Model::parse(&draft)?, &expected, progress)?),
     };
-    let mut quantization = Quantization {
-        method: &method,
-        calibration,
-        agreement: None,
+    about.check = check.filter(|check| check.doubts != 0);
+    let bytes = match about.check {
+        Some(_) => lower::float::write(&network.graph, &about)?,
+        None => draft,
     };
-    about.manifest.quantization = Some(quantization);
-    let first = lower::int8::write(&network, &about)?;
-    // A handful of pictures does not tell what the output depends on.
-    let few = pictures.judging().len() < self_check::ENOUGH;
-    let more = match few {
-        true => generated(0..judging(0), &spec, progress)?,
-        false => vec![],
-    };
-    let crops = if few { &more[..] } else { pictures.judging() };
-    progress.stage("comparing with float", crops.len());
-    let (float_logits, seconds) = float_logits(&float_model, crops, progress)?;
-    let logits = int8_logits(&Model::parse(&first)?, crops)?;
-    let expected = from_source(crops, &logits);
-    let check = self_check::judge(
-        &logits,
-        Some(&float_logits),
-        expected.as_ref(),
-        random,
-        function,
-    );
-    quantization.agreement = check.agreement();
-    about.manifest.quantization = Some(quantization);
-    about.check = (check.doubts != 0).then_some(check);
-    let bytes = lower::int8::write(&network, &about)?;
     Model::parse(&bytes)?;
     Ok(Converted {
         bytes,
-        parameters,
-        macs,
+        parameters: about.manifest.parameters,
+        macs: about.manifest.macs,
+        check,
+        judged_on: JudgedOn::Generated,
+        float_pass: None,
+    })
+}
+
+/// The stages of an int8 model.
+fn to_int8(
+    network: Simplified,
+    about: About<'_>,
+    options: &Int8Options,
+    progress: &dyn Progress,
+) -> Result<Converted, ConvertError> {
+    let Simplified {
+        graph,
+        original,
+        function,
+    } = network;
+    // With a shorter lifetime, as the file also tells of this function's results.
+    let mut about: About<'_> = about;
+    let float = lower::float::write(&graph, &about)?;
+    let float = Model::parse(&float)?;
+    let input = about.manifest.input;
+    let pictures = Pictures::load(&options.calibration, &input, progress)?;
+    let calibrated = calibrate(&graph, &float, &pictures.calibration, options, progress)?;
+    let quants = assign(&graph, &input, &calibrated.ranges);
+    let quantized = quantize(graph, quants, &calibrated.means)?;
+
+    let mut quantization = Quantization {
+        method: &calibrated.method,
+        calibration: calibrated.set,
+        agreement: None,
+    };
+    about.manifest.quantization = Some(quantization);
+    let draft = lower::int8::write(&quantized, &about)?;
+    let expected = Expected {
+        original: original.as_ref(),
+        function,
+    };
+    let model = Model::parse(&draft)?;
+    let judged = judge_int8(&model, &float, &expected, &pictures, progress)?;
+    let check = judged.check;
+    quantization.agreement = check.agreement();
+    about.manifest.quantization = Some(quantization);
+    about.check = (check.doubts != 0).then_some(check);
+    let bytes = lower::int8::write(&quantized, &about)?;
+    Model::parse(&bytes)?;
+    let images = pictures.calibration.len();
+    Ok(Converted {
+        bytes,
+        parameters: about.manifest.parameters,
+        macs: about.manifest.macs,
         check: Some(check),
-        judged_on: match (few || data_free, pictures.unseen.is_empty()) {
-            (true, _) => JudgedOn::Generated,
-            (false, false) => JudgedOn::Unseen,
-            (false, true) => JudgedOn::Calibration,
-        },
+        judged_on: judged.on,
         float_pass: Some(FloatPass {
-            images: pictures.calibration.len(),
-            seconds: seconds * pictures.calibration.len() as f64,
+            images,
+            seconds: judged.float_seconds * images as f64,
         }),
     })
-}
-
-/// The input rule must give what the graph takes.
-fn check_input(source: &Source) -> Result<(), ConvertError> {
-    let (shape, spec) = (source.graph.input_shape(), &source.input);
-    let (height, width, channels) = (spec.height, spec.width, spec.channels());
-    if (shape.h, shape.w, shape.c) == (height, width, channels) {
-        return Ok(());
-    }
-    Err(ConvertError::Input {
-        graph: shape,
-        height,
-        width,
-        channels,
-    })
-}
-
-/// Pictures that ranges are measured on, and pictures that they are not.
-struct Pictures {
-    calibration: Vec<Vec<u8>>,
-    unseen: Vec<Vec<u8>>,
-}
-
-/// How many pictures to compare int8 with float on, for so many that were calibrated on. Each costs a float
-/// and an int8 inference, so a quarter keeps a conversion under two float passes over the pictures.
-fn judging(calibration: usize) -> usize {
-    (calibration / 4).clamp(8, 100)
-}
-
-/// How many pictures check a float network of so many operations.
-fn judged_in_float(macs: u64) -> usize {
-    (20_000_000_000 / macs.max(1)).clamp(4, 16) as usize
-}
-
-/// Generated pictures of these seeds, as the input rule wants them.
-fn generated(
-    seeds: Range<usize>,
-    input: &InputSpec,
-    progress: &dyn Progress,
-) -> Result<Vec<Vec<u8>>, ConvertError> {
-    progress.stage("generating pictures", seeds.len());
-    let picture = |seed: usize| {
-        let picture = dead_leaves::picture(input.width, input.height, seed as u64);
-        progress.step();
-        preprocess::crop(&picture, input)
-    };
-    let crops: Result<Vec<_>, _> = seeds.into_par_iter().map(picture).collect();
-    let failed = |source| LoadError::Preprocess {
-        path: "generated picture".into(),
-        source,
-    };
-    Ok(crops.map_err(failed)?)
-}
-
-impl Pictures {
-    fn load(
-        options: &Int8Options,
-        input: &InputSpec,
-        progress: &dyn Progress,
-    ) -> Result<Self, ConvertError> {
-        match &options.calibration {
-            CalibrationSource::DataFree { images } => {
-                let total = images + judging(*images);
-                let mut calibration = generated(0..total, input, progress)?;
-                let unseen = calibration.split_off(*images);
-                Ok(Self {
-                    calibration,
-                    unseen,
-                })
-            }
-            CalibrationSource::Pictures {
-                dataset, images, ..
-            } => {
-                let seen = dataset.subset(*images).items;
-                let paths: HashSet<_> = seen.iter().map(|i| &i.path).collect();
-                let mut rest = dataset.clone();
-                rest.items.retain(|i| !paths.contains(&i.path));
-                let unseen = rest.subset(judging(seen.len())).items;
-                progress.stage("reading pictures", seen.len() + unseen.len());
-                let load = |items: &[_]| load_all(items, input, &|_| progress.step());
-                Ok(Self {
-                    calibration: load(&seen)?,
-                    unseen: load(&unseen)?,
-                })
-            }
-        }
-    }
-
-    /// The pictures to compare on.
-    fn judging(&self) -> &[Vec<u8>] {
-        let pictures = if self.unseen.is_empty() {
-            &self.calibration
-        } else {
-            &self.unseen
-        };
-        &pictures[..pictures.len().min(judging(self.calibration.len()))]
-    }
-}
-
-impl CalibrationSource {
-    fn record(&self) -> Calibration<'_> {
-        match self {
-            CalibrationSource::DataFree { images } => Calibration::DataFree {
-                images: *images as u32,
-            },
-            CalibrationSource::Pictures {
-                folder,
-                dataset,
-                images,
-            } => Calibration::Pictures {
-                folder,
-                images: dataset.items.len().min(*images) as u32,
-            },
-        }
-    }
-}
-
-/// Logits of a float model, picture by picture, and the seconds that a picture takes, all threads working.
-fn float_logits(
-    model: &Model<'_>,
-    crops: &[Vec<u8>],
-    progress: &dyn Progress,
-) -> Result<(Logits, f64), ConvertError> {
-    let pool = RunnerPool::new(model, BackendKind::Tract)?;
-    let one = |crop: &Vec<u8>| {
-        let start = Instant::now();
-        let logits = pool.with(|runner| runner.any_logits(crop))?;
-        progress.step();
-        Ok((logits, start.elapsed().as_secs_f64()))
-    };
-    let results = crops
-        .par_iter()
-        .map(one)
-        .collect::<Result<Vec<_>, RunError>>()?;
-    let (logits, seconds): (Vec<_>, Vec<_>) = results.into_iter().unzip();
-    let threads = rayon::current_num_threads().min(crops.len()).max(1) as f64;
-    let mean = seconds.iter().sum::<f64>() / seconds.len().max(1) as f64;
-    Ok((logits, mean / threads))
-}
-
-/// Logits of an int8 model, picture by picture.
-fn int8_logits(model: &Model<'_>, crops: &[Vec<u8>]) -> Result<Logits, ConvertError> {
-    let pool = RunnerPool::new(model, BackendKind::DEFAULT)?;
-    let logits = crops
-        .par_iter()
-        .map(|crop| pool.with(|runner| runner.logits(crop)))
-        .collect::<Result<_, RunError>>()?;
-    Ok(logits)
-}
-
-/// Multiply-accumulate operations that the slow reference may take to say what a quantized source means.
-const REFERENCE_MACS: u64 = 2_000_000_000;
-
-/// What the numbers of a quantized network say of the first pictures, by a reference that shares nothing with
-/// passes, quantizer and backends. `classes` is how many the model has.
-fn source_logits(graph: &Graph, spec: &InputSpec, crops: &[Vec<u8>], classes: usize) -> Logits {
-    let count = (REFERENCE_MACS / graph.macs().max(1)).clamp(2, 16) as usize;
-    let one = |crop: &Vec<u8>| {
-        let mut logits = evaluate_quantized(graph, &preprocess::to_f32(crop, spec));
-        if logits.len() == 1 && classes == 2 {
-            logits.insert(0, 0.0);
-        }
-        logits
-    };
-    crops[..crops.len().min(count)]
-        .par_iter()
-        .map(one)
-        .collect()
 }
