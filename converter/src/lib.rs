@@ -1,9 +1,36 @@
-//! Host side of Graft: brings a pretrained CNN in, makes it small, and writes the `.edge` file.
+//! The host side of Graft: takes a pretrained CNN, makes it small, and writes the `.edge` file that devices
+//! run.
 //!
-//! The way of a model: [`import`] and [`zoo`] give a float [`graph`]; [`passes`] simplify it;
-//! `quantize` turns it into int8 with ranges measured on pictures from [`dataset`]; the writer plans
-//! the arena and writes the file. [`pack`] lays a model out for a microcontroller. Boards are data
-//! ([`board`]). Knows no transport.
+//! # The way of a model
+//!
+//! 1. [`import`] reads a file (ONNX, TensorFlow Lite), or [`zoo`] builds a network of the catalog from its
+//!    weights. Both give a float [`graph::Graph`].
+//! 2. [`passes`] simplify the graph without changing what it computes.
+//! 3. [`quantize`] runs the float network on pictures from [`dataset`], gives every tensor a scale and a zero
+//!    point, and makes all numbers integers.
+//! 4. [`lower`] plans the arena and writes the file.
+//! 5. [`pack`] lays the weights out for a microcontroller, if the file is for one. Boards are data
+//!    ([`board`]).
+//!
+//! [`jobs::convert`] runs steps 2 to 4 as a list of stages and judges the result; it also says where a step
+//! that changes what the network computes (pruning, equalization) has its place. The other [`jobs`] use the
+//! file: they measure its accuracy, train a new head, compare backends, sign.
+//!
+//! # Layers
+//!
+//! A module may use modules further up in this list, never one further down:
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`util`], [`dataset`] | tools; pictures |
+//! | [`graph`] | the float network, its shapes, bounds and reference, and where trunk and head meet |
+//! | [`import`], [`passes`], [`quantize`] | each takes or gives a graph, and knows none of the others |
+//! | [`zoo`] | the catalog; builds graphs from the tensors that `import` reads |
+//! | [`lower`] | writes the graph, or the integers of `quantize`, to a file |
+//! | [`pack`], [`board`] | what a board needs of a file |
+//! | [`jobs`] | the jobs of the command line |
+//!
+//! No module knows how a board is reached; that is the runtime's `transport`.
 
 pub mod board;
 pub mod dataset;

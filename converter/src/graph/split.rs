@@ -3,12 +3,13 @@
 use super::{Graph, NodeId, Op};
 use edge_runtime::head::file::MAX_SIDE;
 
-/// A graph parted into trunk and head.
+/// The parts of a graph: the trunk, which stays as it is on a device, and the head, which can be trained
+/// there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
-    /// Nodes of the trunk but the input, in order: layer `i` of the file is `layers[i]`.
+    /// The nodes of the trunk in order, without the input: layer `i` of the file is node `layers[i]`.
     pub layers: Vec<NodeId>,
-    /// The classifier, if the network ends in one.
+    /// The head, if the network ends in a classifier.
     pub head: Option<HeadNodes>,
 }
 
@@ -22,7 +23,8 @@ pub struct HeadNodes {
 }
 
 impl Split {
-    /// The file's number of a trunk node's result: 0 for the input, else its layer plus one.
+    /// Number that the file gives the result of a node of the trunk: 0 for the input, else the number of its
+    /// layer plus one.
     ///
     /// # Panics
     /// If the node is not in the trunk.
@@ -33,14 +35,14 @@ impl Split {
         }
     }
 
-    /// The trunk's last node.
+    /// The last node of the trunk.
     pub fn output(&self) -> NodeId {
         *self.layers.last().unwrap_or(&0)
     }
 }
 
-/// Finds the head: a fully connected last layer without activation but for a clamp, and the global average pool
-/// before it.
+/// Splits a network. A head is a fully connected last layer, with no activation or a clamp, and the global
+/// average pool before it if there is one.
 pub fn split(graph: &Graph) -> Split {
     let head = find_head(graph);
     let end = match head {
@@ -76,7 +78,8 @@ fn find_head(graph: &Graph) -> Option<HeadNodes> {
     if sides.iter().any(|n| *n > MAX_SIDE as usize) {
         return None;
     }
-    // A clamp, as the last range of a quantized network is one, goes into what the model says of its logits.
+    // The last layer of a quantized network clamps its logits. The file has the bounds beside the output
+    // function.
     if !whole || conv.groups != 1 || conv.activation.clamp_bounds().is_none() {
         return None;
     }
@@ -89,6 +92,6 @@ fn find_head(graph: &Graph) -> Option<HeadNodes> {
         _ => None,
     };
     let end = pool.map_or(from, |p| graph.nodes[p].inputs[0]);
-    // A network that is nothing but a classifier has no trunk to freeze.
+    // A network that is only a classifier has no trunk, and nothing to put on a device.
     (end != 0).then_some(HeadNodes { pool, dense })
 }

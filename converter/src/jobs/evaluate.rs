@@ -1,29 +1,30 @@
-//! Accuracy of a classifier on labelled pictures.
+//! Measures the accuracy of a classifier on labelled pictures.
 
 use crate::dataset::{Dataset, DatasetError, LoadError, map_all};
 use crate::jobs::runner::{BackendKind, RunError, RunnerPool, classes};
 use crate::util::progress::Progress;
 use edge_runtime::model::{Model, WeightsOrigin};
 
-/// What `eval` found.
+/// The accuracy of a model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
-    /// Pictures looked at.
+    /// Number of pictures.
     pub images: usize,
-    /// Fraction whose class got the largest logit.
+    /// Fraction of the pictures whose class has the largest logit.
     pub top1: f64,
-    /// Fraction whose class is among the five largest.
+    /// Fraction of the pictures whose class has one of the five largest logits.
     pub top5: f64,
-    /// Class `i` of the pictures was taken as class `i + class_offset` of the model.
+    /// Class `i` of the pictures is class `i + class_offset` of the model.
     pub class_offset: usize,
-    /// True if class folders have other names than the model's classes, and were taken in alphabetical order.
+    /// True if the class folders do not have the names of the model's classes and were taken in alphabetical
+    /// order.
     pub folders_by_order: bool,
 }
 
-/// What of a data set to look at, and how.
+/// Which pictures of a data set to evaluate, and how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EvaluateOptions {
-    /// At most so many pictures, spread over the classes.
+    /// Most pictures to evaluate, spread over the classes.
     pub limit: Option<usize>,
     /// Class `i` of the pictures is class `i + class_offset` of the model; if `None`, 1 for TensorFlow's
     /// ImageNet networks of 1001 classes, the first of which is the background, else 0.
@@ -33,32 +34,32 @@ pub struct EvaluateOptions {
 /// Why there is no accuracy.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {
-    /// The folder has no labels, or labels that the model does not have.
+    /// The labels of the data set cannot be read, or the model does not have them.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
-    /// A picture is broken.
+    /// A picture cannot be read.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The model does not run.
+    /// The model has no answer to a picture.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// Random weights have no accuracy.
+    /// The weights are random, so that there is no accuracy.
     #[error("the weights of this model are random (seed {seed}); it has no accuracy to measure")]
     RandomWeights {
         /// Their seed.
         seed: u64,
     },
-    /// A class folder that the model does not know.
+    /// A class folder is not a class of the model.
     #[error(
         "class folder '{folder}' is not a class of the model (its classes: {known}); retrain its head on these folders or rename them"
     )]
     UnknownClass {
         /// Name of the folder.
         folder: String,
-        /// The model's first labels.
+        /// The first labels of the model.
         known: String,
     },
-    /// Class folders, and a model whose classes have no names to find them by.
+    /// There are class folders, but the classes of the model have no names to compare with.
     #[error(
         "there are {folders} class folders, and the model has {classes} classes without names; convert it with `--labels FILE`, retrain its head on these folders, or list the pictures in labels.csv"
     )]
@@ -68,14 +69,14 @@ pub enum EvaluateError {
         /// Number of classes of the model.
         classes: usize,
     },
-    /// A picture without a class.
+    /// A picture has no class.
     #[error(
         "{0}: the picture has no class; put pictures into class folders or list them in labels.csv"
     )]
     Unlabelled(String),
 }
 
-/// Runs the pictures of `dataset`.
+/// Runs the pictures of `dataset` on `model`.
 pub fn evaluate(
     model: &Model<'_>,
     kind: BackendKind,
@@ -89,7 +90,7 @@ pub fn evaluate(
     let mut dataset = dataset.subset(options.limit.unwrap_or(usize::MAX));
     let folders_by_order = match_classes(model, &mut dataset)?;
     let count = classes(model)?;
-    // Without names, folders are the classes in alphabetical order, which makes sense if there are as many.
+    // Without names, the folders are the classes in alphabetical order, if there are as many.
     let folders = dataset.classes.len();
     let named = model.head().is_some_and(|h| !h.record().labels.is_empty());
     if folders > 0 && !named && folders + options.class_offset.unwrap_or(0) != count {
@@ -135,8 +136,8 @@ pub fn evaluate(
     })
 }
 
-/// 1 if the model has a background class before those of the pictures: TensorFlow's networks for ImageNet
-/// have 1001 classes. Only where nothing has a name that says otherwise.
+/// The class offset for pictures without class names: 1 if the model has a background class before those of
+/// the pictures, as TensorFlow's ImageNet networks of 1001 classes have, else 0.
 fn background(model: &Model<'_>, classes: usize, dataset: &Dataset) -> usize {
     const IMAGENET: usize = 1000;
     let named =
@@ -145,14 +146,14 @@ fn background(model: &Model<'_>, classes: usize, dataset: &Dataset) -> usize {
     usize::from(classes == IMAGENET + 1 && !named && dataset.items.iter().all(|i| fits(i.class)))
 }
 
-/// How many classes come before `class`; of equal logits the first comes first.
+/// How many classes have a larger logit than `class`; of equal logits, the first counts as the largest.
 fn rank(logits: &[f32], class: usize) -> usize {
     let ahead = |(i, v): (usize, &f32)| *v > logits[class] || (*v == logits[class] && i < class);
     logits.iter().enumerate().filter(|&e| ahead(e)).count()
 }
 
-/// Class folders carry names: where the model has labels, folder and label are matched by name. Returns true if
-/// there are folders that are taken in their order instead.
+/// Gives the pictures of class folders the class of the model that has the name of the folder. Returns true
+/// if there are folders that are taken in their order instead.
 pub(crate) fn match_classes(
     model: &Model<'_>,
     dataset: &mut Dataset,
@@ -163,7 +164,7 @@ pub(crate) fn match_classes(
     if dataset.classes.is_empty() || labels.is_empty() || dataset.classes == labels {
         return Ok(!dataset.classes.is_empty() && labels.is_empty());
     }
-    // Folders that are not called as any label are in the classes' order, if there are as many.
+    // If no folder has the name of a label, folders are in the order of the classes, if there are as many.
     let known = |name: &String| labels.iter().position(|l| l == name);
     if dataset.classes.len() == labels.len() && !dataset.classes.iter().any(|c| known(c).is_some())
     {

@@ -1,4 +1,5 @@
-//! What a user asks for, one file a job: each puts the modules below together, and none prints.
+//! The jobs of the command line, one file or folder each. They put the other modules together; how results
+//! are printed is not their business.
 
 pub mod convert;
 pub mod evaluate;

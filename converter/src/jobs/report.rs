@@ -1,4 +1,4 @@
-//! What can be said of a model file without running it: layers, memory over time, totals.
+//! What can be said of a model without running it: its layers, and the memory that each of them needs.
 
 use crate::pack;
 use edge_runtime::device::memory;
@@ -22,15 +22,15 @@ pub struct LayerReport {
     pub weight_bytes: u64,
     /// First byte of the output in the arena.
     pub offset: u32,
-    /// Bytes of all tensors that are alive while the layer runs.
+    /// Bytes of all tensors that are needed while the layer runs.
     pub live_bytes: u64,
-    /// Bytes of arena that its kernel uses besides.
+    /// Bytes of scratch that its kernel needs in the arena.
     pub scratch_bytes: u64,
-    /// How its weights are packed, or empty.
+    /// Name of the layout of its packed weights, or empty.
     pub layout: &'static str,
 }
 
-/// Reports on every layer.
+/// Describes every layer, in the order of the file.
 pub fn layers(model: &Model<'_>) -> Vec<LayerReport> {
     let all: Vec<Layer<'_>> = model.layers().collect();
     let size = model.dtype().size() as u64;
@@ -46,7 +46,8 @@ pub fn layers(model: &Model<'_>) -> Vec<LayerReport> {
         .chain(all.iter().map(|l| l.output.shape))
         .collect();
     let live = |step: usize| -> u64 {
-        // Tensor `t` is made in step `t`; an in-place output shares its first input's bytes.
+        // Step `t` makes tensor `t`. An output that is written over the first input needs no bytes of its
+        // own.
         let in_place = all[step - 1].op.in_place()
             && all[step - 1].inputs[0].offset == all[step - 1].output.offset;
         let alive = |t: &usize| *t <= step && last_use[*t] >= step && !(in_place && *t == step);
@@ -96,7 +97,7 @@ fn weight_bytes(op: &Op) -> u64 {
     blobs.iter().map(|b| b.len as u64).sum()
 }
 
-/// Bytes that training a head of a size takes on a device: workspace, the new layers, its labels.
+/// Bytes that a device needs to train a head of this size: workspace, new layers and labels.
 pub fn training_bytes(size: &HeadSize) -> usize {
     memory::training_bytes(size)
 }

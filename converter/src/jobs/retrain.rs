@@ -1,5 +1,5 @@
-//! Head training on the host, with the code and the bits of the device: features from the frozen trunk,
-//! [`edge_runtime::head::train`], and a `.edge` file with the new head.
+//! Trains a head on the host, with the same code and the same result, bit for bit, as a device: features from
+//! the trunk, then [`edge_runtime::head::train`], then a `.edge` file with the new head.
 
 use crate::dataset::{Dataset, DatasetError, LoadError, map_all};
 use crate::jobs::runner::{BackendKind, Feature, RunError, RunnerPool};
@@ -13,80 +13,82 @@ use edge_runtime::head::{Head, HeadSize, MAX_HIDDEN};
 use edge_runtime::model::write::{WriteError, encode_head, with_head};
 use edge_runtime::model::{AlignedBytes, Model, ModelError, WeightsOrigin};
 
-/// One of so many samples of a class is held out to judge the training, as on the device.
+/// One in this many samples of a class is held out to judge the training, as on a device.
 const HELD_OUT_EVERY: usize = edge_runtime::device::samples::HELD_OUT_EVERY as usize;
 
 /// A model with its new head.
 pub struct Retrained {
-    /// The whole `.edge` file.
+    /// The whole `.edge` file, with the new head.
     pub bytes: AlignedBytes,
-    /// Samples trained on that are not held out.
+    /// Number of samples that are not held out.
     pub trained_on: usize,
-    /// Samples held out; fewer than [`train::MIN_JUDGES`] are trained on at last.
+    /// Number of samples held out. If there are fewer than [`train::MIN_JUDGES`], the head is trained on them
+    /// too in the end.
     pub held_out: usize,
-    /// The epoch that won.
+    /// The epoch whose head was kept.
     pub best: Epoch,
-    /// Accuracy on the held-out samples of the requantized head that was trained without them, if there are
-    /// any.
+    /// Accuracy of the requantized head on the held-out samples, before it was trained on any of them; `None`
+    /// if there are none.
     pub held_out_top1: Option<f32>,
-    /// How well that one knows each of its classes.
+    /// How well that head knows each of its classes.
     pub classes: Vec<Judged>,
-    /// Classes of the model's present head, if that was trained, which the new one lacks.
+    /// Classes that the previous head was trained on and the new one does not have.
     pub lost: Vec<String>,
-    /// Memory that training takes on a device, in bytes: workspace and the new layers, without the samples.
+    /// Memory that training needs on a device, in bytes: workspace, new layers and labels, without the
+    /// samples.
     pub training_bytes: usize,
 }
 
 /// Why there is no new head.
 #[derive(Debug, thiserror::Error)]
 pub enum RetrainError {
-    /// The folder is of no use.
+    /// The folder is not a data set.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
-    /// A picture is broken.
+    /// A picture cannot be read.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The model does not run.
+    /// The model has no answer to a picture.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The training refuses.
+    /// The samples cannot be trained on.
     #[error("cannot train: {0}")]
     Train(#[from] TrainError),
-    /// The result is not readable.
+    /// The result does not pass the reader's checks.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The head is too large.
+    /// The head is larger than the format allows.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// A float model.
+    /// The model is float.
     #[error(
         "heads are trained on int8 features, as on the device, and this model is float; convert it with --int8"
     )]
     FloatModel,
-    /// A network without a classifier.
+    /// The network has no classifier.
     #[error("this network has no head to retrain: it does not end in a fully connected layer")]
     NoHead,
-    /// Random weights have no features.
+    /// The weights are random, so that the features mean nothing.
     #[error("the weights of this model are random (seed {seed}); a head on it would learn nothing")]
     RandomWeights {
         /// Their seed.
         seed: u64,
     },
-    /// Too few pictures.
+    /// A class has too few pictures.
     #[error("class '{class}' has {images} picture(s); give every class at least 2")]
     TooFew {
         /// The class.
         class: String,
-        /// What it has.
+        /// Number of its pictures.
         images: usize,
     },
-    /// Two classes with one name.
+    /// Two classes have the same name.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// A name that is more than one line.
+    /// The name of a class folder is more than one line.
     #[error("the class folder {} has a line break in its name; rename it", names::quoted(.0))]
     LineBreak(String),
-    /// Not class folders.
+    /// There are no class folders, or only one.
     #[error(
         "training needs class folders (DIR/daisy/*.jpg, DIR/rose/*.jpg, ...) with at least two classes"
     )]
@@ -94,7 +96,7 @@ pub enum RetrainError {
 }
 
 impl Retrained {
-    /// What whoever trained shall know, one sentence each.
+    /// What the user should know of the new head, one sentence each.
     pub fn warnings(&self) -> Vec<String> {
         let mut all = judged::warnings(&self.classes);
         all.extend(judged::lost(&self.lost));
@@ -110,7 +112,7 @@ impl Retrained {
     }
 }
 
-/// Features of a data set with their labels.
+/// The features of a data set, with their labels.
 struct Store {
     features: Vec<Vec<i8>>,
     labels: Vec<usize>,
@@ -132,7 +134,8 @@ impl Samples for Store {
     }
 }
 
-/// Trains a head on the class folders of `dataset` and puts it into `model`, whose whole file is `file`.
+/// Trains a head on the class folders of `dataset`, and gives the file of `model` (whose bytes are `file`)
+/// with it.
 pub fn retrain(
     model: &Model<'_>,
     file: &[u8],
@@ -218,7 +221,7 @@ pub fn retrain(
     })
 }
 
-/// The classes, of whose held-out samples so many are `right`.
+/// For each class, how many of its held-out samples are `right`.
 fn judge(store: &Store, names: &[String], right: &[u32]) -> Vec<Judged> {
     let count = |class: usize, held_out: bool| {
         let samples = store.labels.iter().zip(&store.held_out);
@@ -231,7 +234,7 @@ fn judge(store: &Store, names: &[String], right: &[u32]) -> Vec<Judged> {
         .collect()
 }
 
-/// Classes of a head that was trained that are none of these.
+/// Classes that the model's head was trained on and that are not among the new ones.
 fn lost(head: &Head<'_>, classes: &[String]) -> Vec<String> {
     let names = head.record().labels.lines().filter(|_| head.is_trained());
     names

@@ -1,6 +1,6 @@
-//! Keys on the host: making them, and signing models and heads with them.
+//! Makes keys on the host, and signs models and heads with them.
 //!
-//! `edge_runtime::signature` says what is signed and is what a device checks it with. Knows no device.
+//! [`edge_runtime::signature`] says what is signed; a device checks with it. This module knows no device.
 
 use crate::util::output;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
@@ -37,26 +37,26 @@ pub enum SignError {
         /// What the system says.
         source: io::Error,
     },
-    /// Keys are not overwritten.
+    /// There is a file already, and keys are not overwritten.
     #[error("{}: there is a file already, and a key that is lost cannot be made again; give another name", .0.display())]
     Exists(PathBuf),
-    /// The system has no random numbers.
+    /// The system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]
     Random(String),
-    /// Not a private key.
+    /// The file is not a private key.
     #[error(
         "{}: not an Ed25519 private key in PEM (PKCS#8); `cargo xtask keygen --signing` makes one", .0.display()
     )]
     NoPrivateKey(PathBuf),
-    /// The private key is no secret.
+    /// Other users may read the private key.
     #[error("{}: other users of this machine may read the private key; `chmod 600 {}`", .0.display(), .0.display())]
     Public(PathBuf),
-    /// Something else than a model or a head.
+    /// The file is neither a model nor a head.
     #[error(
         "{}: neither a .edge model nor a head that `device export-head` wrote; nothing else is signed", .0.display()
     )]
     Neither(PathBuf),
-    /// A damaged model or head.
+    /// The model or head is damaged.
     #[error("{}: {source}", path.display())]
     Content {
         /// The file.
@@ -69,10 +69,10 @@ pub enum SignError {
     Output(#[from] output::OutputError),
 }
 
-/// What the private key's file holds, in errors.
+/// What error messages call the content of a private key file.
 const PRIVATE_KEY: &str = "private key";
 
-/// How to get what is not there.
+/// What the user can do if a file does not exist.
 fn how_to_make(what: &str, source: &io::Error, path: &Path) -> String {
     match source.kind() == io::ErrorKind::NotFound && what == PRIVATE_KEY {
         true => format!(
@@ -101,14 +101,14 @@ fn unwritable(path: &Path) -> impl Fn(io::Error) -> SignError {
     }
 }
 
-/// Random bytes of the system.
+/// Random bytes from the system.
 fn random() -> Result<[u8; 32], SignError> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|e| SignError::Random(e.to_string()))?;
     Ok(bytes)
 }
 
-/// Writes a new file that only its user may read.
+/// Writes a new file that only this user may read.
 fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), SignError> {
     output::check_folder(path)?;
     let mut options = OpenOptions::new();
@@ -124,20 +124,20 @@ fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), SignError> {
         .map_err(unwritable(path))
 }
 
-/// Makes the key of an encrypted line: 32 random bytes, for `edge serve --key` and `device --key`.
+/// Makes the key of an encrypted connection: 32 random bytes, for `edge serve --key` and `device --key`.
 pub fn new_line_key(path: &Path) -> Result<(), SignError> {
     write_secret(path, &random()?)
 }
 
-/// Where [`new_pair`] writes the public key: `FILE.pub` for `FILE`.
+/// The path of the public key that [`new_pair`] writes: `FILE.pub` for `FILE`.
 pub fn public_half(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".pub");
     name.into()
 }
 
-/// Makes a key pair for signatures: the private key in `path`, the public one in [`public_half`] of it, both
-/// PEM. Returns the public key's 32 bytes.
+/// Makes a key pair for signatures and returns the 32 bytes of the public key. The private key goes to
+/// `path`, the public one to [`public_half`] of it, both as PEM.
 pub fn new_pair(path: &Path) -> Result<[u8; 32], SignError> {
     let public = public_half(path);
     if public.symlink_metadata().is_ok() {
@@ -145,7 +145,7 @@ pub fn new_pair(path: &Path) -> Result<[u8; 32], SignError> {
     }
     let key = SigningKey::from_bytes(&random()?);
     let random = |e: &dyn std::fmt::Display| SignError::Random(e.to_string());
-    // Without the public key inside: what older versions of OpenSSL read, too.
+    // Without the public key inside, so that older versions of OpenSSL can read it too.
     let pair = KeypairBytes {
         secret_key: key.to_bytes(),
         public_key: None,
@@ -162,8 +162,10 @@ pub fn new_pair(path: &Path) -> Result<[u8; 32], SignError> {
 pub struct PrivateKey(SigningKey);
 
 impl PrivateKey {
-    /// Reads a private key: PKCS#8 in PEM, as [`new_pair`] and `openssl genpkey -algorithm ed25519` write it,
-    /// in a file that nobody else may read.
+    /// Reads a private key: PKCS#8 in PEM, as [`new_pair`] and `openssl genpkey -algorithm ed25519` write it.
+    ///
+    /// # Errors
+    /// If it is no such key, or if other users may read the file.
     pub fn read(path: &Path) -> Result<Self, SignError> {
         let file = File::open(path).map_err(unreadable(path, PRIVATE_KEY))?;
         #[cfg(unix)]
@@ -194,7 +196,7 @@ impl PrivateKey {
         self.0.verifying_key().to_bytes()
     }
 
-    /// Signs a model or a head, whose file is checked first; nobody wants to have signed a damaged one.
+    /// Signs a model or a head. The file is checked first, so that no damaged one is signed.
     pub fn sign(&self, file: &[u8]) -> Result<(Signed, [u8; SIGNATURE_LEN]), ModelError> {
         let file = AlignedBytes::copy_of(file);
         if file.starts_with(&header::MAGIC) {
@@ -209,7 +211,8 @@ impl PrivateKey {
         Ok((Signed::Head, signature.to_bytes()))
     }
 
-    /// Signs a file and writes the signature [`beside`] it. Returns what it was and where the signature is.
+    /// Signs a file and writes the signature [`beside`] it. Returns what the file is, and the path of the
+    /// signature.
     pub fn sign_file(&self, path: &Path) -> Result<(Signed, PathBuf), SignError> {
         let unreadable = unreadable(path, "model or head");
         let metadata = path.metadata().map_err(&unreadable)?;

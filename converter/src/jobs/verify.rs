@@ -1,5 +1,5 @@
-//! The promise, checked: the same inputs through several backends, every layer compared bit by bit; and
-//! checksums of the same, to compare with boards, which have no room for whole activations.
+//! Checks that all backends compute the same bits: runs the same inputs on several of them and compares the
+//! output of every layer. Boards have no room for whole outputs, so checksums are compared with them.
 
 use edge_runtime::backend::{Backend, BackendError, Values};
 use edge_runtime::model::{DType, Model};
@@ -11,20 +11,20 @@ pub enum VerifyError {
     /// A backend failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
-    /// Float results differ between machines by nature.
+    /// The model is float, and float results differ from machine to machine.
     #[error(
         "only int8 models give the same bits everywhere, and this one is float; convert it with --int8"
     )]
     FloatModel,
-    /// One backend has nothing to be compared with.
+    /// There is only one backend, and nothing to compare it with.
     #[error("verify compares at least two backends; name them, e.g. --on engine,tract")]
     OneBackend,
 }
 
-/// The first value that differs.
+/// The first value that differs between two backends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// The backends compared.
+    /// Names of the two backends.
     pub backends: [&'static str; 2],
     /// Index of the input.
     pub input: usize,
@@ -36,7 +36,7 @@ pub struct Difference {
     pub op: &'static str,
     /// Index of the element in the layer's NHWC output.
     pub element: usize,
-    /// The two values.
+    /// Its value on either backend.
     pub values: [i8; 2],
     /// How many elements of this layer differ.
     pub count: usize,
@@ -63,19 +63,19 @@ impl std::fmt::Display for Difference {
     }
 }
 
-/// What was compared, if nothing differed.
+/// How much was compared, if nothing differed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreed {
-    /// Inputs.
+    /// Number of inputs.
     pub inputs: usize,
-    /// Layers of each.
+    /// Number of layers.
     pub layers: usize,
-    /// Values of each backend.
+    /// Number of values on each backend.
     pub values: u64,
 }
 
-/// Runs one input on every backend and returns the first difference from the first backend, or how many
-/// values were compared.
+/// Runs one input on every backend. The result is the number of values that were compared, or the first
+/// difference from the first backend. `index` is the number of the input in that difference.
 pub fn verify_one(
     model: &Model<'_>,
     backends: &mut [Box<dyn Backend + '_>],
@@ -140,10 +140,10 @@ pub fn verify_one(
     Ok(Ok(expected.iter().map(|v| v.len() as u64).sum()))
 }
 
-/// SHA-256 of values as a device has them in memory.
+/// SHA-256 of values, as a device has them in memory.
 pub type Checksum = [u8; 32];
 
-/// Checksums of everything that one inference gives.
+/// Checksums of all that one inference computes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
     /// Of each layer's output, in the file's order.
@@ -152,7 +152,7 @@ pub struct Trace {
     pub head: Option<[Checksum; 2]>,
 }
 
-/// Runs one input on a backend.
+/// Runs one input on a backend and makes the checksums.
 ///
 /// # Errors
 /// If the model is float or the backend fails.
@@ -192,7 +192,7 @@ fn checksum<const N: usize>(values: impl Iterator<Item = [u8; N]>) -> Checksum {
     Sha256::digest(bytes).into()
 }
 
-/// The first thing of an inference that differs.
+/// The first part of an inference that differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A layer's output.
@@ -220,7 +220,7 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// Where two inferences of a model differ first; what one of them lacks differs.
+/// Where two inferences of a model differ first. A part that only one of them has differs.
 pub fn first_difference(model: &Model<'_>, expected: &Trace, got: &Trace) -> Option<Place> {
     let layers = expected.layers.len().max(got.layers.len());
     let differs = |i: &usize| expected.layers.get(*i) != got.layers.get(*i);
@@ -240,7 +240,8 @@ pub fn first_difference(model: &Model<'_>, expected: &Trace, got: &Trace) -> Opt
     }
 }
 
-/// First element that differs, its two values, and how many differ. A missing element counts as 0.
+/// The first element that differs, its two values, and how many elements differ. A missing element counts as
+/// 0.
 fn difference(want: &[i8], got: &[i8]) -> Option<(usize, [i8; 2], usize)> {
     if want == got {
         return None;

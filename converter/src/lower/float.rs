@@ -9,7 +9,10 @@ use edge_runtime::model::{
     AlignedBytes, Blob, ConvData, DType, Layer, MapFunction, Op, Quant, Trunk,
 };
 
-/// The file of `graph` in float.
+/// The `.edge` file of a simplified graph in float.
+///
+/// # Errors
+/// If the network does not fit the format.
 pub fn write(graph: &Graph, about: &About<'_>) -> Result<AlignedBytes, LowerError> {
     let lowering = Lowering::new(graph, split(graph), DType::F32.size())?;
     let mut writer = Writer::default();

@@ -1,8 +1,8 @@
-//! Drops nodes that the output does not depend on.
+//! Removes dead nodes: those that the output does not depend on.
 
 use crate::graph::{Graph, Node};
 
-/// Keeps the input and what the output needs, in the same order.
+/// Removes dead nodes. The input stays, and the order of the nodes.
 pub fn run(graph: Graph) -> Graph {
     let mut needed = vec![false; graph.nodes.len()];
     needed[0] = true;

@@ -24,9 +24,9 @@ impl Quants {
     }
 }
 
-/// int8 over a range: `-128` is its minimum, `127` its maximum, zero exact.
+/// The quantization of a range: code -128 is its minimum, code 127 its maximum, and zero is exact.
 pub fn quant(range: Range) -> Quant {
-    // A tensor that is always zero needs some scale; any will do.
+    // A tensor that is always zero needs a scale too; any will do.
     let width = (range.max as f64 - range.min as f64).max(1e-6);
     let scale = (width / 255.0) as f32;
     let zero_point = (-128.0 - range.min as f64 / scale as f64)
@@ -38,21 +38,23 @@ pub fn quant(range: Range) -> Quant {
     }
 }
 
-/// The input's quantization covers what the input rule makes of the pixel values 0 to 255.
+/// The quantization of the network's input: it covers all that the input rule makes of the pixel values 0 to
+/// 255.
 ///
-/// Where all channels share mean and std and the mean is a whole number, `q = pixel - 128` exactly.
+/// If all channels have the same mean and std, and the mean is a whole number, the code is exactly `pixel -
+/// 128`.
 pub fn input_quant(spec: &InputSpec) -> Quant {
     let Interval { min, max } = input_values(spec);
     quant(Range::new(min, max))
 }
 
-/// What the input rule makes of the pixel values 0 to 255.
+/// Bounds of what the input rule makes of the pixel values 0 to 255.
 pub fn input_values(spec: &InputSpec) -> Interval {
     let channels = 0..spec.channels() as usize;
     Interval::of(channels.flat_map(|c| [0.0, 255.0].map(|x| (x - spec.mean[c]) / spec.std[c])))
 }
 
-/// True if an operator only picks elements of its input, so that its result has the input's quantization.
+/// True if an operator only picks elements of its input: its result has the quantization of its input.
 fn picks(op: &Op) -> bool {
     matches!(
         op,
@@ -60,10 +62,10 @@ fn picks(op: &Op) -> bool {
     )
 }
 
-/// What the source network itself says of every node's quantization, if it was quantized.
+/// The quantization that the source network gives each node's result; `None` where it says nothing.
 ///
-/// Where only the result of a picking operator is known, so is its input, and the reverse. What only a clamp
-/// reads has the clamp's: codes saturate by themselves.
+/// If it is known on one side of an operator that only picks elements, it is known on the other side too. A
+/// node that only a clamp reads has the quantization of the clamp, as its codes saturate in the same way.
 pub fn given(graph: &Graph) -> Vec<Option<Quant>> {
     let mut given: Vec<Option<Quant>> = graph.nodes.iter().map(|n| n.quant).collect();
     let uses = graph.uses();
@@ -84,10 +86,12 @@ pub fn given(graph: &Graph) -> Vec<Option<Quant>> {
     given
 }
 
-/// Gives every node its quantization: the source network's own where it has one, else from its range.
+/// Gives the result of every node its quantization: that of the source network where it has one, else from
+/// the node's range. `input` is the input rule; `ranges` has one entry per node.
 ///
-/// Operators that only pick elements (max pool, slice, pad, shuffle) keep their input's; the parts of a
-/// concatenation that nothing else reads take the whole's, so that they are rounded once.
+/// Operators that only pick elements (max pool, slice, pad, shuffle) keep the quantization of their input.
+/// The inputs of a concatenation that nothing else reads get that of its result, so that they are rounded
+/// only once.
 pub fn assign(graph: &Graph, input: &InputSpec, ranges: &[Range]) -> Quants {
     let given = given(graph);
     let mut by_node: Vec<Quant> = ranges.iter().map(|r| quant(*r)).collect();

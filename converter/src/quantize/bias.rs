@@ -4,9 +4,9 @@
 use crate::graph::ConvWeights;
 use edge_runtime::model::Quant;
 
-/// What rounding the weights of output channel `c` adds to its output on average, to be subtracted from the bias:
-/// the sum over the weights of the rounding error times the mean of the input's channel (bias correction; Nagel et
-/// al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019).
+/// What rounding the weights of output channel `c` adds to its output on average, to be subtracted from the
+/// bias: the sum over the weights of the rounding error times the mean of the input's channel (bias
+/// correction; Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019).
 ///
 /// `rounded` are the channel's int8 weights, `step` is the real value of one step of them. The result is 0 if
 /// `input_means` is not one number per input channel: nothing was observed, or the input is a flattened map.

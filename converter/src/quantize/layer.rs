@@ -110,7 +110,8 @@ pub struct QuantizedConv {
     pub clamp: [i8; 2],
 }
 
-/// Quantizes node `id` of a simplified graph. `means` are those of every node's channels, as calibration saw them.
+/// Quantizes node `id` of a simplified graph. `means` are those of every node's channels, as calibration saw
+/// them.
 ///
 /// # Errors
 /// If a number does not fit the format.

@@ -34,8 +34,8 @@ pub struct QuantizedHead {
     pub dense: QuantizedWeights,
 }
 
-/// Makes all numbers of a simplified network integers. `means` are those of every node's channels, as calibration
-/// saw them: one vector per node, empty where nothing was observed.
+/// Makes all numbers of a simplified network integers. `means` are those of every node's channels, as
+/// calibration saw them: one vector per node, empty where nothing was observed.
 ///
 /// # Errors
 /// If a number does not fit the format; the error names the layer.

@@ -1,40 +1,41 @@
-//! The table of an int8 local response normalization. Knows numbers, no file.
+//! The table of an int8 local response normalization.
 
 use super::multiplier::{common_shift, scaled};
 use crate::graph::LocalResponseNorm;
 use edge_runtime::model::norm_table::Octaves;
 
-/// Steps of the output that one step of the input becomes, by the sum of squares.
+/// Steps of the output per step of the input, by the sum of squares of the input's steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
-    /// Where the entries lie.
+    /// For which sums there are entries.
     pub octaves: Octaves,
-    /// The factors, times `2^shift`.
+    /// The factor of each entry, times `2^shift`.
     pub factors: Vec<i32>,
-    /// Of every product with a factor.
+    /// Shift of every product with a factor.
     pub shift: u8,
 }
 
-/// More steps than an output has: with a factor of 256, the smallest input reaches the end of the output's range. Twice
-/// that, so that a straight line from here to the next entry, which is more than half of it, saturates too.
+/// Larger factors are cut to this one. An output has 256 steps, so that a factor of 256 saturates on the
+/// smallest input already. It is twice that, because the straight line to the next entry has to saturate too,
+/// and the next entry is more than half of this one.
 const LARGEST: f64 = 512.0;
 
 /// `LARGEST * 2^13` is 2^22.
 const LEAST_SHIFT: u8 = 13;
 
-/// What a straight line between two entries may be off, relative to the factor: an eighth of a step at the
+/// Most error of the straight line between two entries, relative to the factor: an eighth of a step at the
 /// ends of the output's range.
 const TOLERANCE: f64 = 5e-4;
 
 impl Table {
-    /// For an input of `channels` channels, of which one step is `step`. `step_ratio` are the output's steps in
-    /// one of the input.
+    /// The table for an input of `channels` channels. `step` is the real value of one step of the input;
+    /// `step_ratio` is that value divided by the one of the output.
     ///
-    /// The factor is a power of `bias + alpha / size * sum`, so a piece of an octave is nearly straight, however
-    /// many octaves there are (see [`bits`]). One shift serves all of them: entries are rounded and lines
-    /// cut to whole units of `2^-shift`, which is at most `2^-13` as no factor is above [`LARGEST`], so that an
-    /// output is off by at most `255 * 1.5 / 2^13 < 0.05` steps, however small its factor. Products of a
-    /// 9-bit number and a factor of at most 2^22 stay below 2^30.
+    /// The factor is a power of `bias + alpha / size * sum`, so a piece of an octave is nearly straight,
+    /// however many octaves there are (see [`bits`]). One shift serves all of them. Entries are rounded and
+    /// lines are cut to whole units of `2^-shift`. No factor is above [`LARGEST`], so that such a unit is at
+    /// most `2^-13`, and an output is off by at most `255 * 1.5 / 2^13 < 0.05` steps, however small its
+    /// factor. Products of a 9-bit number and a factor of at most 2^22 stay below 2^30.
     pub fn new(norm: &LocalResponseNorm, channels: u32, step: f64, step_ratio: f64) -> Self {
         let octaves = Octaves::new(bits(norm.beta as f64));
         let per_unit = norm.alpha as f64 / norm.size as f64 * step * step;
@@ -42,7 +43,8 @@ impl Table {
             let base = norm.bias as f64 + per_unit * sum as f64;
             step_ratio * base.powf(-norm.beta as f64)
         };
-        // A value that is not zero is part of its sum; without one, the factor does not matter.
+        // An input that is not zero adds at least 1 to its sum. For an input of zero the factor does not
+        // matter.
         let largest = factor(1).min(LARGEST);
         let shift = common_shift(largest, 2f64.powi(22)).unwrap_or(LEAST_SHIFT);
         let entries = octaves.entries(norm.size.min(channels)) as u32;
@@ -55,12 +57,14 @@ impl Table {
     }
 }
 
-/// Pieces to an octave, as a power of two, so that the table of a power `-beta` keeps to [`TOLERANCE`].
+/// How many pieces an octave needs, as a power of two, for the error of a power `-beta` to stay within
+/// [`TOLERANCE`].
 ///
-/// In a piece from `x` to `x + h` the line lies above the curve by at most `h^2 / 8` times the second derivative,
-/// `beta * (beta + 1) * x^(-beta-2)`; and a place is cut to 256ths, which adds at most `h / 256` times the first,
-/// `beta * x^(-beta-1)`. `h / x` is at most `2^-bits`. A bias only makes the curve flatter. With the most
-/// pieces that there are, powers to 5 keep to the tolerance, and those to 80 to half their factor.
+/// In a piece from `x` to `x + h` the line lies above the curve by at most `h^2 / 8` times the second
+/// derivative, `beta * (beta + 1) * x^(-beta-2)`. A position in the piece is cut to 256ths, which adds at
+/// most `h / 256` times the first derivative, `beta * x^(-beta-1)`. `h / x` is at most `2^-bits`. A bias only
+/// makes the curve flatter. With the largest number of pieces, the error of powers up to 5 is within the
+/// tolerance, and that of powers up to 80 within half of the factor.
 fn bits(beta: f64) -> u8 {
     let error = |bits: u8| {
         let h = 0.5f64.powi(bits as i32);

@@ -1,5 +1,5 @@
-//! The range and the channel means of every node's result, from what calibration observed and what batch norms
-//! remember.
+//! The range and the channel means of every node's result, from what calibration observed and what batch
+//! norms remember.
 
 use super::assign::given;
 use super::calibrate::Observed;
@@ -15,8 +15,8 @@ const GENERATED_PERCENTILE: f64 = 99.998;
 const DEVIATIONS: f32 = 4.0;
 
 /// The rule if the user names none: everything that pictures make, min-max. The edges of generated pictures
-/// (`data_free`) are harder than any picture's; batch norms make up for that, without them a few values are left
-/// out.
+/// (`data_free`) are harder than any picture's; batch norms make up for that, without them a few values are
+/// left out.
 pub fn default_rule(graph: &Graph, data_free: bool) -> RangeRule {
     let remembers = |op: &Op| matches!(op, Op::Conv(c) if c.statistics.is_some());
     if data_free && !graph.nodes.iter().any(|n| remembers(&n.op)) {
@@ -26,8 +26,8 @@ pub fn default_rule(graph: &Graph, data_free: bool) -> RangeRule {
     }
 }
 
-/// True if the source network says the quantization of every tensor that the file holds, so that there is nothing
-/// to calibrate.
+/// True if the source network says the quantization of every tensor that the file holds, so that there is
+/// nothing to calibrate.
 pub fn are_given(graph: &Graph, split: &Split) -> bool {
     let given = given(graph);
     let pool = split.head.and_then(|h| h.pool);
@@ -35,8 +35,8 @@ pub fn are_given(graph: &Graph, split: &Split) -> bool {
     needed.into_iter().all(|id| given[id].is_some())
 }
 
-/// The range of every node's result; nothing but zero for nodes that were not observed. `data_free`: the pictures
-/// were generated, and a range also covers what batch norms remember.
+/// The range of every node's result; nothing but zero for nodes that were not observed. `data_free`: the
+/// pictures were generated, and a range also covers what batch norms remember.
 pub fn ranges(
     graph: &Graph,
     split: &Split,

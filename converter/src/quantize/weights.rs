@@ -17,12 +17,12 @@ pub struct QuantizedWeights {
     pub accumulator_scale: Vec<f32>,
 }
 
-/// Quantizes the weights of one layer: symmetric, with a step per output channel. Weights that were int8 in the
-/// source keep their steps and codes.
+/// Quantizes the weights of one layer: symmetric, with a step per output channel. Weights that were int8 in
+/// the source keep their steps and codes.
 ///
-/// `input` is the quantization of the layer's input, `input_means` the mean of each of the input's channels on
-/// the calibration pictures (empty if unknown). With them, the bias takes back what rounding the weights adds to
-/// the output on average, see [`bias::correction`].
+/// `input` is the quantization of the layer's input, `input_means` the mean of each of the input's channels
+/// on the calibration pictures (empty if unknown). With them, the bias takes back what rounding the weights
+/// adds to the output on average, see [`bias::correction`].
 ///
 /// # Errors
 /// If a weight is not finite, or if a sum could leave 32 bits: `|bias| + 128 * sum|w|` stays below `2^31`.
@@ -76,15 +76,16 @@ fn largest(filter: &[f32]) -> f64 {
     filter.iter().fold(0f32, |m, w| m.max(w.abs())) as f64
 }
 
-/// The step that the source gives the weights of output channel `c`. Zeros are whole multiples of any step, and
-/// a coarse one would only round the bias, so that a channel of zeros has none.
+/// The step that the source gives the weights of output channel `c`. Zeros are whole multiples of any step,
+/// and a coarse one would only round the bias, so that a channel of zeros has none.
 fn given_step(conv: &ConvWeights, c: usize, filter: &[f32]) -> Option<f64> {
     let step = conv.weight_scales.as_ref()?[c] as f64;
     (largest(filter) > 0.0).then_some(step)
 }
 
 /// The smallest step with which the sum still has room for the bias. It counts where a channel's weights are
-/// (nearly) zero, and where a given step is, because a batch norm that was folded in has switched the channel off.
+/// (nearly) zero, and where a given step is, because a batch norm that was folded in has switched the channel
+/// off.
 fn least_step(bias: f64, input: Quant) -> f64 {
     bias.abs() / (input.scale as f64 * (1 << 28) as f64)
 }

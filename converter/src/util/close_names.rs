@@ -1,12 +1,10 @@
-//! Which names may have been meant by one that is unknown. A wrong suggestion is worse than none: a name is
-//! close if it differs by a slip of the fingers, or if what was typed names a part of it.
-//!
-//! Knows neither boards nor networks.
+//! Suggestions for a name that is not known. A wrong suggestion is worse than none, so a name is suggested
+//! only if it differs by a typing error, or if what was typed is part of it.
 
-/// Most names that are suggested.
+/// Most names that one message suggests.
 const MOST: usize = 3;
 
-/// A name as it is compared: lower case, cut where anything but a letter or a digit stands.
+/// The words of a name, for comparison: in lower case, split at everything that is no letter or digit.
 struct Words(Vec<String>);
 
 impl Words {
@@ -20,7 +18,8 @@ impl Words {
         self.0.concat()
     }
 
-    /// Whether `wanted` is what some words begin with, or is these words. Two letters must be a whole word.
+    /// True if `wanted` is a run of whole words, or the beginning of the words from one of them on. Two
+    /// letters have to be a whole word.
     fn have(&self, wanted: &str) -> bool {
         (0..self.0.len()).any(|first| {
             let words = &self.0[first..];
@@ -38,8 +37,8 @@ fn letters(name: &str) -> String {
     name.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
 
-/// A slip of the fingers: one sign, or two of a long name. Never the first sign, and never a digit: another
-/// number is another board or network.
+/// True if `name` differs by a typing error: one character, or two of a long name. The first character and
+/// all digits must be the same, as another number is another board or network.
 fn is_slip(name: &str, wanted: &str) -> bool {
     let most = if name.len() < 8 { 1 } else { 2 };
     name.chars().next() == wanted.chars().next()
@@ -47,14 +46,15 @@ fn is_slip(name: &str, wanted: &str) -> bool {
         && strsim::osa_distance(name, wanted) <= most
 }
 
-/// The same but for the numbers, e.g. `vgg12`: the others of its family.
+/// True if only the numbers differ: for `vgg12`, the other networks of its family.
 fn is_relative(name: &str, wanted: &str) -> bool {
     let family = letters(name);
     family.len() > 2 && family == letters(wanted) && !digits(wanted).is_empty()
 }
 
-/// The best kind of likeness among `names`, and all that have it: the same but for case and punctuation, else
-/// a part, else a slip, else a relative.
+/// The names that `wanted` may stand for. They are the names that are equal but for case and punctuation; if
+/// there are none, those of which it is a part; else those with a typing error; else those of the same
+/// family.
 pub fn close<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
     let words = Words::of(wanted);
     let wanted = words.joined();
@@ -64,7 +64,7 @@ pub fn close<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<
     let likeness = |name: &str| {
         let name = Words::of(name);
         let joined = name.joined();
-        // All of a name, and more behind it: `raspberry-pi-5-8gb`.
+        // A whole name with more words after it, as in `raspberry-pi-5-8gb`.
         let more = (1..words.0.len()).any(|n| words.0[..n].concat() == joined);
         Some(match () {
             () if joined == wanted => 0,
@@ -81,7 +81,7 @@ pub fn close<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<
     alike.map(|(_, name)| name).collect()
 }
 
-/// `did you mean A, B or C?`, or `otherwise` if there is nothing to suggest; of many the first.
+/// `did you mean A, B or C?`, with the first of many names; `otherwise` if there is nothing to suggest.
 pub fn question(names: &[String], otherwise: &str) -> String {
     match names {
         [] => otherwise.into(),

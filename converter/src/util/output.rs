@@ -1,13 +1,14 @@
-//! Writing files so that nobody ever sees half of one: beside their goal, then renamed.
+//! Writes files so that no other program ever sees a part of one: under another name in the same folder,
+//! which is then renamed.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// Files that [`write()`] has begun and not finished.
+/// The temporary files of every [`write()`] in progress.
 static BEGUN: Mutex<Vec<PathBuf>> = Mutex::new(vec![]);
 
-/// Entry of [`BEGUN`], as long as it lives.
+/// An entry of [`BEGUN`]; dropping it removes the entry.
 struct Begun(PathBuf);
 
 impl Begun {
@@ -27,23 +28,24 @@ fn begun(change: impl FnOnce(&mut Vec<PathBuf>)) {
     change(&mut BEGUN.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
-/// Removes what [`write()`] has begun and not finished: for a program that is about to be ended, as by a signal.
+/// Removes the temporary files of every [`write()`] in progress. For a program that is about to end, e.g. by a
+/// signal.
 pub fn abandon() {
     begun(remove);
 }
 
 fn remove(files: &mut Vec<PathBuf>) {
-    // What cannot be removed stays; nobody is left to be told.
+    // The program ends, so that a file that cannot be removed is not reported.
     files
         .drain(..)
         .for_each(|file| _ = std::fs::remove_file(file));
 }
 
-/// A file that could not be written; nothing of it is left.
+/// A file could not be written. What was there before is unchanged.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: cannot write the file: {source}", path.display())]
 pub struct OutputError {
-    /// Where it should have gone.
+    /// The file.
     pub path: PathBuf,
     /// Why not.
     pub source: std::io::Error,
@@ -58,7 +60,7 @@ pub fn check(path: &Path, inputs: &[&Path]) -> Result<(), OutputError> {
     };
     check_folder(path)?;
     let Ok(there) = std::fs::metadata(path) else {
-        // Nothing there yet; a link into nowhere would be replaced, and is refused.
+        // There is nothing yet. A link to nothing is refused, because writing would replace the link.
         return match path.is_symlink() {
             true => Err(failed("it is a link to nothing; remove it".into())),
             false => Ok(()),
@@ -81,7 +83,7 @@ pub fn check(path: &Path, inputs: &[&Path]) -> Result<(), OutputError> {
     Ok(())
 }
 
-/// Checks that the folder of `path` is there.
+/// Checks that the folder of `path` exists.
 pub fn check_folder(path: &Path) -> Result<(), OutputError> {
     let folder = folder_of(path);
     if folder.is_dir() {
@@ -107,9 +109,9 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
         path: path.into(),
         source,
     };
-    // A rename replaces whatever is there, a device as well as a file.
+    // Renaming replaces anything, device files too.
     check(path, &[])?;
-    // What a link points to is replaced, not the link.
+    // Replaces the file that a link points to, not the link.
     let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
     let folder = folder_of(&target);
     let mut builder = tempfile::Builder::new();
@@ -117,7 +119,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        // What a newly created file gets; the umask applies.
+        // The usual permissions of a new file; the umask applies.
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
     let mut file = builder.tempfile_in(folder).map_err(|e| failed(plain(e)))?;
@@ -129,7 +131,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), OutputError> {
     Ok(())
 }
 
-/// tempfile wraps errors in the temporary file's path, which means nothing to a user.
+/// The error without the path of the temporary file, which means nothing to a user.
 fn plain(error: std::io::Error) -> std::io::Error {
     error
         .raw_os_error()

@@ -1,22 +1,23 @@
-//! How long work tells that it goes on. The command line draws bars from it; tests stay silent.
+//! How long work reports its progress. The command line shows it as bars; tests ignore it.
 
-/// Hears what is going on.
+/// Receives the progress of some work.
 pub trait Progress: Sync {
-    /// A new stage of so many steps begins; 0 if there is nothing to count.
+    /// A new stage begins, of `steps` steps; 0 if there is nothing to count. `what` names it, e.g.
+    /// `calibrating`.
     fn stage(&self, what: &str, steps: usize);
 
-    /// One more step of it is done.
+    /// One more step of the stage is done. May be called from several threads.
     fn step(&self);
 
     /// A new stage begins that moves bytes: `done` of `total` are there already; how many come in all may
     /// not be known.
     fn transfer(&self, _what: &str, _done: u64, _total: Option<u64>) {}
 
-    /// So many more bytes of it are there.
+    /// `bytes` more bytes are done.
     fn moved(&self, _bytes: u64) {}
 }
 
-/// Says nothing.
+/// Ignores all progress.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

@@ -3,9 +3,9 @@
 //! [`catalog`] is the list (data, not code), [`fetch()`] gets weights into the [`cache`], [`build`] makes
 //! the [`Graph`] from an architecture written in Rust and a set of named weights.
 //!
-//! To add a network, write its layers in `networks` and describe it in `catalog.toml`. A network whose sources are files with a graph of
-//! their own needs only its entry. Knows nothing of files of weights (that is
-//! [`import`](crate::import)'s business), of passes, or of quantization.
+//! To add a network, write its layers in `networks` and describe it in `catalog.toml`. A network whose
+//! sources are files with a graph of their own needs only its entry. Knows nothing of files of weights (that
+//! is [`import`](crate::import)'s business), of passes, or of quantization.
 
 pub mod cache;
 pub mod catalog;
@@ -29,12 +29,12 @@ use networks::architecture;
 /// Why a network of the catalog cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ZooError {
-    /// Nothing builds this network from weights alone.
+    /// No architecture of this network is written in Rust.
     #[error(
         "no architecture is written for '{0}': give a file with a graph of its own (--weights FILE.onnx)"
     )]
     NoArchitecture(String),
-    /// The layers do not fit each other.
+    /// The shapes of two layers do not fit.
     #[error("'{model}': {source}")]
     Graph {
         /// The network.
@@ -42,7 +42,7 @@ pub enum ZooError {
         /// What does not fit.
         source: GraphError,
     },
-    /// The weights are not those of this network.
+    /// The parameters in the weights are not those of this network.
     #[error("the weights do not fit '{model}': {mismatch}")]
     Weights {
         /// The network.
@@ -52,7 +52,10 @@ pub enum ZooError {
     },
 }
 
-/// Builds a network of the catalog. Batch norms stay nodes of their own; the output is the logits.
+/// Builds a network of the catalog. The batch norms are nodes of their own; the output is the logits.
+///
+/// # Errors
+/// If there is no architecture for it, or the weights do not fit.
 pub fn build(entry: &CatalogEntry, weights: Weights<'_>) -> Result<Graph, ZooError> {
     let net = assemble(entry, weights)?;
     net.finish().map_err(|mismatch| ZooError::Weights {
@@ -61,8 +64,8 @@ pub fn build(entry: &CatalogEntry, weights: Weights<'_>) -> Result<Graph, ZooErr
     })
 }
 
-/// True if an architecture of ours makes this network from weights alone; false if it comes only as a file
-/// with a graph of its own.
+/// True if the network can be built from weights alone; false if it only comes as a file with a graph of its
+/// own.
 pub fn has_architecture(entry: &CatalogEntry) -> bool {
     architecture(&entry.name).is_some()
 }

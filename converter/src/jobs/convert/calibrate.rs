@@ -22,8 +22,8 @@ pub struct Calibrated<'o> {
     pub set: Calibration<'o>,
 }
 
-/// Measures the tensors of `graph`, whose float file is `float`, on `pictures`. A source that says the quantization
-/// of all of them is not measured.
+/// Measures the tensors of `graph`, whose float file is `float`, on `pictures`. A source that says the
+/// quantization of all of them is not measured.
 pub fn calibrate<'o>(
     graph: &Graph,
     float: &Model<'_>,

@@ -14,7 +14,8 @@ use std::time::Instant;
 
 /// What the models are judged by.
 pub struct Expected<'g> {
-    /// The graph as it was imported, if its source is quantized: the models should compute what its numbers say.
+    /// The graph as it was imported, if its source is quantized: the models should compute what its numbers
+    /// say.
     pub original: Option<&'g Graph>,
     /// What turns the output into probabilities.
     pub function: OutputFunction,
@@ -44,8 +45,8 @@ pub fn judge_float(
     Ok(expected.judge(model, &crops, &logits, None))
 }
 
-/// Judges an int8 model by the float model that it was made of, on pictures that it was not calibrated on where
-/// there are any. A handful does not tell what the output depends on; then pictures are generated.
+/// Judges an int8 model by the float model that it was made of, on pictures that it was not calibrated on
+/// where there are any. A handful does not tell what the output depends on; then pictures are generated.
 pub fn judge_int8(
     model: &Model<'_>,
     float: &Model<'_>,

@@ -14,12 +14,12 @@
 //! | [`lower::int8::write`] | `QuantizedNetwork` | int8 file |
 //! | `judge_float`, `judge_int8` | files, pictures | [`SelfCheck`](edge_runtime::model::SelfCheck): what is doubtful |
 //!
-//! A float model needs the first three and the last one. What the last stage finds goes into the file, which is
-//! written a second time for it.
+//! A float model needs the first three and the last one. What the last stage finds goes into the file, which
+//! is written a second time for it.
 //!
-//! Steps that keep a network's function (folding, fusing) are [`passes`](crate::passes) and run in `simplify`.
-//! Steps that change it to make it smaller or easier to quantize (pruning, equalization across layers) belong
-//! between `simplify` and the float file, so that ranges are measured on what they leave.
+//! Steps that keep a network's function (folding, fusing) are [`passes`](crate::passes) and run in
+//! `simplify`. Steps that change it to make it smaller or easier to quantize (pruning, equalization across
+//! layers) belong between `simplify` and the float file, so that ranges are measured on what they leave.
 
 mod calibrate;
 mod judge;

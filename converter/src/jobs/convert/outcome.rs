@@ -16,13 +16,13 @@ pub struct Converted {
     pub parameters: u64,
     /// Multiply-accumulate operations of one inference.
     pub macs: u64,
-    /// What the converter's check of its own work found; `None` for a float model of random weights, for which
-    /// nothing can be said.
+    /// What the converter's check of its own work found; `None` for a float model of random weights, for
+    /// which nothing can be said.
     pub check: Option<SelfCheck>,
     /// The pictures of that check.
     pub judged_on: JudgedOn,
-    /// What float inference costs on this machine, as a measure for the time of the conversion; `None` for a float
-    /// model.
+    /// What float inference costs on this machine, as a measure for the time of the conversion; `None` for a
+    /// float model.
     pub float_pass: Option<FloatPass>,
 }
 

@@ -1,35 +1,39 @@
-//! The converter's check of its own work, on pictures: does the output depend on the picture, does int8 agree with
-//! float, does a quantized network compute what its source's own numbers say?
+//! The converter's check of its own work, on pictures. Does the output depend on the picture? Does int8 agree
+//! with float? Does the model of a quantized network compute what the numbers of its source say?
 //!
-//! Works on logits only; who runs the models is [`crate::jobs::convert`].
+//! This module only compares logits; [`crate::jobs::convert`] runs the models.
 
 use edge_runtime::head::math::argmax;
 use edge_runtime::model::{Comparison, Doubt, OutputFunction, SelfCheck};
 
-/// One row of logits per picture.
+/// Logits, one row per picture.
 pub type Logits = Vec<Vec<f32>>;
 
-/// Fewest pictures that tell what changes from picture to picture.
+/// Fewest pictures that can tell what changes from picture to picture.
 pub const ENOUGH: usize = 4;
 
-/// An output of which less than this changes from picture to picture hardly sees them. Pixels on a scale that is 255
-/// times too large leave 0.6 to 1.4 % (CIFAR ResNets); networks on the right pixels have 30 % and more.
+/// If a smaller part than this of the output changes from picture to picture, the network hardly sees the
+/// pictures. With pixels on a scale that is 255 times too large, 0.6 to 1.4 % change (CIFAR ResNets); with
+/// the right pixels, 30 % and more.
 const MIN_SPREAD: f32 = 0.03;
 
-/// The same for numbers that are no logits: what they measure may be far from zero.
+/// The same for numbers that are not logits: their mean may be far from zero.
 const MIN_SPREAD_OF_NUMBERS: f32 = 0.001;
 
-/// Largest error of int8 against float, see [`Comparison::error`]. Networks that keep their accuracy have 0.03 to 0.15.
+/// Largest error of int8 against float, see [`Comparison::error`]. Networks that keep their accuracy have
+/// 0.03 to 0.15.
 const FLOAT_ERROR: f32 = 0.5;
 
-/// The same against what the numbers of a quantized source say: nothing but the rounding of each layer, up to 0.15.
+/// Largest error against what the numbers of a quantized source say. The rounding of each layer makes up to
+/// 0.15.
 const SOURCE_ERROR: f32 = 0.3;
 
-/// A factor between int8 and float that no rounding explains.
+/// The factors between int8 and float that rounding can explain.
 const SCALE: std::ops::RangeInclusive<f32> = 0.8..=1.25;
 
-/// Judges a model by its logits, those of the float model, if it is int8, and those that a quantized source's own
-/// numbers give (of the first pictures at least). A network of random weights has nothing to doubt.
+/// Judges the logits of a model. `float` are those of the float model, if it is int8; `source` are those that
+/// the numbers of a quantized source give, maybe only for the first pictures. In a network of `random`
+/// weights, nothing is doubtful. `function` is what turns the logits into probabilities.
 pub fn judge(
     model: &Logits,
     float: Option<&Logits>,
@@ -54,7 +58,7 @@ pub fn judge(
     doubt(Doubt::NotFinite, !finite);
     let constant = finite && model.len() >= ENOUGH && spread < least;
     doubt(Doubt::Constant, constant);
-    // What does not depend on the picture differs by rounding alone.
+    // Without a part that depends on the picture, only rounding errors would be compared.
     let float_at_hand = float.filter(|_| finite && !constant);
     let source_at_hand = source.filter(|_| finite && !constant);
     let off = |c: Comparison| !SCALE.contains(&c.scale);
@@ -76,7 +80,7 @@ pub fn judge(
     }
 }
 
-/// What to try where int8 does not follow float.
+/// What the user can try if int8 does not follow float.
 fn remedy(check: &SelfCheck) -> &'static str {
     match check.source {
         Some(_) => {
@@ -86,7 +90,7 @@ fn remedy(check: &SelfCheck) -> &'static str {
     }
 }
 
-/// What is doubtful and what to try, a line each.
+/// What is doubtful and what to try, one line each.
 pub fn advice(check: &SelfCheck) -> Vec<String> {
     let text = |doubt| {
         match doubt {
@@ -130,7 +134,7 @@ pub fn numbers(c: Comparison) -> String {
     )
 }
 
-/// `model` against `reference`, picture by picture.
+/// Compares the logits of `model` with those of `reference`, picture by picture.
 pub fn compare(model: &[Vec<f32>], reference: &[Vec<f32>]) -> Comparison {
     let pairs = || model.iter().zip(reference);
     let n = model.len().max(1) as f64;
@@ -160,7 +164,8 @@ pub fn compare(model: &[Vec<f32>], reference: &[Vec<f32>]) -> Comparison {
     }
 }
 
-/// Each picture's logits less their mean, to which a softmax is blind; as they are if there is one.
+/// The logits of each picture minus their mean, which a softmax does not depend on; a single logit stays as
+/// it is.
 fn centred(logits: &Logits) -> Logits {
     let row = |row: &Vec<f32>| -> Vec<f32> {
         let mean = row.iter().sum::<f32>() / row.len().max(1) as f32;
@@ -171,7 +176,7 @@ fn centred(logits: &Logits) -> Logits {
     logits.iter().map(row).collect()
 }
 
-/// The part of the logits' root mean square that changes from picture to picture.
+/// The part of the root mean square of the logits that changes from picture to picture.
 fn spread(logits: &Logits) -> f32 {
     let all: Vec<f64> = logits.iter().flatten().map(|v| f64::from(*v)).collect();
     let (changes, power) = (changes(logits), dot(&all, &all));
@@ -182,7 +187,8 @@ fn spread(logits: &Logits) -> f32 {
     }
 }
 
-/// All logits less the mean of their class over the pictures; as they are if there are too few pictures for a mean.
+/// All logits minus the mean of their class over the pictures. They stay as they are if there are too few
+/// pictures for a mean.
 fn changes(logits: &[Vec<f32>]) -> Vec<f64> {
     let classes = logits.first().map_or(0, Vec::len);
     let mut means = vec![0f64; classes];

@@ -1,4 +1,5 @@
-//! Stages `check_input` and `simplify`: from the graph as imported to the graph that is calibrated and written.
+//! Stages `check_input` and `simplify`: from the graph as imported to the graph that is calibrated and
+//! written.
 
 use super::ConvertError;
 use crate::graph::Graph;
@@ -10,7 +11,8 @@ use edge_runtime::model::{InputSpec, OutputFunction};
 pub struct Simplified {
     /// The layers.
     pub graph: Graph,
-    /// The graph as it was imported, if its source is quantized: what its numbers say is compared with the result.
+    /// The graph as it was imported, if its source is quantized: what its numbers say is compared with the
+    /// result.
     pub original: Option<Graph>,
     /// What turns the output into probabilities.
     pub function: OutputFunction,

@@ -1,4 +1,5 @@
-//! Architectures, one file a family: the layers of each network of the catalog that is built from weights alone.
+//! Architectures, one file a family: the layers of each network of the catalog that is built from weights
+//! alone.
 //!
 //! To add one, write its layers with [`Builder`] and name it in [`architecture`].
 
@@ -23,7 +24,7 @@ use super::layers::{Builder, Built};
 /// Adds the layers of one network.
 pub(super) type Architecture = fn(&mut Builder<'_>) -> Built;
 
-/// The architecture of this name, if there is one.
+/// The architecture of a network by its name in the catalog, if there is one.
 pub(super) fn architecture(name: &str) -> Option<Architecture> {
     use resnet::Block::{Basic, Bottleneck};
     let architecture: Architecture = match name {
