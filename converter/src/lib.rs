@@ -18,16 +18,17 @@
 //!
 //! # Layers
 //!
-//! A module may use modules further up in this list, never one further down:
+//! A module may use the modules in the rows above its own, and no others (a test checks that):
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`util`], [`dataset`] | tools; pictures |
 //! | [`graph`] | the float network, its shapes, bounds and reference, and where trunk and head meet |
-//! | [`import`], [`passes`], [`quantize`] | each takes or gives a graph, and knows none of the others |
+//! | [`import`], [`passes`], [`quantize`] | each gives or takes a graph, and knows none of the others |
 //! | [`zoo`] | the catalog; builds graphs from the tensors that `import` reads |
 //! | [`lower`] | writes the graph, or the integers of `quantize`, to a file |
-//! | [`pack`], [`board`] | what a board needs of a file |
+//! | [`pack`] | lays the weights of a file out for a family of processors |
+//! | [`board`] | boards, and whether a model fits one |
 //! | [`jobs`] | the jobs of the command line |
 //!
 //! No module knows how a board is reached; that is the runtime's `transport`.
@@ -38,6 +39,8 @@ pub mod graph;
 pub mod import;
 pub mod jobs;
 pub mod lower;
+#[cfg(test)]
+mod module_order;
 pub mod pack;
 pub mod passes;
 pub mod quantize;

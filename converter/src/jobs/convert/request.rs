@@ -31,7 +31,7 @@ pub struct Source {
 pub struct Int8Options {
     /// The pictures that ranges are measured on.
     pub calibration: CalibrationSource,
-    /// How ranges follow from what the pictures do; `None` chooses, see `docs/quantization.md`.
+    /// How ranges follow from what the pictures do; `None` chooses, see `docs/reference/quantization.md`.
     pub rule: Option<RangeRule>,
 }
 

@@ -11,22 +11,25 @@ use crate::zoo::catalog::{CatalogEntry, in_registries};
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// The catalog has no source of weights for this network.
-    #[error("no source of weights is known for '{model}'; {ways}")]
+    #[error("no source of weights is known for '{model}'; {remedies}")]
     NoSource {
         /// The network.
         model: String,
         /// What helps.
-        ways: WaysOn,
+        remedies: Remedies,
     },
     /// No source gave them.
-    #[error("cannot get the weights of '{model}'; tried {}; {ways}", list(tried))]
+    #[error(
+        "cannot get the weights of '{model}'; tried {}; {remedies}",
+        list(tried)
+    )]
     Unavailable {
         /// The network.
         model: String,
         /// What was tried, in this order.
         tried: Vec<Attempt>,
         /// What helps.
-        ways: WaysOn,
+        remedies: Remedies,
     },
     /// There is no cache folder.
     #[error(transparent)]
@@ -57,14 +60,14 @@ fn list(tried: &[Attempt]) -> String {
 
 /// What a user can do who cannot fetch a network's weights.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WaysOn {
+pub struct Remedies {
     /// True if the network can be built with random weights.
     pub random: bool,
     /// Other networks whose weights a package registry has.
     pub others: Vec<String>,
 }
 
-impl WaysOn {
+impl Remedies {
     /// What can be done for `entry`, in a catalog of `entries`.
     pub(super) fn of(entry: &CatalogEntry, entries: &[CatalogEntry]) -> Self {
         let others = in_registries(entries).filter(|name| *name != entry.name);
@@ -75,9 +78,9 @@ impl WaysOn {
     }
 }
 
-impl fmt::Display for WaysOn {
+impl fmt::Display for Remedies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ways on: --weights FILE with weights that you have")?;
+        f.write_str("instead, use --weights FILE with weights that you have")?;
         if self.random {
             f.write_str(", --weights random for latency and memory work")?;
         }

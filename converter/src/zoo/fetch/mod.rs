@@ -23,7 +23,7 @@ use crate::util::progress::Progress;
 use client::Client;
 use verify::Found;
 
-pub use error::{Attempt, FetchError, SourceError, WaysOn};
+pub use error::{Attempt, FetchError, Remedies, SourceError};
 pub use mirror::{Mirror, MirrorError};
 pub use pip::version as pip_version;
 
@@ -111,10 +111,14 @@ impl Setup<'_> {
             }
         }
         let model = entry.name.clone();
-        let ways = WaysOn::of(entry, self.catalog);
+        let remedies = Remedies::of(entry, self.catalog);
         Err(match tried.is_empty() {
-            true => FetchError::NoSource { model, ways },
-            false => FetchError::Unavailable { model, tried, ways },
+            true => FetchError::NoSource { model, remedies },
+            false => FetchError::Unavailable {
+                model,
+                tried,
+                remedies,
+            },
         })
     }
 
