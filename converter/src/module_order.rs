@@ -35,7 +35,11 @@ fn sources(folder: &Path, files: &mut Vec<PathBuf>) {
     let declared: String = texts.collect();
     for path in entries {
         let name = path.file_stem().unwrap().to_str().unwrap();
-        if declared.contains(&format!("#[cfg(test)]\nmod {name};")) {
+        let for_tests = |visibility| format!("#[cfg(test)]\n{visibility}mod {name};");
+        if ["", "pub(crate) "]
+            .iter()
+            .any(|v| declared.contains(&for_tests(v)))
+        {
             continue;
         }
         if path.is_dir() {

@@ -1,4 +1,4 @@
-//! Seeded random numbers that are the same on every machine: splitmix64 (Steele, Lea and Flood, 2014).
+//! Seeded numbers that are the same on every machine: splitmix64 (Steele, Lea and Flood, 2014).
 
 /// The generator; its state is one word.
 #[derive(Clone, Debug)]

@@ -51,7 +51,7 @@ pub fn write(graph: &Graph, about: &About<'_>) -> Result<AlignedBytes, LowerErro
     } else {
         Pool::Flatten
     };
-    let labels = head::fitting(about.labels, &lowering);
+    let labels = head::matching_labels(about.labels, &lowering);
     let head =
         head::record(&lowering, pool, Quant::NONE, Quant::NONE, labels).map(|(record, dense)| {
             NewHead {

@@ -38,7 +38,7 @@ pub(super) fn record<'a, 'g>(
 }
 
 /// The labels if there is one line per class, else an empty string.
-pub(super) fn fitting<'a>(labels: &'a str, lowering: &Lowering<'_>) -> &'a str {
+pub(super) fn matching_labels<'a>(labels: &'a str, lowering: &Lowering<'_>) -> &'a str {
     let classes = lowering
         .split
         .head

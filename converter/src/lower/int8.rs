@@ -57,7 +57,7 @@ fn new_head<'a>(
         Some((multiplier, shift)) => Pool::Avg { multiplier, shift },
     };
     let map = network.quants.of(lowering.split.output());
-    let labels = head::fitting(labels, lowering);
+    let labels = head::matching_labels(labels, lowering);
     let (record, _) = head::record(lowering, pool, map, head.feature, labels)?;
     Some(NewHead {
         trunk_sha256: [0; 32],
@@ -158,5 +158,101 @@ fn layer_op(writer: &mut Writer, op: &QuantizedOp, depthwise: bool, swapped: boo
             shift: table.shift,
         },
         QuantizedOp::Shuffle { groups } => Op::Shuffle { groups: *groups },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::about;
+    use super::*;
+    use crate::graph::{ConvWeights, Graph, NodeId, Op as Node, Quant, Shape, Window};
+    use crate::quantize::assign::Quants;
+    use crate::quantize::quantize;
+    use edge_runtime::model::Model;
+
+    fn conv(out_channels: usize, groups: usize) -> Node {
+        let weights = (0..4 * 3 * out_channels / groups).map(|i| (i as f32).sin());
+        Node::Conv(ConvWeights {
+            window: Window {
+                kernel: [2; 2],
+                pad_after: [1; 2],
+                ..Window::POINT
+            },
+            groups,
+            out_channels,
+            weights: weights.collect(),
+            bias: vec![0.25; out_channels],
+            activation: Activation::None,
+            statistics: None,
+            weight_scales: None,
+        })
+    }
+
+    /// The file of a network of three-channel maps; node `i` has the scale `scales[i]`.
+    fn file(
+        layers: &[(&str, Node, &[NodeId])],
+        scales: &[f32],
+    ) -> (QuantizedNetwork, AlignedBytes) {
+        let mut graph = Graph::new(Shape::new(8, 8, 3));
+        for (name, op, inputs) in layers {
+            graph.push(*name, op.clone(), inputs).unwrap();
+        }
+        let quant = |&scale| Quant {
+            scale,
+            zero_point: 0,
+        };
+        let quants = Quants::new(scales.iter().map(quant).collect());
+        let means = vec![vec![]; graph.nodes.len()];
+        let network = quantize(graph, quants, &means).unwrap();
+        let bytes = write(&network, &about()).unwrap();
+        (network, bytes)
+    }
+
+    #[test]
+    fn factors_follow_the_inputs_that_the_plan_swaps() {
+        let add = || Node::Add(Activation::None);
+        let layers: [(&str, Node, &[NodeId]); 4] = [
+            ("a", conv(3, 1), &[0]),
+            ("b", conv(3, 1), &[1]),
+            // Only `b` can be written over: `a` is read again.
+            ("sum", add(), &[1, 2]),
+            ("last", add(), &[3, 1]),
+        ];
+        let (network, bytes) = file(&layers, &[1.0, 0.5, 0.125, 0.5, 0.5]);
+        let QuantizedOp::Add { multipliers, .. } = network.layers[2] else {
+            panic!("the third layer is a sum")
+        };
+        let model = Model::parse(&bytes).unwrap();
+        let sum = model.layers().nth(2).unwrap();
+        let tensors: Vec<u32> = sum.inputs.iter().map(|i| i.tensor).collect();
+        assert_eq!((sum.name, &tensors[..]), ("sum", &[2, 1][..]));
+        let Op::Add { multipliers: m, .. } = sum.op else {
+            panic!("{:?}", sum.op)
+        };
+        assert_eq!(multipliers[0], 4 * multipliers[1]);
+        assert_eq!(m, [multipliers[1], multipliers[0]]);
+    }
+
+    #[test]
+    fn depthwise_weights_lie_channel_by_channel() {
+        let layers: [(&str, Node, &[NodeId]); 1] = [("depthwise", conv(3, 3), &[0])];
+        let (network, bytes) = file(&layers, &[1.0, 0.5]);
+        let QuantizedOp::Conv(conv) = &network.layers[0] else {
+            panic!("the layer is a convolution")
+        };
+        let model = Model::parse(&bytes).unwrap();
+        let layer = model.layers().next().unwrap();
+        let Op::DepthwiseConv { data, .. } = layer.op else {
+            panic!("{:?}", layer.op)
+        };
+        let ConvData::I8 { weights, bias, .. } = data else {
+            panic!("{data:?}")
+        };
+        let written = model.i8s(weights);
+        assert_eq!(
+            written[..3],
+            [conv.weights[0], conv.weights[4], conv.weights[8]]
+        );
+        assert_eq!(model.i32s(bias), conv.bias);
     }
 }

@@ -8,6 +8,8 @@ pub mod float;
 mod head;
 pub mod int8;
 pub mod plan;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use crate::graph::split::Split;
 use crate::graph::{Graph, NodeId, Op};

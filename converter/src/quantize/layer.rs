@@ -265,3 +265,214 @@ pub fn mean(input: Quant, output: Quant, count: usize) -> Result<(i32, u8), Prob
         .ok_or(Problem::UNREACHABLE_SCALE)?;
     Ok((scaled(factor / count as f64, shift), shift))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{LocalResponseNorm, Shape};
+
+    fn quant(scale: f32) -> Quant {
+        Quant {
+            scale,
+            zero_point: 0,
+        }
+    }
+
+    /// Quantizes one operator whose inputs (2x2x2) and output have these scales.
+    fn numbers(op: Op, inputs: &[f32], output: f32) -> Result<QuantizedOp, QuantizeError> {
+        let mut g = Graph::new(Shape::new(2, 2, 2));
+        let mut quants = vec![quant(1.0)];
+        let mut nodes = vec![];
+        for scale in inputs {
+            let copy = Op::Activation(Activation::None);
+            nodes.push(g.push(format!("{}", nodes.len()), copy, &[0]).unwrap());
+            quants.push(quant(*scale));
+        }
+        let id = g.push("op", op, &nodes).unwrap();
+        quants.push(quant(output));
+        let means = vec![vec![]; g.nodes.len()];
+        quantize_layer(&g, &Quants::new(quants), &means, id)
+    }
+
+    fn real(multiplier: i32, shift: u8) -> f64 {
+        multiplier as f64 / 2f64.powi(shift as i32)
+    }
+
+    #[test]
+    fn a_sum_has_one_shift_for_both_inputs() {
+        let op = numbers(Op::Add(Activation::Relu), &[0.5, 0.125], 0.25).unwrap();
+        let QuantizedOp::Add {
+            multipliers: [a, b],
+            shift,
+            clamp,
+        } = op
+        else {
+            panic!("{op:?}")
+        };
+        assert_eq!((real(a, shift), real(b, shift)), (2.0, 0.5));
+        assert_eq!((a, clamp), (1 << 21, [0, 127]));
+    }
+
+    #[test]
+    fn every_part_of_a_concatenation_is_rescaled() {
+        let op = numbers(Op::Concat, &[0.5, 0.25, 0.125], 0.25).unwrap();
+        let QuantizedOp::Concat { rescale } = op else {
+            panic!("{op:?}")
+        };
+        let factors: Vec<f64> = rescale
+            .iter()
+            .map(|r| real(r.multiplier, r.shift))
+            .collect();
+        assert_eq!(factors, [2.0, 1.0, 0.5]);
+    }
+
+    #[test]
+    fn a_product_multiplies_the_scales() {
+        let op = numbers(Op::Mul, &[0.5, 0.25], 2.0).unwrap();
+        let QuantizedOp::Mul { multiplier, shift } = op else {
+            panic!("{op:?}")
+        };
+        assert_eq!(real(multiplier, shift), 0.0625);
+    }
+
+    #[test]
+    fn a_slope_can_be_steeper_than_one() {
+        let op = numbers(Op::PRelu(vec![-0.5, 4.0]), &[0.5], 0.25).unwrap();
+        let QuantizedOp::PRelu {
+            slopes,
+            positive,
+            shift,
+        } = op
+        else {
+            panic!("{op:?}")
+        };
+        assert_eq!(real(positive, shift), 2.0);
+        assert_eq!(
+            (real(slopes[0], shift), real(slopes[1], shift)),
+            (-1.0, 8.0)
+        );
+    }
+
+    #[test]
+    fn a_mean_with_padding_has_a_multiplier_for_every_count() {
+        let window = Window {
+            kernel: [3; 2],
+            pad_before: [1; 2],
+            pad_after: [1; 2],
+            ..Window::POINT
+        };
+        for count_padding in [false, true] {
+            let op = Op::AvgPool {
+                window,
+                count_padding,
+            };
+            let op = numbers(op, &[0.5], 0.25).unwrap();
+            let QuantizedOp::AvgPool {
+                multipliers, shift, ..
+            } = op
+            else {
+                panic!("{op:?}")
+            };
+            assert_eq!(multipliers.len(), if count_padding { 1 } else { 9 });
+            let last = real(*multipliers.last().unwrap(), shift);
+            assert!((last - 2.0 / 9.0).abs() < 1e-6, "{last}");
+            assert!(*multipliers.iter().max().unwrap() as i64 * 255 < 1 << 30);
+        }
+    }
+
+    #[test]
+    fn operators_that_only_pick_have_no_numbers() {
+        let pad = Op::Pad {
+            before: [1, 2, 3],
+            after: [0; 3],
+        };
+        let wanted = QuantizedOp::Pad {
+            before: [1, 2, 3],
+            after: [0; 3],
+        };
+        assert_eq!(numbers(pad, &[1.0], 1.0).unwrap(), wanted);
+        let pool = numbers(Op::MaxPool(Window::POINT), &[1.0], 1.0).unwrap();
+        assert_eq!(
+            pool,
+            QuantizedOp::MaxPool {
+                window: Window::POINT
+            }
+        );
+        let shuffle = numbers(Op::Shuffle { groups: 2 }, &[1.0], 1.0).unwrap();
+        assert_eq!(shuffle, QuantizedOp::Shuffle { groups: 2 });
+    }
+
+    #[test]
+    fn an_activation_is_a_table() {
+        let tanh = Op::Activation(Activation::Tanh);
+        let op = numbers(tanh, &[1.0], 0.0078125).unwrap();
+        let QuantizedOp::Table(table) = op else {
+            panic!("{op:?}")
+        };
+        // Code 0 is entry 128; tanh(1) is 0.7616, 97.5 steps.
+        assert_eq!((table[0], table[128], table[129]), (-128, 0, 97));
+    }
+
+    #[test]
+    fn a_local_response_norm_knows_its_scales() {
+        let norm = LocalResponseNorm {
+            size: 2,
+            alpha: 0.0,
+            beta: 0.75,
+            bias: 1.0,
+        };
+        let op = numbers(Op::LocalResponseNorm(norm), &[0.5], 0.25).unwrap();
+        let QuantizedOp::LocalResponseNorm { size, table } = op else {
+            panic!("{op:?}")
+        };
+        assert_eq!(size, 2);
+        assert!(table.factors.iter().all(|f| real(*f, table.shift) == 2.0));
+    }
+
+    #[test]
+    fn scales_that_are_too_far_apart_are_refused() {
+        for op in [Op::Add(Activation::None), Op::Concat, Op::Mul] {
+            let error = numbers(op, &[1e9, 1e9], 1e-9).unwrap_err().to_string();
+            assert!(error.starts_with("node 'op': its scale"), "{error}");
+        }
+        let conv = ConvWeights {
+            window: Window::POINT,
+            groups: 1,
+            out_channels: 2,
+            weights: vec![0.0, 0.0, 1e9, 1e9],
+            bias: vec![0.0; 2],
+            activation: Activation::None,
+            statistics: None,
+            weight_scales: None,
+        };
+        let error = numbers(Op::Conv(conv), &[1.0], 1e-9)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("node 'op', channel 1: its weights"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_convolution_goes_from_its_sum_to_the_output() {
+        let conv = ConvWeights {
+            window: Window::POINT,
+            groups: 1,
+            out_channels: 1,
+            weights: vec![1.27, -1.27],
+            bias: vec![0.0],
+            activation: Activation::Relu6,
+            statistics: None,
+            weight_scales: None,
+        };
+        let op = numbers(Op::Conv(conv), &[0.5], 0.1).unwrap();
+        let QuantizedOp::Conv(conv) = op else {
+            panic!("{op:?}")
+        };
+        // A step of the sum is 0.01 * 0.5, a twentieth of the output's.
+        let factor = real(conv.multiplier[0], conv.shift[0]);
+        assert!((factor - 0.05).abs() < 1e-6, "{factor}");
+        assert_eq!((conv.weights, conv.clamp), (vec![127, -127], [0, 60]));
+    }
+}

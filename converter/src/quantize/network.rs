@@ -94,3 +94,98 @@ fn quantize_head(
         dense,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Activation, ConvWeights, Shape, Window};
+
+    fn conv(inputs: usize, outputs: usize) -> Op {
+        Op::Conv(ConvWeights {
+            window: Window::POINT,
+            groups: 1,
+            out_channels: outputs,
+            weights: (0..inputs * outputs).map(|i| i as f32 - 1.0).collect(),
+            bias: vec![0.5; outputs],
+            activation: Activation::None,
+            statistics: None,
+            weight_scales: None,
+        })
+    }
+
+    fn quant(scale: f32) -> Quant {
+        Quant {
+            scale,
+            zero_point: -128,
+        }
+    }
+
+    /// Two convolutions with a clamp between that changes no code, a global pool, and a classifier.
+    fn network() -> (Graph, Quants) {
+        let mut g = Graph::new(Shape::new(2, 2, 2));
+        let first = g.push("first", conv(2, 2), &[0]).unwrap();
+        let clamp = Op::Activation(Activation::Clip(0.0, 255.0));
+        let clamp = g.push("clamp", clamp, &[first]).unwrap();
+        let second = g.push("second", conv(2, 3), &[clamp]).unwrap();
+        let window = Window {
+            kernel: [2; 2],
+            ..Window::POINT
+        };
+        let pool = Op::AvgPool {
+            window,
+            count_padding: false,
+        };
+        let pool = g.push("pool", pool, &[second]).unwrap();
+        g.push("dense", conv(3, 4), &[pool]).unwrap();
+        let scales = [0.5, 1.0, 1.0, 2.0, 0.5, 1.0];
+        (g, Quants::new(scales.map(quant).into()))
+    }
+
+    #[test]
+    fn layers_and_head_in_integers() {
+        let (graph, quants) = network();
+        let q = quantize(graph, quants, &vec![vec![]; 6]).unwrap();
+        // The clamp is gone; the convolution behind it reads the one before.
+        assert_eq!(q.split.layers, [1, 3]);
+        assert_eq!(q.graph.nodes[3].inputs, [1]);
+        let kinds = q.layers.iter().map(|l| matches!(l, QuantizedOp::Conv(_)));
+        assert_eq!(kinds.collect::<Vec<_>>(), [true, true]);
+        let head = q.head.unwrap();
+        assert_eq!((head.feature, head.dense.bias.len()), (quant(0.5), 4));
+        // Four values of a scale four times as large as the feature's: the mean times 4.
+        let (multiplier, shift) = head.pool.unwrap();
+        let factor = multiplier as f64 / 2f64.powi(shift as i32);
+        assert!((factor - 1.0).abs() < 1e-6, "{factor}");
+    }
+
+    #[test]
+    fn means_reach_the_biases_of_trunk_and_head() {
+        let biases = |means: &[Vec<f32>]| {
+            let (graph, quants) = network();
+            let q = quantize(graph, quants, means).unwrap();
+            let QuantizedOp::Conv(second) = &q.layers[1] else {
+                panic!("the second layer is a convolution")
+            };
+            (second.bias.clone(), q.head.unwrap().dense.bias)
+        };
+        let mut means = vec![vec![]; 6];
+        let (trunk, head) = biases(&means);
+        // Some weights are no multiples of their channel's scale, such as 1 where the largest is 2.
+        means[1] = vec![1000.0; 2];
+        let (corrected, same) = biases(&means);
+        assert!(corrected != trunk && same == head);
+        means[4] = vec![1000.0; 3];
+        assert_ne!(biases(&means).1, head);
+    }
+
+    #[test]
+    fn the_error_names_the_layer() {
+        let (mut graph, quants) = network();
+        let Op::Conv(dense) = &mut graph.nodes[5].op else {
+            panic!("the last layer is a convolution")
+        };
+        dense.weights[7] = f32::NAN;
+        let error = quantize(graph, quants, &vec![vec![]; 6]).unwrap_err();
+        assert_eq!((&error.node[..], error.channel), ("dense", Some(2)));
+    }
+}
