@@ -66,7 +66,7 @@ mod tests {
     use crate::util::progress::Silent;
     use edge_runtime::model::OutputFunction;
 
-    const OPTIONS: Int8Options = Int8Options {
+    static OPTIONS: Int8Options = Int8Options {
         calibration: CalibrationSource::DataFree { images: 3 },
         rule: None,
     };

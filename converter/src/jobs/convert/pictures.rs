@@ -126,6 +126,7 @@ mod tests {
         Dataset {
             classes: vec![],
             items: (0..count).map(item).collect(),
+            left_out: None,
         }
     }
 
