@@ -1,9 +1,9 @@
 //! Model files that are cut, flipped, or made up by an enemy who knows the checksums: an error or a model
 //! that runs, never a panic.
 
-use converter::convert::convert;
+use converter::jobs::convert::convert;
 use converter::pack;
-use converter::progress::Silent;
+use converter::util::progress::Silent;
 use edge_runtime::backend::BackendKind;
 use edge_runtime::engine::Engine;
 use edge_runtime::head::file::{NewData, NewHead};

@@ -1,9 +1,9 @@
 //! Packing for a microcontroller changes where the numbers lie and nothing else.
 
-use converter::convert::convert;
 use converter::graph::{ConvWeights, Graph, Op as GraphOp, Window};
+use converter::jobs::convert::convert;
 use converter::pack::{PackError, pack, unpack};
-use converter::progress::Silent;
+use converter::util::progress::Silent;
 use edge_runtime::backend::BackendKind;
 use edge_runtime::engine::{Engine, EngineError};
 use edge_runtime::model::header::Header;

@@ -1,13 +1,13 @@
 //! From a float graph to a retrained int8 model, on every backend.
 
-use converter::convert::{CalibrationSource, Int8Options, JudgedOn, convert};
 use converter::dataset::{Dataset, preprocess};
-use converter::evaluate::{EvaluateError, EvaluateOptions, evaluate};
-use converter::progress::Silent;
+use converter::jobs::convert::{CalibrationSource, Int8Options, JudgedOn, convert};
+use converter::jobs::evaluate::{EvaluateError, EvaluateOptions, evaluate};
+use converter::jobs::retrain::retrain;
+use converter::jobs::runner::Runner;
+use converter::jobs::verify::verify_one;
 use converter::quantize::range::RangeRule;
-use converter::retrain::retrain;
-use converter::runner::Runner;
-use converter::verify::verify_one;
+use converter::util::progress::Silent;
 use edge_runtime::backend::{BackendKind, EngineRuntime, Runtime, TractRuntime, Values};
 use edge_runtime::engine::Engine;
 use edge_runtime::head::train::TrainOptions;
@@ -245,10 +245,11 @@ impl Kernels for RoundsTwice {
 fn a_wrong_rounding_is_found_and_its_layer_named() {
     let bytes = int8_model(5);
     let model = Model::parse(&bytes).unwrap();
-    let runtimes: [&dyn Runtime; 2] =
-        [&EngineRuntime::new(), &TractRuntime::with_kernels(&RoundsTwice)];
-    let mut backends =
-        runtimes.map(|runtime| runtime.prepare(&model).unwrap().observer().unwrap());
+    let runtimes: [&dyn Runtime; 2] = [
+        &EngineRuntime::new(),
+        &TractRuntime::with_kernels(&RoundsTwice),
+    ];
+    let mut backends = runtimes.map(|runtime| runtime.prepare(&model).unwrap().observer().unwrap());
     let found = (0..20).find_map(|i| {
         let input = preprocess::to_i8(&crop(i, i as u64), &INPUT, model.input().quant);
         verify_one(&model, &mut backends, i, &input).unwrap().err()
@@ -452,7 +453,7 @@ fn a_channel_that_a_norm_switches_off() {
 /// Generated pictures alone tell the ranges of a network without batch norms: a few values are left out.
 #[test]
 fn the_rule_that_nobody_named() {
-    let method = |source: converter::convert::Source, calibration| {
+    let method = |source: converter::jobs::convert::Source, calibration| {
         let options = Int8Options {
             calibration,
             rule: None,

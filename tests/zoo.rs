@@ -1,11 +1,11 @@
 //! Networks of the zoo from architecture to int8, and against PyTorch where its answers are at hand.
 
-use converter::convert::{CalibrationSource, Int8Options, Source, convert};
 use converter::import::pth;
-use converter::progress::Silent;
+use converter::jobs::convert::{CalibrationSource, Int8Options, Source, convert};
+use converter::jobs::runner::Runner;
+use converter::jobs::verify::verify_one;
 use converter::quantize::range::RangeRule;
-use converter::runner::Runner;
-use converter::verify::verify_one;
+use converter::util::progress::Silent;
 use converter::zoo::{self, Weights, catalog};
 use edge_runtime::backend::BackendKind;
 use edge_runtime::model::{InputSpec, Model, OutputFunction, WeightsOrigin};

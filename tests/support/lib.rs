@@ -5,13 +5,13 @@ pub mod fuzz;
 pub mod fuzz_load;
 pub mod machine;
 
-use converter::convert::{CalibrationSource, Int8Options, Source, convert};
 use converter::dataset::{Picture, dead_leaves, image_file};
 use converter::graph::{
     BatchNorm, ConvWeights, Graph, LocalResponseNorm, NodeId, Op, Shape, Window,
 };
-use converter::progress::Silent;
+use converter::jobs::convert::{CalibrationSource, Int8Options, Source, convert};
 use converter::quantize::range::RangeRule;
+use converter::util::progress::Silent;
 use edge_runtime::backend::{BackendKind, Observer};
 use edge_runtime::model::header::{self, Header};
 use edge_runtime::model::{

@@ -1,8 +1,8 @@
 //! The commands as a user types them, on small models and pictures: what they print, what they leave, and
 //! that every kind of bad input gets one line that says what is wrong and where.
 
-use converter::convert::convert;
-use converter::progress::Silent;
+use converter::jobs::convert::convert;
+use converter::util::progress::Silent;
 use graft_tests::{class_folders, int8, source};
 use prost::Message;
 use std::path::Path;

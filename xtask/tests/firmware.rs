@@ -10,9 +10,9 @@
 
 use converter::board::Board;
 use converter::board::schema::{Deploy, Use};
-use converter::convert::convert;
+use converter::jobs::convert::convert;
 use converter::pack;
-use converter::progress::Silent;
+use converter::util::progress::Silent;
 use edge_runtime::device::client::{Client, ClientError, Patience, Pipe};
 use edge_runtime::device::load::Demand;
 use edge_runtime::device::protocol::{LoadFile, Request};

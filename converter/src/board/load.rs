@@ -2,7 +2,7 @@
 
 use super::check::{Problem, check};
 use super::schema::Board;
-use crate::close_names;
+use crate::util::close_names;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};

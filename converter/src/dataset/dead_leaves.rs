@@ -1,23 +1,24 @@
-//! Generated pictures with the statistics of natural ones, to calibrate on when there are none.
+//! Generated pictures with the statistics of natural ones, for calibration without pictures of the user.
 //!
-//! The dead leaves model (Lee, Mumford and Huang, "Occlusion models for natural images", 2001):
-//! opaque shapes of all sizes, radius distributed as r^-3, cover one another until nothing is left
-//! bare. That gives edges, flat parts and a power spectrum like a photograph's, at every scale.
-//! Colours vary mostly in brightness and little in hue, as in photographs, but each picture has some
-//! black, some white and some saturated shapes, so that ranges measured on it are not too small.
-//! Only +, -, *, / and square roots: the same bytes on every machine. Knows no network.
+//! They follow the dead leaves model (Lee, Mumford and Huang, "Occlusion models for natural images", 2001):
+//! opaque shapes of all sizes, with radii distributed as r^-3, cover one another until the whole picture is
+//! covered. That gives edges, flat parts and a power spectrum like those of a photograph, at every scale.
+//! Colours vary mostly in brightness and little in hue, as in photographs, but each picture has some black,
+//! some white and some saturated shapes, so that ranges measured on it are not too small.
+//!
+//! The code uses only +, -, *, / and square roots, so that the bytes are the same on every machine.
 
 use super::Picture;
 use super::splitmix::SplitMix64;
 
-/// Each pixel is the mean of so many by so many samples.
+/// Each pixel is the mean of this many by this many samples.
 const SAMPLES: u32 = 2;
-/// Radius of the smallest shapes, in samples; each picture has its own between these.
+/// Radius of the smallest shape, in samples: each picture has one between these.
 const LEAST_RADIUS: [f32; 2] = [3.0, 20.0];
-/// Bare samples that are left (as background) when drawing stops, one in so many.
+/// Drawing stops when only one sample in this many is not covered; those left show the background.
 const BARE: usize = 2000;
 
-/// The picture of a seed. Sides are at least 1; 0 is taken as 1.
+/// Generates the picture of a seed, `width` by `height` pixels; a side of 0 counts as 1.
 pub fn picture(width: u32, height: u32, seed: u64) -> Picture {
     let (width, height) = (width.max(1), height.max(1));
     let mut random = SplitMix64::new(seed ^ 0x6c65_6176_6573);
@@ -66,7 +67,7 @@ struct Style {
 impl Style {
     fn of(random: &mut SplitMix64) -> Self {
         let warmth = 0.12 * random.bell();
-        // Most pictures have little of something extreme, a few have much.
+        // Most pictures have few extreme shapes, a few pictures have many.
         let seldom = |random: &mut SplitMix64, most: f32| {
             let u = random.unit();
             0.02 + most * u * u * u
@@ -212,7 +213,7 @@ impl Leaf {
     }
 }
 
-/// A unit vector, every direction alike.
+/// A unit vector of random direction.
 fn direction(random: &mut SplitMix64) -> [f32; 2] {
     loop {
         let (x, y) = (random.range(-1.0, 1.0), random.range(-1.0, 1.0));
@@ -246,7 +247,7 @@ fn blotch(x: f32, y: f32, seed: u64) -> f32 {
     )
 }
 
-/// Draws shapes from front to back, each only where nothing is yet, until hardly anything is bare.
+/// Draws shapes from front to back, each only where nothing was drawn before, until nearly all is covered.
 fn leaves(width: u32, height: u32, style: &Style, random: &mut SplitMix64) -> Vec<[f32; 3]> {
     let (w, h) = (width as usize, height as usize);
     let mut samples: Vec<Option<[f32; 3]>> = vec![None; w * h];

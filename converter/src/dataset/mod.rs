@@ -1,7 +1,8 @@
-//! Pictures for the converter: many at once, and generated ones.
+//! Pictures for the converter: many files at once, and generated ones.
 //!
-//! What a single picture is, and how it becomes a network's input, is the runtime's
-//! ([`edge_runtime::picture`]): devices do it too. Knows nothing of graphs, quantization or the zoo.
+//! What a single picture is and how it becomes the input of a network is part of the runtime
+//! ([`edge_runtime::picture`]), because devices do it too. This module knows nothing of graphs, quantization
+//! or the zoo.
 
 pub mod dead_leaves;
 mod load;

@@ -3,6 +3,7 @@
 use crate::graph::Graph;
 use crate::lower::About;
 use crate::quantize::assign::assign;
+use crate::quantize::quantize;
 use crate::quantize::range::Range;
 use crate::{lower, passes};
 use edge_runtime::backend::{BackendKind, Session, Values};
@@ -78,9 +79,9 @@ pub fn evaluate_int8(graph: Graph, inputs: &[Vec<f32>]) -> (Vec<Vec<f32>>, Vec<&
     let graph = passes::simplify(graph);
     let unknown = vec![Range::new(-3.0, 3.0); graph.nodes.len()];
     let means = vec![vec![]; graph.nodes.len()];
-    let quants = assign(&graph, &about.manifest.input, &unknown, means);
-    let graph = lower::int8::without_idle_clamps(graph, &quants);
-    let bytes = lower::int8::write(&graph, &quants, &about).unwrap_or_else(|e| panic!("{e}"));
+    let quants = assign(&graph, &about.manifest.input, &unknown);
+    let network = quantize(graph, quants, &means).unwrap_or_else(|e| panic!("{e}"));
+    let bytes = lower::int8::write(&network, &about).unwrap_or_else(|e| panic!("{e}"));
     let model = Model::parse(&bytes).unwrap_or_else(|e| panic!("{e}"));
     let mut session = session(&model);
     let (from, to) = (model.input().quant, model.output().quant);

@@ -5,7 +5,8 @@ use super::{parse, read, read_as_is};
 use crate::{cli::Inspect, output, units};
 use anyhow::Result;
 use converter::board::{self, Board};
-use converter::{pack, report};
+use converter::jobs::report;
+use converter::pack;
 use edge_runtime::head::{Head, HeadOrigin, HeadSize, Pool};
 use edge_runtime::model::{
     AlignedBytes, Calibration, DType, Manifest, Model, Output, OutputFunction, WeightsOrigin,

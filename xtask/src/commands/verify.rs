@@ -7,8 +7,8 @@ use anyhow::{Result, bail};
 use converter::board::schema::Deploy;
 use converter::board::{self, Board};
 use converter::dataset::{LeftOut, dead_leaves, load, preprocess};
-use converter::progress::Progress;
-use converter::verify::{Place, Trace, VerifyError, first_difference, trace, verify_one};
+use converter::jobs::verify::{Place, Trace, VerifyError, first_difference, trace, verify_one};
+use converter::util::progress::Progress;
 use edge_runtime::backend::{BackendKind, Observer};
 use edge_runtime::model::{DType, Model};
 use serde_json::json;
@@ -288,10 +288,10 @@ mod tests {
 
     #[test]
     fn a_tampered_checksum_is_noticed() {
-        let bytes = converter::convert::convert(
+        let bytes = converter::jobs::convert::convert(
             graft_tests::source(1),
             Some(&graft_tests::int8()),
-            &converter::progress::Silent,
+            &converter::util::progress::Silent,
         );
         let bytes = bytes.unwrap().bytes;
         let model = Model::parse(&bytes).unwrap();

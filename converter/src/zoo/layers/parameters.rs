@@ -1,4 +1,4 @@
-//! Parameters by name: out of a checkpoint, random, or only their shapes.
+//! Parameters by name: from a checkpoint, random, or only their shapes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use crate::import::StateDict;
 /// Where the numbers of a network come from.
 #[derive(Clone, Copy, Debug)]
 pub enum Weights<'a> {
-    /// A checkpoint, by parameter name. `num_batches_tracked` entries are passed over.
+    /// A checkpoint, by parameter name. Entries named `num_batches_tracked` are ignored.
     StateDict(&'a StateDict),
     /// Seeded random numbers (He et al., 2015), the same on every machine: good for latency and
     /// memory, of no accuracy. Batch norms fit them, so that activations stay in range.
@@ -18,7 +18,7 @@ pub enum Weights<'a> {
         seed: u64,
     },
     /// No numbers: filters are zeros that take no memory until they are read, all else is ones. Good for
-    /// counting; the network computes nothing.
+    /// counting parameters and operations; the network computes nothing.
     Shapes,
 }
 
@@ -74,7 +74,7 @@ impl fmt::Display for Mismatch {
 pub(super) enum Fill {
     /// Uniform, variance `gain / fan_in`.
     He { fan_in: usize, gain: f32 },
-    /// All alike.
+    /// All the same value.
     Constant(f32),
 }
 
@@ -90,7 +90,7 @@ impl Fill {
     }
 }
 
-/// Hands out the parameters of one network, and keeps account of them.
+/// Gives the layers of one network their parameters, and remembers which.
 pub(super) struct Parameters<'a> {
     weights: Weights<'a>,
     random: SplitMix64,
@@ -114,7 +114,7 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// Parameters whose names begin so may be in a checkpoint and are not used.
+    /// Prefixes of the names of parameters that may be in a checkpoint and are not used.
     pub(super) fn ignore(&mut self, prefix: &str) {
         self.ignored.push(prefix.into());
     }

@@ -6,7 +6,7 @@ use crate::commands::folder;
 use crate::{cli::device::RetrainHead, output, progress::Bars, units};
 use anyhow::{Result, bail};
 use converter::dataset::Dataset;
-use converter::progress::Progress as _;
+use converter::util::progress::Progress as _;
 use edge_runtime::device::client;
 use edge_runtime::device::protocol::{ClassMode, Progress, RetrainOptions};
 use edge_runtime::device::report::Training;

