@@ -1,8 +1,8 @@
-//! What happens when the program cannot go on: it records where, restarts, and tells it after the restart.
+//! After a panic or a fault the program records the place, restarts, and reports the fault to the host.
 //!
-//! The record is in the last bytes of region `stack`, which no start of the program touches. It is logged
-//! after the restart and not before: what failed may have been the logger. The message of a panic is
-//! dropped, so that no formatting is linked.
+//! The record is in the last bytes of region `stack`, which keep their content when the program starts. It is logged
+//! after the restart and not before, because the logger itself may have failed. The message of a panic is dropped, so
+//! that no formatting is linked.
 
 use core::panic::PanicInfo;
 use core::sync::atomic::{Ordering, compiler_fence};
@@ -10,13 +10,13 @@ use cortex_m::peripheral::SCB;
 use cortex_m_rt::{ExceptionFrame, exception};
 use edge_runtime::device::{FILE_NAME, Fault, FaultKind, FileName, crc32};
 
-/// Faults in a row after which the application is not started again.
+/// After this many faults in a row the application is not started again.
 pub const MOST_IN_A_ROW: u32 = 3;
 
-/// `GrFt`.
+/// The first word of a valid record, `GrFt`.
 const MAGIC: u32 = 0x7446_7247;
 
-/// What is kept over a restart. After power-up it is whatever the RAM holds: the checksum tells.
+/// The record of a fault, which survives a restart. After power-up the RAM holds anything; the checksum tells.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Record {
@@ -24,7 +24,7 @@ struct Record {
     kind: u32,
     at: u32,
     in_a_row: u32,
-    /// 1 if it was not reported yet.
+    /// 1 until the fault is reported.
     fresh: u32,
     file: [u8; FILE_NAME],
     crc: u32,
@@ -32,7 +32,7 @@ struct Record {
 
 const _: () = assert!(
     size_of::<Record>() <= 64,
-    "memory-map keeps 64 bytes for it"
+    "FAULT_RECORD of crate memory-map is 64 bytes"
 );
 
 unsafe extern "C" {
@@ -47,8 +47,8 @@ impl Record {
     }
 
     fn read() -> Option<Self> {
-        // SAFETY: the linker script keeps this aligned RAM for the record alone, and every value of its
-        // bytes is a record. There is one thread, and a fault's handler does not come back.
+        // SAFETY: the linker script reserves this aligned RAM for the record, and its bytes may have any value. There
+        // is one thread, and the handler of a fault does not return.
         let record = unsafe { (&raw const _fault_record).read_volatile() };
         let valid = record.magic == MAGIC && record.crc == record.checksum();
         valid.then_some(record)
@@ -56,7 +56,7 @@ impl Record {
 
     fn write(mut self) {
         self.crc = self.checksum();
-        // SAFETY: as for reading.
+        // SAFETY: as in `read`.
         unsafe { (&raw mut _fault_record).write_volatile(self) };
         compiler_fence(Ordering::SeqCst);
     }
@@ -96,7 +96,7 @@ fn end(kind: FaultKind, at: u32, file: FileName) -> ! {
     SCB::sys_reset()
 }
 
-/// The fault that ended the run before this one, once.
+/// The fault that ended the previous run. Returns it once.
 pub fn take() -> Option<Fault> {
     let mut record = Record::read().filter(|r| r.fresh == 1)?;
     record.fresh = 0;
@@ -104,12 +104,12 @@ pub fn take() -> Option<Fault> {
     Some(record.fault())
 }
 
-/// Faults in a row until now.
+/// Number of faults in a row up to this start.
 pub fn in_a_row() -> u32 {
     Record::read().map_or(0, |r| r.in_a_row)
 }
 
-/// The program works: the next fault is the first one.
+/// Ends the row of faults, because the program works: the next fault is the first again.
 pub fn forget() {
     if let Some(mut record) = Record::read().filter(|r| r.in_a_row != 0) {
         record.in_a_row = 0;
@@ -139,7 +139,7 @@ unsafe fn DefaultHandler(number: i16) {
     )
 }
 
-/// Panics of defmt's own macros take the same way.
+/// Panics of defmt's own macros are handled like all panics.
 #[defmt::panic_handler]
 fn defmt_panic() -> ! {
     panic!()

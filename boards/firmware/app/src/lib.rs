@@ -1,31 +1,32 @@
-//! What is the same on every microcontroller: the main loop over the device application
-//! (`edge_runtime::device`), what happens after a fault, the stack's high-water mark, a clock.
+//! The part of the firmware that is the same on every microcontroller: the main loop around the device application
+//! (`edge_runtime::device`), handling of faults, use of the stack, clocks.
 //!
-//! A board's crate makes a [`Board`] of its parts and calls [`run`]. The firmware is generic: the model is
-//! whatever lies in its region of flash. Knows no board, no peripheral beyond the core's own, no model.
+//! The crate of a board makes a [`Board`] of the board's parts and calls [`run`]. The model is not part of the program:
+//! it is read from its region of flash. This crate knows no board, no model, and no peripheral but those of the core.
 
 #![no_std]
 #![warn(missing_docs)]
 #![forbid(clippy::undocumented_unsafe_blocks)]
 
-mod asleep;
 mod board;
-mod clock;
-mod cycles;
+mod cycle_clock;
 mod fault;
-mod map;
+mod log;
+mod main_loop;
+mod memory_map;
 mod meter;
-mod run;
-mod shared;
+mod shared_flash;
+mod sleeping_uart;
 mod stack;
-mod trust;
+mod systick;
+mod trusted_key;
 
-pub use asleep::{Asleep, PIECE};
 pub use board::Board;
-pub use clock::{SysTickClock, micros};
-pub use cycles::Cycles;
-pub use map::{MemoryMap, Region};
+pub use cycle_clock::CycleClock;
+pub use main_loop::run;
+pub use memory_map::{MemoryMap, MemoryRange};
 pub use meter::{Meter, Sensor};
-pub use run::run;
-pub use shared::Shared;
+pub use shared_flash::SharedFlash;
+pub use sleeping_uart::{MAX_SEND, SleepingUart};
 pub use stack::stack_use;
+pub use systick::{SysTickClock, micros};

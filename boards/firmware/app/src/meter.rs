@@ -1,4 +1,4 @@
-//! The power meter that `board.toml` says is wired, or none.
+//! The power meter that is wired according to `board.toml`, or none.
 
 use edge_runtime::power::ina219::{Address, Ina219};
 use edge_runtime::power::{PowerError, PowerMeter, Reading};
@@ -11,23 +11,23 @@ pub struct Sensor {
     pub bus: u32,
     /// Its 7-bit address.
     pub address: u8,
-    /// Its shunt in microohm.
+    /// Resistance of its shunt in microohm.
     pub shunt_microohms: u32,
 }
 
-/// A meter that may not be there.
+/// A power meter that may be missing.
 pub enum Meter<I2C> {
-    /// The board has none.
+    /// No meter is wired.
     None,
-    /// It has one, which did not answer at the start.
+    /// A meter is wired, and it did not answer at the start.
     Silent(PowerError),
-    /// It answers.
+    /// A meter that answers.
     Ina219(Ina219<I2C>),
 }
 
 impl<I2C: I2c> Meter<I2C> {
-    /// Starts the sensor, if there is one, on the bus that `bus` makes. One that does not answer is not
-    /// asked again before the next start.
+    /// Starts the sensor, if one is wired, on the bus that `bus` makes. A sensor that does not answer is not asked
+    /// again until the next start.
     pub fn start(sensor: Option<Sensor>, bus: impl FnOnce() -> I2C) -> Self {
         let Some(sensor) = sensor else {
             return Self::None;

@@ -3,22 +3,22 @@
 use core::cell::RefCell;
 use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
 
-/// A driver that others use as well, each for its own part of the flash: the model's region is read in place while
-/// heads and samples are written. Nothing is written while something else is: calls do not nest.
-pub struct Shared<'d, D>(&'d RefCell<D>);
+/// A flash driver that several values use, each for its own part of the flash: the model is read in place while heads
+/// and samples are written. Calls do not nest, so only one of them uses the driver at a time.
+pub struct SharedFlash<'d, D>(&'d RefCell<D>);
 
-impl<'d, D> Shared<'d, D> {
-    /// A user of the driver.
+impl<'d, D> SharedFlash<'d, D> {
+    /// Another user of the driver.
     pub const fn new(driver: &'d RefCell<D>) -> Self {
         Self(driver)
     }
 }
 
-impl<D: ErrorType> ErrorType for Shared<'_, D> {
+impl<D: ErrorType> ErrorType for SharedFlash<'_, D> {
     type Error = D::Error;
 }
 
-impl<D: ReadNorFlash> ReadNorFlash for Shared<'_, D> {
+impl<D: ReadNorFlash> ReadNorFlash for SharedFlash<'_, D> {
     const READ_SIZE: usize = D::READ_SIZE;
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Self::Error> {
@@ -30,7 +30,7 @@ impl<D: ReadNorFlash> ReadNorFlash for Shared<'_, D> {
     }
 }
 
-impl<D: NorFlash> NorFlash for Shared<'_, D> {
+impl<D: NorFlash> NorFlash for SharedFlash<'_, D> {
     const WRITE_SIZE: usize = D::WRITE_SIZE;
     const ERASE_SIZE: usize = D::ERASE_SIZE;
 

@@ -1,5 +1,5 @@
-//! A line over a buffered UART driver whose interrupts do the work: the processor sleeps until one of them
-//! brings bytes.
+//! Lets a program that is not asynchronous use an asynchronous UART driver: the processor sleeps until an interrupt
+//! of the driver brings bytes.
 
 use core::future::Future;
 use core::pin::pin;
@@ -7,47 +7,47 @@ use core::task::{Context, Poll, Waker};
 use embedded_io::ErrorType;
 use embedded_io_async::{Read, Write};
 
-/// A driver that is asynchronous, used by a program that is not. Bytes that arrive while the program
-/// computes wait in the driver's buffer.
-pub struct Asleep<U>(U);
+/// A buffered, asynchronous UART driver whose reads and writes block, with the processor asleep. Bytes that arrive
+/// while the program computes wait in the driver's buffer.
+pub struct SleepingUart<U>(U);
 
-impl<U: Read + Write> Asleep<U> {
-    /// Around a driver whose buffer for sending holds at least `PIECE` bytes.
+impl<U: Read + Write> SleepingUart<U> {
+    /// Wraps a driver. Its buffer for sending must hold at least [`MAX_SEND`] bytes.
     pub fn new(uart: U) -> Self {
         Self(uart)
     }
 }
 
-/// Most bytes that are handed to the driver at a time.
-pub const PIECE: usize = 1024;
+/// Most bytes that are passed to the driver at once.
+pub const MAX_SEND: usize = 1024;
 
-impl<U: Read + Write> ErrorType for Asleep<U> {
+impl<U: Read + Write> ErrorType for SleepingUart<U> {
     type Error = U::Error;
 }
 
-impl<U: Read + Write> embedded_io::Read for Asleep<U> {
+impl<U: Read + Write> embedded_io::Read for SleepingUart<U> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, U::Error> {
-        wait(self.0.read(buffer))
+        block_on(self.0.read(buffer))
     }
 }
 
-impl<U: Read + Write> embedded_io::Write for Asleep<U> {
+impl<U: Read + Write> embedded_io::Write for SleepingUart<U> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, U::Error> {
-        wait(self.0.write(&bytes[..bytes.len().min(PIECE)]))
+        block_on(self.0.write(&bytes[..bytes.len().min(MAX_SEND)]))
     }
 
     fn flush(&mut self) -> Result<(), U::Error> {
-        wait(self.0.flush())
+        block_on(self.0.flush())
     }
 }
 
-/// Runs a future to its end, asleep as long as it waits. Whatever it waits for must come by an interrupt.
-fn wait<T>(future: impl Future<Output = T>) -> T {
+/// Runs a future to its end and sleeps while it waits. What it waits for must raise an interrupt.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
     loop {
-        // With interrupts off, one that comes between the question and the sleep stays pending, which ends
-        // the sleep; it is served when they are on again.
+        // Interrupts are off from the poll to the sleep. One that comes in between stays pending, ends the sleep at
+        // once, and is served when they are on again.
         let done = cortex_m::interrupt::free(|_| match future.as_mut().poll(&mut context) {
             Poll::Ready(value) => Some(value),
             Poll::Pending => {
@@ -64,8 +64,8 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 /// Sleeps until an interrupt is pending.
 fn sleep() {
     cortex_m::asm::dsb();
-    // Then eight instructions that do nothing: those right after a sleep may fail on an nRF5340 (anomaly
-    // 168; Zephyr executes as many).
+    // The eight instructions after the sleep do nothing: on an nRF5340 the first ones may fail (anomaly 168; Zephyr
+    // executes as many).
     // SAFETY: changes neither memory nor registers.
     unsafe {
         core::arch::asm!(

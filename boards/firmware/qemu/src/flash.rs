@@ -1,27 +1,26 @@
-//! RAM that behaves as NOR flash does: a block is erased before it is programmed, and programming only
-//! clears bits.
+//! RAM that behaves like NOR flash: a block must be erased before it is programmed, and programming only clears bits.
 
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
 };
 
-/// So much RAM, programmed in units of `WRITE` bytes and erased in blocks of `ERASE`.
+/// RAM that is programmed in units of `WRITE` bytes and erased in blocks of `ERASE` bytes.
 pub struct RamFlash<const WRITE: usize, const ERASE: usize> {
     base: *mut u8,
     len: usize,
 }
 
 impl<const WRITE: usize, const ERASE: usize> RamFlash<WRITE, ERASE> {
-    /// The flash at an address.
+    /// The `len` bytes of RAM from address `base`.
     ///
     /// # Safety
-    /// There must be so many bytes of RAM that only this value writes to.
+    /// They must be RAM that only this value writes to.
     pub unsafe fn new(base: usize, len: usize) -> Self {
         let base = core::ptr::with_exposed_provenance_mut(base);
         Self { base, len }
     }
 
-    /// Where it starts.
+    /// Its first byte.
     pub fn base(&self) -> *const u8 {
         self.base
     }

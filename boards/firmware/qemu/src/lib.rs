@@ -1,5 +1,5 @@
-//! What QEMU's MPS2 and MPS3 machines have in common: the CMSDK UART, RAM that stands in for flash, logs
-//! by semihosting. A machine's own crate says where its UART is, and `board.toml` the rest.
+//! What QEMU's MPS2 and MPS3 machines have in common: the CMSDK UART, RAM that behaves like flash, logs by semihosting.
+//! The crate of a machine says where its UART is; everything else is in its `board.toml`.
 
 #![no_std]
 #![warn(missing_docs)]
@@ -11,13 +11,13 @@ mod uart;
 // The logger of `defmt`.
 use defmt_semihosting as _;
 
+use app::{Board, MemoryMap, MemoryRange, SysTickClock};
 use edge_runtime::flash::Mapped;
 use edge_runtime::power::NoMeter;
-use firmware::{Board, MemoryMap, Region, SysTickClock};
 use flash::RamFlash;
 use uart::Uart;
 
-defmt::timestamp!("{=u64:us}", firmware::micros());
+defmt::timestamp!("{=u64:us}", app::micros());
 
 /// Where a machine's UART 0 is.
 #[derive(Clone, Copy, Debug)]
@@ -30,30 +30,30 @@ pub struct UartPlace {
     pub clock_hz: u32,
 }
 
-/// Baud rate of the line. QEMU does not care.
+/// Speed of the UART in bits per second. QEMU ignores it.
 const BAUD: u32 = 115_200;
 
-/// Runs the firmware on a machine. `WRITE` and `ERASE` are those of `map`.
+/// Runs the firmware on a machine. `WRITE` and `ERASE` must be `map.write` and `map.erase`.
 ///
 /// # Safety
-/// To be called once, first thing; `map` and `uart` must be the machine's.
+/// Call this once and first. `map` and `uart` must be those of the machine.
 pub unsafe fn run<const WRITE: usize, const ERASE: usize>(map: &MemoryMap, uart: UartPlace) -> ! {
-    // SAFETY: called once and first, so nobody else has them.
+    // SAFETY: called once and first, so nothing else has the peripherals.
     let core = unsafe { cortex_m::Peripherals::steal() };
     let stores = map.stores();
-    // SAFETY: `board.toml` gives the regions to heads, samples, model and arena alone; its checks say that they
-    // lie in RAM of the machine and do not overlap.
+    // SAFETY: by `board.toml` only heads, samples, model and arena use these regions. The build script has checked that
+    // they are inside memories of the machine and do not overlap.
     let (flash, model, memory) = unsafe {
-        let flash = |region: &Region| {
-            let driver = RamFlash::<WRITE, ERASE>::new(region.base as usize, region.len as usize);
+        let flash = |range: &MemoryRange| {
+            let driver = RamFlash::<WRITE, ERASE>::new(range.base as usize, range.len as usize);
             let base = driver.base();
-            Mapped::new(driver, base, 0, region.len)
+            Mapped::new(driver, base, 0, range.len)
         };
         (flash(&stores), flash(&map.model), map.arena.take())
     };
-    // SAFETY: the machine's UART, which only this value uses.
+    // SAFETY: this is the machine's UART, and only this value uses it.
     let line = unsafe { Uart::new(uart, BAUD) };
-    firmware::run(Board {
+    app::run(Board {
         name: map.board,
         line,
         flash,
@@ -65,7 +65,7 @@ pub unsafe fn run<const WRITE: usize, const ERASE: usize>(map: &MemoryMap, uart:
     })
 }
 
-/// The main program of a machine: reads `board.rs`, which the build script made.
+/// The main program on a machine. Includes `board.rs`, which the build script generates.
 #[macro_export]
 macro_rules! machine {
     ($uart:expr) => {
@@ -73,7 +73,7 @@ macro_rules! machine {
 
         #[cortex_m_rt::entry]
         fn main() -> ! {
-            // SAFETY: the entry, which runs once; the map is this machine's.
+            // SAFETY: the entry runs once, and map and UART are this machine's.
             unsafe { $crate::run::<{ MAP.write }, { MAP.erase }>(&MAP, $uart) }
         }
     };

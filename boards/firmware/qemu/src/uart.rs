@@ -15,30 +15,30 @@ mod register {
     pub const BAUD_DIVIDER: usize = 0x10;
 }
 
-/// `STATE`: there is no room to send.
+/// `STATE`: the buffer for sending is full.
 const TX_FULL: u32 = 1 << 0;
 /// `STATE`: a byte has arrived.
 const RX_FULL: u32 = 1 << 1;
-/// `STATE`: bytes were lost; written to clear.
+/// `STATE`: bytes were lost. Writing the bits clears them.
 const OVERRUNS: u32 = 1 << 2 | 1 << 3;
-/// `CTRL`: sends and receives, and asks for an interrupt when a byte has arrived.
+/// `CTRL`: send, receive, and raise an interrupt when a byte has arrived.
 const ENABLE: u32 = 1 << 0 | 1 << 1 | 1 << 3;
-/// `INTERRUPT`: a byte has arrived; written to clear.
+/// `INTERRUPT`: a byte has arrived. Writing the bit clears it.
 const RX: u32 = 1 << 1;
-/// Smallest divider.
+/// The smallest divider that the UART takes.
 const LEAST_DIVIDER: u32 = 16;
 
 #[derive(Clone, Copy)]
 struct Irq(u16);
 
-// SAFETY: a machine's crate gives the number of its UART, and it never changes.
+// SAFETY: the crate of a machine passes the number of its UART, and it never changes.
 unsafe impl InterruptNumber for Irq {
     fn number(self) -> u16 {
         self.0
     }
 }
 
-/// The UART, which only sleeps and wakes by its interrupt: no handler is needed.
+/// The UART. Its interrupt only ends a sleep, so it needs no handler.
 pub struct Uart {
     base: *mut u32,
     irq: Irq,
@@ -48,7 +48,7 @@ impl Uart {
     /// Sets it up.
     ///
     /// # Safety
-    /// There must be such a UART, and nobody else may use it.
+    /// `place` must be that of such a UART, and nothing else may use it.
     pub unsafe fn new(place: UartPlace, baud: u32) -> Self {
         let uart = Self {
             base: core::ptr::with_exposed_provenance_mut(place.base as usize),
@@ -76,11 +76,11 @@ impl Uart {
         self.get(register::STATE) & state != 0
     }
 
-    /// Sleeps until a byte is there.
+    /// Sleeps until a byte has arrived.
     fn wait(&self) {
         while !self.is(RX_FULL) {
-            // With interrupts off, a pending one ends the sleep without being served. Others, like that of
-            // the timer, are served when they are on again.
+            // Interrupts are off: a pending one ends the sleep without being served. Others, like that of the timer,
+            // are served when interrupts are on again.
             cortex_m::interrupt::free(|_| {
                 // SAFETY: no critical section depends on this interrupt being masked.
                 unsafe { NVIC::unmask(self.irq) };
@@ -96,7 +96,7 @@ impl Uart {
 }
 
 impl ErrorType for Uart {
-    /// What is lost is noticed by the protocol.
+    /// The UART reports no errors. The protocol notices lost bytes.
     type Error = Infallible;
 }
 

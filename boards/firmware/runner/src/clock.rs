@@ -1,38 +1,38 @@
-//! SysTick at the processor's clock. Under QEMU's `-icount shift=0` an instruction takes a nanosecond of it.
+//! SysTick at the processor's clock. With QEMU's `-icount shift=0` an instruction takes one nanosecond.
 
-use crate::report::CALIBRATION;
 use core::arch::asm;
 use core::sync::atomic::{AtomicU32, Ordering};
 use cortex_m::peripheral::SYST;
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m_rt::exception;
+use runner_report::CALIBRATION;
 
-/// Ticks of a turn of the timer: all of its 24 bits.
-const TURN: u32 = 1 << 24;
+/// Ticks until the timer starts again from zero: it has 24 bits.
+const PERIOD: u32 = 1 << 24;
 
-/// Instructions of one turn of the loop of [`Clock::calibrate`].
+/// Instructions of one pass of the loop in [`Clock::calibrate`].
 const LOOP: u64 = 2;
 
-/// Turns that are over.
-static TURNS: AtomicU32 = AtomicU32::new(0);
+/// Periods that are over.
+static PERIODS: AtomicU32 = AtomicU32::new(0);
 
 #[exception]
 fn SysTick() {
-    // One writer, which nobody interrupts for another write.
-    TURNS.store(
-        TURNS.load(Ordering::Relaxed).wrapping_add(1),
+    // Only this handler writes, and nothing that writes interrupts it.
+    PERIODS.store(
+        PERIODS.load(Ordering::Relaxed).wrapping_add(1),
         Ordering::Relaxed,
     );
 }
 
-/// A running count of ticks, longer than the timer's 24 bits by its interrupt.
+/// A count of ticks with 64 bits: the timer has 24, and its interrupt counts the periods.
 pub struct Clock(());
 
 impl Clock {
     /// Starts the timer. Interrupts must stay enabled.
     pub fn start(mut timer: SYST) -> Self {
         timer.set_clock_source(SystClkSource::Core);
-        timer.set_reload(TURN - 1);
+        timer.set_reload(PERIOD - 1);
         timer.clear_current();
         timer.enable_interrupt();
         timer.enable_counter();
@@ -43,24 +43,24 @@ impl Clock {
     #[inline(never)]
     pub fn ticks(&self) -> u64 {
         loop {
-            let before = TURNS.load(Ordering::Relaxed);
+            let periods = PERIODS.load(Ordering::Relaxed);
             let current = SYST::get_current();
-            // The same before and after: the timer did not turn in between.
-            if TURNS.load(Ordering::Relaxed) == before {
-                // It counts down; at the start and at the end of a turn it is zero.
-                let passed = (TURN - current) % TURN;
-                return u64::from(before) * u64::from(TURN) + u64::from(passed);
+            // Unchanged: no period ended in between.
+            if PERIODS.load(Ordering::Relaxed) == periods {
+                // The timer counts down, and is zero at the start and at the end of a period.
+                let passed = (PERIOD - current) % PERIOD;
+                return u64::from(periods) * u64::from(PERIOD) + u64::from(passed);
             }
         }
     }
 
-    /// Ticks of a loop of [`CALIBRATION`] instructions.
+    /// Measures a loop of [`CALIBRATION`] instructions in ticks.
     pub fn calibrate(&self) -> u64 {
-        let turns = (CALIBRATION / LOOP) as u32;
+        let passes = (CALIBRATION / LOOP) as u32;
         let start = self.ticks();
-        // SAFETY: counts a register down, and touches nothing else.
+        // SAFETY: only counts a register down.
         unsafe {
-            asm!("2: subs {0}, {0}, #1", "bne 2b", inout(reg) turns => _, options(nomem, nostack));
+            asm!("2: subs {0}, {0}, #1", "bne 2b", inout(reg) passes => _, options(nomem, nostack));
         }
         self.ticks() - start
     }

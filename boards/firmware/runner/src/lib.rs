@@ -1,18 +1,18 @@
-//! An image that runs one model and reports what it takes and what comes out: the engine and the head, no
-//! device application. What it measures is what an application that only classifies would take.
+//! The image that measures a model on a microcontroller: it runs the engine and the head, without the device
+//! application, and reports time, stack and checksums of the results. It takes what an application that only classifies
+//! would take.
 //!
-//! Model and inputs are in memory when it starts: the `.edge` file at the start of region `model`, behind
-//! it the inputs ([`report::JOB_LEN`]). Everything goes to the host by semihosting ([`mod@report`]); nothing is
-//! kept, so that the image has no memory of its own beyond what inference takes. Knows no board: a board's
-//! crate says where its regions are, by [`machine`].
+//! Model and inputs are in memory when it starts: the `.edge` file at the start of region `model`, the inputs after it
+//! ([`runner_report::JOB_LEN`]). Reports go to the host by semihosting ([`runner_report`]). Nothing is stored, so the
+//! image needs no memory besides that of inference. Knows no board: the crate of a board passes its regions with
+//! [`machine!`].
 
 #![no_std]
 #![warn(missing_docs)]
 #![forbid(clippy::undocumented_unsafe_blocks)]
 
 mod clock;
-mod line;
-pub mod report;
+mod host;
 mod stack;
 
 use clock::Clock;
@@ -21,26 +21,26 @@ use cortex_m_rt::{ExceptionFrame, exception};
 use edge_runtime::engine::Engine;
 use edge_runtime::head::Head;
 use edge_runtime::model::{ALIGNMENT, Model, align};
-use line::Line;
-use report::{JOB_LEN, Report, failure, kind};
+use host::Host;
+use runner_report::{JOB_LEN, Report, failure, kind};
 use sha2::{Digest, Sha256};
 
-/// Where a board's regions are: first address and length in bytes.
+/// Two regions of a board, each with first address and length in bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct Places {
+pub struct Regions {
     /// Model and inputs.
     pub model: (u32, u32),
-    /// RAM for the arena and the head's vectors.
+    /// RAM for the arena and for the head's vectors.
     pub arena: (u32, u32),
 }
 
-/// Runs everything and ends the machine.
+/// Runs all inputs, reports, and ends the machine.
 ///
 /// # Safety
-/// To be called once, first thing; the regions must be memory of the machine that nothing else uses.
-pub unsafe fn run(places: &Places) -> ! {
-    let ((model, model_len), (arena, arena_len)) = (places.model, places.arena);
-    // SAFETY: the caller promises it; any content of memory is some bytes.
+/// Call this once and first. The regions must be memory of the machine that nothing else uses.
+pub unsafe fn run(regions: &Regions) -> ! {
+    let ((model, model_len), (arena, arena_len)) = (regions.model, regions.arena);
+    // SAFETY: the caller promises it, and bytes may have any value.
     let (region, memory) = unsafe {
         let model = core::ptr::with_exposed_provenance(model as usize);
         let arena = core::ptr::with_exposed_provenance_mut(arena as usize);
@@ -49,14 +49,14 @@ pub unsafe fn run(places: &Places) -> ! {
             core::slice::from_raw_parts_mut(arena, arena_len as usize),
         )
     };
-    // SAFETY: called once and first, so nobody else has them.
+    // SAFETY: called once and first, so nothing else has the peripherals.
     let core = unsafe { cortex_m::Peripherals::steal() };
-    line::end(work(region, memory, &Clock::start(core.SYST)))
+    host::end(work(region, memory, &Clock::start(core.SYST)))
 }
 
 fn work(region: &[u8], memory: &mut [u8], clock: &Clock) -> Result<(), u32> {
-    let mut line = Line::open();
-    line.send(&Report {
+    let mut host = Host::open();
+    host.send(&Report {
         kind: kind::CLOCK,
         ticks: clock.calibrate(),
         ..Report::default()
@@ -66,11 +66,11 @@ fn work(region: &[u8], memory: &mut [u8], clock: &Clock) -> Result<(), u32> {
     let Ok(model) = &opened else {
         return Err(failure::MODEL);
     };
-    let inputs = Inputs::behind(model, region).ok_or(failure::INPUTS)?;
+    let inputs = Inputs::after(model, region).ok_or(failure::INPUTS)?;
     let mut memory = Memory::new(model, memory)?;
-    // Once with nothing in between: the count, and the stack.
+    // First a whole inference without interruption, for its time and its stack.
     let ticks = infer(model, inputs.get(0)?, &mut memory, clock)?;
-    line.send(&Report {
+    host.send(&Report {
         kind: kind::INFERENCE,
         ticks,
         value: stack::high_water(),
@@ -78,14 +78,14 @@ fn work(region: &[u8], memory: &mut [u8], clock: &Clock) -> Result<(), u32> {
     });
     for input in 0..inputs.count {
         let values = inputs.get(input)?;
-        observe(model, (input, values), &mut memory, clock, &mut line)?;
+        observe(model, (input, values), &mut memory, clock, &mut host)?;
     }
     Ok(())
 }
 
-// Functions of their own, so that the stack of one is not in use while another runs.
+// These are not inlined, so that the stack of one is not in use while another runs.
 
-/// Ticks of an inference.
+/// Runs an inference and returns its ticks.
 #[inline(never)]
 fn infer(
     model: &Model<'_>,
@@ -104,21 +104,21 @@ fn infer(
     Ok(clock.ticks() - start)
 }
 
-/// The same layer by layer, all of it reported; hashing and reporting are not counted.
+/// Runs an inference layer by layer and reports each. Hashing and reporting are not counted.
 #[inline(never)]
 fn observe(
     model: &Model<'_>,
     (input, values): (u32, &[i8]),
     memory: &mut Memory<'_>,
     clock: &Clock,
-    line: &mut Line,
+    host: &mut Host,
 ) -> Result<(), u32> {
     let mut engine = Engine::new(model, memory.arena).map_err(|_| failure::ENGINE)?;
     engine.input_mut().copy_from_slice(values);
     let mut start = clock.ticks();
     let map = engine.run_observed(|layer, output| {
         let ticks = clock.ticks() - start;
-        line.send(&Report {
+        host.send(&Report {
             kind: kind::LAYER,
             input,
             ticks,
@@ -133,7 +133,7 @@ fn observe(
         head.feature(map, memory.feature);
         head.logits(memory.feature, memory.logits);
         let ticks = clock.ticks() - start;
-        line.send(&Report {
+        host.send(&Report {
             kind: kind::HEAD,
             input,
             ticks,
@@ -148,11 +148,11 @@ fn observe(
 }
 
 #[inline(never)]
-fn digest(bytes: &[u8]) -> report::Digest {
+fn digest(bytes: &[u8]) -> runner_report::Digest {
     Sha256::digest(bytes).into()
 }
 
-/// The inputs behind the model.
+/// The inputs after the model.
 struct Inputs<'a> {
     count: u32,
     len: usize,
@@ -160,7 +160,7 @@ struct Inputs<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    fn behind(model: &Model<'_>, region: &'a [u8]) -> Option<Self> {
+    fn after(model: &Model<'_>, region: &'a [u8]) -> Option<Self> {
         let start = align(usize::try_from(model.header().file_len()).ok()?);
         let (job, values) = region.get(start..)?.split_at_checked(JOB_LEN)?;
         Some(Self {
@@ -178,7 +178,7 @@ impl<'a> Inputs<'a> {
     }
 }
 
-/// All memory that inference takes besides stack and static variables.
+/// The memory of an inference besides stack and static variables.
 struct Memory<'r> {
     arena: &'r mut [i8],
     feature: &'r mut [i8],
@@ -205,23 +205,23 @@ impl<'r> Memory<'r> {
     }
 }
 
-/// Lengths of a head's feature vector and of its logits.
+/// Lengths of a head's feature vector and logits.
 fn sizes(head: &Head<'_>) -> (usize, usize) {
     (head.features(), head.classes())
 }
 
-/// Looks at nothing of the panic, so that messages and places of checks are not linked.
+/// Does not read the panic's message and location, so that these are not linked.
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
-    line::end(Err(failure::PANIC))
+    host::end(Err(failure::PANIC))
 }
 
 #[exception]
 unsafe fn HardFault(_: &ExceptionFrame) -> ! {
-    line::end(Err(failure::FAULT))
+    host::end(Err(failure::FAULT))
 }
 
-/// The main program of a machine: reads `runner.rs`, which the build script made.
+/// The main program on a machine. Includes `runner.rs`, which the build script generates.
 #[macro_export]
 macro_rules! machine {
     () => {
@@ -229,8 +229,8 @@ macro_rules! machine {
 
         #[cortex_m_rt::entry]
         fn main() -> ! {
-            // SAFETY: the entry, which runs once; the places are this machine's.
-            unsafe { $crate::run(&PLACES) }
+            // SAFETY: the entry runs once, and the regions are this machine's.
+            unsafe { $crate::run(&REGIONS) }
         }
     };
 }

@@ -1,8 +1,8 @@
-//! The main loop: opens the model in its region, starts the application on the board's parts, serves the
-//! host; where that cannot be, or a host brings another model, a loader takes over, and then the device restarts.
+//! The main loop: opens the model in its region, starts the application on the board's parts, and serves the host. If
+//! there is no usable model, or a host sends another one, a loader takes over, and then the device restarts.
 
 use crate::board::Board;
-use crate::{fault, stack_use, trust};
+use crate::{fault, log, stack_use, trusted_key};
 use cortex_m::peripheral::SCB;
 use edge_runtime::device::app::{App, Config};
 use edge_runtime::device::load::{Limits, Load, Loader, ModelStore, Region};
@@ -10,17 +10,17 @@ use edge_runtime::device::memory::{Areas, MemoryPlan};
 use edge_runtime::device::protocol::StackUse;
 use edge_runtime::device::server::{RX_LEN, Server, TX_LEN};
 use edge_runtime::device::vacant::Vacant;
-use edge_runtime::device::{Clock, EventKind, Fault, FaultKind, NotReady};
+use edge_runtime::device::{Clock, EventKind, NotReady};
 use edge_runtime::flash::Flash;
 use edge_runtime::model::Model;
 use edge_runtime::power::PowerMeter;
 use edge_runtime::signature::Trust;
 use embedded_io::{Read, Write};
 
-/// Bytes that are taken from the line at a time.
-const PIECE: usize = 64;
+/// Most bytes that are read from the serial line at once.
+const MAX_READ: usize = 64;
 
-/// Runs the device for ever. Call it once, with interrupts enabled.
+/// Runs the device; never returns. Call it once, with interrupts enabled.
 pub fn run<L, F, M, C, P>(board: Board<L, F, M, C, P>) -> !
 where
     L: Read + Write,
@@ -40,21 +40,21 @@ where
         model: Region::new(board.model),
         memory: board.memory,
     };
-    let trust = trust::whom();
+    let trust = trusted_key::built_in();
     let limits = parts.limits(trust);
     let (reason, load) = match serve(&mut parts, trust, limits, &mut wire, &mut rx, &mut tx) {
         Ok(load) => (loading(&load), Some(load)),
         Err(reason) => (reason, None),
     };
-    log_reason(&reason);
-    // The application is gone, and with it whatever read the model.
+    log::not_ready(&reason);
+    // The application has ended, so nothing reads the model any more.
     let loader = Loader::new(&mut parts.model, limits, reason);
-    wait(loader, load, &mut wire, &mut rx, &mut tx)
+    wait_for_model(loader, load, &mut wire, &mut rx, &mut tx)
 }
 
-/// Serves a host that brings a model, until the device restarts.
+/// Without an application: serves a host that sends a model, until the device restarts.
 #[inline(never)]
-fn wait<L: Read + Write, S: ModelStore>(
+fn wait_for_model<L: Read + Write, S: ModelStore>(
     loader: Loader<S>,
     load: Option<Load>,
     wire: &mut Wire<L>,
@@ -66,7 +66,7 @@ fn wait<L: Read + Write, S: ModelStore>(
         vacant.begin(&load, &mut |frame| wire.send(frame));
     }
     loop {
-        let mut piece = [0; PIECE];
+        let mut piece = [0; MAX_READ];
         vacant.receive(wire.receive(&mut piece), &mut |frame| wire.send(frame));
         if vacant.reset_requested() {
             restart();
@@ -74,8 +74,10 @@ fn wait<L: Read + Write, S: ModelStore>(
     }
 }
 
-/// Runs the application until a host brings a model, or says why it cannot run. What it needs of the stack is
-/// free again for the loader.
+/// Runs the application until a host sends a model. A function of its own, so that its stack is free for the loader.
+///
+/// # Errors
+/// Why the application cannot run.
 #[inline(never)]
 fn serve<L, F, M, C, P>(
     parts: &mut Parts<F, M, C, P>,
@@ -94,14 +96,14 @@ where
 {
     let last = fault::take();
     if let Some(last) = &last {
-        log_fault(last);
+        log::fault(last);
     }
     let faults = fault::in_a_row();
     if faults >= fault::MOST_IN_A_ROW {
         return Err(NotReady::Faults { faults });
     }
-    let trust = trust::judge(trust, parts.model.bytes())?;
-    // Model and application are used where they were made: a move would be a copy on the stack.
+    let trust = trusted_key::require(trust, parts.model.bytes())?;
+    // Model and application are used where they are created: moving them would copy them on the stack.
     let opened = Model::parse_region(parts.model.bytes());
     let model = opened.as_ref().map_err(NotReady::from)?;
     let (geometry, ram) = (parts.flash.geometry(), parts.memory.len());
@@ -135,7 +137,7 @@ where
     );
     let mut server = Server::new(app, rx, tx);
     loop {
-        let mut piece = [0; PIECE];
+        let mut piece = [0; MAX_READ];
         let mut answered = false;
         server.receive(wire.receive(&mut piece), &mut |frame| {
             answered = true;
@@ -154,7 +156,7 @@ where
     app.take_load().ok_or(NotReady::NoModel)
 }
 
-/// What a device answers while a model comes.
+/// What the device answers while it receives a model.
 fn loading(load: &Load) -> NotReady {
     NotReady::Loading {
         have: 0,
@@ -162,7 +164,7 @@ fn loading(load: &Load) -> NotReady {
     }
 }
 
-/// A board without its line.
+/// The parts of a board without the serial line.
 struct Parts<F, M, C, P> {
     name: &'static str,
     flash: F,
@@ -174,7 +176,7 @@ struct Parts<F, M, C, P> {
 }
 
 impl<F: Flash, M: Flash, C, P> Parts<F, M, C, P> {
-    /// Which models this board takes: none, if nobody's signature can be checked.
+    /// Which models fit this board. None, if the trusted key is not valid.
     fn limits(&self, trust: Option<Trust>) -> Limits {
         Limits {
             capacity: trust.map_or(0, |_| self.model.capacity()),
@@ -182,19 +184,19 @@ impl<F: Flash, M: Flash, C, P> Parts<F, M, C, P> {
             geometry: self.flash.geometry(),
             areas: self.areas,
             ram: self.memory.len(),
-            // The fewest that can be trained: as many as fit will be.
+            // The fewest that can be trained. With the model loaded, as many are planned for as there is room for.
             classes: 2,
             trust: trust.unwrap_or_default(),
         }
     }
 }
 
-/// The line, whose errors only lose bytes: the protocol asks again.
+/// The serial line. Its errors are ignored: they only lose bytes, and the protocol repeats what is lost.
 struct Wire<L>(L);
 
 impl<L: Read + Write> Wire<L> {
-    /// Waits for bytes; none after an error.
-    fn receive<'p>(&mut self, piece: &'p mut [u8; PIECE]) -> &'p [u8] {
+    /// Waits for bytes; returns none after an error.
+    fn receive<'p>(&mut self, piece: &'p mut [u8; MAX_READ]) -> &'p [u8] {
         let count = self.0.read(piece).unwrap_or(0);
         piece.get(..count).unwrap_or_default()
     }
@@ -204,7 +206,7 @@ impl<L: Read + Write> Wire<L> {
     }
 }
 
-/// The stack, for the host that asks and for the log.
+/// Use of the stack, for a host that asks; also logs it.
 fn measure_stack() -> StackUse {
     let stack = stack_use();
     defmt::info!(
@@ -215,67 +217,10 @@ fn measure_stack() -> StackUse {
     stack
 }
 
-/// Restarts because a host asked for it.
+/// Restarts the device, as a host asked.
 fn restart() -> ! {
     fault::forget();
     defmt::info!("restarts, as the host asked");
     defmt::flush();
     SCB::sys_reset()
-}
-
-fn log_fault(fault: &Fault) {
-    let (at, row) = (fault.at, fault.in_a_row);
-    match fault.kind {
-        FaultKind::Panic => {
-            let file = fault.file.as_str();
-            defmt::error!(
-                "restarted after a panic at {=str}:{=u32}, {=u32} in a row",
-                file,
-                at,
-                row
-            );
-        }
-        FaultKind::HardFault => {
-            defmt::error!(
-                "restarted after a hard fault at {=u32:#010x}, {=u32} in a row",
-                at,
-                row
-            );
-        }
-        FaultKind::Exception => {
-            defmt::error!("restarted after exception {=u32}, {=u32} in a row", at, row);
-        }
-    }
-}
-
-fn log_reason(reason: &NotReady) {
-    match *reason {
-        NotReady::NoModel => defmt::warn!("no model; load or flash one"),
-        NotReady::Loading { need, .. } => {
-            defmt::info!(
-                "the application ends: a host brings a model of {=u32} bytes",
-                need
-            );
-        }
-        NotReady::ModelVersion { found } => {
-            defmt::warn!(
-                "the model has format version {=u16}; convert it again",
-                found
-            );
-        }
-        NotReady::DamagedModel => defmt::error!("the model is damaged; flash it again"),
-        NotReady::FloatModel => defmt::error!("the model is float; convert it with --int8"),
-        NotReady::Ram { have, need } => {
-            defmt::error!("the model needs {=u32} bytes of RAM of {=u32}", need, have);
-        }
-        NotReady::Areas => defmt::error!("heads or samples of this model do not fit their regions"),
-        NotReady::Flash { at } => defmt::error!("the flash failed at offset {=u32}", at),
-        NotReady::Untrusted => defmt::error!("the model has no signature of the key; sign it"),
-        NotReady::Faults { faults } => {
-            defmt::error!(
-                "{=u32} faults in a row: waits for a reset by the host",
-                faults
-            );
-        }
-    }
 }

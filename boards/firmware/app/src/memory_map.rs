@@ -1,40 +1,30 @@
-//! Where things are in a board's memory; `memory-map` makes it from `board.toml`.
+//! Where things are in a board's memory. The build script's crate `memory-map` makes the values from `board.toml`.
 
 use edge_runtime::device::memory::Areas;
 use edge_runtime::flash::Area;
 
-/// A part of the memory.
+/// A range of addresses.
 #[derive(Clone, Copy, Debug)]
-pub struct Region {
+pub struct MemoryRange {
     /// First address.
     pub base: u32,
-    /// Bytes.
+    /// Length in bytes.
     pub len: u32,
 }
 
-impl Region {
+impl MemoryRange {
     /// One past the last address.
     pub const fn end(&self) -> u32 {
         self.base + self.len
     }
 
-    /// Its bytes, to read.
-    ///
-    /// # Safety
-    /// The region must be readable memory that nobody writes to for ever.
-    pub unsafe fn bytes(&self) -> &'static [u8] {
-        let base = core::ptr::with_exposed_provenance(self.base as usize);
-        // SAFETY: the caller promises it.
-        unsafe { core::slice::from_raw_parts(base, self.len as usize) }
-    }
-
     /// Its bytes, to write.
     ///
     /// # Safety
-    /// The region must be RAM that nothing else uses; this may be called once.
+    /// The range must be RAM that nothing else uses. Call this at most once.
     pub unsafe fn take(&self) -> &'static mut [u8] {
         let base = core::ptr::with_exposed_provenance_mut(self.base as usize);
-        // SAFETY: the caller promises it; any content of RAM is some bytes.
+        // SAFETY: the caller promises it, and bytes may have any value.
         unsafe { core::slice::from_raw_parts_mut(base, self.len as usize) }
     }
 }
@@ -44,33 +34,33 @@ impl Region {
 pub struct MemoryMap {
     /// The board's name.
     pub board: &'static str,
-    /// Its processor's highest clock in Hz.
+    /// The highest clock of its processor in Hz.
     pub clock_hz: u32,
     /// The `.edge` file, read in place.
-    pub model: Region,
+    pub model: MemoryRange,
     /// The two head slots.
-    pub heads: Region,
+    pub heads: MemoryRange,
     /// The sample store.
-    pub samples: Region,
-    /// The block of RAM of the application.
-    pub arena: Region,
-    /// Bytes of the flash of model, heads and samples that are erased together.
+    pub samples: MemoryRange,
+    /// The RAM of the application.
+    pub arena: MemoryRange,
+    /// How many bytes of the flash of model, heads and samples are erased together.
     pub erase: usize,
-    /// Bytes of it that are programmed together.
+    /// How many bytes of it are programmed together.
     pub write: usize,
 }
 
 impl MemoryMap {
-    /// The part of the flash that holds heads and samples, and what lies between them.
-    pub const fn stores(&self) -> Region {
+    /// The part of the flash from the first to the last byte of heads and samples.
+    pub const fn stores(&self) -> MemoryRange {
         let (a, b) = (self.heads, self.samples);
         let base = if a.base < b.base { a.base } else { b.base };
         let end = if a.end() > b.end() { a.end() } else { b.end() };
         let len = end - base;
-        Region { base, len }
+        MemoryRange { base, len }
     }
 
-    /// Heads and samples as places in [`Self::stores`].
+    /// Where heads and samples are inside [`Self::stores`].
     pub const fn areas(&self) -> Areas {
         let base = self.stores().base;
         Areas {

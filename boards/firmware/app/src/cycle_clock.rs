@@ -1,25 +1,24 @@
-//! The core's own cycle counter, beside a clock.
+//! A clock that also counts the processor's cycles.
 
 use cortex_m::Peripherals;
 use cortex_m::peripheral::DWT;
 use edge_runtime::device::Clock;
 
-/// A clock with the processor's cycles from DWT's counter, where the core has one. QEMU's have none that
-/// counts.
-pub struct Cycles<C> {
+/// A clock, and the cycle counter of the core's DWT unit where there is one. In QEMU it does not count.
+pub struct CycleClock<C> {
     clock: C,
     counts: bool,
 }
 
-impl<C: Clock> Cycles<C> {
-    /// Starts the counter.
+impl<C: Clock> CycleClock<C> {
+    /// Starts the cycle counter beside a clock that runs.
     pub fn start(clock: C) -> Self {
-        // SAFETY: of the core's peripherals only trace and counter are touched, which nothing else here uses;
-        // a debugger that does finds them switched on.
+        // SAFETY: uses only the units for trace and counting, which nothing else in the firmware uses. A debugger
+        // that uses them finds them switched on.
         let core = unsafe { Peripherals::steal() };
         let (mut dcb, mut dwt) = (core.DCB, core.DWT);
         dcb.enable_trace();
-        // Cortex-M7 locks the unit's registers; elsewhere this does nothing.
+        // Cortex-M7 locks the registers of the unit; on other cores this does nothing.
         DWT::unlock();
         let counts = DWT::has_cycle_counter();
         if counts {
@@ -29,7 +28,7 @@ impl<C: Clock> Cycles<C> {
     }
 }
 
-impl<C: Clock> Clock for Cycles<C> {
+impl<C: Clock> Clock for CycleClock<C> {
     fn micros(&self) -> u64 {
         self.clock.micros()
     }
