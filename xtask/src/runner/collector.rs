@@ -1,22 +1,21 @@
-//! What an image said, checked: everything that has to come, in order, and counts that agree with each
-//! other.
+//! Takes the messages of a runner image and checks them: all must come, in order, and their counts must agree.
 
-use super::report::{CALIBRATION, Digest, Report, failure, kind};
 use anyhow::{Result, bail};
 use edge_runtime::model::Model;
+use runner_report::{CALIBRATION, Digest, Report, failure, kind};
 
-/// Ticks that two measurements of the same thing may differ by: they start anywhere within a tick.
+/// How many ticks two measurements of the same work may differ: each starts anywhere within a tick.
 const JITTER: u64 = 2;
 
-/// Ticks of a turn of the timer. A turn that got lost would be missing from a count.
-const TURN: u64 = 1 << 24;
+/// Ticks after which the timer starts again from zero. A lost period would be missing from a count.
+const PERIOD: u64 = 1 << 24;
 
 const NANOSECONDS: u128 = 1_000_000_000;
 
 /// A layer of one inference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerRun {
-    /// Instructions, to a tick of the clock.
+    /// Instructions, exact to one tick of the clock.
     pub instructions: u64,
     /// SHA-256 of its output.
     pub output: Digest,
@@ -25,7 +24,7 @@ pub struct LayerRun {
 /// The head of one inference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadRun {
-    /// Instructions, to a tick of the clock.
+    /// Instructions, exact to one tick of the clock.
     pub instructions: u64,
     /// SHA-256 of the feature vector.
     pub feature: Digest,
@@ -36,24 +35,24 @@ pub struct HeadRun {
 /// One inference, layer by layer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InputRun {
-    /// In the file's order.
+    /// The layers, in the order of the file.
     pub layers: Vec<LayerRun>,
-    /// If the model has one.
+    /// The head, if the model has one.
     pub head: Option<HeadRun>,
 }
 
-/// Everything that an image said.
+/// All results of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// Instructions of a whole inference of the first input, head included, with nothing in between.
+    /// Instructions of a whole inference of the first input, head included, without interruption.
     pub instructions: u64,
-    /// Most bytes of stack that it took.
+    /// Most bytes of stack that it used.
     pub stack_bytes: u64,
-    /// Each input.
+    /// The inferences, one for each input.
     pub inputs: Vec<InputRun>,
 }
 
-/// Takes an image's messages.
+/// Takes the messages of an image, in order.
 pub struct Collector {
     hz: u64,
     layers: usize,
@@ -69,7 +68,7 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// For so many inputs of a model, on a board whose timer runs at `hz`.
+    /// For a number of inputs of a model, on a board whose timer runs at `hz`.
     pub fn new(model: &Model<'_>, inputs: usize, hz: u64) -> Self {
         Self::of(model.layers().count(), model.head().is_some(), inputs, hz)
     }
@@ -98,14 +97,14 @@ impl Collector {
     /// Takes the next message.
     ///
     /// # Errors
-    /// If another one was due, or it says that the image failed.
+    /// If another message was expected, or this one says that the image failed.
     pub fn take(&mut self, report: &Report) -> Result<()> {
         let all = self.done.len() == self.inputs;
         let (input, layer) = (self.done.len(), self.current.layers.len());
         let Report { ticks, value, .. } = *report;
         let (this, [first, second]) = (report.input as usize == input && !all, report.digests);
         match report.kind {
-            kind::FAILED => bail!("{}", said(value)),
+            kind::FAILED => bail!("{}", reason(value)),
             kind::CLOCK if !self.calibrated => {
                 let expected = CALIBRATION * self.hz / NANOSECONDS as u64;
                 if ticks.abs_diff(expected) > JITTER {
@@ -145,7 +144,7 @@ impl Collector {
                 self.next_input();
             }
             kind::DONE if all => self.ended = true,
-            other => bail!("it sent a message of kind {other}, which was not due"),
+            other => bail!("it sent a message of kind {other}, which was not expected"),
         }
         Ok(())
     }
@@ -156,28 +155,28 @@ impl Collector {
         self.first_ticks.get_or_insert(ticks);
     }
 
-    /// Instructions of so many ticks: each takes a nanosecond.
+    /// Converts ticks to instructions, which take a nanosecond each.
     fn instructions(&self, ticks: u64) -> Result<u64> {
         let instructions = u128::from(ticks) * NANOSECONDS / u128::from(self.hz);
         match u64::try_from(instructions) {
             Ok(instructions) => Ok(instructions),
-            Err(_) => bail!("it counted {ticks} ticks, which cannot be"),
+            Err(_) => bail!("it counted {ticks} ticks, which is impossible"),
         }
     }
 
-    /// The result.
+    /// The results.
     ///
     /// # Errors
-    /// If the layers of the first input do not add up to the whole inference: the timer turned unnoticed.
+    /// If the layers of the first input do not add up to the whole inference, because a period of the timer was lost.
     pub fn finish(self) -> Result<Run> {
         let Some((ticks, stack)) = self.inference else {
             bail!("it did not say how long an inference takes");
         };
         if let Some(sum) = self.first_ticks
-            && sum.abs_diff(ticks) >= TURN / 2
+            && sum.abs_diff(ticks) >= PERIOD / 2
         {
             bail!(
-                "an inference took {ticks} ticks of the timer, and its layers {sum}: a turn of the timer was missed"
+                "an inference took {ticks} ticks of the timer, and its layers {sum}: a period of the timer was lost"
             );
         }
         Ok(Run {
@@ -188,14 +187,15 @@ impl Collector {
     }
 }
 
-fn said(why: u32) -> &'static str {
+/// The reason of a failure in words.
+fn reason(why: u32) -> &'static str {
     match why {
-        failure::MODEL => "it found no whole model in its region",
+        failure::MODEL => "it found no model in its region, or a damaged one",
         failure::ENGINE => "it has no kernels for this model",
-        failure::INPUTS => "it found the inputs cut off",
+        failure::INPUTS => "there are fewer bytes than inputs",
         failure::MEMORY => "the model needs more RAM than region 'arena' has",
         failure::PANIC => "a check failed",
-        failure::FAULT => "the processor stopped at a fault",
+        failure::FAULT => "the processor raised a hard fault",
         _ => "it does not say why",
     }
 }
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_counts_otherwise_is_refused() {
+    fn a_clock_with_another_speed_is_refused() {
         let error = run(&[report(kind::CLOCK, 40_000, 0)])
             .unwrap_err()
             .to_string();
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_due_is_refused() {
+    fn unexpected_messages_are_refused() {
         let wrong: [&[Report]; 6] = [
             &[inference()],
             &[clock(), clock()],
@@ -293,20 +293,20 @@ mod tests {
         ];
         for reports in wrong {
             let error = run(reports).unwrap_err().to_string();
-            assert!(error.contains("not due"), "{error}");
+            assert!(error.contains("not expected"), "{error}");
         }
     }
 
     #[test]
-    fn a_lost_turn_is_noticed() {
-        let long = report(kind::INFERENCE, TURN + 30, 1);
+    fn a_lost_period_is_noticed() {
+        let long = report(kind::INFERENCE, PERIOD + 30, 1);
         let all = [clock(), long, layer(0, 10), layer(1, 19), head(), done()];
         let error = run(&all).unwrap_err().to_string();
-        assert!(error.contains("a turn of the timer was missed"), "{error}");
+        assert!(error.contains("a period of the timer was lost"), "{error}");
     }
 
     #[test]
-    fn failures_are_told() {
+    fn failures_are_reported() {
         for (why, text) in [(failure::MEMORY, "more RAM"), (99, "does not say")] {
             let failed = report(kind::FAILED, 0, why);
             let error = run(&[clock(), failed]).unwrap_err().to_string();
