@@ -3,7 +3,7 @@
 //!
 //! A layer for which the family has no layout stays as it is, and the portable kernels run it. Packing moves
 //! no tensor. It only adds scratch for the kernels, in unused bytes of the arena or after it. This module
-//! knows the layouts of [`edge_runtime::model::packed`], and no kernel.
+//! knows the layouts of [`edge_runtime::model::packed`], no kernel and no board.
 
 mod dsp;
 mod layer;
@@ -13,7 +13,6 @@ mod scratch;
 pub(crate) use layer::layout_of;
 pub(crate) use scratch::Lives;
 
-use crate::board::Board;
 use edge_runtime::model::header::Header;
 use edge_runtime::model::write::{self, WriteError, Writer};
 use edge_runtime::model::{
@@ -43,28 +42,6 @@ pub enum PackError {
     /// A file that was written here does not pass the reader's checks.
     #[error("packing gave a model that the reader refuses ({0}); please report this network")]
     Check(#[from] ModelError),
-}
-
-/// The family of a board's processor, by `cpu.features`; `None` for a board that runs unpacked files.
-pub fn family_of(board: &Board) -> Option<Family> {
-    let has = |feature: &str| board.cpu.features.iter().any(|f| f == feature);
-    match (has("mve"), has("dsp")) {
-        (true, _) => Some(Family::Mve),
-        (_, true) => Some(Family::Dsp),
-        _ => None,
-    }
-}
-
-/// The file of `model` as a board runs it: packed if the board's processor has kernels for that. `model` must
-/// not be packed.
-///
-/// # Errors
-/// As [`pack`].
-pub fn for_board(model: &Model<'_>, board: &Board) -> Result<AlignedBytes, PackError> {
-    match family_of(board) {
-        Some(family) => pack(model, family),
-        None => unpack(model),
-    }
 }
 
 /// Packs `model` for a family and gives the file.

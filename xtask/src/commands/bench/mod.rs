@@ -20,7 +20,7 @@ use edge_runtime::model::{DType, Model};
 use serde_json::{Value, json};
 
 pub fn run(args: &Bench, json: bool) -> Result<()> {
-    if board::load::file(&args.board).is_some() {
+    if board::find::file(&args.board).is_some() {
         bail!(
             "{}: bench runs on boards that come with Graft; give a name (`cargo xtask boards`)",
             args.board

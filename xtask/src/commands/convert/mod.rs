@@ -32,7 +32,7 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     if let Some(out) = &args.output {
         let weights = args.weights.as_deref().unwrap_or_default();
         let mut inputs = vec![Path::new(&args.network), Path::new(weights)];
-        let board = args.board.as_deref().and_then(board::load::file);
+        let board = args.board.as_deref().and_then(board::find::file);
         inputs.extend(board.as_deref());
         inputs.extend(args.input.labels.as_deref());
         converter::util::output::check(out, &inputs)?;
@@ -58,7 +58,7 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     let random = matches!(source.weights, WeightsOrigin::Random { .. });
     let mut converted =
         convert(source, int8.as_ref(), &bars).with_context(|| args.network.clone())?;
-    let family = board.as_ref().and_then(pack::family_of);
+    let family = board.as_ref().and_then(board::family);
     if let Some(family) = family.filter(|_| args.int8) {
         converted.bytes = pack::pack(&Model::parse(&converted.bytes)?, family)?;
     }
