@@ -6,13 +6,19 @@
 //! all that it can run.
 //!
 //! A kernel knows shapes and numbers ([`params`]), no graph, no file, no arena. Kernels are safe: they
-//! panic on lengths that contradict the numbers, and those with raw pointers check everything first
-//! ([`packed`]).
+//! panic on lengths that contradict the numbers, and those with raw pointers check everything first.
 
 #[cfg(all(target_arch = "arm", target_os = "none"))]
 mod cortex_m;
 mod geometry;
-#[cfg(any(test, all(target_arch = "arm", target_os = "none")))]
+#[cfg(any(
+    test,
+    all(
+        target_arch = "arm",
+        target_os = "none",
+        any(feature = "arm-dsp", feature = "arm-mve")
+    )
+))]
 mod packed;
 pub mod params;
 pub mod portable;

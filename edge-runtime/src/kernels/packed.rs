@@ -117,7 +117,12 @@ mod tests {
             };
             let scratch = &mut bytemuck::cast_slice_mut(&mut self.scratch)[self.scratch_range];
             let call = || {
-                PackedCall::new(&params, &self.input, &mut self.output, scratch);
+                let call = PackedCall::new(&params, &self.input, &mut self.output, scratch);
+                let (params, input, output, scratch) = call.parts();
+                let g = &params.geometry;
+                assert_eq!([input.len(), output.len()], [g.input.len(), g.output.len()]);
+                let need = params.layout.scratch_len(&g.window, g.input, g.output);
+                assert_eq!(scratch.len() as u64, need);
             };
             catch_unwind(AssertUnwindSafe(call)).is_ok()
         }

@@ -9,8 +9,9 @@ mod dsp;
 #[cfg(feature = "arm-mve")]
 mod mve;
 
-use super::packed::PackedCall;
-use super::{Kernels, PackedParams};
+use super::Kernels;
+#[cfg(any(feature = "arm-dsp", feature = "arm-mve"))]
+use super::{PackedParams, packed::PackedCall};
 use crate::model::Layout;
 
 /// The kernels of the extensions that the program is built for, and the portable ones for the rest.
@@ -32,6 +33,7 @@ impl Kernels for CortexM {
         super::runs(layout)
     }
 
+    #[cfg(any(feature = "arm-dsp", feature = "arm-mve"))]
     fn packed(&self, p: &PackedParams<'_>, input: &[i8], output: &mut [i8], scratch: &mut [i8]) {
         let call = PackedCall::new(p, input, output, scratch);
         match p.layout {
@@ -44,10 +46,7 @@ impl Kernels for CortexM {
             #[cfg(feature = "arm-mve")]
             Layout::MveDepthwise => mve::depthwise(call),
             #[cfg(not(all(feature = "arm-dsp", feature = "arm-mve")))]
-            _ => {
-                let _ = call;
-                unreachable!("the engine refuses layouts without a kernel")
-            }
+            _ => unreachable!("a checked call has a layout of these"),
         }
     }
 

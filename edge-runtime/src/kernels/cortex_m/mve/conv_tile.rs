@@ -20,7 +20,7 @@ pub(super) struct Job {
     pub pairs: usize,
     /// `quads * blocks * 64` bytes: for each four channels, for each 16 taps, 16 weights of each channel.
     pub weights: *const i8,
-    /// Sixteens of taps, at least 1.
+    /// Blocks of 16 taps, at least 1.
     pub blocks: usize,
     /// `quads * 4` records.
     pub records: *const ChannelRecord,
