@@ -45,7 +45,12 @@ impl Runtime for CortexM {
         let parsed = Model::parse(&packed).map_err(|e| error("", &e))?;
         let mut counts = self.packed.lock().unwrap();
         for layer in parsed.layers() {
-            if let Some(ConvData::Packed { layout, input_shift, .. }) = layer.conv_data() {
+            if let Some(ConvData::Packed {
+                layout,
+                input_shift,
+                ..
+            }) = layer.conv_data()
+            {
                 *counts.entry((layout.name(), *input_shift)).or_default() += 1;
             }
         }
@@ -87,13 +92,19 @@ struct Place {
 }
 
 impl Place {
-    fn start(&mut self, input: Values<'_>, observe: &mut dyn FnMut(usize, Values<'_>)) -> Result<(), BackendError> {
+    fn start(
+        &mut self,
+        input: Values<'_>,
+        observe: &mut dyn FnMut(usize, Values<'_>),
+    ) -> Result<(), BackendError> {
         let Values::I8(input) = input else {
             return Err(error("", &"int8 only"));
         };
         let mut machine = self.packed.machine.lock().unwrap();
         machine.load(&self.packed).map_err(|e| error("", &e))?;
-        machine.send(command::RUN, bytemuck::cast_slice(input)).map_err(|e| error("", &e))?;
+        machine
+            .send(command::RUN, bytemuck::cast_slice(input))
+            .map_err(|e| error("", &e))?;
         let mut outside = None;
         loop {
             let message = machine.next().map_err(|e| error("", &e))?;
@@ -127,7 +138,11 @@ impl Observer for Place {
         NAME
     }
 
-    fn run(&mut self, input: Values<'_>, observe: &mut dyn FnMut(usize, Values<'_>)) -> Result<(), BackendError> {
+    fn run(
+        &mut self,
+        input: Values<'_>,
+        observe: &mut dyn FnMut(usize, Values<'_>),
+    ) -> Result<(), BackendError> {
         self.start(input, observe)
     }
 }
@@ -165,7 +180,11 @@ struct Message {
 
 impl Message {
     fn text(&self) -> String {
-        format!("message {}: {}", self.kind, String::from_utf8_lossy(&self.content))
+        format!(
+            "message {}: {}",
+            self.kind,
+            String::from_utf8_lossy(&self.content)
+        )
     }
 }
 
@@ -178,7 +197,10 @@ impl Machine {
             command.arg(&script).args(args);
             command
         };
-        let built = run(&[core, "--build"]).stdin(Stdio::null()).status().unwrap();
+        let built = run(&[core, "--build"])
+            .stdin(Stdio::null())
+            .status()
+            .unwrap();
         if built.code() == Some(77) {
             let in_ci = std::env::var("CI").is_ok_and(|v| v == "true");
             assert!(!in_ci, "{core}: tools are missing");
@@ -186,7 +208,11 @@ impl Machine {
             return None;
         }
         assert!(built.success(), "{core}: the image does not build");
-        let mut child = run(&[core]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = run(&[core])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         Some(Self {
             child,
@@ -258,7 +284,11 @@ fn run(core: &str, family: Family, layouts: &[Layout]) {
     for layout in layouts {
         for shift in [0, 8] {
             let count = packed.get(&(layout.name(), shift)).copied().unwrap_or(0);
-            assert!(count >= 5, "{core}: {count} layers as {} shifted by {shift}", layout.name());
+            assert!(
+                count >= 5,
+                "{core}: {count} layers as {} shifted by {shift}",
+                layout.name()
+            );
         }
     }
 }

@@ -245,10 +245,11 @@ impl Kernels for RoundsTwice {
 fn a_wrong_rounding_is_found_and_its_layer_named() {
     let bytes = int8_model(5);
     let model = Model::parse(&bytes).unwrap();
-    let runtimes: [&dyn Runtime; 2] =
-        [&EngineRuntime::new(), &TractRuntime::with_kernels(&RoundsTwice)];
-    let mut backends =
-        runtimes.map(|runtime| runtime.prepare(&model).unwrap().observer().unwrap());
+    let runtimes: [&dyn Runtime; 2] = [
+        &EngineRuntime::new(),
+        &TractRuntime::with_kernels(&RoundsTwice),
+    ];
+    let mut backends = runtimes.map(|runtime| runtime.prepare(&model).unwrap().observer().unwrap());
     let found = (0..20).find_map(|i| {
         let input = preprocess::to_i8(&crop(i, i as u64), &INPUT, model.input().quant);
         verify_one(&model, &mut backends, i, &input).unwrap().err()

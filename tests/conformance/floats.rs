@@ -2,7 +2,9 @@
 
 use crate::LAYERS;
 use edge_runtime::backend::conformance::{Case, Kind, check};
-use edge_runtime::backend::{BackendError, Observer, Prepared, Runtime, Session, TractRuntime, Values};
+use edge_runtime::backend::{
+    BackendError, Observer, Prepared, Runtime, Session, TractRuntime, Values,
+};
 use edge_runtime::model::{DType, Model};
 use std::sync::Arc;
 
@@ -50,7 +52,11 @@ impl Observer for OffObserver<'_> {
         "off"
     }
 
-    fn run(&mut self, input: Values<'_>, observe: &mut dyn FnMut(usize, Values<'_>)) -> Result<(), BackendError> {
+    fn run(
+        &mut self,
+        input: Values<'_>,
+        observe: &mut dyn FnMut(usize, Values<'_>),
+    ) -> Result<(), BackendError> {
         let wrong = &self.wrong;
         self.right.run(input, &mut |layer, values| match values {
             Values::F32(values) if wrong[layer] => {
@@ -82,7 +88,8 @@ fn a_float_that_is_off_by_a_thousandth_is_found() {
         (Kind::Norm, "local-response-norm"),
         (Kind::Shuffle, "shuffle"),
     ] {
-        let wrong = |index| check("off", &Off(operator), &Case::layer(kind, DType::F32, index)).err();
+        let wrong =
+            |index| check("off", &Off(operator), &Case::layer(kind, DType::F32, index)).err();
         let found = (0..LAYERS).find_map(wrong);
         let found = found.unwrap_or_else(|| panic!("{operator} may be off"));
         assert_eq!(found.operator, operator, "{found}");

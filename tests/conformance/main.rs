@@ -37,11 +37,19 @@ fn backends() -> Vec<Subject> {
     let int8 = &[DType::I8];
     let both = &[DType::I8, DType::F32];
     let engine = |k: &'static dyn kernels::Kernels| {
-        subject(&format!("engine on {} kernels", k.name()), EngineRuntime::with_kernels(k), int8)
+        subject(
+            &format!("engine on {} kernels", k.name()),
+            EngineRuntime::with_kernels(k),
+            int8,
+        )
     };
     let mut all: Vec<Subject> = kernels::available().map(engine).collect();
     all.push(subject("tract", TractRuntime::new(), both));
-    all.push(subject("tract on portable kernels", TractRuntime::with_kernels(&Portable), int8));
+    all.push(subject(
+        "tract on portable kernels",
+        TractRuntime::with_kernels(&Portable),
+        int8,
+    ));
     all
 }
 

@@ -4,8 +4,9 @@ use crate::LAYERS;
 use edge_runtime::backend::conformance::{Case, Kind, check};
 use edge_runtime::backend::{EngineRuntime, Runtime, TractRuntime};
 use edge_runtime::kernels::{
-    AddParams, AvgPoolParams, ConcatPart, ConvParams, Geometry, Kernels, MapParams, MulParams, NormParams,
-    PReluParams, PadParams, RequantizeParams, ShuffleParams, SliceParams, Sums, UnfoldParams, portable,
+    AddParams, AvgPoolParams, ConcatPart, ConvParams, Geometry, Kernels, MapParams, MulParams,
+    NormParams, PReluParams, PadParams, RequantizeParams, ShuffleParams, SliceParams, Sums,
+    UnfoldParams, portable,
 };
 use edge_runtime::model::DType;
 
@@ -178,7 +179,8 @@ wrong! {
 }
 
 fn add_half_down(p: &AddParams, a: i8, b: i8) -> i8 {
-    let [a, b] = [(0, a), (1, b)].map(|(i, q)| (q as i64 - p.zero_points[i] as i64) * p.multipliers[i] as i64);
+    let [a, b] = [(0, a), (1, b)]
+        .map(|(i, q)| (q as i64 - p.zero_points[i] as i64) * p.multipliers[i] as i64);
     clamped(half_down(a + b, p.shift), p.output_zero_point, p.clamp)
 }
 
@@ -357,7 +359,10 @@ fn assert_found(name: &str, runtime: &dyn Runtime, kind: Kind, operator: &str) {
     let alone = found.layers.len() == 1 || matches!(kind, Kind::Add | Kind::Concat | Kind::Mul);
     assert!(alone, "{found}");
     let text = found.to_string();
-    assert!(text.starts_with(&format!("{name}: {operator}: row ")), "{text}");
+    assert!(
+        text.starts_with(&format!("{name}: {operator}: row ")),
+        "{text}"
+    );
 }
 
 fn in_engine(kernels: &'static dyn Kernels, kind: Kind, operator: &str) {

@@ -89,7 +89,9 @@ fn assert_found(rules: &dyn Rules, kinds: &[(Kind, &str)]) {
             check_by(rules, "engine", &EngineRuntime::new(), &case).err()
         };
         // Copies and tables before the layer may be named first, if they are what is wrong.
-        let found = (0..LAYERS).filter_map(wrong).find(|f| f.operator == *operator);
+        let found = (0..LAYERS)
+            .filter_map(wrong)
+            .find(|f| f.operator == *operator);
         let found = found.unwrap_or_else(|| panic!("{kind:?} hides it"));
         assert!(found.to_string().contains(operator), "{found}");
     }

@@ -104,7 +104,10 @@ impl Case {
         let make = |(i, (name, shape, build)): (usize, (&str, Shape, fn(&mut Builder)))| {
             let mut builder = Builder::of_shape(Random::new(i as u64), dtype, shape);
             build(&mut builder);
-            Self::of(format!("Case::hand_made(DType::{dtype:?}), {name}"), builder)
+            Self::of(
+                format!("Case::hand_made(DType::{dtype:?}), {name}"),
+                builder,
+            )
         };
         let networks: [(&str, Shape, fn(&mut Builder)); 6] = [
             ("residual block", Shape::new(9, 9, 3), residual),
@@ -212,7 +215,8 @@ fn shuffled_groups(b: &mut Builder) {
 /// YOLO: every second row and column apart, together again as channels; slopes per channel, a pad, dilation.
 fn focus(b: &mut Builder) {
     let quarter = Shape::new(4, 5, 3);
-    let parts = [[0, 0], [1, 0], [0, 1], [1, 1]].map(|[y, x]| b.slice(0, [y, x, 0], [2; 2], quarter));
+    let parts =
+        [[0, 0], [1, 0], [0, 1], [1, 1]].map(|[y, x]| b.slice(0, [y, x, 0], [2; 2], quarter));
     let all = b.concat(&parts);
     let y = b.conv(all, square(3, 1, 1), 1, 9);
     let y = b.random_layer(Kind::PRelu, y, &[y]);

@@ -126,7 +126,8 @@ impl Builder {
 
     fn clamp(&mut self) -> [i8; 2] {
         let [a, b] = [0; 2].map(|_| self.random.range(-128, 127) as i8);
-        self.random.pick(&[[-128, 127], [-128, 127], [a.min(b), a.max(b)], [a, a]])
+        self.random
+            .pick(&[[-128, 127], [-128, 127], [a.min(b), a.max(b)], [a, a]])
     }
 
     fn activation(&mut self) -> Activation {
@@ -203,7 +204,11 @@ impl Builder {
         if !self.int8() {
             // Sums of many terms stay about as large as the terms.
             let scale = 1.0 / (taps as f32).sqrt();
-            let w: Vec<f32> = self.reals(taps * channels).iter().map(|w| w * scale).collect();
+            let w: Vec<f32> = self
+                .reals(taps * channels)
+                .iter()
+                .map(|w| w * scale)
+                .collect();
             let b = self.reals(channels);
             return ConvData::F32 {
                 weights: self.network.blob(&w),
@@ -213,7 +218,13 @@ impl Builder {
         }
         let weights = values(&mut self.random, taps * channels, -127);
         let (mut bias, mut multiplier, mut shift) = (vec![], vec![], vec![]);
-        let shifts = [Shifts::Any, Shifts::Low, Shifts::Low, Shifts::High, Shifts::High];
+        let shifts = [
+            Shifts::Any,
+            Shifts::Low,
+            Shifts::Low,
+            Shifts::High,
+            Shifts::High,
+        ];
         let shifts = self.random.pick(&shifts);
         for c in 0..channels {
             let filter: i64 = match depthwise {
@@ -273,7 +284,11 @@ impl Builder {
                     // More than the kernel covers: some windows see nothing of the input.
                     false => kernel[axis] * dilation[axis] + 1,
                 };
-                if padded { self.count(0, most.min(6)) } else { 0 }
+                if padded {
+                    self.count(0, most.min(6))
+                } else {
+                    0
+                }
             };
             let window = Window {
                 kernel,
@@ -282,7 +297,10 @@ impl Builder {
                 pad_after: [pad(0), pad(1)],
                 stride: [self.count(1, 3), self.count(1, 3)],
             };
-            if let Some((h, w)) = window.output_len(0, input.h).zip(window.output_len(1, input.w)) {
+            if let Some((h, w)) = window
+                .output_len(0, input.h)
+                .zip(window.output_len(1, input.w))
+            {
                 return (window, [h, w]);
             }
         }
@@ -312,7 +330,8 @@ impl Builder {
         let taps = (window.kernel[0] * window.kernel[1]) as usize;
         let data = self.conv_data(taps, from.c as usize, true);
         let to = self.fresh(Shape::new(h, w, from.c));
-        self.network.push(Op::DepthwiseConv { window, data }, &[x], to)
+        self.network
+            .push(Op::DepthwiseConv { window, data }, &[x], to)
     }
 
     /// Adds a pooling with this window, which must fit.
@@ -378,7 +397,8 @@ impl Builder {
                 .map(|_| {
                     let (gain, shift) = (self.gain(), self.shift());
                     let multiplier = self.multiplier(gain, shift, 1 << 22);
-                    self.random.pick(&[Rescale::ONE, Rescale { multiplier, shift }])
+                    self.random
+                        .pick(&[Rescale::ONE, Rescale { multiplier, shift }])
                 })
                 .collect();
         }
@@ -418,7 +438,8 @@ impl Builder {
         let shift = self.requantize_shift(12, shifts);
         let multiplier = self.requantize_multiplier();
         let to = self.fresh(self.shape(a));
-        self.network.push(Op::Mul { multiplier, shift }, &[a, b], to)
+        self.network
+            .push(Op::Mul { multiplier, shift }, &[a, b], to)
     }
 
     /// Adds a local response norm.
@@ -519,7 +540,11 @@ impl Builder {
         let (window, [h, w]) = self.window(from, false);
         let groups: Vec<u32> = divisors(from.c).filter(|g| (*g > 1) == grouped).collect();
         // One channel has no groups.
-        let groups = if groups.is_empty() { 1 } else { self.random.pick(&groups) };
+        let groups = if groups.is_empty() {
+            1
+        } else {
+            self.random.pick(&groups)
+        };
         let macs = (window.kernel[0] * window.kernel[1] * (from.c / groups) * h * w) as usize;
         let most = (MAX_MACS / macs.max(1)).clamp(1, 24) as u32;
         let channels = match groups {
@@ -593,7 +618,11 @@ impl Builder {
             let part = self.slice(0, [0; 3], [1, 1], gate);
             tensors.push(self.map(part));
         }
-        let x = if tensors.len() > 1 && self.half() { 1 } else { 0 };
+        let x = if tensors.len() > 1 && self.half() {
+            1
+        } else {
+            0
+        };
         self.random_layer(kind, x, &tensors);
         match self.random.below(3) {
             0 => {
@@ -632,7 +661,9 @@ pub fn values(random: &mut Random, n: usize, lowest: i8) -> Vec<i8> {
         1 => values.fill(i8::MAX),
         2 | 3 => random.i8s(&mut values, lowest, true),
         // Small ones: sums of few bits.
-        4 => values.iter_mut().for_each(|v| *v = random.range(-3, 3) as i8),
+        4 => values
+            .iter_mut()
+            .for_each(|v| *v = random.range(-3, 3) as i8),
         _ => random.i8s(&mut values, lowest, false),
     }
     values

@@ -46,7 +46,10 @@ pub fn cases(dtype: DType, layers: u32, networks: u32) -> impl Iterator<Item = C
     let singles = move |kind| (0..layers).map(move |index| Case::layer(kind, dtype, index));
     let random = (0..networks).map(move |index| Case::network(dtype, index));
     let kinds = Kind::ALL.into_iter();
-    kinds.flat_map(singles).chain(random).chain(Case::hand_made(dtype))
+    kinds
+        .flat_map(singles)
+        .chain(random)
+        .chain(Case::hand_made(dtype))
 }
 
 /// Runs one case on a backend; `name` is for the message.
@@ -175,7 +178,9 @@ fn compare(
 }
 
 /// A panic as an error.
-fn guarded<T>(f: impl FnOnce() -> Result<T, (usize, BackendError)>) -> Result<T, (usize, BackendError)> {
+fn guarded<T>(
+    f: impl FnOnce() -> Result<T, (usize, BackendError)>,
+) -> Result<T, (usize, BackendError)> {
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
@@ -283,8 +288,16 @@ fn near(a: &[f32], b: &[f32]) -> bool {
 /// A layer in one line.
 fn describe(layer: &Layer<'_>) -> String {
     let tensor = |o: &crate::model::Operand| {
-        format!("tensor {} {} zero point {}", o.tensor, o.shape, o.quant.zero_point)
+        format!(
+            "tensor {} {} zero point {}",
+            o.tensor, o.shape, o.quant.zero_point
+        )
     };
     let inputs: Vec<String> = layer.inputs.iter().map(tensor).collect();
-    format!("{:?}: {} -> {}", layer.op, inputs.join(", "), tensor(&layer.output))
+    format!(
+        "{:?}: {} -> {}",
+        layer.op,
+        inputs.join(", "),
+        tensor(&layer.output)
+    )
 }

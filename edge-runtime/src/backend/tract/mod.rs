@@ -84,10 +84,7 @@ struct PreparedNetwork {
 struct OncePlan(Mutex<Option<Plan>>);
 
 impl OncePlan {
-    fn get(
-        &self,
-        make: impl FnOnce() -> Result<Plan, BackendError>,
-    ) -> Result<Plan, BackendError> {
+    fn get(&self, make: impl FnOnce() -> Result<Plan, BackendError>) -> Result<Plan, BackendError> {
         let mut plan = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(match &*plan {
             Some(plan) => plan.clone(),

@@ -1,8 +1,8 @@
 //! What is tract's alone. That it computes what it should, the conformance suite shows.
 
 use super::{BackendError, DType, Model, Runtime, Shape, TractRuntime, Values, network};
-use crate::kernels;
 use crate::backend::conformance::{Case, Kind, Network, Tensor, check};
+use crate::kernels;
 use crate::model::{ConvData, Op, Quant, Window};
 
 fn tensor(h: u32, w: u32, c: u32, zero_point: i8) -> Tensor {
@@ -146,7 +146,10 @@ fn accumulators_that_could_overflow_are_refused() {
     };
     network.push(op, &[0], tensor(1, 1, 1, 0));
     let error = refusal(&network);
-    assert!(error.contains("'conv 0'") && error.contains("overflow"), "{error}");
+    assert!(
+        error.contains("'conv 0'") && error.contains("overflow"),
+        "{error}"
+    );
 }
 
 /// Padding allowed by the file, but absurd in memory.

@@ -67,8 +67,16 @@ pub fn layer(model: &Model<'_>, layer: &Layer<'_>, inputs: &[&[f32]]) -> Vec<Exp
             ..
         } => each(to, |y, x, c| {
             let taps = taps(window, from, y, x);
-            let under: Vec<f64> = taps.iter().flatten().map(|(y, x)| value(*y, *x, c)).collect();
-            let divisor = if *count_padding { taps.len() } else { under.len() };
+            let under: Vec<f64> = taps
+                .iter()
+                .flatten()
+                .map(|(y, x)| value(*y, *x, c))
+                .collect();
+            let divisor = if *count_padding {
+                taps.len()
+            } else {
+                under.len()
+            };
             Expected::sum(under.iter().map(|v| v / divisor as f64))
         }),
         Op::Add { activation, .. } => each(to, |y, x, c| {
@@ -103,7 +111,11 @@ pub fn layer(model: &Model<'_>, layer: &Layer<'_>, inputs: &[&[f32]]) -> Vec<Exp
         Op::PRelu { slopes, .. } => {
             let slopes = model.f32s(*slopes);
             each(to, |y, x, c| {
-                let slope = if value(y, x, c) > 0.0 { 1.0 } else { slopes[c] as f64 };
+                let slope = if value(y, x, c) > 0.0 {
+                    1.0
+                } else {
+                    slopes[c] as f64
+                };
                 exact(y, x, c).map(|v| v * slope)
             })
         }
@@ -116,9 +128,7 @@ pub fn layer(model: &Model<'_>, layer: &Layer<'_>, inputs: &[&[f32]]) -> Vec<Exp
             let mean = *alpha as f64 / *size as f64 * squares.sum::<f64>();
             exact(y, x, c).map(|v| v / (*bias as f64 + mean).powf(*beta as f64))
         }),
-        Op::Shuffle { groups } => {
-            each(to, |y, x, c| exact(y, x, shuffled(*groups, from.c, c)))
-        }
+        Op::Shuffle { groups } => each(to, |y, x, c| exact(y, x, shuffled(*groups, from.c, c))),
     }
 }
 

@@ -91,7 +91,11 @@ impl Context<'_> {
                     let under = self.under(window, from, [y, xx], c);
                     let sum: i128 = under.iter().map(|q| *q as i128 - zero).sum();
                     // One multiplier where the divisor is always the same.
-                    let divisor = if multipliers.len() == 1 { 1 } else { under.len() };
+                    let divisor = if multipliers.len() == 1 {
+                        1
+                    } else {
+                        under.len()
+                    };
                     self.scaled(sum, multipliers[divisor - 1], *shift)
                 })
             }
@@ -101,9 +105,8 @@ impl Context<'_> {
                 clamp,
                 ..
             } => each(to, |y, xx, c| {
-                let [a, b] = [0, 1].map(|i| {
-                    self.centred(i, at(from, y, xx, c)) * multipliers[i] as i128
-                });
+                let [a, b] =
+                    [0, 1].map(|i| self.centred(i, at(from, y, xx, c)) * multipliers[i] as i128);
                 self.finish(small(a + b), *shift, clamp[0], clamp[1])
             }),
             Op::Concat { rescale } => each(to, |y, xx, c| {
@@ -117,7 +120,9 @@ impl Context<'_> {
                 function: MapFunction::Table(table),
             } => {
                 let table = self.model.i8s(*table);
-                each(to, |y, xx, c| self.copy(table[(value(y, xx, c) as i32 + 128) as usize]))
+                each(to, |y, xx, c| {
+                    self.copy(table[(value(y, xx, c) as i32 + 128) as usize])
+                })
             }
             Op::Map {
                 function: MapFunction::Activation(_),
@@ -165,9 +170,9 @@ impl Context<'_> {
                     self.scaled(real(y, xx, c), factor(table, *index_shift, sum), *shift)
                 })
             }
-            Op::Shuffle { groups } => {
-                each(to, |y, xx, c| self.copy(value(y, xx, shuffled(*groups, from.c, c))))
-            }
+            Op::Shuffle { groups } => each(to, |y, xx, c| {
+                self.copy(value(y, xx, shuffled(*groups, from.c, c)))
+            }),
         }
     }
 
@@ -220,7 +225,10 @@ impl Context<'_> {
             Some((row, column)) => Some(self.inputs[0][at(from, row, column, c)]),
             None => outside,
         };
-        taps(window, from, y, x).into_iter().filter_map(value).collect()
+        taps(window, from, y, x)
+            .into_iter()
+            .filter_map(value)
+            .collect()
     }
 
     /// An element of input `input` less the input's zero point.

@@ -34,7 +34,12 @@ fn only(from: Tensor, to: Tensor, op: impl FnOnce(&mut Network) -> Op) -> Networ
     network
 }
 
-fn conv_data(network: &mut Network, weights: &[i8], numbers: &[(i32, i32, u8)], clamp: [i8; 2]) -> ConvData {
+fn conv_data(
+    network: &mut Network,
+    weights: &[i8],
+    numbers: &[(i32, i32, u8)],
+    clamp: [i8; 2],
+) -> ConvData {
     let bias: Vec<i32> = numbers.iter().map(|n| n.0).collect();
     let multiplier: Vec<i32> = numbers.iter().map(|n| n.1).collect();
     let shift: Vec<u8> = numbers.iter().map(|n| n.2).collect();
@@ -61,7 +66,10 @@ fn requantizing_rounds_half_up_once_and_clamps() {
     };
     let x: [i8; 8] = [-5, -4, -3, -1, 0, 1, 3, 127];
     // -2.5 -2 -1.5 -0.5 0 0.5 1.5 63.5, a half always towards plus infinity.
-    assert_eq!(int8(&halve([-128, 127]), &[&x]), [-2, -2, -1, 0, 0, 1, 2, 64]);
+    assert_eq!(
+        int8(&halve([-128, 127]), &[&x]),
+        [-2, -2, -1, 0, 0, 1, 2, 64]
+    );
     assert_eq!(int8(&halve([-1, 1]), &[&x]), [-1, -1, -1, 0, 0, 1, 1, 1]);
     // Rounding twice, first to quarters, would make 1 of 0.375 + 0.125.
     let m = 3 << 29;
@@ -104,9 +112,11 @@ fn a_convolution_reads_the_zero_point_outside_and_its_weights_by_filter() {
     });
     assert_eq!(int8(&grouped, &[&x]), [1 + 2 * 3, 3 * 10 - 30]);
     // The same filters of a depthwise one: 1HWC.
-    let depthwise = only(tensor([1, 3, 2], 0), tensor([1, 1, 2], 0), |n| Op::DepthwiseConv {
-        window,
-        data: conv_data(n, &[1, 3, 2, -1], &[(0, ONE.0, ONE.1); 2], [-128, 127]),
+    let depthwise = only(tensor([1, 3, 2], 0), tensor([1, 1, 2], 0), |n| {
+        Op::DepthwiseConv {
+            window,
+            data: conv_data(n, &[1, 3, 2, -1], &[(0, ONE.0, ONE.1); 2], [-128, 127]),
+        }
     });
     assert_eq!(int8(&depthwise, &[&x]), [7, 0]);
     // One group sees both channels.
@@ -127,14 +137,18 @@ fn pools_ignore_what_is_outside() {
         ..Window::POINT
     };
     let x = [-128, -128, -128, -127];
-    let max = only(tensor([2, 2, 1], 127), tensor([1, 1, 1], 127), |_| Op::MaxPool { window });
+    let max = only(tensor([2, 2, 1], 127), tensor([1, 1, 1], 127), |_| {
+        Op::MaxPool { window }
+    });
     assert_eq!(int8(&max, &[&x]), [-128]);
     let mean = |count_padding: bool, multipliers: &[i32], x: [i8; 9]| {
-        let network = only(tensor([3, 3, 1], 1), tensor([2, 2, 1], 0), |n| Op::AvgPool {
-            window,
-            count_padding,
-            multipliers: n.blob(multipliers),
-            shift: 2,
+        let network = only(tensor([3, 3, 1], 1), tensor([2, 2, 1], 0), |n| {
+            Op::AvgPool {
+                window,
+                count_padding,
+                multipliers: n.blob(multipliers),
+                shift: 2,
+            }
         });
         int8(&network, &[&x])
     };
@@ -202,8 +216,13 @@ fn sums_products_and_parts_are_rescaled() {
 #[test]
 fn elements_go_where_they_belong() {
     let x: Vec<i8> = (0..12).collect();
-    let shuffle = only(tensor([1, 2, 6], 0), tensor([1, 2, 6], 0), |_| Op::Shuffle { groups: 2 });
-    assert_eq!(int8(&shuffle, &[&x]), [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]);
+    let shuffle = only(tensor([1, 2, 6], 0), tensor([1, 2, 6], 0), |_| {
+        Op::Shuffle { groups: 2 }
+    });
+    assert_eq!(
+        int8(&shuffle, &[&x]),
+        [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]
+    );
     let slice = only(tensor([2, 3, 2], 0), tensor([2, 2, 1], 0), |_| Op::Slice {
         start: [0, 0, 1],
         step: [1, 2],
@@ -224,12 +243,14 @@ fn elements_go_where_they_belong() {
 #[test]
 fn norms_follow_the_lines_of_their_tables() {
     let norm = |index_shift, table: &[i32], x: &[i8]| {
-        let network = only(tensor([1, 1, 3], 0), tensor([1, 1, 3], 0), |n| Op::LocalResponseNorm {
-            size: 3,
-            float: [0.0; 3],
-            table: n.blob(table),
-            index_shift,
-            shift: 4,
+        let network = only(tensor([1, 1, 3], 0), tensor([1, 1, 3], 0), |n| {
+            Op::LocalResponseNorm {
+                size: 3,
+                float: [0.0; 3],
+                table: n.blob(table),
+                index_shift,
+                shift: 4,
+            }
         });
         int8(&network, &[x])
     };
@@ -243,7 +264,9 @@ fn norms_follow_the_lines_of_their_tables() {
     assert_eq!(norm(10, &small, &[4, 0, 1]), [64, 0, 16]);
     // By octaves, two pieces each: entries at 0 1 2 3 4 6 8 12 16 24 ...
     let octaves: Vec<i32> = (0..64).map(|i| 16 * (64 - i)).collect();
-    let entries = crate::model::norm_table::NormTable::new(1).entries(3, 3).expect("a table");
+    let entries = crate::model::norm_table::NormTable::new(1)
+        .entries(3, 3)
+        .expect("a table");
     // The sums 4 + 1, 4 + 1 + 0 and 1: half between the entries at 4 and 6, which are 960 and 944.
     assert_eq!(
         norm(1, &octaves[..entries], &[2, -1, 0]),
@@ -260,7 +283,11 @@ fn places_in_octaves_are_those_of_the_formula() {
             let c = (s | 1 << p).leading_zeros();
             let k = ((31 - p - c) << (p + 8)) + ((s << c) >> (23 - p));
             // With entries 256 apart, the factor is the place in 256ths.
-            assert_eq!(super::int8::factor(&table, p as u8, s as i128), k as i32, "{s} by 2^{p}");
+            assert_eq!(
+                super::int8::factor(&table, p as u8, s as i128),
+                k as i32,
+                "{s} by 2^{p}"
+            );
         }
     }
 }
@@ -298,7 +325,12 @@ fn float_layers() {
     );
     close(
         float([1, 1, 4], norm(4, [1.0, 0.5, 2.0]), &[1.0, -2.0, 3.0, 0.5]),
-        &[0.42640143271122083, -0.847998304005088, 1.301582746911937, 0.2407717061715384],
+        &[
+            0.42640143271122083,
+            -0.847998304005088,
+            1.301582746911937,
+            0.2407717061715384,
+        ],
     );
     let map = |f| Op::Map {
         function: MapFunction::Activation(f),
@@ -310,7 +342,14 @@ fn float_layers() {
         (Activation::LeakyRelu(0.5), [-2.0, -0.5, 1.0]),
         (Activation::Clip(-1.5, 0.5), [-1.5, -1.0, 0.5]),
         // numpy: x / (1 + exp(-x)).
-        (Activation::Silu, [-0.07194483984836625, -0.2689414213699951, 0.7310585786300049]),
+        (
+            Activation::Silu,
+            [
+                -0.07194483984836625,
+                -0.2689414213699951,
+                0.7310585786300049,
+            ],
+        ),
     ] {
         close(float([1, 1, 3], map(f), &x), &expected);
     }
