@@ -202,7 +202,14 @@ impl Builder {
     /// The numbers of a convolution whose filters have `taps` weights each.
     fn conv_data(&mut self, taps: usize, channels: usize, depthwise: bool) -> ConvData {
         if !self.int8() {
-            let (w, b) = (self.reals(taps * channels), self.reals(channels));
+            // Sums of many terms stay about as large as the terms.
+            let scale = 1.0 / (taps as f32).sqrt();
+            let w: Vec<f32> = self
+                .reals(taps * channels)
+                .iter()
+                .map(|w| w * scale)
+                .collect();
+            let b = self.reals(channels);
             return ConvData::F32 {
                 weights: self.network.blob(&w),
                 bias: self.network.blob(&b),
