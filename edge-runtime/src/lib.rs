@@ -27,6 +27,7 @@ pub mod model;
 #[cfg(feature = "pictures")]
 pub mod picture;
 pub mod power;
+pub mod random;
 pub mod signature;
 #[cfg(feature = "sim")]
 pub mod sim;
