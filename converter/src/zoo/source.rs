@@ -65,7 +65,7 @@ impl TryFrom<String> for Pin {
 impl Pin {
     /// True if a file with this digest is the right one, as far as is known.
     pub fn matches(&self, digest: &[u8; 32]) -> bool {
-        hex(digest).starts_with(&self.0)
+        hex::encode(digest).starts_with(&self.0)
     }
 
     /// True if all digits are known.
@@ -183,11 +183,6 @@ fn https_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Uri, D
         return Err(wrong("holds a user name; the catalog is no place for one"));
     }
     Ok(url)
-}
-
-/// A digest as people write it.
-pub fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]
