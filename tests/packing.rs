@@ -11,7 +11,8 @@ use edge_runtime::model::write::with_head;
 use edge_runtime::model::{
     Activation, AlignedBytes, ConvData, Doubt, Family, Layout, Model, Op, OutputFunction, Shape,
 };
-use graft_tests::{Random, SIDE, int8, reseal, source};
+use edge_runtime::random::Random;
+use graft_tests::{SIDE, int8, reseal, source};
 
 fn model(seed: u64) -> AlignedBytes {
     convert(source(seed), Some(&int8()), &Silent).unwrap().bytes
@@ -84,8 +85,8 @@ fn separable() -> Graph {
             window,
             groups,
             out_channels: out,
-            weights: (0..taps * out).map(|_| random.unit()).collect(),
-            bias: (0..out).map(|_| random.unit()).collect(),
+            weights: (0..taps * out).map(|_| random.between(-1.0, 1.0)).collect(),
+            bias: (0..out).map(|_| random.between(-1.0, 1.0)).collect(),
             activation: Activation::Relu,
             statistics: None,
             weight_scales: None,

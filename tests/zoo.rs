@@ -9,7 +9,8 @@ use converter::util::progress::Silent;
 use converter::zoo::{self, Weights, catalog};
 use edge_runtime::backend::BackendKind;
 use edge_runtime::model::{InputSpec, Model, OutputFunction, WeightsOrigin};
-use graft_tests::{Random, observers};
+use edge_runtime::random::Random;
+use graft_tests::observers;
 use std::path::Path;
 
 fn source(name: &str, weights: Weights, input: Option<InputSpec>) -> Source {
@@ -51,7 +52,7 @@ fn small_networks_convert_and_agree_on_every_backend() {
         let mut backends = observers(&model);
         let mut random = Random::new(7);
         let input: Vec<i8> = (0..model.input().shape.len())
-            .map(|_| (random.bits() >> 24) as u8 as i8)
+            .map(|_| random.bits() as i8)
             .collect();
         verify_one(&model, &mut backends, 0, &input)
             .unwrap()

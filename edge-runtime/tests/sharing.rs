@@ -2,7 +2,8 @@
 
 use edge_runtime::backend::{BackendKind, Values};
 use edge_runtime::model::Model;
-use graft_tests::{Random, dense_model};
+use edge_runtime::random::Random;
+use graft_tests::dense_model;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 

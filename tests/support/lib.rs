@@ -18,35 +18,12 @@ use edge_runtime::model::{
     Activation, AlignedBytes, ChannelOrder, Filter, InputSpec, Model, OutputFunction, ResizeRule,
     WeightsOrigin,
 };
+use edge_runtime::random::Random;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
 /// Side of the small network's pictures.
 pub const SIDE: u32 = 32;
-
-/// A few random numbers, the same everywhere.
-pub struct Random(u64);
-
-impl Random {
-    /// From a seed.
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(2).wrapping_add(1))
-    }
-
-    /// The next 32 bits.
-    pub fn bits(&mut self) -> u32 {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        (self.0 >> 32) as u32
-    }
-
-    /// From -1 to 1.
-    pub fn unit(&mut self) -> f32 {
-        self.bits() as i32 as f32 / 2f32.powi(31)
-    }
-}
 
 /// An observer of `model` on every backend of this host.
 pub fn observers<'m>(model: &Model<'m>) -> Vec<Box<dyn Observer + 'm>> {
@@ -81,8 +58,12 @@ impl Net {
             * self.graph.nodes[from].shape.c as usize
             / groups;
         let gain = (3.0 / per as f32).sqrt();
-        let weights = (0..per * out).map(|_| gain * self.random.unit()).collect();
-        let bias = (0..out).map(|_| 0.1 * self.random.unit()).collect();
+        let weights = (0..per * out)
+            .map(|_| gain * self.random.between(-1.0, 1.0))
+            .collect();
+        let bias = (0..out)
+            .map(|_| 0.1 * self.random.between(-1.0, 1.0))
+            .collect();
         let op = ConvWeights {
             window,
             groups,
@@ -100,7 +81,7 @@ impl Net {
         let c = self.graph.nodes[from].shape.c as usize;
         let mut around = |middle: f32| {
             (0..c)
-                .map(|_| middle + 0.3 * self.random.unit())
+                .map(|_| middle + 0.3 * self.random.between(-1.0, 1.0))
                 .collect::<Vec<_>>()
         };
         let op = BatchNorm {

@@ -1,4 +1,4 @@
-//! Runs an imported graph the fast way: simplified, written as a float model, and on tract.
+//! For tests: simplifies an imported graph, writes it as a model and runs that on tract.
 
 use crate::graph::Graph;
 use crate::lower::About;
@@ -11,7 +11,7 @@ use edge_runtime::model::{
     ChannelOrder, Filter, InputSpec, Manifest, Model, OutputFunction, ResizeRule, WeightsOrigin,
 };
 
-/// What a test model says of itself.
+/// The metadata of a test model.
 pub fn about(graph: &Graph) -> About<'static> {
     let shape = graph.input_shape();
     let manifest = Manifest {
@@ -48,7 +48,7 @@ fn session<'m>(model: &Model<'m>) -> Box<dyn Session + 'm> {
     session.unwrap_or_else(|e| panic!("{e}"))
 }
 
-/// The graph's outputs for `inputs` (HWC), its head included.
+/// The outputs of the graph, its head included, for `inputs` in HWC.
 pub fn evaluate(graph: Graph, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
     let about = about(&graph);
     let graph = passes::simplify(graph);
@@ -72,8 +72,8 @@ pub fn evaluate(graph: Graph, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
     inputs.iter().map(&mut run).collect()
 }
 
-/// The same in int8, for a graph whose source says how it is quantized; what it does not say gets a range of 3 to
-/// both sides. Also the operators of the file's layers.
+/// The outputs in int8, for a graph from a quantized file; values without a quantization get the range -3 to
+/// 3. Also returns the operators of the written layers.
 pub fn evaluate_int8(graph: Graph, inputs: &[Vec<f32>]) -> (Vec<Vec<f32>>, Vec<&'static str>) {
     let about = about(&graph);
     let graph = passes::simplify(graph);
@@ -105,7 +105,7 @@ pub fn evaluate_int8(graph: Graph, inputs: &[Vec<f32>]) -> (Vec<Vec<f32>>, Vec<&
     (outputs, model.layers().map(|l| l.op.name()).collect())
 }
 
-/// NCHW elements in the order of the graph.
+/// Reorders CHW elements to the graph's HWC.
 pub fn to_hwc(x: &[f32], channels: usize) -> Vec<f32> {
     let area = x.len() / channels;
     (0..x.len())
@@ -113,7 +113,7 @@ pub fn to_hwc(x: &[f32], channels: usize) -> Vec<f32> {
         .collect()
 }
 
-/// Largest difference, in standard deviations of what is expected.
+/// Largest difference, in standard deviations of the expected values.
 pub fn error(found: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(found.len(), expected.len());
     let n = expected.len() as f32;

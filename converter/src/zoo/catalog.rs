@@ -13,7 +13,7 @@ use crate::util::close_names;
 use edge_runtime::model::InputSpec;
 use serde::Deserialize;
 
-pub use super::source::{Format, Https, Pin, PyPi, Source, hex};
+pub use super::source::{Format, Https, Pin, PyPi, Source};
 
 /// Longest catalog file that is read, in bytes.
 const LONGEST_FILE: u64 = 1 << 20;

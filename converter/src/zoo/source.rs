@@ -64,7 +64,7 @@ impl TryFrom<String> for Pin {
 impl Pin {
     /// True if the known digits are those of `digest`.
     pub fn matches(&self, digest: &[u8; 32]) -> bool {
-        hex(digest).starts_with(&self.0)
+        hex::encode(digest).starts_with(&self.0)
     }
 
     /// True if all digits are known.
@@ -182,11 +182,6 @@ fn https_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Uri, D
         return Err(wrong("holds a user name; the catalog is no place for one"));
     }
     Ok(url)
-}
-
-/// Bytes as hexadecimal digits, in lower case.
-pub fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -83,10 +83,9 @@ fn build_binary(
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     if let Some(key) = trust {
-        let digits = key.bytes().iter().map(|byte| format!("{byte:02x}"));
         command
             .args(["--features", "app/signed"])
-            .env("GRAFT_TRUST", digits.collect::<String>());
+            .env("GRAFT_TRUST", hex::encode(key.bytes()));
     }
     let status = command.status();
     let status = status.with_context(|| format!("cannot start {toolchain}"))?;

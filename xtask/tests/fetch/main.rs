@@ -1,6 +1,7 @@
 //! `convert NAME` where the weights are on a web server: from a mirror on loopback, with a catalog of the
 //! test's own, and what is said when no source has them.
 
+use converter::import::onnx::pb;
 use prost::Message;
 use sha2::{Digest, Sha256};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,7 +10,6 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
-use tract_onnx::pb;
 
 // Where SSL_CERT_FILE names the system's certificates.
 #[cfg(target_os = "linux")]
@@ -25,10 +25,7 @@ impl Bench {
         let bench = Self {
             dir: tempfile::tempdir().unwrap(),
         };
-        let digest: String = Sha256::digest(file)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        let digest = hex::encode(Sha256::digest(file));
         let catalog = format!(
             r#"
 [[model]]
@@ -162,7 +159,6 @@ fn request(stream: &mut impl Read) -> std::io::Result<String> {
 fn tiny() -> Vec<u8> {
     let dimension = |n: &i64| pb::tensor_shape_proto::Dimension {
         value: Some(pb::tensor_shape_proto::dimension::Value::DimValue(*n)),
-        ..Default::default()
     };
     let value = |name: &str, dims: &[i64]| pb::ValueInfoProto {
         name: name.into(),
@@ -173,9 +169,7 @@ fn tiny() -> Vec<u8> {
                     dim: dims.iter().map(dimension).collect(),
                 }),
             })),
-            ..Default::default()
         }),
-        ..Default::default()
     };
     let tensor = |name: &str, dims: &[i64]| pb::TensorProto {
         name: name.into(),

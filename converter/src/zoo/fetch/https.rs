@@ -15,7 +15,6 @@ use super::partial::{Lock, Partial};
 use super::verify::{Found, LARGEST, check, is_right};
 use crate::util::progress::Progress;
 use crate::zoo::catalog::Https;
-use crate::zoo::source::hex;
 
 /// How a try failed.
 enum Failure {
@@ -237,7 +236,7 @@ impl Download<'_> {
             return Ok(digest);
         }
         let error = SourceError::Checksum {
-            got: hex(&digest),
+            got: hex::encode(digest),
             got_size: partial.len(),
             expected: pin.to_string(),
             expected_size: self.file.size,

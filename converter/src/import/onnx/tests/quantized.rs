@@ -409,8 +409,8 @@ fn the_last_range_is_a_clamp_of_the_head() {
     };
     assert_eq!(dense.activation, Activation::Clip(-7.0, 56.75));
     assert!(head.pool.is_some());
-    // Where a mean can leave its codes, float has a clamp behind the pool; int8 needs none, and the head has its
-    // pool again.
+    // Where a mean can leave its codes, float has a clamp behind the pool; int8 needs none, and the head has
+    // its pool again.
     let model = pair(Model::new(13, &[0, 2, 2, 2]), "x", "xd", 0.5, Int8, 0);
     let model = model
         .node(node("Relu", &["xd"], "r"))
