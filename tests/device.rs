@@ -5,9 +5,9 @@ use converter::progress::Silent;
 use converter::retrain::retrain;
 use converter::runner::BackendKind;
 use ed25519_dalek::{Signer, SigningKey};
+use edge_runtime::client::judged;
+use edge_runtime::client::{Client, ClientError, Pipe};
 use edge_runtime::device::app::{App, AppError};
-use edge_runtime::device::client::{Client, ClientError, Pipe};
-use edge_runtime::device::judged;
 use edge_runtime::device::load::Demand;
 use edge_runtime::device::memory::{Areas, MemoryPlan, PlanError};
 use edge_runtime::device::protocol::{
@@ -816,7 +816,7 @@ fn import(
     assert_eq!(ask(&mut app, 1, &Request::Hello { expect: None }), None);
     let begin = Request::BeginImport {
         len: head.len() as u32,
-        crc: edge_runtime::device::crc32(&[head]),
+        crc: edge_runtime::crc32(&[head]),
         signature: signature.map(|s| [s[..32].try_into().unwrap(), s[32..].try_into().unwrap()]),
     };
     assert_eq!(ask(&mut app, 2, &begin), None);
@@ -1056,7 +1056,7 @@ proptest! {
             // Now and then there is an input to run on.
             if i % 4 == 0 {
                 let data = &[i as u8; 1024][..];
-                let crc = edge_runtime::device::crc32(&[data, data, data]);
+                let crc = edge_runtime::crc32(&[data, data, data]);
                 let parts = [0, 1024, 2048].map(|offset| Request::InputChunk { offset, data });
                 for request in [Request::BeginInput { len: 3072, crc }].into_iter().chain(parts) {
                     id += 1;

@@ -4,7 +4,7 @@ use converter::convert::convert;
 use converter::pack;
 use converter::progress::Silent;
 use ed25519_dalek::{Signer, SigningKey};
-use edge_runtime::device::client::{Client, ClientError, Patience};
+use edge_runtime::client::{Client, ClientError, Patience};
 use edge_runtime::device::load::{Demand, LoadError, Loader, ModelStore, Region};
 use edge_runtime::device::protocol::{
     self as p, Header, LoadFile, MAX_CHUNK, MAX_PAYLOAD, Message, ModelId, Reply, Request,

@@ -2,7 +2,7 @@
 //! protocol, the head file and what lies in flash stay what they are. A change here is a new version of one of
 //! them (`docs/reference/protocol.md`, `docs/reference/format.md`).
 
-use edge_runtime::device::client::{Client, ClientError, Patience, Pipe};
+use edge_runtime::client::{Client, ClientError, Patience, Pipe};
 use edge_runtime::device::load::{Loader, Region};
 use edge_runtime::device::protocol::RetrainOptions;
 use edge_runtime::device::server::{RX_LEN, Server, TX_LEN};

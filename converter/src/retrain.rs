@@ -4,8 +4,8 @@
 use crate::dataset::{Dataset, DatasetError, LoadError, map_all};
 use crate::progress::Progress;
 use crate::runner::{BackendKind, Feature, RunError, RunnerPool};
-use edge_runtime::device::judged::{self, Judged};
-use edge_runtime::device::names::{self, NameError};
+use edge_runtime::client::judged::{self, Judged};
+use edge_runtime::client::names::{self, NameError};
 use edge_runtime::device::samples::MAX_CLASS_NAME;
 use edge_runtime::head::file::{HeadData, HeadOrigin, HeadRecord, NewData, NewHead};
 use edge_runtime::head::train::{self, Epoch, Samples, TrainError, TrainOptions};

@@ -16,6 +16,9 @@ compile_error!("the .edge format is read in place and little-endian");
 
 #[cfg(feature = "std")]
 pub mod backend;
+#[cfg(feature = "std")]
+pub mod client;
+mod crc32;
 pub mod device;
 pub mod engine;
 pub mod flash;
@@ -32,3 +35,5 @@ pub mod signature;
 pub mod sim;
 #[cfg(feature = "noise")]
 pub mod transport;
+
+pub use crc32::crc32;

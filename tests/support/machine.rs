@@ -2,9 +2,9 @@
 //! behind a line that may be bad.
 
 use crate::device::{AREAS, CONFIG, GEOMETRY};
+use edge_runtime::client::{Client, Patience, Pipe};
 use edge_runtime::device::NotReady;
 use edge_runtime::device::app::{App, Config};
-use edge_runtime::device::client::{Client, Patience, Pipe};
 use edge_runtime::device::load::{Limits, Loader, ModelStore, Region};
 use edge_runtime::device::memory::MemoryPlan;
 use edge_runtime::device::server::{RX_LEN, Server, TX_LEN};

@@ -13,7 +13,7 @@ use converter::board::schema::{Deploy, Use};
 use converter::convert::convert;
 use converter::pack;
 use converter::progress::Silent;
-use edge_runtime::device::client::{Client, ClientError, Patience, Pipe};
+use edge_runtime::client::{Client, ClientError, Patience, Pipe};
 use edge_runtime::device::load::Demand;
 use edge_runtime::device::protocol::{LoadFile, Request};
 use edge_runtime::device::{DeviceError, NotReady};

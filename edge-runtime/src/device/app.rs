@@ -4,6 +4,7 @@
 //! comes again, because its reply was lost, is answered from memory and not executed again; one that comes
 //! late is ignored. Knows no frames and no transport; flash, clock and power meter are plugged in.
 
+use super::Clock;
 use super::error::{DeviceError, Feature};
 use super::events::{EventKind, Events};
 use super::load::{Limits, Load, LoadError};
@@ -14,7 +15,7 @@ use super::protocol::{
     Progress, Reply, Request, StackUse, StateInfo, Top,
 };
 use super::samples::{Class, Entry, MAX_CLASS_NAME, SampleError, SampleStore};
-use super::{Clock, crc32};
+use crate::crc32;
 use crate::engine::{Engine, EngineError};
 use crate::flash::Flash;
 use crate::head::store::{HeadStore, StoreError};

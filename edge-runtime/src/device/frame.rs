@@ -6,7 +6,7 @@
 //!
 //! Buffers are the caller's. Knows nothing of what is in a payload.
 
-use super::crc32;
+use crate::crc32;
 
 /// Bytes of the checksum.
 const CRC_LEN: usize = 4;

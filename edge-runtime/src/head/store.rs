@@ -115,7 +115,7 @@ impl Header {
         if let Some(signature) = &self.signature {
             out[16..80].copy_from_slice(signature);
         }
-        let crc = crate::device::crc32(&[&out[..HEADER_LEN - 4]]);
+        let crc = crate::crc32(&[&out[..HEADER_LEN - 4]]);
         out[HEADER_LEN - 4..].copy_from_slice(&crc.to_le_bytes());
         out
     }

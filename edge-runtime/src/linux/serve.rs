@@ -1,8 +1,8 @@
 //! Hosts that connect, each in a thread of its own, and the one application that they take turns at.
 
 use super::{Listener, Served};
+use crate::client::Pipe;
 use crate::device::Clock;
-use crate::device::client::Pipe;
 use crate::device::frame::{FrameReader, encode};
 use crate::device::protocol::MAX_PAYLOAD;
 use crate::device::server::{RX_LEN, TX_LEN};

@@ -2,8 +2,8 @@
 //! passes only when nothing comes.
 
 use super::{Faults, NoisyLine};
+use crate::client::Pipe;
 use crate::device::Clock;
-use crate::device::client::Pipe;
 use crate::device::server::Server;
 use crate::flash::Flash;
 use crate::power::PowerMeter;

@@ -13,7 +13,7 @@ pub use key::{KEY_LEN, Key, KeyError};
 pub use noise::{NoiseError, NoisePipe};
 pub use stream::{Stream, StreamPipe};
 
-use crate::device::client::{ClientError, Pipe};
+use crate::client::{ClientError, Pipe};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -8,7 +8,7 @@
 //! The cryptography is `snow`'s. Knows nothing of what is sent.
 
 use super::{HANDSHAKE_TIMEOUT, KEY_LEN, Key, hung_up};
-use crate::device::client::Pipe;
+use crate::client::Pipe;
 use snow::{Builder, HandshakeState, TransportState};
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! A socket as a pipe.
 
 use super::{Address, ConnectError};
-use crate::device::client::Pipe;
+use crate::client::Pipe;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;

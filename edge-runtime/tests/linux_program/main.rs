@@ -10,7 +10,7 @@ use converter::progress::Silent;
 use converter::retrain::retrain;
 use converter::runner::BackendKind;
 use converter::sign::{PrivateKey, new_pair, public_half};
-use edge_runtime::device::client::{Client, ClientError, Patience, Pipe};
+use edge_runtime::client::{Client, ClientError, Patience, Pipe};
 use edge_runtime::device::frame::{self, FrameReader};
 use edge_runtime::device::load::LoadError;
 use edge_runtime::device::protocol::{

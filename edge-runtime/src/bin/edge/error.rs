@@ -1,7 +1,7 @@
 //! Everything that ends the program, in one line each.
 
+use edge_runtime::client::ClientError;
 use edge_runtime::device::app::AppError;
-use edge_runtime::device::client::ClientError;
 use edge_runtime::linux::{ListenError, StateError};
 use edge_runtime::model::ModelError;
 use edge_runtime::picture::{DatasetError, LoadError};

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::progress::clear;
-use edge_runtime::device::report;
+use edge_runtime::client::report;
 use edge_runtime::head::store::Active;
 use serde::Serialize;
 use std::io::Write;

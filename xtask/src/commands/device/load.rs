@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use converter::board::{self, Board, Needs, Request};
 use converter::pack;
 use converter::progress::Progress as _;
-use edge_runtime::device::client::ClientError;
+use edge_runtime::client::ClientError;
 use edge_runtime::device::load::LoadError;
 use edge_runtime::device::protocol::{LoadInfo, ModelId};
 use edge_runtime::device::{DeviceError, NotReady};

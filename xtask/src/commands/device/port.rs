@@ -5,7 +5,7 @@ use crate::qemu::folder::Folder;
 use crate::qemu::qmp::Qmp;
 use anyhow::{Context, Result, bail};
 use converter::board::schema::Deploy;
-use edge_runtime::device::client::{ClientError, Pipe};
+use edge_runtime::client::{ClientError, Pipe};
 use edge_runtime::transport::{self, Address, Key, no_key};
 use serialport::SerialPort;
 use std::io::{self, ErrorKind};

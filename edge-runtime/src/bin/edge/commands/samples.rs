@@ -3,8 +3,8 @@
 use crate::device::Job;
 use crate::error::Error;
 use crate::output::Output;
-use edge_runtime::device::client::{Client, Pipe};
-use edge_runtime::device::report;
+use edge_runtime::client::report;
+use edge_runtime::client::{Client, Pipe};
 
 /// Lists the samples.
 pub struct Samples;

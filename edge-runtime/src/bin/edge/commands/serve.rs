@@ -4,7 +4,7 @@ use crate::cli::Serve;
 use crate::device::with_served;
 use crate::error::Error;
 use crate::output::Output;
-use edge_runtime::device::report::Listening;
+use edge_runtime::client::report::Listening;
 use edge_runtime::linux::{Listener, serve};
 use edge_runtime::transport::Key;
 use std::os::unix::process::CommandExt;

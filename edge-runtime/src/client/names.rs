@@ -1,6 +1,6 @@
 //! Names of classes: which ones a device takes, and how several are shown.
 
-use super::samples::MAX_CLASS_NAME;
+use crate::device::samples::MAX_CLASS_NAME;
 use std::collections::HashSet;
 
 /// Names that are listed; of more, only their number is told.

@@ -4,7 +4,7 @@
 //! trains asks the same.
 
 use super::names;
-use super::samples::HELD_OUT_EVERY;
+use crate::device::samples::HELD_OUT_EVERY;
 use serde::Serialize;
 
 /// A class with so many times fewer samples than the largest one is rare.

@@ -2,10 +2,10 @@
 //!
 //! The names of the fields are the keys. Knows no format and no command line.
 
-use super::client::{self, Client, ClientError, Counted, Identity, Likely, Pipe};
 use super::judged::{self, Judged};
-use super::memory::Room;
-use super::protocol::{StateInfo, VERSION};
+use super::{Client, ClientError, Counted, Identity, Likely, Pipe};
+use crate::device::memory::Room;
+use crate::device::protocol::{StateInfo, VERSION};
 use crate::head::store;
 use crate::model::DType;
 use serde::Serialize;
@@ -271,7 +271,7 @@ pub struct Training {
 
 impl Training {
     /// Of what a device said, and what was known before.
-    pub fn new(training: &client::Training, lost_classes: Vec<String>) -> Self {
+    pub fn new(training: &super::Training, lost_classes: Vec<String>) -> Self {
         let new = &training.retrained;
         Self {
             classes: new.classes,

@@ -4,25 +4,28 @@
 //! chunks on a bad line: a short frame has a chance where a long one has none. Knows no transport: a
 //! [`Pipe`] is a serial port, a socket, or a simulated line.
 
-use super::DeviceError;
-use super::crc32;
-use super::events::Event;
-use super::frame::{FrameReader, encode, frame_len, reader_len};
-use super::judged::Judged;
-use super::load::Demand;
-use super::memory::Room;
-use super::names::{self, NameError};
-use super::protocol::{
+pub mod judged;
+pub mod names;
+pub mod report;
+
+use crate::crc32;
+use crate::device::frame::{FrameReader, encode, frame_len, reader_len};
+use crate::device::load::Demand;
+use crate::device::memory::Room;
+use crate::device::protocol::{
     self as p, Bench, ClassMode, Header, LoadFile, LoadInfo, MAX_CHUNK, MAX_PAYLOAD, Message,
     ModelInfo, Progress, Reply, Request, RetrainOptions, Retrained, StateInfo,
 };
-use super::samples::Added;
+use crate::device::samples::Added;
+use crate::device::{DeviceError, Event};
 use crate::head::store::Active;
 use crate::head::train::TrainError;
 use crate::head::{HeadSize, PoolKind};
 use crate::model::Model;
 use crate::power::Reading;
 use crate::signature::SIGNATURE_LEN;
+use judged::Judged;
+use names::NameError;
 use sha2::{Digest, Sha256};
 use std::io;
 use std::time::{Duration, Instant};
