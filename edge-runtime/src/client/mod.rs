@@ -6,7 +6,10 @@
 
 pub mod judged;
 pub mod names;
+mod pipe;
 pub mod report;
+
+pub use pipe::Pipe;
 
 use crate::crc32;
 use crate::device::frame::{FrameReader, encode, frame_len, reader_len};
@@ -29,15 +32,6 @@ use names::NameError;
 use sha2::{Digest, Sha256};
 use std::io;
 use std::time::{Duration, Instant};
-
-/// A line to a device.
-pub trait Pipe {
-    /// Sends all of it.
-    fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
-
-    /// Waits for bytes, at most so long; 0 if none came.
-    fn receive(&mut self, buffer: &mut [u8], timeout: Duration) -> io::Result<usize>;
-}
 
 /// Why there is no answer, or not the one that was hoped for.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,7 @@ pub use key::{KEY_LEN, Key, KeyError};
 pub use noise::{NoiseError, NoisePipe};
 pub use stream::{Stream, StreamPipe};
 
-use crate::client::{ClientError, Pipe};
+use crate::client::Pipe;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -58,15 +58,10 @@ pub enum ConnectError {
     NoUnix(PathBuf),
 }
 
-/// What it means that the first request over a line without a key failed: a device that was started with one
-/// hangs up on whatever is no handshake. `None` if it means something else.
-pub fn no_key(address: &Address, error: &ClientError) -> Option<ConnectError> {
-    match error {
-        ClientError::Pipe(e) if hung_up(e.kind()) => {
-            Some(ConnectError::HungUp(address.to_string()))
-        }
-        _ => None,
-    }
+/// Explains why the first request over a connection without a key failed: a device that was started with a key
+/// hangs up on everything but a handshake. `None` if `error` has another cause.
+pub fn missing_key(address: &Address, error: &io::Error) -> Option<ConnectError> {
+    hung_up(error.kind()).then(|| ConnectError::HungUp(address.to_string()))
 }
 
 /// True if the other side ended the connection, whether or not it had read everything.

@@ -4,7 +4,7 @@ use crate::cli::{Own, Target};
 use crate::error::Error;
 use crate::output::Output;
 use crate::progress::Steps;
-use edge_runtime::client::{Client, Patience, Pipe};
+use edge_runtime::client::{Client, ClientError, Patience, Pipe};
 use edge_runtime::device::NotReady;
 use edge_runtime::device::app::AppError;
 use edge_runtime::device::app::{App, Config};
@@ -18,7 +18,7 @@ use edge_runtime::linux::{
 };
 use edge_runtime::model::Model;
 use edge_runtime::signature::{PublicKey, Trust, find_signature};
-use edge_runtime::transport::{Key, Line, no_key};
+use edge_runtime::transport::{Key, Line, missing_key};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -193,7 +193,10 @@ pub fn ask(target: &Target, output: Output, job: impl Job) -> Result<(), Error> 
         let line = Line::connect(address, key.as_ref())?;
         let mut client = Client::new(line, session(), Patience::default());
         if let Err(e) = client.connect(None) {
-            let refused = no_key(address, &e).filter(|_| key.is_none());
+            let refused = match &e {
+                ClientError::Pipe(e) if key.is_none() => missing_key(address, e),
+                _ => None,
+            };
             return Err(refused.map_or_else(|| e.into(), Error::from));
         }
         return job.run(&mut client, output);

@@ -6,7 +6,7 @@ use crate::qemu::qmp::Qmp;
 use anyhow::{Context, Result, bail};
 use converter::board::schema::Deploy;
 use edge_runtime::client::{ClientError, Pipe};
-use edge_runtime::transport::{self, Address, Key, no_key};
+use edge_runtime::transport::{self, Address, Key, missing_key};
 use serialport::SerialPort;
 use std::io::{self, ErrorKind};
 use std::str::FromStr;
@@ -105,8 +105,8 @@ impl Port {
 
     /// The failure of the first request over this line, in words of this line.
     pub fn explain(&self, key: Option<&Key>, error: ClientError) -> anyhow::Error {
-        let refused = match (self, key) {
-            (Self::Socket(address), None) => no_key(address, &error),
+        let refused = match (self, key, &error) {
+            (Self::Socket(address), None, ClientError::Pipe(e)) => missing_key(address, e),
             _ => None,
         };
         refused.map_or_else(|| error.into(), Into::into)
