@@ -1,5 +1,5 @@
-//! A tiny int8 model that is written by hand: one convolution and a head. No converter and no float arithmetic
-//! makes it, so its bytes are the same on every machine and in every version of the converter.
+//! A tiny int8 model that is written by hand: one convolution and a head. No converter and no float
+//! arithmetic makes it, so its bytes are the same on every machine and in every version of the converter.
 
 use edge_runtime::head::file::{NewData, NewHead};
 use edge_runtime::head::{HeadData, HeadOrigin, HeadRecord, Int8Layers, Pool};

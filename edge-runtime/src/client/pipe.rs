@@ -12,7 +12,8 @@ pub trait Pipe {
     /// If the pipe is closed or broken for good.
     fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Waits at most `timeout` for bytes, and returns how many it wrote to the start of `buffer`; 0 if none came.
+    /// Waits at most `timeout` for bytes, and returns how many it wrote to the start of `buffer`; 0 if none
+    /// came.
     ///
     /// # Errors
     /// If the pipe is closed or broken for good.

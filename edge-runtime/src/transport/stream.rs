@@ -62,6 +62,9 @@ impl StreamPipe {
     }
 
     /// Connects to an address.
+    ///
+    /// # Errors
+    /// [`ConnectError::Connect`] with the reason of the system.
     pub fn connect(address: &Address) -> Result<Self, ConnectError> {
         let pipe = match address {
             Address::Tcp(address) => tcp(address).and_then(Self::tcp),

@@ -8,7 +8,7 @@ use std::path::{Component, Path};
 /// Longest `labels.csv`, in bytes.
 const MAX_LABELS: u64 = 64 << 20;
 
-/// The pictures that a `labels.csv` lists; whatever else is in the folder is not meant.
+/// The pictures that a `labels.csv` lists. Other files of the folder are ignored.
 pub(super) fn read(dir: &Path, csv: &Path) -> Result<Dataset, DatasetError> {
     let wrong = |line: usize, problem: String| DatasetError::Labels {
         path: csv.into(),

@@ -86,7 +86,7 @@ impl Port {
         match self {
             Self::Board(name) => board(name)?.open(key),
             Self::Socket(address) => {
-                let line = transport::Line::connect(address, key)?;
+                let line = transport::Connection::connect(address, key)?;
                 Ok(Line::Socket(Box::new(line)))
             }
             Self::Serial(..) if key.is_some() => {
@@ -141,7 +141,7 @@ fn board(name: &str) -> Result<Port> {
 /// An open line.
 pub enum Line {
     /// A socket.
-    Socket(Box<transport::Line>),
+    Socket(Box<transport::Connection>),
     /// A serial port.
     Serial(Box<dyn SerialPort>),
 }

@@ -19,7 +19,7 @@ use std::path::Path;
 impl Job for &RetrainHead {
     fn run<P: Pipe>(self, client: &mut Client<P>, output: Output) -> Result<(), Error> {
         if self.no_commit && self.target.connect.is_none() {
-            return Err(Error::NobodyWaits);
+            return Err(Error::NoWaitingHead);
         }
         // Whatever is wrong with the folder is known before anything is deleted.
         let dataset = self.data.as_deref().map(labelled).transpose()?;

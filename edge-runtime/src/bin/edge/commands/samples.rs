@@ -11,7 +11,7 @@ pub struct Samples;
 
 impl Job for Samples {
     fn run<P: Pipe>(self, client: &mut Client<P>, output: Output) -> Result<(), Error> {
-        let samples = report::Samples::from(&client.samples()?[..]);
+        let samples = report::SampleCounts::from(&client.samples()?[..]);
         output.print(&samples, || {
             let mut text = format!("{:>8}  {:>8}  class\n", "samples", "held out");
             for class in &samples.classes {
