@@ -1,12 +1,11 @@
 //! The bytes of a whole session between host and device, both ways, against those that were recorded: the
-//! protocol, the head file and what lies in flash stay what they are. A change here is a new version of one of
-//! them (`docs/reference/protocol.md`, `docs/reference/format.md`).
+//! protocol, the head file and what lies in flash stay what they are. A change here is a new version of one
+//! of them (`docs/reference/protocol.md`, `docs/reference/format.md`).
 
 use edge_runtime::client::{Client, ClientError, Patience, Pipe};
-use edge_runtime::device::load::{Loader, Region};
+use edge_runtime::device::load::{Loader, ModelRegion};
 use edge_runtime::device::protocol::RetrainOptions;
-use edge_runtime::device::server::{RX_LEN, Server, TX_LEN};
-use edge_runtime::device::vacant::Vacant;
+use edge_runtime::device::server::{LoadServer, RX_LEN, Server, TX_LEN};
 use edge_runtime::device::{DeviceError, NotReady};
 use edge_runtime::flash::Flash;
 use edge_runtime::model::Model;
@@ -164,7 +163,7 @@ const RECORDED: [(&str, &str); 5] = [
 
 /// A loader at the other end, in one thread.
 struct ToLoader<'b, 'f> {
-    vacant: Vacant<'b, Region<&'f mut SimFlash>>,
+    vacant: LoadServer<'b, ModelRegion<&'f mut SimFlash>>,
     waiting: Vec<u8>,
 }
 
@@ -190,10 +189,10 @@ fn a_model_is_loaded_as_recorded() {
     let model = Model::parse(&bytes).unwrap();
     let limits = Machine::new(Trust::Anyone).limits();
     let mut region = SimFlash::new(REGION, true);
-    let loader = Loader::new(Region::new(&mut region), limits, NotReady::NoModel);
+    let loader = Loader::new(ModelRegion::new(&mut region), limits, NotReady::NoModel);
     let (mut rx, mut tx) = ([0; RX_LEN], [0; TX_LEN]);
     let pipe = ToLoader {
-        vacant: Vacant::new(loader, &mut rx, &mut tx),
+        vacant: LoadServer::new(loader, &mut rx, &mut tx),
         waiting: vec![],
     };
     let mut client = Client::new(Recorder::new(pipe), 0x0807_0605, PATIENCE);
