@@ -4,13 +4,13 @@ use converter::jobs::convert::convert;
 use converter::pack;
 use converter::util::progress::Silent;
 use ed25519_dalek::{Signer, SigningKey};
-use edge_runtime::device::client::{Client, ClientError, Patience};
-use edge_runtime::device::load::{Demand, LoadError, Loader, ModelStore, Region};
+use edge_runtime::client::{Client, ClientError, Patience};
+use edge_runtime::device::load::{Loader, ModelRegion, ModelStore};
 use edge_runtime::device::protocol::{
-    self as p, Header, LoadFile, MAX_CHUNK, MAX_PAYLOAD, Message, ModelId, Reply, Request,
+    self as p, Demand, Header, LoadFile, MAX_CHUNK, MAX_PAYLOAD, Message, ModelId, Reply, Request,
     RetrainOptions,
 };
-use edge_runtime::device::{DeviceError, NotReady};
+use edge_runtime::device::{DeviceError, LoadError, NotReady};
 use edge_runtime::flash::Flash;
 use edge_runtime::head::store::Active;
 use edge_runtime::model::write::with_head;
@@ -465,7 +465,7 @@ fn load_directly(machine: &mut Machine, signature: Option<&[u8; SIGNATURE_LEN]>)
     let limits = machine.limits();
     let (have, need) = (0, NEW.len() as u32);
     let reason = NotReady::Loading { have, need };
-    let region = Region::new(&mut machine.model);
+    let region = ModelRegion::new(&mut machine.model);
     let mut loader = Loader::new(region, limits, reason);
     let mut id = 0;
     let mut ask = |request: &Request<'_>| {
@@ -509,7 +509,7 @@ fn old_or_none_or_new_at_every_cut() {
         let signed = trust.is_required();
         let start = || {
             let mut machine = Machine::new(trust);
-            let mut region = Region::new(&mut machine.model);
+            let mut region = ModelRegion::new(&mut machine.model);
             region.begin(OLD.len() as u32).unwrap();
             region.append(&OLD).unwrap();
             region.finish(signed.then(|| sign(&OLD)).as_ref()).unwrap();
@@ -637,7 +637,7 @@ proptest! {
     ) {
         let mut machine = Machine::new(Trust::Anyone);
         let limits = machine.limits();
-        let mut loader = Loader::new(Region::new(&mut machine.model), limits, NotReady::NoModel);
+        let mut loader = Loader::new(ModelRegion::new(&mut machine.model), limits, NotReady::NoModel);
         for (i, (n, mut payload)) in steps.into_iter().enumerate() {
             payload[5..9].copy_from_slice(&(i as u32).to_le_bytes());
             if n % 7 == 0 {
@@ -668,7 +668,7 @@ fn any_length_in_any_pieces() {
                 write_size,
                 ..REGION
             };
-            let mut region = Region::new(SimFlash::new(geometry, true));
+            let mut region = ModelRegion::new(SimFlash::new(geometry, true));
             let file: Vec<u8> = (0..len).map(|i| (i * 7 % 251) as u8).collect();
             for _ in 0..2 {
                 region.begin(len as u32).unwrap();

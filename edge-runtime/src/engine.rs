@@ -45,6 +45,21 @@ pub enum EngineError {
 
 /// An int8 model with the memory it runs in, and the kernels that compute it: [`kernels::native`], unless others
 /// are asked for.
+///
+/// ```
+/// use edge_runtime::engine::Engine;
+/// # use edge_runtime::model::Model;
+/// # let bytes = graft_tests::tiny::model();
+/// # let model = Model::parse(&bytes)?;
+/// # let input = graft_tests::tiny::input(0, 1);
+///
+/// let mut arena = vec![0; model.arena_bytes()];
+/// let mut engine = Engine::new(&model, &mut arena)?;
+/// engine.input_mut().copy_from_slice(&input);
+/// let map = engine.run();
+/// assert_eq!(map.len(), model.output().shape.len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Engine<'m, 'r, K: Kernels + ?Sized + 'static = Native> {
     model: &'r Model<'m>,
     arena: &'r mut [i8],

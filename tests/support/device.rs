@@ -3,8 +3,8 @@
 use converter::dataset::preprocess;
 use converter::jobs::convert::convert;
 use converter::util::progress::Silent;
+use edge_runtime::client::{Client, Patience};
 use edge_runtime::device::app::{App, Config};
-use edge_runtime::device::client::{Client, Patience};
 use edge_runtime::device::memory::{Areas, MemoryPlan};
 use edge_runtime::device::server::{RX_LEN, Server, TX_LEN};
 use edge_runtime::flash::{Area, Geometry};

@@ -5,8 +5,8 @@
 //! bytes to do it with, or those that are left. So whatever the fuzzer makes of an input is one.
 
 use crate::device::{CONFIG, TestApp, flash, input, memory};
+use edge_runtime::crc32;
 use edge_runtime::device::app::App;
-use edge_runtime::device::crc32;
 use edge_runtime::device::frame::{FrameReader, encode, frame_len, reader_len};
 use edge_runtime::device::protocol::{
     self as p, Header, MAX_CHUNK, MAX_PAYLOAD, Message, Reply, Request, RetrainOptions,

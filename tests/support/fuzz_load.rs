@@ -4,9 +4,9 @@
 use crate::fuzz::{Steps, steps};
 use crate::machine::Machine;
 use edge_runtime::device::NotReady;
-use edge_runtime::device::load::{Demand, Loader, Region};
+use edge_runtime::device::load::{Loader, ModelRegion};
 use edge_runtime::device::protocol::{
-    self as p, Header, LoadFile, MAX_CHUNK, MAX_PAYLOAD, Message, Request,
+    self as p, Demand, Header, LoadFile, MAX_CHUNK, MAX_PAYLOAD, Message, Request,
 };
 use edge_runtime::model::{AlignedBytes, Model};
 use edge_runtime::signature::Trust;
@@ -42,7 +42,7 @@ pub fn loads(file: &[u8], bytes: &[u8], seen: &mut dyn FnMut(&Message<'_>)) {
     let mut steps = steps(bytes).peekable();
     let mut sent = false;
     while steps.peek().is_some() {
-        let region = Region::new(&mut machine.model);
+        let region = ModelRegion::new(&mut machine.model);
         let loader = Loader::new(region, limits, NotReady::NoModel);
         let mut host = Host {
             loader,
@@ -104,7 +104,7 @@ pub fn loads(file: &[u8], bytes: &[u8], seen: &mut dyn FnMut(&Message<'_>)) {
 }
 
 struct Host<'r, 's> {
-    loader: Loader<Region<&'r mut SimFlash>>,
+    loader: Loader<ModelRegion<&'r mut SimFlash>>,
     demand: Demand,
     seen: &'s mut dyn FnMut(&Message<'_>),
     id: u32,

@@ -4,6 +4,7 @@ pub mod device;
 pub mod fuzz;
 pub mod fuzz_load;
 pub mod machine;
+pub mod tiny;
 
 use converter::dataset::{Picture, dead_leaves, image_file};
 use converter::graph::{

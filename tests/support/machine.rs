@@ -2,13 +2,12 @@
 //! behind a line that may be bad.
 
 use crate::device::{AREAS, CONFIG, GEOMETRY};
+use edge_runtime::client::{Client, Patience, Pipe};
 use edge_runtime::device::NotReady;
 use edge_runtime::device::app::{App, Config};
-use edge_runtime::device::client::{Client, Patience, Pipe};
-use edge_runtime::device::load::{Limits, Loader, ModelStore, Region};
+use edge_runtime::device::load::{Limits, Loader, ModelRegion, ModelStore};
 use edge_runtime::device::memory::MemoryPlan;
-use edge_runtime::device::server::{RX_LEN, Server, TX_LEN};
-use edge_runtime::device::vacant::Vacant;
+use edge_runtime::device::server::{LoadServer, RX_LEN, Server, TX_LEN};
 use edge_runtime::flash::{Flash, Geometry};
 use edge_runtime::model::Model;
 use edge_runtime::power::NoMeter;
@@ -52,7 +51,7 @@ impl Machine {
     /// A device that was flashed.
     pub fn with_model(bytes: &[u8]) -> Self {
         let mut machine = Self::new(Trust::Anyone);
-        let mut region = Region::new(&mut machine.model);
+        let mut region = ModelRegion::new(&mut machine.model);
         region.begin(bytes.len() as u32).expect("fits");
         region.append(bytes).expect("good flash");
         region.finish(None).expect("good flash");
@@ -62,7 +61,7 @@ impl Machine {
     /// Which models it takes.
     pub fn limits(&self) -> Limits {
         Limits {
-            capacity: Region::new(self.model.clone()).capacity(),
+            capacity: ModelRegion::new(self.model.clone()).capacity(),
             keeps_old: false,
             geometry: GEOMETRY,
             areas: AREAS,
@@ -162,8 +161,8 @@ impl Machine {
                     }
                 }
             };
-            let region = Region::new(&mut self.model);
-            let mut vacant = Vacant::new(Loader::new(region, limits, reason), &mut rx, &mut tx);
+            let region = ModelRegion::new(&mut self.model);
+            let mut vacant = LoadServer::new(Loader::new(region, limits, reason), &mut rx, &mut tx);
             if let Some(load) = load {
                 vacant.begin(&load, &mut send);
             }

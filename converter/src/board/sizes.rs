@@ -3,8 +3,8 @@
 
 use super::schema::{self, Store};
 use edge_runtime::device::memory::{self, MemoryPlan, Sizes};
-use edge_runtime::device::samples::Layout;
 pub use edge_runtime::device::samples::MAX_CLASSES;
+use edge_runtime::device::samples::SampleLayout;
 use edge_runtime::flash::{Area, Geometry, MAX_WRITE_SIZE, MIN_ERASE_SIZE};
 use edge_runtime::head::HeadSize;
 use edge_runtime::head::store::HeadStore;
@@ -58,7 +58,7 @@ pub fn sample_room(store: &Store, features: usize) -> SampleRoom {
             write_size: u32::try_from(store.write).ok()?,
             erase_size: u32::try_from(store.erase).ok()?,
         };
-        Layout::new(&geometry, Area { start: 0, len }, features)
+        SampleLayout::new(&geometry, Area { start: 0, len }, features)
     };
     layout().map_or(SampleRoom::default(), |l| SampleRoom {
         capacity: l.capacity() as u64,

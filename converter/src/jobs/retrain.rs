@@ -5,11 +5,11 @@ use crate::dataset::{Dataset, DatasetError, LoadError, map_all};
 use crate::jobs::runner::{Feature, RunError, RunnerPool};
 use crate::util::progress::Progress;
 use edge_runtime::backend::BackendKind;
-use edge_runtime::device::judged::{self, Judged};
-use edge_runtime::device::names::{self, NameError};
+use edge_runtime::client::judged::{self, Judged};
+use edge_runtime::client::names::{self, NameError};
 use edge_runtime::device::samples::MAX_CLASS_NAME;
 use edge_runtime::head::file::{HeadData, HeadOrigin, HeadRecord, NewData, NewHead};
-use edge_runtime::head::train::{self, Epoch, Samples, TrainError, TrainOptions};
+use edge_runtime::head::train::{self, Epoch, TrainError, TrainOptions, TrainingSet};
 use edge_runtime::head::{Head, HeadSize, MAX_HIDDEN};
 use edge_runtime::model::write::{WriteError, encode_head, with_head};
 use edge_runtime::model::{AlignedBytes, Model, ModelError, WeightsOrigin};
@@ -120,7 +120,7 @@ struct Store {
     held_out: Vec<bool>,
 }
 
-impl Samples for Store {
+impl TrainingSet for Store {
     fn len(&self) -> usize {
         self.features.len()
     }

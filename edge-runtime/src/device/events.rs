@@ -1,32 +1,32 @@
-//! What happened lately: a small ring that `log` drains.
+//! The log: the latest events, in a small ring that the request `Log` empties.
 
 use serde::{Deserialize, Serialize};
 
-/// How many events are kept.
+/// Most events that are kept.
 const KEPT: usize = 16;
 
-/// Something worth telling.
+/// An event of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// Microseconds of the device's clock.
     pub micros: u64,
-    /// What it was.
+    /// What happened.
     pub kind: EventKind,
 }
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EventKind {
-    /// The application started; so many samples are in the store.
+    /// The application started.
     Started {
-        /// Samples found.
+        /// Samples in the store.
         samples: u32,
         /// Sequence number of the active head, 0 for the factory's.
         sequence: u32,
     },
     /// A host opened a session.
     Session {
-        /// The number that it chose.
+        /// Number of the session, which the host chose.
         number: u32,
     },
     /// A head became active.
@@ -34,7 +34,7 @@ pub enum EventKind {
         /// Its sequence number.
         sequence: u32,
     },
-    /// A head was revoked.
+    /// A head was rolled back.
     RolledBack {
         /// Sequence number of the head that is active now.
         sequence: u32,
@@ -43,7 +43,7 @@ pub enum EventKind {
     Trained {
         /// Samples, those held out included.
         samples: u32,
-        /// Classes of which none is held out, so that nothing judged how well the head knows them.
+        /// Classes without held-out samples: nothing tells how well the head knows them.
         unjudged: u32,
     },
     /// The flash failed.
@@ -51,31 +51,32 @@ pub enum EventKind {
         /// Offset in the flash.
         at: u32,
     },
-    /// The run before this one ended in a fault.
+    /// The program's last run ended in a fault.
     Fault(Fault),
 }
 
-/// How a run of the program ended before its time, as it was recorded then.
+/// A fault that ended a run of the program, as it was recorded then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
-    /// What it was.
+    /// What kind of fault.
     pub kind: FaultKind,
-    /// The line of a failed check; for others the address of the instruction, or the exception's number.
+    /// After a panic the line in the source file; else the address of the instruction, or the number of the
+    /// exception.
     pub at: u32,
-    /// The source file of a failed check: the end of its name.
+    /// After a panic the end of the source file's name.
     pub file: FileName,
-    /// Faults in a row, this one included, with no answered request between them.
+    /// Number of faults, this one included, since a request was last answered.
     pub in_a_row: u32,
 }
 
 /// What ended a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FaultKind {
-    /// A check in the program failed.
+    /// A panic.
     Panic,
-    /// The processor refused an instruction.
+    /// A hard fault.
     HardFault,
-    /// An exception that nobody handles.
+    /// An exception without a handler.
     Exception,
 }
 
@@ -98,17 +99,17 @@ impl FileName {
         Self(bytes)
     }
 
-    /// As [`Self::bytes`] gave it.
+    /// From the bytes of [`Self::bytes`].
     pub const fn from_bytes(bytes: [u8; FILE_NAME]) -> Self {
         Self(bytes)
     }
 
-    /// Text and zeros.
+    /// The text, filled up with zeros.
     pub const fn bytes(&self) -> [u8; FILE_NAME] {
         self.0
     }
 
-    /// The text; bytes that are none are left out at the front.
+    /// The text, without bytes at its front that are part of a cut character.
     pub fn as_str(&self) -> &str {
         let len = self.0.iter().position(|b| *b == 0).unwrap_or(FILE_NAME);
         let text = self.0.get(..len).unwrap_or_default();
@@ -127,7 +128,8 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Keeps an event. Of sessions in a row only the last one, so that commands which only ask push nothing out.
+    /// Keeps an event. Of sessions in a row only the last one is kept, so that hosts which only ask push no
+    /// other event out.
     pub fn push(&mut self, micros: u64, kind: EventKind) {
         let is_session = |kind: &EventKind| matches!(kind, EventKind::Session { .. });
         if is_session(&kind) && self.kept.back().is_some_and(|e| is_session(&e.kind)) {

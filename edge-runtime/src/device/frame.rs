@@ -1,12 +1,12 @@
 //! Frames on a byte pipe that loses and damages bytes: COBS with a checksum.
 //!
-//! A payload and its CRC-32 (little-endian) are encoded by COBS, so that no zero byte is in them, and end
-//! with a zero. Whatever happens to the bytes, the next zero is the end of a frame: the reader is in step
-//! again. A zero is also sent before each frame, which ends what noise may have begun.
+//! A frame is a payload and its CRC-32 (little-endian), encoded by COBS, which leaves no zero byte in them,
+//! and then a zero. So after any damage the next zero ends the damaged frame, and the reader finds the next
+//! one. A zero is also sent before each frame: it ends a frame that noise may have begun.
 //!
 //! Buffers are the caller's. Knows nothing of what is in a payload.
 
-use super::crc32;
+use crate::crc32;
 
 /// Bytes of the checksum.
 const CRC_LEN: usize = 4;
@@ -58,7 +58,7 @@ impl<'b> FrameReader<'b> {
     }
 
     /// Takes bytes from the front of `bytes` and returns the payload of the first whole frame, if there is
-    /// one. To be called until `bytes` is empty. Damaged and overlong frames are counted and dropped.
+    /// one. Call it until `bytes` is empty. Damaged and overlong frames are counted and dropped.
     pub fn read(&mut self, bytes: &mut &[u8]) -> Option<&[u8]> {
         while let Some((byte, rest)) = bytes.split_first() {
             *bytes = rest;
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn known_bytes() {
-        // The example of docs/protocol.md.
+        // The example of docs/reference/protocol.md.
         assert_eq!(crc32(&[b"123456789"]), 0xcbf4_3926);
         let expected = [0, 2, 1, 6, 2, 0x09, 0xd2, 0x8d, 0x10, 0];
         assert_eq!(frame(&[1, 0, 2]), expected, "{:x?}", frame(&[1, 0, 2]));

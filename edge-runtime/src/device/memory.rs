@@ -1,15 +1,16 @@
-//! How much RAM the application takes: a pure function of model, flash areas and number of classes.
+//! How much RAM the application needs: a pure function of model, flash areas and number of classes.
 //!
 //! One block of memory holds, in this order: the work area, the candidate (a trained or imported head that
 //! waits for `Commit`), one feature, logits, the index and the class table of the sample store, and the last
 //! reply. The work area is the arena during inference and the training's workspace during training, never
-//! both: what is larger counts.
+//! both: it is as long as the longer of the two.
 
-use super::protocol::MAX_PAYLOAD;
-use super::samples::{ClassTable, Entry, Layout, MAX_CLASS_NAME, MAX_CLASSES};
+use super::error::{LoadError, NotReady};
+use super::protocol::{MAX_PAYLOAD, StateInfo};
+use super::samples::{ClassTable, Entry, MAX_CLASS_NAME, MAX_CLASSES, SampleLayout};
 use crate::flash::{Area, Geometry};
 use crate::head::store::HeadStore;
-use crate::head::{FeatureRule, HeadSize, MAX_HIDDEN, Pool};
+use crate::head::{FeatureRule, HeadSize, MAX_HIDDEN};
 use crate::model::{ALIGNMENT, Model, align};
 
 /// Where in the flash the stores are.
@@ -21,18 +22,18 @@ pub struct Areas {
     pub samples: Area,
 }
 
-/// Why there is no plan.
+/// Why the memory cannot be planned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// The areas are of no use.
+    /// The areas cannot be used.
     #[error(
         "the flash areas are not made of erase blocks, overlap, or do not hold two segments of samples"
     )]
     Areas,
-    /// The number of classes is of no use.
+    /// The number of classes is out of range.
     #[error("a device is planned for 2 to {MAX_CLASSES} classes")]
     Classes,
-    /// A slot does not take a head of so many classes.
+    /// A head of so many classes does not fit a slot.
     #[error("a head of so many classes has {need} bytes and a slot takes {have}; use larger slots")]
     Slot {
         /// What a slot takes.
@@ -50,7 +51,7 @@ pub enum PlanError {
     },
 }
 
-/// Bytes of RAM by purpose.
+/// How the RAM of the application is divided; all lengths in bytes unless stated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryPlan {
     /// Most classes that can be trained.
@@ -69,11 +70,11 @@ pub struct MemoryPlan {
     pub logits: usize,
     /// Index of the sample store.
     pub index: usize,
-    /// Its table of classes: as many as a store takes, whatever can be trained.
+    /// Table of classes of the sample store: for all classes that a store takes, however many can be trained.
     pub class_table: usize,
 }
 
-/// What a plan follows from.
+/// The sizes from which a plan follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
     /// Length of a feature.
@@ -84,16 +85,15 @@ pub struct Sizes {
     pub factory: usize,
     /// Bytes of the model's arena.
     pub arena: usize,
-    /// Cells of the sample store, the spare ones too: as many entries has its index.
+    /// Cells of the sample store, spare ones included: its index has one entry for each.
     pub cells: usize,
 }
 
-/// No model that runs anywhere has more bytes or values than this: sums of a few such sizes stay far from the
-/// end of 32 bits.
+/// Upper bound of lengths that a host may state. Sums of a few such lengths fit 32 bits.
 const MOST: usize = 1 << 28;
 
 impl Sizes {
-    /// False if a host states sizes with which a plan cannot be computed.
+    /// False if the sizes are so large that a plan cannot be computed.
     pub const fn are_sane(&self) -> bool {
         self.features > 0
             && self.features <= MOST / MAX_CLASSES / 16
@@ -103,7 +103,7 @@ impl Sizes {
 }
 
 impl MemoryPlan {
-    /// The plan for these sizes, whether or not a model and a flash have them.
+    /// The plan for these sizes, without a check of the flash.
     pub const fn of(sizes: &Sizes) -> Self {
         let Sizes {
             features, classes, ..
@@ -126,7 +126,10 @@ impl MemoryPlan {
         }
     }
 
-    /// What a device needs to run `model` and train heads of up to `classes` classes.
+    /// The plan of a device that runs `model` and trains heads of up to `classes` classes.
+    ///
+    /// # Errors
+    /// [`PlanError`], if the areas do not fit the flash, or a head does not fit its slot.
     pub fn new(
         model: &Model<'_>,
         geometry: &Geometry,
@@ -134,7 +137,7 @@ impl MemoryPlan {
         classes: usize,
     ) -> Result<Self, PlanError> {
         let sizes = Sizes {
-            features: features(model),
+            features: FeatureRule::default_len(model),
             classes,
             factory: model.head().map_or(0, |head| head.classes()),
             arena: model.arena_bytes(),
@@ -143,7 +146,10 @@ impl MemoryPlan {
         Self::in_flash(&sizes, geometry, areas)
     }
 
-    /// The same for a model of which only the sizes are known. The cells follow from the flash.
+    /// The same for a model of which only the sizes are known. The number of cells follows from the flash.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
     pub fn in_flash(sizes: &Sizes, geometry: &Geometry, areas: &Areas) -> Result<Self, PlanError> {
         let (features, classes) = (sizes.features, sizes.classes);
         if !(2..=MAX_CLASSES).contains(&classes) {
@@ -151,7 +157,8 @@ impl MemoryPlan {
         }
         let [a, b] = [areas.heads, areas.samples];
         let apart = a.end() <= b.start as u64 || b.end() <= a.start as u64;
-        let layout = Layout::new(geometry, areas.samples, features).ok_or(PlanError::Areas)?;
+        let layout =
+            SampleLayout::new(geometry, areas.samples, features).ok_or(PlanError::Areas)?;
         if !apart || !a.fits(geometry) {
             return Err(PlanError::Areas);
         }
@@ -164,10 +171,10 @@ impl MemoryPlan {
         Ok(plan)
     }
 
-    /// The plan for as many classes as `ram` bytes and the head slots take.
+    /// The plan for as many classes as fit `ram` bytes and the head slots.
     ///
     /// # Errors
-    /// What stands against two classes.
+    /// [`PlanError`], if not even two classes fit.
     pub fn largest(
         model: &Model<'_>,
         geometry: &Geometry,
@@ -184,7 +191,7 @@ impl MemoryPlan {
         Ok(plans.find(|p| p.total() <= ram).unwrap_or(least))
     }
 
-    /// The area that inference and training share.
+    /// Bytes of the work area, which inference and training share.
     pub const fn work(&self) -> usize {
         if self.arena > self.training {
             self.arena
@@ -193,14 +200,14 @@ impl MemoryPlan {
         }
     }
 
-    /// All but the work area: candidate, feature, logits, index, class table, the last reply, and what
-    /// aligning a block of memory may cost.
+    /// Bytes of everything but the work area: candidate, feature, logits, index, class table, the last reply,
+    /// and what the alignment of the memory may cost.
     pub const fn buffers(&self) -> usize {
         let parts = self.candidate + self.feature + self.logits + self.index + self.class_table;
         parts + align(MAX_PAYLOAD) + ALIGNMENT - 1
     }
 
-    /// What there is for training.
+    /// The room that there is for training.
     pub const fn room(&self) -> Room {
         Room {
             work: self.work(),
@@ -209,26 +216,18 @@ impl MemoryPlan {
         }
     }
 
-    /// All of it.
+    /// Bytes of the whole memory.
     pub const fn total(&self) -> usize {
         self.work() + self.buffers()
     }
 }
 
-/// Length of the features that new heads of a model take.
-pub fn features(model: &Model<'_>) -> usize {
-    match model.head().map(FeatureRule::of) {
-        Some(rule) if rule.pool == Pool::Flatten => rule.features,
-        _ => model.output().shape.c as usize,
-    }
-}
-
-/// Bytes of labels of so many classes.
+/// Most bytes of the labels of so many classes.
 pub const fn labels_len(classes: usize) -> usize {
     classes * (MAX_CLASS_NAME + 1)
 }
 
-/// Longest file of a head that is trained on a device.
+/// Upper bound of the length of a head file that a device writes.
 pub const fn head_len(size: &HeadSize) -> usize {
     size.encoded_len_bound(labels_len(size.classes))
 }
@@ -238,7 +237,7 @@ pub const fn training_bytes(size: &HeadSize) -> usize {
     align(4 * size.workspace_len()) + size.layers_len() + align(labels_len(size.classes))
 }
 
-/// What one of two areas has and training would need of it, both in bytes.
+/// An area of memory is too small for a training; both in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shortage {
     /// What there is.
@@ -247,9 +246,9 @@ pub struct Shortage {
     pub need: usize,
 }
 
-/// What a device has for training heads.
+/// The room that a device has for training heads.
 ///
-/// It is planned for heads without a hidden layer; with one, as much room takes a head of fewer classes.
+/// It is planned for heads without a hidden layer. With one, only heads of fewer classes may fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
     /// Bytes of the work area.
@@ -261,10 +260,10 @@ pub struct Room {
 }
 
 impl Room {
-    /// Whether a head of a size can be trained.
+    /// Checks that a head of this size can be trained.
     ///
     /// # Errors
-    /// The first area that is too small, which for too many classes is that of the logits.
+    /// The first area that is too small; for too many classes that is the area of the logits.
     pub const fn check(&self, size: &HeadSize) -> Result<(), Shortage> {
         let areas = [
             (4 * self.classes, 4 * size.classes),
@@ -294,6 +293,16 @@ impl Room {
     }
 }
 
+impl From<&StateInfo> for Room {
+    fn from(state: &StateInfo) -> Self {
+        Self {
+            work: state.max_training as usize,
+            candidate: state.max_head as usize,
+            classes: state.max_classes as usize,
+        }
+    }
+}
+
 /// Takes `len` bytes, rounded up to the alignment, from the front of `memory`.
 pub(super) fn take<'a>(memory: &mut &'a mut [u8], len: usize) -> Option<&'a mut [u8]> {
     let (part, rest) = core::mem::take(memory).split_at_mut_checked(align(len))?;
@@ -305,4 +314,28 @@ pub(super) fn take<'a>(memory: &mut &'a mut [u8], len: usize) -> Option<&'a mut 
 pub(super) fn aligned(memory: &mut [u8]) -> &mut [u8] {
     let skip = memory.as_ptr().align_offset(ALIGNMENT).min(memory.len());
     &mut memory[skip..]
+}
+
+impl From<&PlanError> for NotReady {
+    fn from(e: &PlanError) -> Self {
+        match e {
+            PlanError::Ram { have, need } => Self::Ram {
+                have: u32::try_from(*have).unwrap_or(u32::MAX),
+                need: u32::try_from(*need).unwrap_or(u32::MAX),
+            },
+            PlanError::Areas | PlanError::Classes | PlanError::Slot { .. } => Self::Areas,
+        }
+    }
+}
+
+impl From<PlanError> for LoadError {
+    fn from(e: PlanError) -> Self {
+        match e {
+            PlanError::Ram { have, need } => Self::Ram {
+                have: u32::try_from(have).unwrap_or(u32::MAX),
+                need: u32::try_from(need).unwrap_or(u32::MAX),
+            },
+            PlanError::Areas | PlanError::Classes | PlanError::Slot { .. } => Self::Areas,
+        }
+    }
 }

@@ -1,79 +1,36 @@
 //! The device application: requests in, replies out, the same on every device.
 //!
-//! - [`mod@frame`]: bytes of a noisy line to checked payloads and back;
-//! - [`mod@protocol`]: what is asked and answered (`docs/protocol.md` is the specification);
-//! - [`mod@samples`]: labelled features in flash, to train on;
-//! - [`mod@memory`]: how much RAM that takes, known beforehand;
-//! - [`mod@app`]: the application, which owns memory and stores;
-//! - [`mod@server`]: the application behind a byte pipe;
-//! - [`mod@load`]: a model that a host sends, and what answers where no application runs;
-//! - [`mod@vacant`]: that behind a byte pipe;
-//! - `client`: the other side, for hosts (feature `std`);
-//! - `names`: which names of classes it takes (feature `std`);
-//! - `judged`: how well a new head knows each of its classes (feature `std`);
-//! - `report`: what a device said as the objects that programs print for machines (feature `std`).
+//! Start with [`app::App`] and a [`server::Server`] around it. Firmware, the Linux program and the simulation
+//! differ in what they plug in: a [`Flash`](crate::flash::Flash), a [`Clock`], a
+//! [`PowerMeter`](crate::power::PowerMeter), and the pipe. Knows no board and no transport.
 //!
-//! Firmware, the Linux program and the simulation differ in what they plug in: a [`crate::flash::Flash`], a
-//! [`Clock`], a [`crate::power::PowerMeter`], and the pipe. Knows no board and no transport.
+//! Layers, the lowest first. Each knows only those above it in this list:
+//!
+//! 1. `clock`, `events`, [`mod@frame`]: time; what happened lately; from bytes of a bad line to checked
+//!    payloads;
+//! 2. [`mod@samples`]: labelled features in flash, to train on;
+//! 3. `error`: what a device refuses, and why ([`DeviceError`], [`NotReady`], [`LoadError`]);
+//! 4. [`mod@protocol`]: requests, replies and their bytes (`docs/reference/protocol.md` is the
+//!    specification);
+//! 5. `send`, [`mod@memory`]: short messages; how much RAM a model takes, known beforehand;
+//! 6. [`mod@load`]: a model that a host sends, and what answers while no application runs;
+//! 7. [`mod@app`]: the application, which owns memory and stores;
+//! 8. [`mod@server`]: application or loader behind a byte pipe.
+//!
+//! An error of one layer becomes an error of a lower one (`From`) in the file of the upper one.
 
 pub mod app;
-#[cfg(feature = "std")]
-pub mod client;
+mod clock;
 mod error;
 mod events;
 pub mod frame;
-#[cfg(feature = "std")]
-pub mod judged;
 pub mod load;
 pub mod memory;
-#[cfg(feature = "std")]
-pub mod names;
 pub mod protocol;
-#[cfg(feature = "std")]
-pub mod report;
-mod retrain;
 pub mod samples;
+mod send;
 pub mod server;
-pub mod vacant;
 
-pub use error::{DeviceError, Feature, NotReady};
+pub use clock::Clock;
+pub use error::{DeviceError, Feature, LoadError, NotReady};
 pub use events::{Event, EventKind, FILE_NAME, Fault, FaultKind, FileName};
-
-use crate::signature::SIGNATURE_LEN;
-
-/// A clock that counts from some moment on.
-pub trait Clock {
-    /// Microseconds; never goes back.
-    fn micros(&self) -> u64;
-
-    /// Cycles of the processor modulo 2^32, where it counts them.
-    fn cycles(&self) -> Option<u32> {
-        None
-    }
-}
-
-impl<C: Clock + ?Sized> Clock for &C {
-    fn micros(&self) -> u64 {
-        (**self).micros()
-    }
-    fn cycles(&self) -> Option<u32> {
-        (**self).cycles()
-    }
-}
-
-/// CRC-32 (ISO-HDLC, as in Ethernet and zip) of parts, one after another.
-pub fn crc32(parts: &[&[u8]]) -> u32 {
-    let mut digest = CRC.digest();
-    parts.iter().for_each(|part| digest.update(part));
-    digest.finalize()
-}
-
-/// A signature from the halves that a request has.
-pub(crate) fn whole(halves: [[u8; 32]; 2]) -> [u8; SIGNATURE_LEN] {
-    let mut whole = [0; SIGNATURE_LEN];
-    whole[..32].copy_from_slice(&halves[0]);
-    whole[32..].copy_from_slice(&halves[1]);
-    whole
-}
-
-const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);

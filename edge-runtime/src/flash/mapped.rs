@@ -12,7 +12,7 @@ pub struct Mapped<F> {
     len: u32,
 }
 
-// SAFETY: the pointer is only read through, and only by whoever holds the driver.
+// SAFETY: the pointer is only read through, and only by the owner of the driver.
 unsafe impl<F: Send> Send for Mapped<F> {}
 
 impl<F: NorFlash> Mapped<F> {

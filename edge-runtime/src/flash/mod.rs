@@ -1,28 +1,28 @@
-//! What a device's flash is to the stores in it: bytes that are read in place, programmed in units and
-//! erased in blocks.
+//! Flash memory as the stores use it: bytes that are read in place, programmed in units and erased in blocks.
 //!
-//! [`Flash`] is `embedded-storage`'s `NorFlash` with two differences. The sizes are values, not constants:
-//! one program serves boards whose flashes differ. And the content is memory-mapped: heads and features are
-//! used where they lie, because a copy of every feature in RAM is what a microcontroller has no room for.
-//! A driver that implements `NorFlash` becomes a [`Flash`] by [`Mapped`]. Knows nothing of what is stored.
+//! [`Flash`] differs from `embedded-storage`'s `NorFlash` in two ways. The sizes are values and not
+//! constants, so one program serves boards with different flashes. And the content is mapped into memory:
+//! heads and features are used where they lie, because a microcontroller has no RAM for a copy of every
+//! feature. [`Mapped`] makes a [`Flash`] of a driver that implements `NorFlash`. Knows nothing of what is
+//! stored.
 
 mod mapped;
 
 pub use mapped::Mapped;
 
-/// What an erased byte reads as.
+/// Value of an erased byte.
 pub const ERASED: u8 = 0xff;
 
-/// Largest write unit that the stores lay their records out for (STM32H7: 32 bytes).
+/// Largest write unit that the stores can use, in bytes (STM32H7: 32).
 pub const MAX_WRITE_SIZE: usize = 32;
 
-/// Smallest erase block that the stores work with.
+/// Smallest erase block that the stores can use, in bytes.
 pub const MIN_ERASE_SIZE: usize = 512;
 
-/// Sizes of a flash, in bytes.
+/// Sizes of a flash, all in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Geometry {
-    /// The whole flash; a multiple of `erase_size`.
+    /// Length of the whole flash; a multiple of `erase_size`.
     pub len: u32,
     /// Unit of programming: a power of two, 1 to [`MAX_WRITE_SIZE`].
     pub write_size: u32,
@@ -31,7 +31,8 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    /// Unit in which the stores write: `write_size`, but at least 16, the alignment of what is read in place.
+    /// The unit in which the stores write: `write_size`, but at least 16 bytes, since what is read in place
+    /// starts on a multiple of 16.
     pub const fn unit(&self) -> usize {
         if self.write_size > 16 {
             self.write_size as usize
@@ -51,7 +52,7 @@ impl Geometry {
     }
 }
 
-/// Some erase blocks of a flash, one after another.
+/// A range of whole erase blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Area {
     /// First byte; a multiple of the erase size.
@@ -61,7 +62,7 @@ pub struct Area {
 }
 
 impl Area {
-    /// True if it consists of whole erase blocks of such a flash.
+    /// True if the area consists of whole erase blocks of such a flash.
     pub fn fits(&self, geometry: &Geometry) -> bool {
         let end = self.start as u64 + self.len as u64;
         self.start.is_multiple_of(geometry.erase_size)
@@ -69,13 +70,13 @@ impl Area {
             && end <= geometry.len as u64
     }
 
-    /// One past the last byte.
+    /// Offset after the last byte.
     pub const fn end(&self) -> u64 {
         self.start as u64 + self.len as u64
     }
 }
 
-/// Why the flash did not do it.
+/// Why an operation of the flash failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FlashError {
     /// An address or a length is no multiple of what the flash works in.
@@ -84,13 +85,13 @@ pub enum FlashError {
         /// Offset in the flash.
         at: u32,
     },
-    /// Outside the flash.
+    /// The access is outside the flash.
     #[error("flash access at {at} is outside the flash")]
     Bounds {
         /// Offset in the flash.
         at: u32,
     },
-    /// What was written does not read back.
+    /// The flash does not hold what was written.
     #[error(
         "flash at {at} does not hold what was written; the block is worn out or was not erased"
     )]
@@ -118,7 +119,7 @@ impl FlashError {
     }
 }
 
-/// A NOR flash, or something that behaves as one, mapped into memory.
+/// A NOR flash, or something that behaves like one, mapped into memory.
 ///
 /// Power may fail during any call. A unit that was being programmed then, and a block that was being erased,
 /// may read as anything, but must be readable: where the controller raises a fault on a damaged ECC word
@@ -132,9 +133,15 @@ pub trait Flash {
     fn bytes(&self) -> &[u8];
 
     /// Programs erased units: `at` and the length of `data` are multiples of the write size.
+    ///
+    /// # Errors
+    /// [`FlashError`] with the offset, if the access is not allowed or the controller fails.
     fn program(&mut self, at: u32, data: &[u8]) -> Result<(), FlashError>;
 
     /// Erases the block that starts at `at`: all its bytes read [`ERASED`] afterwards.
+    ///
+    /// # Errors
+    /// [`FlashError`] with the offset, if the access is not allowed or the controller fails.
     fn erase(&mut self, at: u32) -> Result<(), FlashError>;
 }
 

@@ -1,12 +1,13 @@
-//! Temperature calibration of an int8 layer: one factor on all its scales, so that its probabilities are as
-//! sure as they are right (Guo, Pleiss, Sun and Weinberger, 2017).
+//! Temperature calibration of an int8 layer: one factor on all its scales, so that its probabilities match
+//! how often it is right (Guo, Pleiss, Sun and Weinberger, 2017).
 //!
 //! The cross-entropy on the held-out samples is convex in the factor, so a search by shrinking steps finds
-//! its minimum. The targets are smoothed as Platt (1999) does it: of `n` samples, each has `1 / (n + 2)` of its
-//! probability spread over all classes. So a few samples that are all right do not make the layer certain. Every step is a constant and every sum has its order: the same factor on every machine.
+//! its minimum. The targets are smoothed as in Platt (1999): each of `n` samples has `1 / (n + 2)` of its
+//! probability spread over all classes. So a few samples that are all right do not make the layer certain.
+//! The steps are constants and the sums have a fixed order, so the factor is the same on every machine.
 
 use super::math;
-use super::train::{Layers, Samples};
+use super::train::{Layers, TrainingSet};
 
 /// Steps of the search: 2 to the power of 1, 1/2, 1/4, ... 1/32.
 const STEPS: [f32; 6] = [
@@ -21,10 +22,10 @@ const STEPS: [f32; 6] = [
 /// Largest factor, and the reciprocal of the smallest.
 const LIMIT: f32 = 32.0;
 
-/// Multiplies the layer's scales by the factor that makes the held-out samples likeliest, and returns it;
-/// 1 if none is held out. The order of the classes' logits stays what it is. `logits` is scratch, one per
+/// Multiplies the layer's scales by the factor that makes the held-out samples likeliest, and returns it; 1
+/// if no sample is held out. The order of the logits does not change. `logits` is scratch, one value per
 /// class.
-pub fn calibrate(samples: &impl Samples, layer: &mut Layers<'_>, logits: &mut [f32]) -> f32 {
+pub fn calibrate(samples: &impl TrainingSet, layer: &mut Layers<'_>, logits: &mut [f32]) -> f32 {
     let held_out = || (0..samples.len()).filter(|&i| samples.held_out(i));
     let smoothing = 1.0 / (held_out().count() as f32 + 2.0);
     let each = smoothing / logits.len() as f32;
@@ -70,7 +71,7 @@ mod tests {
     /// Two classes told apart by one number; every fourth sample lies on the wrong side.
     struct Coin(usize);
 
-    impl Samples for Coin {
+    impl TrainingSet for Coin {
         fn len(&self) -> usize {
             self.0
         }

@@ -1,9 +1,9 @@
-//! From feature map to feature vector: the head's own pooling, or another one to train a new head with.
+//! From feature map to feature vector: the pooling of a head, or another one for new heads.
 
-use super::file::{Head, Pool};
+use super::file::{Head, HeadData, HeadOrigin, HeadRecord, Pool};
 use crate::kernels::portable::{avg_pool, max_pool};
 use crate::kernels::{AvgPoolParams, Geometry};
-use crate::model::{Model, Quant, Shape, Window};
+use crate::model::{Blob, Model, Quant, Shape, Window};
 
 /// How a feature map is pooled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -12,7 +12,7 @@ pub enum PoolKind {
     Avg,
     /// Maximum of every channel.
     Max,
-    /// Not at all.
+    /// The map is not pooled: its values are the vector.
     Flatten,
 }
 
@@ -26,12 +26,12 @@ impl core::fmt::Display for PoolKind {
     }
 }
 
-/// A word that is no pooling of heads that are trained.
+/// The text names no pooling of trained heads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there are: avg, max")]
 pub struct UnknownPool;
 
-/// The poolings that somebody can ask for: whether a map is flattened, its network decides.
+/// Reads `avg` or `max`. `flatten` cannot be asked for: whether a map is flattened depends on the network.
 impl core::str::FromStr for PoolKind {
     type Err = UnknownPool;
 
@@ -45,7 +45,7 @@ impl core::str::FromStr for PoolKind {
 }
 
 impl Pool {
-    /// Which of the three it is.
+    /// The kind of pooling.
     pub const fn kind(&self) -> PoolKind {
         match self {
             Self::Flatten => PoolKind::Flatten,
@@ -55,7 +55,7 @@ impl Pool {
     }
 }
 
-/// Shape and quantization of map and vector, and what lies between. int8.
+/// How an int8 feature map becomes an int8 feature vector.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FeatureRule {
     /// Shape of the feature map.
@@ -71,7 +71,7 @@ pub struct FeatureRule {
 }
 
 impl FeatureRule {
-    /// What a head does.
+    /// The rule of a head.
     pub fn of(head: &Head<'_>) -> Self {
         let record = head.record();
         Self {
@@ -83,8 +83,9 @@ impl FeatureRule {
         }
     }
 
-    /// Pooling of a kind for heads of `model`: the factory head's if that is of this kind. Another average
-    /// keeps the map's scale. `None` where the factory head does not pool, or is to be flattened and does.
+    /// The rule for new heads of `model` that pool in this way: that of the factory head if it pools so, else
+    /// one that keeps the scale of the map. `None` if `kind` or the factory head flattens the map, and the
+    /// other does not.
     pub fn new(model: &Model<'_>, kind: PoolKind) -> Option<Self> {
         let factory = model.head().map(Self::of);
         let known = factory.map_or(PoolKind::Avg, |rule| rule.pool.kind());
@@ -112,11 +113,46 @@ impl FeatureRule {
         })
     }
 
-    /// The pooling that new heads get if nothing else is asked for.
+    /// The record of a new head on these features. [`encode`](super::file::encode) fills in where its numbers
+    /// are, and the hidden layer. `labels` has one line a class, or is empty.
+    pub fn record<'l>(
+        &self,
+        classes: usize,
+        labels: &'l str,
+        origin: HeadOrigin,
+    ) -> HeadRecord<'l> {
+        let none = Blob { offset: 0, len: 0 };
+        HeadRecord {
+            map: self.map,
+            map_quant: self.map_quant,
+            pool: self.pool,
+            feature_quant: self.quant,
+            features: self.features as u32,
+            classes: classes as u32,
+            hidden: None,
+            data: HeadData::F32 {
+                weights: none,
+                bias: none,
+            },
+            labels,
+            origin,
+        }
+    }
+
+    /// How new heads pool unless another pooling is asked for.
     pub fn default_kind(model: &Model<'_>) -> PoolKind {
         model
             .head()
             .map_or(PoolKind::Avg, |head| head.record().pool.kind())
+    }
+
+    /// Length of the features that new heads of a model take: of the factory head's features if that flattens
+    /// the map, else the number of channels.
+    pub fn default_len(model: &Model<'_>) -> usize {
+        match model.head().map(Self::of) {
+            Some(rule) if rule.pool == Pool::Flatten => rule.features,
+            _ => model.output().shape.c as usize,
+        }
     }
 
     /// Pools an int8 feature map into `feature`.

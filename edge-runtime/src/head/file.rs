@@ -21,20 +21,20 @@ use sha2::{Digest, Sha256};
 /// First bytes of every head file.
 pub const MAGIC: [u8; 8] = *b"\x8aGHEAD\r\n";
 
-/// The newest format that this reader knows. It is that of heads with a hidden layer; others are written as
-/// version 1, which every reader knows.
+/// Newest version of the format that this reader knows. Heads with a hidden layer have it; others are written
+/// as version 1, which every reader knows.
 pub const VERSION: u16 = 2;
 
 /// Length of the fixed part in bytes.
 pub const HEADER_LEN: usize = 96;
 
-/// Most classes and most features: keeps every product in 32 bits.
+/// Most classes, and most features: so every product fits 32 bits.
 pub const MAX_SIDE: u32 = 1 << 16;
 
 /// How the last feature map becomes the feature vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pool {
-    /// Not at all: the map's elements in their order are the features.
+    /// The values of the map are the features, in their order.
     Flatten,
     /// Mean of every channel: `q = zero_point + ((sum(q - zp) * multiplier + 2^(shift-1)) >> shift)`.
     Avg {
@@ -47,38 +47,38 @@ pub enum Pool {
     Max,
 }
 
-/// Numbers of the last layer, `[classes][inputs]`: its inputs are the features, or the hidden layer's units.
+/// Numbers of the last layer. Its inputs are the features, or the units of the hidden layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HeadData {
     /// `logit[c] = scale[c] * (bias[c] + sum(weights[c] * q))`, the sum in i32.
     I8 {
-        /// int8 weights.
+        /// int8 weights, `[classes][inputs]`.
         weights: Blob,
-        /// i32, with the zero-point term folded in.
+        /// i32 bias, one per class, with the zero-point term folded in.
         bias: Blob,
-        /// f32, one per class.
+        /// f32 scale, one per class.
         scale: Blob,
     },
     /// `logit[c] = bias[c] + sum(weights[c] * x)`.
     F32 {
-        /// f32 weights.
+        /// f32 weights, `[classes][inputs]`.
         weights: Blob,
-        /// f32 bias.
+        /// f32 bias, one per class.
         bias: Blob,
     },
 }
 
 /// A hidden layer with ReLU:
 /// `unit[j] = requantize(bias[j] + sum(weights[j] * q), multiplier[j], shift[j])`, clamped to
-/// `[quant.zero_point, 127]`. See `docs/arithmetic.md`.
+/// `[quant.zero_point, 127]`. See `docs/reference/arithmetic.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HiddenData {
     /// Number of units, at most [`MAX_HIDDEN`].
     pub units: u32,
     /// Quantization of the units.
     pub quant: Quant,
-    /// Four tensors, each on a multiple of 16: int8 weights `[units][features]`; i32 bias with the zero-point term
-    /// folded in; i32 multipliers, in [2^30, 2^31); u8 shifts, in [1, 62].
+    /// Four tensors, each on a multiple of 16: int8 weights `[units][features]`; i32 bias with the zero-point
+    /// term folded in; i32 multipliers, in [2^30, 2^31); u8 shifts, in [1, 62].
     pub numbers: Blob,
 }
 
@@ -99,19 +99,20 @@ pub enum HeadOrigin {
     Factory,
     /// Trained by [`super::train`].
     Retrained {
-        /// Pictures trained on that were not held out.
+        /// Pictures that were trained on and not held out.
         images: u32,
-        /// Pictures held out. Fewer than [`super::train::MIN_JUDGES`] were trained on at last.
+        /// Pictures held out. If they are fewer than [`super::train::MIN_JUDGES`], a last training used them,
+        /// too.
         held_out: u32,
-        /// Fraction of those that the requantized head gets right that was trained without them, if there are
-        /// any.
+        /// Fraction of those that the int8 head gets right which was trained without them; `None` if none is
+        /// held out.
         held_out_top1: Option<f32>,
         /// Seed of the training.
         seed: u64,
     },
 }
 
-/// What a head is.
+/// The description of a head: everything but its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HeadRecord<'a> {
     /// Shape of the feature map it takes.
@@ -126,7 +127,7 @@ pub struct HeadRecord<'a> {
     pub features: u32,
     /// Number of classes.
     pub classes: u32,
-    /// The hidden layer, if there is one. It stands behind the record.
+    /// The hidden layer, if there is one. In the file it follows the record.
     #[serde(skip)]
     pub hidden: Option<HiddenData>,
     /// The last layer.
@@ -138,6 +139,26 @@ pub struct HeadRecord<'a> {
 }
 
 /// A checked head that borrows from the bytes of its file.
+///
+/// ```
+/// # use edge_runtime::{engine::Engine, model::Model};
+/// # let bytes = graft_tests::tiny::model();
+/// # let model = Model::parse(&bytes)?;
+/// # let mut arena = vec![0; model.arena_bytes()];
+/// # let mut engine = Engine::new(&model, &mut arena)?;
+/// // The head of the model; another one comes from `Head::parse` or a `HeadStore`.
+/// let head = model.head().expect("this model has a head");
+/// let (mut feature, mut logits) = (vec![0; head.features()], vec![0.0; head.classes()]);
+/// head.feature(engine.run(), &mut feature);
+/// head.logits(&feature, &mut logits);
+/// // Logits become probabilities.
+/// head.output().probabilities(&mut logits);
+/// for (class, probability) in logits.iter().enumerate() {
+///     println!("{}: {probability}", head.label(class).unwrap_or("?"));
+/// }
+/// # assert!((logits.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
     pub(super) record: HeadRecord<'a>,
@@ -147,7 +168,10 @@ pub struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// Reads and checks a head file for `model`'s trunk. `bytes` must start on a multiple of 16.
+    /// Reads and checks a head file for the trunk of `model`. `bytes` must start on a multiple of 16.
+    ///
+    /// # Errors
+    /// [`ModelError::ForeignHead`] if the head belongs to another trunk; else what is wrong with the file.
     pub fn parse(bytes: &'a [u8], model: &Model<'_>) -> Result<Self, ModelError> {
         let mut head = Self::parse_alone(bytes)?;
         if head.trunk_sha256() != model.trunk_sha256() {
@@ -165,7 +189,10 @@ impl<'a> Head<'a> {
         Ok(head)
     }
 
-    /// Reads and checks a head file, whatever trunk it is for.
+    /// Reads and checks a head file for any trunk.
+    ///
+    /// # Errors
+    /// Says what is wrong with the file.
     pub fn parse_alone(bytes: &'a [u8]) -> Result<Self, ModelError> {
         let cut = |need: u64| ModelError::Truncated {
             have: bytes.len() as u64,
@@ -223,13 +250,13 @@ impl<'a> Head<'a> {
         })
     }
 
-    /// What it is.
+    /// The description of the head.
     pub fn record(&self) -> &HeadRecord<'a> {
         &self.record
     }
 
-    /// What its logits mean: of the factory head what its model says, of a trained one a softmax. A head that was
-    /// parsed alone is taken as a trained one.
+    /// What its logits mean: for a factory head what the model says, for a trained one a softmax. A head from
+    /// [`Self::parse_alone`] counts as a trained one.
     pub fn output(&self) -> Output {
         self.output
     }
@@ -239,7 +266,7 @@ impl<'a> Head<'a> {
         self.bytes
     }
 
-    /// The trunk it belongs to.
+    /// SHA-256 of the trunk that it belongs to.
     pub fn trunk_sha256(&self) -> &'a [u8] {
         &self.bytes[32..64]
     }
@@ -263,7 +290,7 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// True if it was trained by [`super::train`], on whatever machine; false if it came with its network.
+    /// True if it was trained by [`super::train`], on any machine; false if it came with its network.
     pub fn is_trained(&self) -> bool {
         matches!(self.record.origin, HeadOrigin::Retrained { .. })
     }
@@ -274,7 +301,7 @@ impl<'a> Head<'a> {
     }
 }
 
-/// A head to be written: the record's blobs are filled in by [`encode`].
+/// A head to be written by [`encode`], which fills in where the numbers are.
 #[derive(Clone, Copy, Debug)]
 pub struct NewHead<'a> {
     /// SHA-256 of its trunk.
@@ -285,7 +312,7 @@ pub struct NewHead<'a> {
     pub data: NewData<'a>,
 }
 
-/// The numbers of a head to be written, see [`HeadData`].
+/// The numbers of a head to be written; see [`HeadData`].
 #[derive(Clone, Copy, Debug)]
 pub enum NewData<'a> {
     /// int8.
@@ -449,11 +476,11 @@ fn check(r: &HeadRecord<'_>, weights: &[u8]) -> Result<(), &'static str> {
     }
 }
 
-/// Most that a step of a class's sum may stand for: sums have 32 bits, so all logits and their differences are
-/// finite, whatever the feature is.
+/// Most that a step of a class's sum may stand for: sums have 32 bits, so all logits and their differences
+/// are finite, whatever the feature is.
 pub const MAX_CLASS_SCALE: f32 = 1e28;
 
-/// Numbers with which a logit would not be one. Everything lies where it should: [`check`].
+/// Refuses numbers with which a logit would not be finite. Lengths and places were checked by [`check`].
 fn check_classes(r: &HeadRecord<'_>, weights: &[u8]) -> Result<(), ModelError> {
     let floats = |blob: Blob| -> &[f32] {
         let bytes = weights.get(blob.offset as usize..).unwrap_or_default();

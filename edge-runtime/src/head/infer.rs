@@ -5,35 +5,35 @@ use super::size::MAX_HIDDEN;
 use crate::kernels::requantize;
 use crate::model::{Blob, Quant};
 
-/// The numbers of an int8 head, see [`HeadData`].
+/// The numbers of an int8 head; see [`HeadData`].
 #[derive(Clone, Copy, Debug)]
 pub struct Int8Layers<'a> {
     /// The hidden layer, if there is one.
     pub hidden: Option<HiddenLayer<'a>>,
-    /// `[classes][inputs]`
+    /// int8 weights, `[classes][inputs]`.
     pub weights: &'a [i8],
-    /// One per class.
+    /// Bias, one per class, with the zero-point term folded in.
     pub bias: &'a [i32],
-    /// One per class.
+    /// Real value of a step of the sum, one per class.
     pub scale: &'a [f32],
 }
 
-/// The numbers of a hidden layer, see [`HiddenData`]. One per unit but for the weights.
+/// The numbers of a hidden layer; see [`HiddenData`]. All but the weights are one per unit.
 #[derive(Clone, Copy, Debug)]
 pub struct HiddenLayer<'a> {
-    /// `[units][features]`
+    /// int8 weights, `[units][features]`.
     pub weights: &'a [i8],
-    /// The zero-point term folded in.
+    /// Bias, with the zero-point term folded in.
     pub bias: &'a [i32],
-    /// In [2^30, 2^31).
+    /// Multipliers, in [2^30, 2^31).
     pub multiplier: &'a [i32],
-    /// In [1, 62].
+    /// Shifts, in [1, 62].
     pub shift: &'a [u8],
     /// Quantization of the units.
     pub quant: Quant,
 }
 
-/// `start + a . b`, in i32. A function of its own: twice inlined, it is as much code as all the rest here.
+/// `start + a . b`, in i32. Not inlined, because two copies would double the code of this file on a device.
 #[inline(never)]
 fn dot(start: i32, a: &[i8], b: &[i8]) -> i32 {
     let products = a.iter().zip(b).map(|(a, b)| *a as i32 * *b as i32);

@@ -1,5 +1,5 @@
-//! The few real functions that training needs, made of IEEE additions, multiplications and divisions in
-//! a fixed order, so that every machine gives the same bits. No fused multiply-add, no libm.
+//! The real functions that training needs, made of IEEE additions, multiplications and divisions in a fixed
+//! order, so that every machine gives the same bits. No fused multiply-add, no libm.
 
 /// `exp(x)`, within 2 units in the last place for results in f32's normal range; 0 below -87, and
 /// `exp(88)` above 88.
@@ -52,13 +52,13 @@ pub fn ln(x: f32) -> f32 {
     e * 0.693_359_4 + (s * p + e * -2.121_944_4e-4)
 }
 
-/// Square root by the hardware's or libm's correctly rounded operation.
+/// Square root, correctly rounded by the hardware or libm.
 pub fn sqrt(x: f32) -> f32 {
     libm::sqrtf(x)
 }
 
-/// Sum of products in eight lanes, then the lanes in order: one order for every machine, and one that
-/// vector units can follow.
+/// Sum of products: in eight lanes, whose sums are added in order. The order is the same on every machine,
+/// and suits vector units.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0.0f32; 8];
     let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));

@@ -1,14 +1,19 @@
-//! The head: pooling of the trunk's last feature map, a hidden layer if wished, and a fully connected layer, a
-//! part of its own that can be trained, stored, exported and imported while the trunk stays in read-only memory.
+//! The head: pooling of the trunk's last feature map, an optional hidden layer, and a fully connected layer.
+//! It is a part of its own that can be trained, stored, exported and imported, while the trunk stays in
+//! read-only memory.
 //!
-//! - [`mod@file`]: the head file, which is also what a device's slot holds and what a `.edge` file carries;
+//! Start with [`Head`] to classify features, [`train::train`] to make a new head, and [`store::HeadStore`] to
+//! keep heads in flash.
+//!
+//! - [`mod@file`]: the head file, which slots in flash and `.edge` files contain;
 //! - [`mod@feature`]: from feature map to feature;
 //! - `infer`, on [`Head`]: from feature to logits;
-//! - [`size`]: how large it is, and what its training takes;
-//! - [`train`]: softmax regression on int8 features, or on a hidden layer of them, the same bits on every machine;
+//! - [`size`]: how large a head is, and how much memory its training takes;
+//! - [`train`]: softmax regression on int8 features, or on a hidden layer of them, the same bits on every
+//!   machine;
 //! - [`mod@calibrate`]: temperature calibration, the last step of training;
-//! - [`math`]: our own `exp` and `ln`;
-//! - [`store`]: two slots in flash, so that a new head survives anything.
+//! - [`math`]: `exp`, `ln` and more with the same bits on every machine;
+//! - [`store`]: two slots in flash, so that a power cut never leaves a device without a head.
 //!
 //! Knows no backend: it starts where the trunk ends.
 

@@ -1,9 +1,9 @@
-//! How large a head is, and what its training takes.
+//! How large a head is, and how much memory its training takes.
 
 use super::file::HEADER_LEN;
 use crate::model::align;
 
-/// Widest hidden layer: its activations find room on the stack.
+/// Most units of a hidden layer: its activations lie on the stack.
 pub const MAX_HIDDEN: usize = 128;
 
 /// Sizes of a head's layers.
@@ -35,15 +35,15 @@ impl HeadSize {
         }
     }
 
-    /// f32 values of workspace for the training: weights, biases and velocities of the layers, activations and
-    /// errors of the hidden layer, logits, the centre of the features, and one sample.
+    /// f32 values of workspace for the training: weights, biases and velocities of the layers, activations
+    /// and errors of the hidden layer, logits, the centre of the features, and one sample.
     pub const fn workspace_len(&self) -> usize {
         let last = 2 * self.last_inputs() * self.classes + 3 * self.classes;
         let hidden = 2 * self.features * self.hidden + 4 * self.hidden;
         last + hidden + 2 * self.features
     }
 
-    /// Upper bound of the length of the file of an int8 head with so many bytes of labels.
+    /// Upper bound of the length of an int8 head's file, in bytes, with `label_bytes` bytes of labels.
     pub const fn encoded_len_bound(&self, label_bytes: usize) -> usize {
         HEADER_LEN + align(label_bytes + 256) + self.layers_len()
     }

@@ -1,25 +1,25 @@
-//! Where heads survive: two slots in flash, and the factory head in the model behind them.
+//! Heads in flash: two slots, and behind them the factory head in the model.
 //!
 //! A slot is half of the store's area, whole erase blocks:
 //!
 //! | bytes | content |
 //! |---|---|
-//! | 0..64 | first revocation mark; erased as long as the head is not rolled back |
+//! | 0..64 | first revocation mark; erased until the head is rolled back |
 //! | 64..192 | slot header: see the code of `Header` |
 //! | 192..256 | second revocation mark |
 //! | 256.. | the head file |
 //!
-//! The active head is the valid, not revoked one with the higher sequence number, else the factory's. A
-//! commit erases the slot that is not active, writes the head file, and the header last: before its last
-//! bit the old head is active, after it the new one, so power may fail anywhere. A rollback programs the
-//! marks of the active slot.
+//! The active head is the valid head with the higher sequence number that is not revoked, or the factory head
+//! if there is none. A commit erases the slot that is not active, writes the head file, and the header last:
+//! until its last bit is written the old head is active, after that the new one. So power may fail at any
+//! point. A rollback programs the marks of the active slot.
 //!
-//! The marks stand on both sides of the header because an erase that loses power may leave any part of the
-//! block: whether it worked from the front or from the back, the header is gone before both marks are, and
-//! a revoked head cannot come back.
+//! There is a mark on both sides of the header because an erase that loses power may leave any part of the
+//! block. Whether the erase works from the front or from the back, the header is gone before both marks are,
+//! and a revoked head cannot come back.
 //!
-//! A head that another trunk made, that has no right checksum, or that is imported and does not satisfy
-//! [`Trust`], is not valid, here as everywhere. Knows no transport and no training.
+//! A head is not valid if it belongs to another trunk, if its checksum is wrong, or if it was imported and
+//! does not satisfy [`Trust`]. Knows no transport and no training.
 
 use super::file::Head;
 use crate::flash::{Area, Flash, FlashError, is_erased, write};
@@ -36,10 +36,10 @@ const HEADER_LEN: usize = 128;
 /// Bytes of a slot before its head file.
 pub const SLOT_OVERHEAD: usize = 256;
 
-/// Why the store refuses.
+/// Why the store refuses a call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The flash fails.
+    /// The flash failed.
     #[error(transparent)]
     Flash(#[from] FlashError),
     /// The area does not hold two slots.
@@ -55,7 +55,7 @@ pub enum StoreError {
         /// Length of the head file.
         need: usize,
     },
-    /// It is no head for this model.
+    /// The file is no valid head for this model.
     #[error(transparent)]
     Head(#[from] ModelError),
     /// Its signature is missing or wrong.
@@ -64,7 +64,7 @@ pub enum StoreError {
     /// The factory head is active.
     #[error("the factory head is active; there is nothing to roll back to")]
     NothingToRollBack,
-    /// Four thousand million commits.
+    /// All 2^32 sequence numbers are used.
     #[error("the sequence numbers of the head store are used up; erase it")]
     Sequence,
 }
@@ -72,9 +72,9 @@ pub enum StoreError {
 /// Which head is active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Active {
-    /// The model's own.
+    /// The head of the model.
     Factory,
-    /// A committed one.
+    /// A head that was committed.
     Slot {
         /// Its slot, 0 or 1.
         slot: u8,
@@ -115,7 +115,7 @@ impl Header {
         if let Some(signature) = &self.signature {
             out[16..80].copy_from_slice(signature);
         }
-        let crc = crate::device::crc32(&[&out[..HEADER_LEN - 4]]);
+        let crc = crate::crc32(&[&out[..HEADER_LEN - 4]]);
         out[HEADER_LEN - 4..].copy_from_slice(&crc.to_le_bytes());
         out
     }
@@ -130,12 +130,36 @@ impl Header {
             imported: bytes[6] == 1,
             signature: (bytes[7] == 1).then_some(signature),
         };
-        // Whatever does not encode to the same bytes is another version or damaged.
+        // Bytes that do not encode to themselves are damaged or of another version.
         (header.encode() == *bytes && header.sequence > 0).then_some(header)
     }
 }
 
 /// The two slots.
+///
+/// ```
+/// use edge_runtime::flash::{Area, Geometry};
+/// use edge_runtime::head::store::{Active, HeadStore};
+/// use edge_runtime::signature::Trust;
+/// # use edge_runtime::{model::Model, sim::SimFlash};
+/// # let bytes = graft_tests::tiny::model();
+/// # let model = Model::parse(&bytes)?;
+/// # let head = model.head().unwrap().bytes();
+/// # let geometry = Geometry { len: 8192, write_size: 16, erase_size: 4096 };
+/// # let mut flash = SimFlash::new(geometry, true);
+///
+/// // Two slots of one erase block each.
+/// let area = Area { start: 0, len: 8192 };
+/// let mut store = HeadStore::open(&flash, area, &model, Trust::Anyone)?;
+/// assert_eq!(store.active(), Active::Factory);
+/// // `head` is a head file that was trained here.
+/// store.commit(&mut flash, head, None, &model)?;
+/// assert_eq!(store.active().sequence(), 1);
+/// let active = store.head(&flash, &model)?.expect("a head");
+/// assert_eq!(active.bytes(), head);
+/// assert_eq!(store.rollback(&mut flash)?, Active::Factory);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct HeadStore {
     area: Area,
@@ -146,7 +170,10 @@ pub struct HeadStore {
 }
 
 impl HeadStore {
-    /// Looks at the slots. Writes nothing.
+    /// Reads the slots; writes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Area`] if the area does not hold two slots of whole erase blocks.
     pub fn open(
         flash: &impl Flash,
         area: Area,
@@ -180,12 +207,12 @@ impl HeadStore {
         Self::slot_capacity(self.area.len as usize)
     }
 
-    /// Longest head file of a store whose area has so many bytes.
+    /// Longest head file of a store whose area has `area_len` bytes.
     pub const fn slot_capacity(area_len: usize) -> usize {
         (area_len / 2).saturating_sub(SLOT_OVERHEAD)
     }
 
-    /// Which head is in use.
+    /// Which head is active.
     pub fn active(&self) -> Active {
         let slots = (0..2).filter_map(|slot| Some((slot, self.valid[slot]?.sequence)));
         match slots.max_by_key(|(_, sequence)| *sequence) {
@@ -197,7 +224,7 @@ impl HeadStore {
         }
     }
 
-    /// What [`Self::rollback`] would go back to, if there is anything to roll back.
+    /// The head that [`Self::rollback`] would make active; `None` if the factory head is active.
     pub fn previous(&self) -> Option<Active> {
         let Active::Slot { slot, .. } = self.active() else {
             return None;
@@ -207,7 +234,10 @@ impl HeadStore {
         Some(without.active())
     }
 
-    /// The active head; `None` if that is the factory's and the model has none.
+    /// The active head; `None` if that is the factory head and the model has none.
+    ///
+    /// # Errors
+    /// [`StoreError::Head`] if its bytes changed since [`Self::open`].
     pub fn head<'f>(
         &self,
         flash: &'f impl Flash,
@@ -223,7 +253,7 @@ impl HeadStore {
         }
     }
 
-    /// The signature that came with the active head.
+    /// The signature with which the active head was imported, if it has one.
     pub fn signature(&self) -> Option<[u8; SIGNATURE_LEN]> {
         match self.active() {
             Active::Factory => None,
@@ -231,7 +261,10 @@ impl HeadStore {
         }
     }
 
-    /// Judges a head from outside by trunk, checksum and signature, and says whether it would fit.
+    /// Checks length, trunk, checksum and signature of a head that is to be imported.
+    ///
+    /// # Errors
+    /// The first reason to refuse it.
     pub fn check_import(
         &self,
         head: &[u8],
@@ -244,10 +277,14 @@ impl HeadStore {
         Ok(self.trust.check_head(trunk, head, signature)?)
     }
 
-    /// Makes `head` the active one and returns its sequence number. `import` is the signature of a head from
-    /// outside, if it has one; `None` is a head that this device trained.
+    /// Makes `head` the active one and returns its sequence number. `head` is a head file that starts on a
+    /// multiple of
+    /// 16. `import` is `None` for a head that was trained here, and for an imported head `Some` of its
+    ///    signature, if it has one.
     ///
-    /// When an error is returned or power fails, the head that was active still is.
+    /// # Errors
+    /// If the head is refused or the flash fails. Then, and when power fails, the head that was active still
+    /// is.
     pub fn commit(
         &mut self,
         flash: &mut impl Flash,
@@ -290,9 +327,12 @@ impl HeadStore {
         }
     }
 
-    /// Goes back one: from the newest head to the older one, from the last one to the factory's.
+    /// Goes back to the head before: from the newer to the older one, from that to the factory head. Returns
+    /// which one is active then.
     ///
-    /// When an error is returned or power fails, either the head that was active still is, or the one before.
+    /// # Errors
+    /// [`StoreError::NothingToRollBack`] if the factory head is active. If the flash or power fails, the
+    /// active head is either the one that was active or the one before.
     pub fn rollback(&mut self, flash: &mut impl Flash) -> Result<Active, StoreError> {
         let Active::Slot { slot, .. } = self.active() else {
             return Err(StoreError::NothingToRollBack);
@@ -307,7 +347,7 @@ impl HeadStore {
         Ok(self.active())
     }
 
-    /// A rollback that lost power between its marks gets the other one before the slot is erased.
+    /// If a rollback lost power after its first mark, sets the other one, before the slot is erased.
     fn complete_marks(&self, flash: &mut impl Flash, slot: usize) {
         let Some(overhead) = self.overhead(flash, slot) else {
             return;

@@ -3,12 +3,12 @@
 use crate::device::Clock;
 use std::time::Instant;
 
-/// Counts from its making on.
+/// Counts from the moment it was made.
 #[derive(Clone, Copy, Debug)]
 pub struct MonotonicClock(Instant);
 
 impl MonotonicClock {
-    /// A clock at zero.
+    /// A clock that starts at zero.
     pub fn start() -> Self {
         Self(Instant::now())
     }

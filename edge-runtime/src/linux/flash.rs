@@ -1,8 +1,8 @@
 //! A flash in a file.
 //!
-//! The file is mapped for reading and written by `pwrite` and `fdatasync`, so that a call that returns has
-//! reached the disk. An erase block is one page of memory: what a power cut leaves of a write is some of its
-//! pages whole and others old, which is less than the stores stand. A process that is killed loses nothing.
+//! The file is mapped for reading, and written by `pwrite` and `fdatasync`: when a call returns, the data is
+//! on the disk. An erase block is one page of memory. A power cut during a write leaves some pages new and
+//! others old, which the stores are made for. A process that is killed loses nothing.
 
 use crate::flash::{ERASED, Flash, FlashError, Geometry, is_erased};
 use memmap2::Mmap;
@@ -13,12 +13,12 @@ use std::os::unix::fs::FileExt;
 /// Write unit and erase block, as [`Geometry::write_size`] and [`Geometry::erase_size`].
 pub const SIZES: (u32, u32) = (16, 4096);
 
-/// The file is none of whole erase blocks, or too long.
+/// The file does not consist of whole erase blocks, or is too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a flash file consists of blocks of {} bytes and is shorter than 4 GiB", SIZES.1)]
 pub struct WrongLength;
 
-/// A file that behaves as a NOR flash.
+/// A file that behaves like a NOR flash.
 #[derive(Debug)]
 pub struct FileFlash {
     file: File,
@@ -27,8 +27,8 @@ pub struct FileFlash {
 }
 
 impl FileFlash {
-    /// A flash of the length of the file, which is open for reading and writing, and which nobody else may
-    /// change or cut while this value lives.
+    /// A flash as long as the file, which is open for reading and writing. Nothing else may change or
+    /// truncate the file while this value lives.
     pub fn new(file: File) -> io::Result<Self> {
         let wrong = || io::Error::new(io::ErrorKind::InvalidData, WrongLength);
         let len = u32::try_from(file.metadata()?.len()).map_err(|_| wrong())?;

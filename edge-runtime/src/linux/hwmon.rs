@@ -1,12 +1,12 @@
 //! A power sensor that the kernel drives: Texas Instruments' INA family in `/sys/class/hwmon`.
 //!
-//! Only these are taken: other hwmon devices measure a processor or a battery, not the board's supply. Of a
-//! sensor with several channels (INA3221 on Jetson boards) channel 1 is the supply.
+//! Other hwmon devices are ignored: they measure a processor or a battery, not the supply of the board. Where
+//! a sensor has several channels (INA3221 on Jetson boards), channel 1 is the supply.
 
 use crate::power::{PowerError, PowerMeter, Reading};
 use std::path::{Path, PathBuf};
 
-/// Where the kernel shows sensors.
+/// The folder in which the kernel shows sensors.
 pub const HWMON: &str = "/sys/class/hwmon";
 
 /// A sensor in sysfs, or none.
@@ -14,7 +14,7 @@ pub const HWMON: &str = "/sys/class/hwmon";
 pub struct Hwmon(Option<PathBuf>);
 
 impl Hwmon {
-    /// The first INA sensor in `folder`, by name of its entry, if there is one with voltage and current.
+    /// The first INA sensor in `folder`, in the order of names, that measures voltage and current; or none.
     pub fn find(folder: &Path) -> Self {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         let mut paths: Vec<PathBuf> = entries.map(|e| e.path()).collect();

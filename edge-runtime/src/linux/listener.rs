@@ -1,4 +1,4 @@
-//! Where the program listens: on loopback or a Unix socket, elsewhere only with a key.
+//! The socket that the program listens on: loopback or a Unix socket; other addresses only with a key.
 
 use crate::transport::{Address, Key, StreamPipe};
 use std::fs::Permissions;
@@ -17,7 +17,7 @@ pub enum Listener {
     Unix(UnixListener),
 }
 
-/// Why it does not listen.
+/// Why the program cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// The system refuses.
@@ -28,7 +28,7 @@ pub enum ListenError {
         /// What it says.
         source: io::Error,
     },
-    /// Everyone in the network could command the device.
+    /// Without a key, everybody in the network could control the device.
     #[error(
         "{0} can be reached from other machines, and there is no key; give --key FILE, or listen on 127.0.0.1"
     )]

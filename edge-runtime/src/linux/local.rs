@@ -1,8 +1,8 @@
 //! The application in the same process, as a pipe: for commands that are typed on the device itself.
 
+use crate::client::Pipe;
 use crate::device::Clock;
 use crate::device::app::App;
-use crate::device::client::Pipe;
 use crate::device::frame::{FrameReader, encode};
 use crate::device::protocol::{Header, Message, Progress, decode};
 use crate::device::server::{RX_LEN, TX_LEN};

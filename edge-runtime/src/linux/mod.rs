@@ -3,6 +3,7 @@
 //! `src/bin/edge` puts them together with the application. Knows Linux; knows nothing of what is stored and
 //! what is asked.
 
+mod app_with_loader;
 mod clock;
 mod flash;
 mod hwmon;
@@ -11,10 +12,10 @@ mod local;
 mod memory;
 mod model;
 mod serve;
-mod served;
 mod slot;
 mod state;
 
+pub use app_with_loader::AppWithLoader;
 pub use clock::MonotonicClock;
 pub use flash::{FileFlash, SIZES, WrongLength};
 pub use hwmon::{HWMON, Hwmon};
@@ -23,6 +24,5 @@ pub use local::LocalPipe;
 pub use memory::memory_total;
 pub use model::ModelFile;
 pub use serve::{MAX_CONNECTIONS, serve};
-pub use served::Served;
 pub use slot::ModelSlot;
 pub use state::{HEADS_LEN, State, StateError};

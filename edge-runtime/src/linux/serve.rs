@@ -1,14 +1,14 @@
 //! Hosts that connect, each in a thread of its own, and the one application that they take turns at.
 
-use super::{Listener, Served};
+use super::{AppWithLoader, Listener};
+use crate::client::Pipe;
 use crate::device::Clock;
-use crate::device::client::Pipe;
 use crate::device::frame::{FrameReader, encode};
 use crate::device::protocol::MAX_PAYLOAD;
 use crate::device::server::{RX_LEN, TX_LEN};
 use crate::flash::Flash;
 use crate::power::PowerMeter;
-use crate::transport::{Key, Line, StreamPipe};
+use crate::transport::{Connection, Key, StreamPipe};
 use std::io;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,10 +23,10 @@ const IDLE: Duration = Duration::from_secs(600);
 /// How long to wait after the system could not accept a connection.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Serves hosts for ever. `restart` is called when one has asked for it or loaded a model, while no request is
-/// being served.
+/// Serves hosts for ever. `restart` is called when one has asked for it or loaded a model, while no request
+/// is being served.
 pub fn serve<F: Flash + Send, C: Clock + Send, P: PowerMeter + Send>(
-    app: Served<'_, F, C, P>,
+    app: AppWithLoader<'_, F, C, P>,
     listener: &Listener,
     key: Option<&Key>,
     restart: &(dyn Fn() + Sync),
@@ -67,12 +67,12 @@ pub fn serve<F: Flash + Send, C: Clock + Send, P: PowerMeter + Send>(
 
 /// Serves one host until it hangs up.
 fn converse<F: Flash, C: Clock, P: PowerMeter>(
-    app: &Mutex<Served<'_, F, C, P>>,
+    app: &Mutex<AppWithLoader<'_, F, C, P>>,
     pipe: StreamPipe,
     key: Option<&Key>,
     restart: &(dyn Fn() + Sync),
 ) -> io::Result<()> {
-    let mut line = Line::accept(pipe, key).map_err(io::Error::other)?;
+    let mut line = Connection::accept(pipe, key).map_err(io::Error::other)?;
     let (mut rx, mut tx) = ([0; RX_LEN], [0; TX_LEN]);
     let mut reader = FrameReader::new(&mut rx);
     let mut bytes = [0; MAX_PAYLOAD];

@@ -1,4 +1,4 @@
-//! The model's file, for who loads a new one: old or new, never none.
+//! The model's file, which a new model replaces: there is always the old one or the new one.
 //!
 //! | beside `model.edge` | is |
 //! |---|---|
@@ -6,10 +6,11 @@
 //! | `model.edge.sig.next` | the signature of the model that takes the place next; see [`ModelSlot::settle`] |
 //!
 //! A whole file is synchronized and renamed to the model's name. Two names cannot change at once, so a new
-//! signature waits under a name of its own until the model is there: whichever of both a power cut leaves, the
-//! model has a signature that fits.
+//! signature waits under a name of its own until the model is there: whichever of both a power cut leaves,
+//! the model has a signature that fits.
 
-use crate::device::load::{Arrived, LoadError, ModelStore};
+use crate::device::LoadError;
+use crate::device::load::{Arrived, ModelStore};
 use crate::model::header::LEN;
 use crate::signature::{SIGNATURE_LEN, beside, read_signature};
 use memmap2::Mmap;
@@ -153,7 +154,8 @@ impl ModelStore for ModelSlot {
         if (len as usize) < LEN {
             return Err(LoadError::NotAModel);
         }
-        // Who links to a model, or to its folder, keeps models elsewhere and decides which one runs: `deploy`.
+        // Who links to a model, or to its folder, keeps models elsewhere and decides which one runs:
+        // `deploy`.
         let folder = self.model.parent().unwrap_or(Path::new(""));
         if folder.is_symlink() || self.model.is_symlink() {
             return Err(LoadError::ReadOnly);
@@ -193,8 +195,8 @@ impl ModelStore for ModelSlot {
                 len,
                 ..
             }) if received == len => {
-                // SAFETY: the file has this name for as long as it grows, which it has ended to do, and nobody
-                // else writes into a file of that name.
+                // SAFETY: the file has this name for as long as it grows, which it has ended to do, and
+                // nobody else writes into a file of that name.
                 unsafe { Mmap::map(file) }
             }
             _ => return Err(LoadError::Damaged),

@@ -64,6 +64,20 @@ pub struct Trunk {
 }
 
 /// A checked model that borrows from the bytes of its file.
+///
+/// ```
+/// use edge_runtime::model::Model;
+///
+/// # let bytes = graft_tests::tiny::model();
+/// // `AlignedBytes::read(path)` on a host; the flash itself on a microcontroller.
+/// let model = Model::parse(&bytes)?;
+/// assert_eq!(model.manifest().name, "tiny");
+/// assert_eq!(model.input().shape.to_string(), "8x8x3");
+/// for layer in model.layers() {
+///     println!("{}: {}", layer.name, layer.output.shape);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Model<'a> {
     header: Header,

@@ -1,4 +1,7 @@
-//! Pictures: reading them, bringing them to a network's input, and folders of them.
+//! Pictures: decoding files, bringing pictures to a network's input, and folders of pictures.
+//!
+//! Start with [`image_file::read`], [`preprocess::crop`] and [`preprocess::to_i8`], or with [`Dataset`] for a
+//! folder.
 //!
 //! Used by the converter and by devices with a file system, so that both give a network the same pixels.
 //! Knows what a picture and an [`InputSpec`](crate::model::InputSpec) are. Knows nothing of graphs,

@@ -8,7 +8,7 @@ use super::Picture;
 use super::image_file::MAX_PIXELS;
 use super::resize::resize;
 
-/// Why a picture does not become an input.
+/// Why a picture cannot become an input.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PreprocessError {
     /// The crop does not fit into the resized picture.
@@ -45,10 +45,11 @@ pub enum PreprocessError {
     },
 }
 
-/// The part of the picture that the network sees, 8 bits a channel: `[height][width][channels]` in
-/// the network's channel order.
+/// The part of the picture that the network sees, resized to its input: `[height][width][channels]`, 8 bits a
+/// channel, in the network's channel order. A picture that has the size of the input is not resized.
 ///
-/// A picture that has the input's size already is taken as it is.
+/// # Errors
+/// [`PreprocessError`], if the picture is too small or too thin, or the specification is impossible.
 pub fn crop(picture: &Picture, spec: &InputSpec) -> Result<Vec<u8>, PreprocessError> {
     let (width, height) = (spec.width, spec.height);
     let pixels = width as u64 * height as u64;
@@ -83,8 +84,8 @@ fn short_side(width: u32, height: u32, short: u32) -> [u32; 2] {
     }
 }
 
-/// Size after bringing one side to what `least` says of it, so that the other is no less; rounded as
-/// [`short_side`].
+/// Size after bringing one side to its length in `least`, so that the other side is at least as long as its
+/// length there; rounded as in [`short_side`].
 fn cover(width: u32, height: u32, least: [u32; 2]) -> [u32; 2] {
     let [w, h, columns, rows] = [width, height, least[0], least[1]].map(u64::from);
     let length = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);

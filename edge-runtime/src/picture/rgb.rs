@@ -1,4 +1,4 @@
-//! A decoded picture in memory. Knows no file format.
+//! A decoded picture in memory.
 
 /// An RGB picture, 8 bits a channel, rows from the top, no padding between rows.
 #[derive(Clone, PartialEq, Eq)]

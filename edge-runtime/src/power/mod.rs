@@ -1,18 +1,18 @@
-//! Power meters: what a device or a host can ask for the power it draws.
+//! Power meters: how much power a device or a host draws.
 //!
-//! A trait with one question, and a sensor behind I2C that answers it. Knows no board: which sensor is
-//! where, with what shunt, the board says.
+//! A trait with one method, and a driver of a sensor on an I2C bus that implements it. Knows no board:
+//! address and shunt of a sensor come from the board.
 
 pub mod ina219;
 
-/// Power and what it was computed from.
+/// A power reading, and the voltage and current that belong to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Reading {
-    /// Millivolts on the load's side.
+    /// Voltage at the load, in millivolts.
     pub millivolts: u32,
-    /// Microamperes; negative if the load feeds back.
+    /// Current in microamperes; negative if the load feeds back.
     pub microamperes: i32,
-    /// Microwatts.
+    /// Power in microwatts.
     pub microwatts: i32,
 }
 
@@ -21,24 +21,27 @@ pub struct Reading {
     Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize,
 )]
 pub enum PowerError {
-    /// The board has none.
+    /// The board has no sensor.
     #[error("this device has no power sensor")]
     None,
-    /// It does not answer.
+    /// The sensor does not answer.
     #[error("the power sensor does not answer; check its address and wiring")]
     Bus,
-    /// The value is out of the sensor's range.
+    /// The value is outside the range of the sensor.
     #[error("the power sensor is out of range; its shunt is too large for this load")]
     Range,
 }
 
-/// Something that measures the power of the whole device.
+/// A meter of the power that the whole device draws.
 pub trait PowerMeter {
-    /// Measures now.
+    /// Measures.
+    ///
+    /// # Errors
+    /// [`PowerError`], if there is no sensor or no valid reading.
     fn read(&mut self) -> Result<Reading, PowerError>;
 }
 
-/// No meter.
+/// The meter of a board without a sensor.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoMeter;
 

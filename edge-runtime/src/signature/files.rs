@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Longest key file that is read; a PEM file of one key has 113 bytes.
 const MAX_KEY_FILE: u64 = 4096;
 
-/// Why a key or a signature cannot be had from its file; names the file.
+/// Why the file of a key or a signature cannot be used; names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum SignatureFileError {
     /// The file cannot be read.
@@ -20,7 +20,7 @@ pub enum SignatureFileError {
         path: PathBuf,
         /// `public key` or `signature`.
         what: &'static str,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// Not a public key.
@@ -28,7 +28,7 @@ pub enum SignatureFileError {
         "{}: not an Ed25519 public key in PEM; `cargo xtask keygen --signing` makes a pair, FILE and FILE.pub", .0.display()
     )]
     NoPublicKey(PathBuf),
-    /// A private key, which has no place on a device.
+    /// A private key, which does not belong on a device.
     #[error("{}: this is a private key, which stays with who signs; give its public half", .0.display())]
     PrivateKey(PathBuf),
     /// Not a signature.
@@ -51,7 +51,7 @@ impl PublicKey {
     }
 }
 
-/// Where the signature of a file is looked for: `FILE.sig` for `FILE`.
+/// The file with the signature of another file: `FILE.sig` for `FILE`.
 pub fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".sig");
@@ -65,7 +65,8 @@ pub fn read_signature(path: &Path) -> Result<[u8; SIGNATURE_LEN], SignatureFileE
     signature.map_err(|_| SignatureFileError::NoSignature(path.into()))
 }
 
-/// The signature of the file `signed`: from `given`, or else from the file [`beside`] it, if there is one.
+/// The signature of the file `signed`: from the file `given`, else from the file [`beside`] it; `None` if
+/// there is neither.
 pub fn find_signature(
     signed: &Path,
     given: Option<&Path>,

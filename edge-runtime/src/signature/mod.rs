@@ -1,17 +1,17 @@
-//! Who may put models and heads on a device: anybody, or the holder of a private key.
+//! Who may put models and heads on a device: everybody, or the holder of a private key.
 //!
-//! A signature is Ed25519 (RFC 8032) over a short message, which any tool can make:
+//! A signature is an Ed25519 signature (RFC 8032) of a short message, which any tool can make:
 //!
 //! | signed | message |
 //! |---|---|
 //! | a model | `graft model v1`, two zero bytes, SHA-256 of the whole `.edge` file |
 //! | a head | `graft head v1`, three zero bytes, SHA-256 of its trunk, SHA-256 of the whole head file |
 //!
-//! So the signature of one kind is none of the other kind, and none of anything else that the same key signs.
-//! A model's signature covers its factory head. Heads that a device trained itself need none.
+//! The first words keep the two kinds apart, and both apart from anything else that the same key signs. A
+//! model's signature covers its factory head. Heads that a device trained itself need no signature.
 //!
 //! Knows no files and no stores: `files`, behind the feature `key-files`, reads keys and signatures for
-//! programs that have files. Verification is `ed25519-dalek`'s, behind the feature `signed`.
+//! programs that have files. `ed25519-dalek` verifies, behind the feature `signed`.
 
 #[cfg(feature = "key-files")]
 mod files;
@@ -26,7 +26,7 @@ use sha2::{Digest, Sha256};
 /// Length of an Ed25519 signature in bytes.
 pub const SIGNATURE_LEN: usize = 64;
 
-/// First part of a message: what is signed. All have one length, and none is the start of another.
+/// First part of a message: what is signed. All have one length, so none is the start of another.
 const MODEL: [u8; 16] = *b"graft model v1\0\0";
 const HEAD: [u8; 16] = *b"graft head v1\0\0\0";
 
@@ -51,10 +51,10 @@ impl core::fmt::Display for Signed {
 /// Which models and imported heads a device accepts.
 #[derive(Clone, Copy, Debug, Default)]
 pub enum Trust {
-    /// Every one; a head must be made for its trunk, as always.
+    /// All. A head must still be made for the trunk of the model.
     #[default]
     Anyone,
-    /// Those with a valid signature.
+    /// Those with a valid signature by this key.
     #[cfg(feature = "signed")]
     Signed(PublicKey),
 }
@@ -62,10 +62,10 @@ pub enum Trust {
 /// Why a model or an imported head is not trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrustError {
-    /// It has no signature and needs one.
+    /// It has no signature.
     #[error("this device takes signed {0}s only, and the {0} has no signature; sign it")]
     Unsigned(Signed),
-    /// The signature is not of this model or head and this key.
+    /// The signature is not one of this model or head by this key.
     #[error(
         "the signature of the {0} does not fit the device's public key; sign this very file with the key that belongs to it"
     )]
@@ -75,12 +75,12 @@ pub enum TrustError {
     Key,
 }
 
-/// What is signed for a model; `file` is all of it, byte for byte.
+/// The message that is signed for a model; `file` is the whole `.edge` file.
 pub fn model_message(file: &[u8]) -> [u8; 48] {
     message_of_model(&Sha256::digest(file).into())
 }
 
-/// What is signed for a model whose file has this SHA-256.
+/// The message for a model whose file has this SHA-256.
 fn message_of_model(sha256: &[u8; 32]) -> [u8; 48] {
     let mut message = [0; 48];
     message[..16].copy_from_slice(&MODEL);
@@ -88,7 +88,7 @@ fn message_of_model(sha256: &[u8; 32]) -> [u8; 48] {
     message
 }
 
-/// What is signed for a head; `trunk` is the SHA-256 of the trunk it is for, `file` all of it.
+/// The message that is signed for a head; `trunk` is the SHA-256 of its trunk, `file` the whole head file.
 pub fn head_message(trunk: &[u8; 32], file: &[u8]) -> [u8; 80] {
     let mut message = [0; 80];
     message[..16].copy_from_slice(&HEAD);
@@ -97,7 +97,7 @@ pub fn head_message(trunk: &[u8; 32], file: &[u8]) -> [u8; 80] {
     message
 }
 
-/// The signature at the end of a model's region of flash; nothing, if that is erased.
+/// The signature at the end of a model's region of flash; `None` if that part is erased.
 pub fn signature_in(region: &[u8]) -> Option<[u8; SIGNATURE_LEN]> {
     let signature = *region.last_chunk()?;
     (!is_erased(&signature)).then_some(signature)
@@ -109,7 +109,7 @@ impl Trust {
         !matches!(self, Self::Anyone)
     }
 
-    /// Judges a model by the bytes of its file, before anything in it is believed.
+    /// Checks the signature of a model over the bytes of its file, before anything in the file is trusted.
     pub fn check_model(
         &self,
         file: &[u8],
@@ -118,7 +118,8 @@ impl Trust {
         self.check(Signed::Model, || model_message(file), signature)
     }
 
-    /// Judges a model by the SHA-256 of its file: a host states it before it sends the file, which must then have it.
+    /// Checks the signature of a model whose file has this SHA-256. A host states the hash before it sends
+    /// the file.
     pub fn check_model_sha256(
         &self,
         sha256: &[u8; 32],
@@ -127,8 +128,8 @@ impl Trust {
         self.check(Signed::Model, || message_of_model(sha256), signature)
     }
 
-    /// Judges the model at the start of its region of flash by the signature in the region's last bytes, which the
-    /// file does not reach.
+    /// Checks the model at the start of its region of flash, whose signature is in the last bytes of the
+    /// region. The file must end before them.
     pub fn check_region(&self, region: &[u8]) -> Result<(), TrustError> {
         if !self.is_required() {
             return Ok(());
@@ -141,7 +142,8 @@ impl Trust {
         self.check_model(file, signature_in(region).as_ref())
     }
 
-    /// Judges an imported head by the bytes of its file; `trunk` is the SHA-256 of the device's trunk.
+    /// Checks the signature of an imported head over the bytes of its file; `trunk` is the SHA-256 of the
+    /// device's trunk.
     pub fn check_head(
         &self,
         trunk: &[u8; 32],

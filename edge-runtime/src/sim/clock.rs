@@ -1,9 +1,9 @@
-//! A clock that moves when it is told to.
+//! A clock that the program moves.
 
 use crate::device::Clock;
 use core::cell::Cell;
 
-/// Microseconds that advance by a fixed step at every look, and by [`SimClock::advance`].
+/// A clock that advances by a fixed step each time it is read, and by [`SimClock::advance`].
 #[derive(Clone, Debug, Default)]
 pub struct SimClock {
     now: Cell<u64>,
@@ -11,7 +11,7 @@ pub struct SimClock {
 }
 
 impl SimClock {
-    /// A clock at zero that moves `step` microseconds at every look.
+    /// A clock at zero that advances by `step` microseconds each time it is read.
     pub fn new(step: u64) -> Self {
         Self {
             now: Cell::new(0),
@@ -19,7 +19,7 @@ impl SimClock {
         }
     }
 
-    /// Moves it.
+    /// Advances the clock.
     pub fn advance(&self, micros: u64) {
         self.now.set(self.now.get() + micros);
     }

@@ -1,5 +1,4 @@
-//! A flash in RAM that insists on what real ones insist on, counts its wear, and loses power at a chosen
-//! operation.
+//! A flash in RAM that enforces the rules of real ones, counts erases, and loses power at a chosen operation.
 
 use crate::flash::{ERASED, Flash, FlashError, Geometry};
 use crate::model::AlignedBytes;
@@ -21,11 +20,11 @@ pub enum Torn {
 /// Power fails during one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PowerCut {
-    /// Which program or erase operation from now on, counted from 0.
+    /// The operation (program or erase) during which it fails, counted from 0 from now on.
     pub operation: u64,
-    /// How much of it happens.
+    /// How much of that operation happens.
     pub torn: Torn,
-    /// Decides the garbage.
+    /// Seed of the garbage.
     pub seed: u64,
 }
 
@@ -45,7 +44,8 @@ pub struct SimFlash {
 }
 
 impl SimFlash {
-    /// An erased flash. `once`: a unit can be programmed one time between erases, as flashes with ECC want it.
+    /// An erased flash. With `once`, a unit can be programmed only once between erases, as in flashes with
+    /// ECC.
     ///
     /// # Panics
     /// If the stores cannot work with such a flash.
@@ -55,7 +55,7 @@ impl SimFlash {
         Self::with_content(geometry, once, bytes)
     }
 
-    /// A flash that holds what another one held; `content` has the flash's length.
+    /// A flash with this content, which has the length of the flash.
     ///
     /// # Panics
     /// If the stores cannot work with such a flash, or the content has another length.
@@ -74,7 +74,7 @@ impl SimFlash {
         }
     }
 
-    /// Plans a power cut; counts from the next operation on.
+    /// Plans a power cut. The next operation is number 0.
     pub fn cut_power(&mut self, cut: PowerCut) {
         self.cut = Some(PowerCut {
             operation: self.operations + cut.operation,
@@ -82,7 +82,7 @@ impl SimFlash {
         });
     }
 
-    /// Power is back, and no cut is planned.
+    /// Turns power on again, without a planned cut.
     pub fn restore_power(&mut self) {
         (self.off, self.cut) = (false, None);
     }
@@ -92,17 +92,17 @@ impl SimFlash {
         self.off
     }
 
-    /// Program and erase operations so far.
+    /// Number of program and erase operations so far.
     pub fn operations(&self) -> u64 {
         self.operations
     }
 
-    /// How often each block was erased.
+    /// Number of erases of each block.
     pub fn erases(&self) -> &[u32] {
         &self.erases
     }
 
-    /// The content, to damage it.
+    /// The content, for tests that damage it.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.bytes
     }

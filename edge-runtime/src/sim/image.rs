@@ -1,7 +1,7 @@
-//! A simulated flash whose content is a file: what one process stored, the next one finds.
+//! A simulated flash whose content is kept in a file, from one process to the next.
 //!
-//! Every program and erase goes to the file at once, so a process that is killed is a device that loses
-//! power: what was acknowledged is there.
+//! Every program and erase operation is written to the file at once. So a killed process is like a device
+//! that loses power: what was acknowledged is there.
 
 use super::SimFlash;
 use crate::flash::{ERASED, Flash, FlashError, Geometry};
@@ -16,16 +16,16 @@ pub struct FlashImage {
     file: Option<File>,
 }
 
-/// Why a file is no content for a flash.
+/// Why a file cannot be the content of a flash.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
-    /// It cannot be read or made.
+    /// The file cannot be read or made.
     #[error("cannot open the flash image: {0}")]
     Open(#[from] io::Error),
-    /// Another simulation has it.
+    /// Another process uses the file.
     #[error("another simulation uses this flash image; stop it first")]
     InUse,
-    /// It belongs to another flash.
+    /// The file belongs to a flash of another length.
     #[error("the flash image has {have} bytes and the flash {need}; remove it to start erased")]
     Length {
         /// Length of the file.
@@ -36,7 +36,7 @@ pub enum ImageError {
 }
 
 impl FlashImage {
-    /// An erased flash that is forgotten with the process.
+    /// An erased flash in memory, without a file.
     ///
     /// # Panics
     /// If the stores cannot work with such a flash.

@@ -1,15 +1,15 @@
-//! A line that drops, damages and doubles bytes.
+//! A serial line that drops, damages and doubles bytes.
 
 use crate::random::Random;
 
-/// What a line does to a byte, in cases per million.
+/// How often a line does what to a byte, in cases per million.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// It is lost.
+    /// The byte is lost.
     pub dropped: u32,
     /// One of its bits is wrong.
     pub damaged: u32,
-    /// It comes twice.
+    /// The byte arrives twice.
     pub doubled: u32,
 }
 
@@ -31,7 +31,7 @@ pub struct NoisyLine {
 }
 
 impl NoisyLine {
-    /// A line whose faults come from a seed.
+    /// A line with these faults, which follow from `seed`.
     pub fn new(faults: Faults, seed: u64) -> Self {
         Self {
             faults,
@@ -40,7 +40,7 @@ impl NoisyLine {
         }
     }
 
-    /// What arrives of `bytes`, appended to `out`.
+    /// Sends `bytes`, and appends to `out` what arrives of them.
     pub fn carry(&mut self, bytes: &[u8], out: &mut impl Extend<u8>) {
         self.carried += bytes.len() as u64;
         let (faults, random) = (self.faults, &mut self.random);

@@ -1,7 +1,7 @@
-//! A simulated device's parts, which misbehave on purpose: flash that wears and loses power, a link that
-//! drops and damages bytes, a clock, a power sensor behind I2C.
+//! Parts of a simulated device that fail on purpose: a flash that wears out and loses power, a line that
+//! drops and damages bytes, a clock, a power sensor on an I2C bus.
 //!
-//! Deterministic: every fault comes from a seed or a count.
+//! Deterministic: every fault follows from a seed or a count.
 
 mod clock;
 mod flash;

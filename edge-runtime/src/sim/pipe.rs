@@ -1,9 +1,9 @@
-//! A device at the other end of a noisy line, in one thread: what a client sends is served at once, and time
-//! passes only when nothing comes.
+//! A device at the other end of a noisy line, in one thread. What a client sends is served at once; waiting
+//! takes no time and is only counted.
 
 use super::{Faults, NoisyLine};
+use crate::client::Pipe;
 use crate::device::Clock;
-use crate::device::client::Pipe;
 use crate::device::server::Server;
 use crate::flash::Flash;
 use crate::power::PowerMeter;
@@ -37,7 +37,7 @@ impl<'a, 'b, F: Flash, C: Clock, P: PowerMeter> SimPipe<'a, 'b, F, C, P> {
         &self.server
     }
 
-    /// Time that a real line would have been silent.
+    /// How long a client on a real line would have waited in vain.
     pub fn waited(&self) -> Duration {
         self.waited
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 /// Why a transfer failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SensorError {
-    /// Nobody has this address, or the sensor is unplugged.
+    /// No sensor has this address, or it is unplugged.
     NoAnswer,
     /// The sensor has no such register.
     Register(u8),
@@ -37,12 +37,12 @@ struct State {
     bus: u16,
 }
 
-/// A bus with one INA219. Clones share it: one goes into the driver, one sets what it measures.
+/// A bus with one INA219. Clones share the sensor: give one to the driver, and set readings through another.
 #[derive(Clone, Debug)]
 pub struct SensorBus(Arc<Mutex<State>>);
 
 impl SensorBus {
-    /// A sensor at an address, measuring nothing.
+    /// A sensor at this address that measures zero.
     pub fn new(address: u8) -> Self {
         Self(Arc::new(Mutex::new(State {
             address,
@@ -55,14 +55,15 @@ impl SensorBus {
         })))
     }
 
-    /// What it measures from now on: the voltage over the shunt in microvolts, the load's in millivolts.
+    /// Sets what it measures from now on: the voltage over the shunt in microvolts, that of the load in
+    /// millivolts.
     pub fn set(&self, shunt_microvolts: i32, bus_millivolts: u16) {
         let mut state = self.state();
         state.shunt = (shunt_microvolts / 10) as i16;
         state.bus = (bus_millivolts / 4) << 3 | 2;
     }
 
-    /// Nothing answers any more.
+    /// Unplugs the sensor: nothing answers any more.
     pub fn unplug(&self) {
         self.state().plugged = false;
     }

@@ -10,7 +10,7 @@ pub const KEY_LEN: usize = 32;
 #[derive(Clone)]
 pub struct Key([u8; KEY_LEN]);
 
-/// Why there is no key; names the file.
+/// Why a key file cannot be used; names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The file cannot be read.
@@ -18,19 +18,19 @@ pub enum KeyError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// Not a key.
+    /// The file has another length than a key.
     #[error("{}: a key file has exactly {KEY_LEN} random bytes; `cargo xtask keygen` or `head -c {KEY_LEN} /dev/urandom` makes one", .0.display())]
     Length(PathBuf),
-    /// The key is no secret.
+    /// Other users of the machine can read the key.
     #[error("{}: every user of this machine may read the key; `chmod o= {}`", .0.display(), .0.display())]
     Public(PathBuf),
 }
 
 impl Key {
-    /// A key of so many random bytes.
+    /// A key made of these random bytes.
     pub fn new(bytes: [u8; KEY_LEN]) -> Self {
         Self(bytes)
     }
@@ -50,7 +50,7 @@ impl Key {
             }
         }
         let mut bytes = vec![];
-        // One byte more than a key has tells whether the file is longer.
+        // One byte more than a key: shows whether the file is longer.
         let mut start = file.take(KEY_LEN as u64 + 1);
         start.read_to_end(&mut bytes).map_err(failed)?;
         let key = bytes.try_into();

@@ -1,7 +1,7 @@
-//! Lines between host and device for programs with sockets: plain streams, and encrypted ones.
+//! Connections between host and device over sockets, plain or encrypted.
 //!
-//! Everything here is a [`Pipe`], at either end. Knows addresses and keys; knows
-//! nothing of frames and requests.
+//! Start with [`Connection`]. Everything here is a [`Pipe`] and works at either end. Knows addresses and
+//! keys; knows nothing of frames and requests.
 
 mod address;
 mod key;
@@ -13,7 +13,7 @@ pub use key::{KEY_LEN, Key, KeyError};
 pub use noise::{NoiseError, NoisePipe};
 pub use stream::{Stream, StreamPipe};
 
-use crate::device::client::{ClientError, Pipe};
+use crate::client::Pipe;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,34 +21,34 @@ use std::time::Duration;
 /// How long either side waits for the other during a handshake.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A line to a device, or at a device to a host.
-pub enum Line {
-    /// Anyone on the way can read and change what is sent.
+/// A connection to a device, or on a device to a host.
+pub enum Connection {
+    /// Not encrypted: everybody between the two can read and change what is sent.
     Plain(StreamPipe),
-    /// Only who has the key can.
+    /// Encrypted: only holders of the key can read and change what is sent.
     Encrypted(NoisePipe<StreamPipe>),
 }
 
-/// Why there is no line.
+/// Why a connection failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// Nothing listens there, or the way is blocked.
+    /// Nothing listens at the address, or a firewall blocks it.
     #[error("cannot connect to {address}: {cause}; check that the device runs and listens there")]
     Connect {
-        /// Where.
+        /// The address.
         address: String,
-        /// What the system says, which is in the text already.
+        /// The system's error, which the message includes.
         cause: io::Error,
     },
-    /// No handshake.
+    /// The handshake failed.
     #[error("{address}: {cause}")]
     Handshake {
-        /// Where.
+        /// The address.
         address: String,
-        /// Why; in the text already.
+        /// The reason, which the message includes.
         cause: NoiseError,
     },
-    /// It ended the connection at the first request, which was not encrypted.
+    /// The device hung up at the first request, which was not encrypted.
     #[error(
         "{0}: the device hung up at once; if it was started with a key, give the same file with --key"
     )]
@@ -58,18 +58,13 @@ pub enum ConnectError {
     NoUnix(PathBuf),
 }
 
-/// What it means that the first request over a line without a key failed: a device that was started with one
-/// hangs up on whatever is no handshake. `None` if it means something else.
-pub fn no_key(address: &Address, error: &ClientError) -> Option<ConnectError> {
-    match error {
-        ClientError::Pipe(e) if hung_up(e.kind()) => {
-            Some(ConnectError::HungUp(address.to_string()))
-        }
-        _ => None,
-    }
+/// Explains why the first request over a connection without a key failed: a device that was started with a
+/// key hangs up on everything but a handshake. `None` if `error` has another cause.
+pub fn missing_key(address: &Address, error: &io::Error) -> Option<ConnectError> {
+    hung_up(error.kind()).then(|| ConnectError::HungUp(address.to_string()))
 }
 
-/// True if the other side ended the connection, whether or not it had read everything.
+/// True if the other side closed the connection, even with unread data.
 fn hung_up(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(
@@ -78,7 +73,7 @@ fn hung_up(kind: io::ErrorKind) -> bool {
     )
 }
 
-impl Line {
+impl Connection {
     /// Connects to a device, encrypted if there is a key.
     pub fn connect(address: &Address, key: Option<&Key>) -> Result<Self, ConnectError> {
         let pipe = StreamPipe::connect(address)?;
@@ -105,7 +100,7 @@ impl Line {
     }
 }
 
-impl Pipe for Line {
+impl Pipe for Connection {
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Plain(pipe) => pipe.send(bytes),

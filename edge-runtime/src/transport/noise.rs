@@ -1,21 +1,21 @@
-//! A pipe in a pipe that only holders of a key can read and write: Noise (revision 34), pattern NNpsk0.
+//! An encrypted pipe inside another pipe, for holders of a shared key: Noise (revision 34), pattern NNpsk0.
 //!
 //! The host speaks first. Each side sends one message of a fresh public key, authenticated by the shared key;
 //! after that, every message is encrypted under keys of this connection alone, so that a recorded session
 //! stays secret even if the key is lost later. A message is its length (two bytes, big-endian) and its
-//! ciphertext. Needs a pipe that delivers: after a damaged message the connection is over.
+//! ciphertext. Needs a pipe that loses and damages nothing: after a damaged message the connection is over.
 //!
-//! The cryptography is `snow`'s. Knows nothing of what is sent.
+//! `snow` does the cryptography. Knows nothing of what is sent.
 
 use super::{HANDSHAKE_TIMEOUT, KEY_LEN, Key, hung_up};
-use crate::device::client::Pipe;
+use crate::client::Pipe;
 use snow::{Builder, HandshakeState, TransportState};
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 const PATTERN: &str = "Noise_NNpsk0_25519_ChaChaPoly_BLAKE2s";
 
-/// Both sides mix it into the handshake: programs that mean another protocol do not come to terms.
+/// Both sides mix it into the handshake, so a handshake with a program for another protocol fails.
 const PROLOGUE: &[u8] = b"graft device 1";
 
 /// Bytes of an authentication tag.
@@ -27,41 +27,44 @@ const HANDSHAKE_LEN: usize = KEY_LEN + TAG_LEN;
 /// Most bytes of plaintext in a message.
 const MAX_PLAIN: usize = 4096;
 
-/// Why there is no encrypted line.
+/// Why the handshake failed.
 #[derive(Debug, thiserror::Error)]
 pub enum NoiseError {
     /// The pipe failed.
     #[error("the line failed during the handshake: {0}")]
     Pipe(#[from] io::Error),
-    /// The other side is silent.
+    /// The other side did not answer in time.
     #[error(
         "no handshake within {} s; if the other side was started without a key, leave --key away",
         HANDSHAKE_TIMEOUT.as_secs()
     )]
     Silent,
-    /// The other side hung up on our message, as devices do on hosts with a wrong key, and as tunnels do that
-    /// lead to nobody.
+    /// The other side hung up on our message. Devices do that if the key is wrong, and tunnels if nothing
+    /// listens at their end.
     #[error(
         "the device refused the key; use the key file that it was started with (through a tunnel: or it does not listen)"
     )]
     Refused,
-    /// The other side's message is not made with our key.
+    /// The other side's message was not made with our key.
     #[error("the other side has another key, or none")]
     Key,
 }
 
-/// An encrypted pipe over a pipe that delivers.
+/// An encrypted pipe over a pipe that loses nothing.
 pub struct NoisePipe<P> {
     pipe: P,
     state: TransportState,
     incoming: Incoming,
     plain: Vec<u8>,
-    /// What of `plain` was given out.
+    /// Bytes of `plain` that were handed out.
     given: usize,
 }
 
 impl<P: Pipe> NoisePipe<P> {
-    /// The host's side.
+    /// Opens the host's end.
+    ///
+    /// # Errors
+    /// [`NoiseError`], if the pipe fails or the device has another key.
     pub fn connect(mut pipe: P, key: &Key) -> Result<Self, NoiseError> {
         let mut state = builder(key)?.build_initiator().map_err(internal)?;
         let mut incoming = Incoming::default();
@@ -73,7 +76,10 @@ impl<P: Pipe> NoisePipe<P> {
         Self::started(pipe, state, incoming)
     }
 
-    /// The device's side. A host without the key gets no answer.
+    /// Opens the device's end. A host without the key gets no answer.
+    ///
+    /// # Errors
+    /// [`NoiseError`], if the pipe fails or the host has another key.
     pub fn accept(mut pipe: P, key: &Key) -> Result<Self, NoiseError> {
         let mut state = builder(key)?.build_responder().map_err(internal)?;
         let mut incoming = Incoming::default();
@@ -157,12 +163,12 @@ fn take_over(
     read.map(|_| ()).map_err(|_| NoiseError::Key)
 }
 
-/// Bytes that have arrived of messages that are not yet read.
+/// Bytes of messages that are not complete yet.
 #[derive(Default)]
 struct Incoming(Vec<u8>);
 
 impl Incoming {
-    /// The next message, of a length in `allowed`; `None` if it is not whole in time.
+    /// The next message, whose length must be in `allowed`; `None` if it is not complete in time.
     fn read(
         &mut self,
         pipe: &mut impl Pipe,

@@ -1,7 +1,7 @@
 //! A socket as a pipe.
 
 use super::{Address, ConnectError};
-use crate::device::client::Pipe;
+use crate::client::Pipe;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
@@ -62,6 +62,9 @@ impl StreamPipe {
     }
 
     /// Connects to an address.
+    ///
+    /// # Errors
+    /// [`ConnectError::Connect`] with the reason of the system.
     pub fn connect(address: &Address) -> Result<Self, ConnectError> {
         let pipe = match address {
             Address::Tcp(address) => tcp(address).and_then(Self::tcp),

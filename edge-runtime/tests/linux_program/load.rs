@@ -3,7 +3,7 @@
 use super::*;
 
 fn load(
-    client: &mut Client<Line>,
+    client: &mut Client<Connection>,
     file: &[u8],
     signature: Option<&[u8; 64]>,
 ) -> Result<Option<[u8; 32]>, ClientError> {
@@ -66,7 +66,7 @@ fn a_model_is_loaded_and_the_program_starts_anew() {
         len: bytes.len() as u32,
         sha256: [1; 32],
         signature: None,
-        demand: edge_runtime::device::load::Demand::of(&new),
+        demand: edge_runtime::device::protocol::Demand::of(&new),
     };
     client
         .call(&Request::BeginLoad(file), |_| Some(()))
@@ -118,7 +118,7 @@ fn a_program_without_a_model_takes_one() {
             std::fs::write(&path, content).unwrap();
         }
         let mut server = Running::start(&place, "127.0.0.1:0", &[]);
-        let line = Line::connect(&server.address.parse().unwrap(), None).unwrap();
+        let line = Connection::connect(&server.address.parse().unwrap(), None).unwrap();
         let mut client = Client::new(line, 1, Patience::default());
         let reason = match content {
             Some(content) if content.len() > 1000 => NotReady::DamagedModel,

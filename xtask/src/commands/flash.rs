@@ -9,7 +9,7 @@ use crate::{output, probe_rs, qemu, units};
 use anyhow::{Context, Result, bail};
 use converter::board::schema::{Deploy, Kind, Use};
 use converter::board::{self, Board, Needs, Request};
-use edge_runtime::device::client::{Client, ClientError, Patience};
+use edge_runtime::client::{Client, ClientError, Patience};
 use edge_runtime::device::{DeviceError, NotReady};
 use edge_runtime::model::DType;
 use edge_runtime::signature::{PublicKey, SIGNATURE_LEN, Trust, find_signature};

@@ -5,7 +5,7 @@ use crate::{cli::RetrainHead, output, progress::Bars, units};
 use anyhow::{Result, bail};
 use converter::jobs::evaluate::{EvaluateOptions, evaluate};
 use converter::jobs::retrain::retrain;
-use edge_runtime::device::judged;
+use edge_runtime::client::judged;
 use edge_runtime::head::train::TrainOptions;
 use serde_json::json;
 use std::time::Instant;

@@ -8,7 +8,8 @@ use core::panic::PanicInfo;
 use core::sync::atomic::{Ordering, compiler_fence};
 use cortex_m::peripheral::SCB;
 use cortex_m_rt::{ExceptionFrame, exception};
-use edge_runtime::device::{FILE_NAME, Fault, FaultKind, FileName, crc32};
+use edge_runtime::crc32;
+use edge_runtime::device::{FILE_NAME, Fault, FaultKind, FileName};
 
 /// After this many faults in a row the application is not started again.
 pub const MOST_IN_A_ROW: u32 = 3;

@@ -5,11 +5,10 @@ use crate::board::Board;
 use crate::{fault, log, stack_use, trusted_key};
 use cortex_m::peripheral::SCB;
 use edge_runtime::device::app::{App, Config};
-use edge_runtime::device::load::{Limits, Load, Loader, ModelStore, Region};
+use edge_runtime::device::load::{Limits, Load, Loader, ModelRegion, ModelStore};
 use edge_runtime::device::memory::{Areas, MemoryPlan};
 use edge_runtime::device::protocol::StackUse;
-use edge_runtime::device::server::{RX_LEN, Server, TX_LEN};
-use edge_runtime::device::vacant::Vacant;
+use edge_runtime::device::server::{LoadServer, RX_LEN, Server, TX_LEN};
 use edge_runtime::device::{Clock, EventKind, NotReady};
 use edge_runtime::flash::Flash;
 use edge_runtime::model::Model;
@@ -37,7 +36,7 @@ where
         areas: board.areas,
         clock: board.clock,
         power: board.power,
-        model: Region::new(board.model),
+        model: ModelRegion::new(board.model),
         memory: board.memory,
     };
     let trust = trusted_key::built_in();
@@ -61,7 +60,7 @@ fn wait_for_model<L: Read + Write, S: ModelStore>(
     rx: &mut [u8; RX_LEN],
     tx: &mut [u8; TX_LEN],
 ) -> ! {
-    let mut vacant = Vacant::new(loader, rx, tx);
+    let mut vacant = LoadServer::new(loader, rx, tx);
     if let Some(load) = load {
         vacant.begin(&load, &mut |frame| wire.send(frame));
     }
@@ -171,7 +170,7 @@ struct Parts<F, M, C, P> {
     areas: Areas,
     clock: C,
     power: P,
-    model: Region<M>,
+    model: ModelRegion<M>,
     memory: &'static mut [u8],
 }
 

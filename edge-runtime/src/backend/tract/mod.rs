@@ -22,7 +22,7 @@ use crate::model::{DType, Model, Shape};
 use network::{Network, Plan, dims};
 use std::sync::{Arc, Mutex, PoisonError};
 use tract_core::internal::{
-    DatumType, IntoTensor, TValue, Tensor, TractError, TractErrorContext, tvec,
+    DatumType, IntoTensor, TValue, Tensor, TractError, TractErrorContext, TypedModel, tvec,
 };
 
 /// Runs int8 and float models as tract networks.
@@ -162,6 +162,17 @@ impl Observer for TractObserver {
         }
         Ok(())
     }
+}
+
+/// The trunk of a model as a tract network, to be wired into a larger one. Its weights are copied out of the model.
+///
+/// Input and output are NHWC with batch 1: int8 values, quantized as [`Model::input`] and [`Model::output`] say, or
+/// f32 values of a float model.
+///
+/// # Errors
+/// [`BackendError::Engine`] names a layer that tract refuses.
+pub fn typed_model(model: &Model<'_>) -> Result<TypedModel, BackendError> {
+    Network::build(model, None)?.into_model()
 }
 
 /// A tract error in layer `layer` (empty: none in particular), as backends report theirs: one line, because

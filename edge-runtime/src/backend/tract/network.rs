@@ -67,6 +67,14 @@ impl Network {
             .map_err(|e| engine_error("", &e))
     }
 
+    /// The network itself, not yet optimized, with the trunk's output as its only one.
+    pub fn into_model(mut self) -> Result<TypedModel, BackendError> {
+        let output = self.tensors.get(self.output).copied();
+        let selected = self.graph.select_output_outlets(output.as_slice());
+        selected.map_err(|e| engine_error("", &e))?;
+        Ok(self.graph)
+    }
+
     fn optimized(&self, outputs: &[OutletId]) -> TractResult<Plan> {
         ensure!(!outputs.is_empty(), "the model has no layer to run");
         let mut graph = self.graph.clone();

@@ -23,22 +23,22 @@ pub enum Command {
     /// Answer hosts until stopped
     Serve(Serve),
     /// Show model, head, samples and memory
-    Info(Target),
+    Info(DeviceArgs),
     /// Classify a picture
     Infer(Infer),
     /// Store the pictures of class folders as samples, and train a head on all samples
     RetrainHead(RetrainHead),
     /// Make the head that waits for it in a running program the active one
-    Commit(Target),
+    Commit(DeviceArgs),
     /// Go back to the head before
-    Rollback(Target),
+    Rollback(DeviceArgs),
     /// List the stored samples by class
-    Samples(Target),
+    Samples(DeviceArgs),
 }
 
 /// The device's model and memory.
 #[derive(Clone, Debug, Args)]
-pub struct Own {
+pub struct LocalArgs {
     /// The .edge model
     #[arg(long, value_name = "FILE")]
     pub model: PathBuf,
@@ -69,7 +69,7 @@ pub struct TrustArgs {
 #[derive(Debug, Args)]
 pub struct Serve {
     #[command(flatten)]
-    pub own: Own,
+    pub own: LocalArgs,
     /// HOST:PORT or unix:PATH; what other machines can reach needs --key
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4700")]
     pub listen: Address,
@@ -80,7 +80,7 @@ pub struct Serve {
 
 /// Whom to ask: the application in this process, or a running program.
 #[derive(Debug, Args)]
-pub struct Target {
+pub struct DeviceArgs {
     /// The .edge model
     #[arg(
         long,
@@ -117,7 +117,7 @@ pub struct Target {
 #[derive(Debug, Args)]
 pub struct Infer {
     #[command(flatten)]
-    pub target: Target,
+    pub target: DeviceArgs,
     /// A picture file: JPEG, PNG, WebP, GIF, BMP, TIFF or binary PNM
     pub picture: PathBuf,
     /// How many classes to show, at most 5
@@ -128,7 +128,7 @@ pub struct Infer {
 #[derive(Debug, Args)]
 pub struct RetrainHead {
     #[command(flatten)]
-    pub target: Target,
+    pub target: DeviceArgs,
     /// Folder with a folder of pictures for each class; without it, the stored samples are all
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -141,8 +141,8 @@ pub struct RetrainHead {
     /// Refuse if a class of the present head has no samples, even with --clear or if it is the factory head
     #[arg(long)]
     pub keep_classes: bool,
-    /// Go on if the new head will lack classes of the present one, which was trained, too [default: refuse, but
-    /// with --clear]
+    /// Go on if the new head will lack classes of the present one, which was trained, too [default: refuse,
+    /// but with --clear]
     #[arg(long, conflicts_with = "keep_classes")]
     pub drop_classes: bool,
     /// Units of a hidden layer in the head, at most 128; 0 is none

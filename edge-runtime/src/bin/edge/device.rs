@@ -1,24 +1,24 @@
 //! The application on this device: model, state, clock and sensor put together.
 
-use crate::cli::{Own, Target};
+use crate::cli::{DeviceArgs, LocalArgs};
 use crate::error::Error;
 use crate::output::Output;
 use crate::progress::Steps;
+use edge_runtime::client::{Client, ClientError, Patience, Pipe};
 use edge_runtime::device::NotReady;
 use edge_runtime::device::app::AppError;
 use edge_runtime::device::app::{App, Config};
-use edge_runtime::device::client::{Client, Patience, Pipe};
 use edge_runtime::device::load::{Limits, Loader, ModelStore};
 use edge_runtime::device::memory::{MemoryPlan, PlanError};
 use edge_runtime::device::server::{RX_LEN, TX_LEN};
 use edge_runtime::flash::Flash;
 use edge_runtime::linux::{
-    FileFlash, HWMON, Hwmon, LocalPipe, ModelFile, ModelSlot, MonotonicClock, Served, State,
+    AppWithLoader, FileFlash, HWMON, Hwmon, LocalPipe, ModelFile, ModelSlot, MonotonicClock, State,
     memory_total,
 };
 use edge_runtime::model::Model;
 use edge_runtime::signature::{PublicKey, Trust, find_signature};
-use edge_runtime::transport::{Key, Line, no_key};
+use edge_runtime::transport::{Connection, Key, missing_key};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -26,12 +26,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The application as it runs here.
 pub type LinuxApp<'a> = App<'a, FileFlash, MonotonicClock, Hwmon>;
 
-/// Opens state and model, and hands the application with its loader to `act`, and the length of the state's flash.
-/// Without a model, or with one that does not run, there is a loader alone: a host can bring one. A model that is
-/// not trusted is an error, as ever.
-pub fn with_served<R>(
-    own: &Own,
-    act: impl FnOnce(Served<'_, FileFlash, MonotonicClock, Hwmon>, u32) -> Result<R, Error>,
+/// Opens state and model, and calls `act` with the application, its loader, and the length of the state's
+/// flash in bytes. Without a model that runs there is only a loader, so that a host can load one. A model
+/// without the required signature is an error.
+pub fn with_app_and_loader<R>(
+    own: &LocalArgs,
+    act: impl FnOnce(AppWithLoader<'_, FileFlash, MonotonicClock, Hwmon>, u32) -> Result<R, Error>,
 ) -> Result<R, Error> {
     let bytes = match ModelFile::map(&own.model) {
         Ok(bytes) => Some(bytes),
@@ -47,7 +47,7 @@ pub fn with_served<R>(
         None => key(own)?,
     };
     let (flash, areas, _lock) = State::open(&own.state, own.samples_mib)?.into_parts();
-    // Nobody else has the state, so nobody else replaces the model now.
+    // The state is locked, so no other process replaces the model.
     slot.clear();
     settle(own, &slot, &trust, bytes.as_deref().unwrap_or_default())?;
     let geometry = flash.geometry();
@@ -106,21 +106,21 @@ pub fn with_served<R>(
         }
     };
     act(
-        Served::new(app, Loader::new(slot, limits, reason)),
+        AppWithLoader::new(app, Loader::new(slot, limits, reason)),
         geometry.len,
     )
 }
 
 /// Opens model and state, and hands the application to `act`. The state stays locked until `act` returns.
 pub fn with_app<R>(
-    own: &Own,
+    own: &LocalArgs,
     act: impl FnOnce(LinuxApp<'_>) -> Result<R, Error>,
 ) -> Result<R, Error> {
     let bytes = ModelFile::map(&own.model).map_err(|source| Error::ReadModel {
         path: own.model.clone(),
         source,
     })?;
-    // Nothing in the model is believed before its signature is.
+    // Nothing in the model is trusted before its signature is checked.
     let slot = ModelSlot::new(&own.model, own.trust.signature.as_deref());
     let trust = trust(own, &slot, &bytes)?;
     let model = Model::parse(&bytes).map_err(|source| Error::Model {
@@ -143,10 +143,10 @@ pub fn with_app<R>(
     act(app)
 }
 
-/// Whom this device trusts, after its model was judged by that.
-fn trust(own: &Own, slot: &ModelSlot, model: &[u8]) -> Result<Trust, Error> {
+/// The key that this device trusts, after the signature of its model was checked.
+fn trust(own: &LocalArgs, slot: &ModelSlot, model: &[u8]) -> Result<Trust, Error> {
     let trust = key(own)?;
-    // A power cut may have left the signature under the name where it waits.
+    // A power cut may have left the signature under its temporary name.
     let waits = slot.waiting();
     if !trust.is_required() || waits.is_some_and(|s| trust.check_model(model, Some(&s)).is_ok()) {
         return Ok(trust);
@@ -160,8 +160,8 @@ fn trust(own: &Own, slot: &ModelSlot, model: &[u8]) -> Result<Trust, Error> {
     Ok(trust)
 }
 
-/// Ends what a power cut interrupted when a model was loaded.
-fn settle(own: &Own, slot: &ModelSlot, trust: &Trust, model: &[u8]) -> Result<(), Error> {
+/// Finishes what a power cut interrupted while a model was loaded.
+fn settle(own: &LocalArgs, slot: &ModelSlot, trust: &Trust, model: &[u8]) -> Result<(), Error> {
     if !trust.is_required() {
         return Ok(());
     }
@@ -172,33 +172,36 @@ fn settle(own: &Own, slot: &ModelSlot, trust: &Trust, model: &[u8]) -> Result<()
     })
 }
 
-/// Whom this device is configured to trust.
-fn key(own: &Own) -> Result<Trust, Error> {
+/// The key that this device is configured to trust.
+fn key(own: &LocalArgs) -> Result<Trust, Error> {
     Ok(match &own.trust.trust {
         Some(key) => Trust::Signed(PublicKey::read(key)?),
         None => Trust::Anyone,
     })
 }
 
-/// What a command does with a client, whatever the line.
+/// What a command does with a client over any pipe.
 pub trait Job {
     /// Asks and prints.
     fn run<P: Pipe>(self, client: &mut Client<P>, output: Output) -> Result<(), Error>;
 }
 
-/// Connects a client to what `target` names, and runs a job with it.
-pub fn ask(target: &Target, output: Output, job: impl Job) -> Result<(), Error> {
+/// Connects a client to the device that `target` names, and runs a job with it.
+pub fn ask(target: &DeviceArgs, output: Output, job: impl Job) -> Result<(), Error> {
     if let Some(address) = &target.connect {
         let key = target.key.as_deref().map(Key::read).transpose()?;
-        let line = Line::connect(address, key.as_ref())?;
+        let line = Connection::connect(address, key.as_ref())?;
         let mut client = Client::new(line, session(), Patience::default());
         if let Err(e) = client.connect(None) {
-            let refused = no_key(address, &e).filter(|_| key.is_none());
+            let refused = match &e {
+                ClientError::Pipe(e) if key.is_none() => missing_key(address, e),
+                _ => None,
+            };
             return Err(refused.map_or_else(|| e.into(), Error::from));
         }
         return job.run(&mut client, output);
     }
-    let own = Own {
+    let own = LocalArgs {
         model: target.model.clone().unwrap_or_default(),
         state: target.state.clone().unwrap_or_default(),
         samples_mib: target.samples_mib,
@@ -216,7 +219,7 @@ pub fn ask(target: &Target, output: Output, job: impl Job) -> Result<(), Error> 
     })
 }
 
-/// A number that no earlier session had lately.
+/// A number that no other session had lately.
 fn session() -> u32 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let micros = now.map_or(0, |d| d.as_micros() as u32);

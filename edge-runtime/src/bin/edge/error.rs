@@ -1,7 +1,7 @@
-//! Everything that ends the program, in one line each.
+//! Every error that ends the program, in one line each.
 
+use edge_runtime::client::ClientError;
 use edge_runtime::device::app::AppError;
-use edge_runtime::device::client::ClientError;
 use edge_runtime::linux::{ListenError, StateError};
 use edge_runtime::model::ModelError;
 use edge_runtime::picture::{DatasetError, LoadError};
@@ -9,7 +9,7 @@ use edge_runtime::signature::{SignatureFileError, TrustError};
 use edge_runtime::transport::{ConnectError, KeyError};
 use std::path::PathBuf;
 
-/// Why a command does not do what it should.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The model file.
@@ -66,11 +66,11 @@ pub enum Error {
     /// Pictures without classes.
     #[error("{}: training needs class folders (DIR/daisy/*.jpg, DIR/rose/*.jpg, ...)", .0.display())]
     NoClasses(PathBuf),
-    /// A head that would wait in no program.
+    /// A head can wait for its commit only in a running program.
     #[error(
         "a head waits for its commit in the memory of a running program; name that with --connect"
     )]
-    NobodyWaits,
+    NoWaitingHead,
     /// The output is gone.
     #[error("cannot write the output: {0}")]
     Output(#[from] std::io::Error),

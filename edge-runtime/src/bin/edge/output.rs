@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::progress::clear;
+use edge_runtime::client::report;
 use edge_runtime::head::store::Active;
 use serde::Serialize;
 use std::io::Write;
@@ -14,7 +15,7 @@ pub struct Output {
 }
 
 impl Output {
-    /// Prints one result; whoever reads it has it when this returns.
+    /// Prints one result, and flushes it.
     pub fn print(self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Error> {
         let line = match self.json {
             // Through a value: floats print as `cargo xtask device --json` prints them.
@@ -28,7 +29,7 @@ impl Output {
     }
 }
 
-/// Says on stderr what whoever runs this shall know, one line each.
+/// Prints warnings on stderr, one line each.
 pub fn warn<'t>(warnings: impl IntoIterator<Item = &'t String>) {
     clear();
     for warning in warnings {

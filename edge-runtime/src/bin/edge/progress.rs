@@ -1,4 +1,4 @@
-//! Progress on stderr: one line that is written over on a terminal, else a line now and then.
+//! Progress on stderr: on a terminal one line that is overwritten, else a line now and then.
 
 use edge_runtime::device::protocol::Progress;
 use std::io::{IsTerminal, Write};
@@ -41,7 +41,7 @@ impl<W: Write> Steps<W> {
     /// Shows a step. In lines, the first and the last are shown, and others a second apart.
     pub fn step(&mut self, last: bool, what: std::fmt::Arguments<'_>) {
         let due = self.shown.is_none_or(|shown| shown.elapsed() >= PAUSE);
-        // Nobody minds if progress cannot be shown.
+        // Progress that cannot be shown is no error.
         if self.terminal {
             let _ = write!(self.out, "\r{what}\x1b[K");
             let _ = self.out.flush();

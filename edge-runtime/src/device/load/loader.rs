@@ -1,31 +1,33 @@
-//! What answers where no application runs: the reason, to every request but those that bring a model.
+//! What answers while no application runs: it takes a new model, and tells the reason to every other request.
 
 use super::store::ModelStore;
-use super::{Limits, Load, LoadError, signature};
-use crate::device::app::refuse;
-use crate::device::protocol::{self as p, HEADER_LEN, Header, LoadFile, Message, Reply, Request};
-use crate::device::{DeviceError, NotReady};
+use super::{Limits, Load};
+use crate::device::error::{DeviceError, NotReady};
+use crate::device::protocol::{
+    self as p, HEADER_LEN, Header, LoadFile, Message, Reply, Request, join_signature,
+};
+use crate::device::send::send_error;
 use crate::model::header::LEN;
 use sha2::{Digest, Sha256};
 
 /// Longest reply of a loader.
 const REPLY: usize = 160;
 
-/// A host that loads.
+/// The session of a host that loads a model.
 #[derive(Clone, Copy, Debug)]
 struct Session {
     number: u32,
     last: u32,
 }
 
-/// A file that is on its way.
+/// A file of which a part has arrived.
 #[derive(Clone, Copy, Debug)]
 struct Transfer {
     file: LoadFile,
     received: u32,
 }
 
-/// Takes a model where no application runs.
+/// Answers while no application runs, and takes a new model.
 pub struct Loader<S> {
     store: S,
     limits: Limits,
@@ -38,7 +40,7 @@ pub struct Loader<S> {
 }
 
 impl<S: ModelStore> Loader<S> {
-    /// Will answer `reason` to whatever does not bring a model.
+    /// A loader that writes models to `store`, and answers `reason` to all requests that do not load one.
     pub fn new(store: S, limits: Limits, reason: NotReady) -> Self {
         Self {
             store,
@@ -52,23 +54,23 @@ impl<S: ModelStore> Loader<S> {
         }
     }
 
-    /// Answers what an application has checked and left to its loader.
+    /// Answers the request that an application has checked and left to its loader.
     pub fn begin(&mut self, load: &Load, send: &mut dyn FnMut(&[u8])) {
         self.serve(&Request::BeginLoad(load.file), load.header, send);
     }
 
-    /// Serves one payload; `send` gets the reply, or nothing if the payload is none of this protocol or comes late.
+    /// Serves one payload; `send` gets the reply. Payloads that are late or of no known protocol get none.
     pub fn handle(&mut self, payload: &[u8], send: &mut dyn FnMut(&[u8])) {
         let Some((header, body)) = Header::decode(payload) else {
             return;
         };
-        // What comes now is for the device after its restart.
+        // The device is about to restart, and answers again after that.
         if self.reset {
             return;
         }
         let device = p::VERSION;
         if header.version != device {
-            return refuse(header, DeviceError::Version { device }, send);
+            return send_error(header, DeviceError::Version { device }, send);
         }
         let known = self.session.filter(|s| s.number == header.session);
         if let Some(session) = known {
@@ -79,31 +81,32 @@ impl<S: ModelStore> Loader<S> {
             }
         }
         let Some(request) = p::decode::<Request<'_>>(body) else {
-            return refuse(header, DeviceError::BadRequest, send);
+            return send_error(header, DeviceError::BadRequest, send);
         };
         match (&request, known) {
             (Request::LoadChunk { .. } | Request::FinishLoad, None) => {
-                refuse(header, DeviceError::NoSession, send);
+                send_error(header, DeviceError::NoSession, send);
             }
-            // Another host comes before the old model is touched: the application can go on with it.
+            // Another host connects before the old model is touched: after a restart the application serves
+            // it.
             (Request::Hello { .. }, None) if self.is_untouched() => self.reset = true,
             _ => self.serve(&request, header, send),
         }
     }
 
-    /// True once the device is to restart: a model is loaded, or a host has asked for it.
+    /// True once the device must restart: a model is loaded, or a host has asked for it.
     pub fn reset_requested(&self) -> bool {
         self.reset
     }
 
-    /// True of what belongs to this loader and not to an application that still runs: all of a host that sends a
-    /// file, and the last request of one that came to nothing, should it come again.
+    /// True if a request belongs to this loader and not to an application beside it: if its host is sending a
+    /// file, or if it repeats the last request of a transfer that failed.
     pub fn is_for(&self, header: &Header) -> bool {
         let session = self.session.filter(|s| s.number == header.session);
         session.is_some_and(|s| self.transfer.is_some() || s.last == header.id)
     }
 
-    /// True if an application ended for a file of which nothing has come.
+    /// True if an application ended for a file of which nothing has arrived yet.
     fn is_untouched(&self) -> bool {
         let nothing = self.transfer.is_none_or(|t| t.received == 0);
         matches!(self.reason, NotReady::Loading { .. }) && nothing
@@ -117,7 +120,8 @@ impl<S: ModelStore> Loader<S> {
         let mut out = [0; REPLY];
         let len = p::encode(header, &Message::Reply(result), &mut out).unwrap_or(0);
         send(&out[..len]);
-        // What only asks needs no session; a host that loads keeps its own, whoever else is refused meanwhile.
+        // Requests that only ask need no session. A host that loads keeps its session while others are
+        // refused.
         let opens = matches!(request, Request::BeginLoad(_)) && (is_ok || self.transfer.is_none());
         if opens || self.session.is_some_and(|s| s.number == header.session) {
             (self.reply, self.reply_len) = (out, len);
@@ -201,7 +205,7 @@ impl<S: ModelStore> Loader<S> {
         Ok(transfer.received)
     }
 
-    /// The hash of the trunk, once all is checked and the model is the device's.
+    /// Checks the whole file and makes it the model of the device. Returns the hash of its trunk.
     fn finish(&mut self) -> Result<[u8; 32], DeviceError> {
         let Some(Transfer { file, received }) = self.transfer else {
             return Err(DeviceError::Incomplete { have: 0, need: 0 });
@@ -211,7 +215,8 @@ impl<S: ModelStore> Loader<S> {
             return Err(DeviceError::Incomplete { have, need });
         }
         let result = self.check(&file).and_then(|trunk| {
-            self.store.finish(signature(&file).as_ref())?;
+            self.store
+                .finish(file.signature.map(join_signature).as_ref())?;
             Ok(trunk)
         });
         if result.is_err() {
@@ -220,7 +225,7 @@ impl<S: ModelStore> Loader<S> {
         result
     }
 
-    /// Reads the file back and judges it.
+    /// Reads the file back and checks it.
     fn check(&mut self, file: &LoadFile) -> Result<[u8; 32], DeviceError> {
         let arrived = self.store.arrived()?;
         let rest = arrived.bytes.get(LEN..).unwrap_or_default();
@@ -234,7 +239,7 @@ impl<S: ModelStore> Loader<S> {
         Ok(*model.trunk_sha256())
     }
 
-    /// The transfer came to nothing, and what was there before is gone with it, unless the store keeps that.
+    /// Ends a failed transfer. The old model is gone, too, unless the store keeps it.
     fn touched(&mut self) {
         self.transfer = None;
         self.store.give_up();
@@ -243,21 +248,12 @@ impl<S: ModelStore> Loader<S> {
         }
     }
 
-    /// Another file is announced.
+    /// Ends the transfer because another file is announced.
     fn give_up(&mut self) {
         if self.transfer.is_some_and(|t| t.received > 0) {
             self.touched();
         }
         self.transfer = None;
-    }
-}
-
-impl From<LoadError> for DeviceError {
-    fn from(e: LoadError) -> Self {
-        match e {
-            LoadError::Flash { at } => Self::Flash { at },
-            e => Self::Load(e),
-        }
     }
 }
 

@@ -1,61 +1,31 @@
-//! Loading a model over the line: what is checked, where the file goes, and who answers meanwhile.
+//! Loading a model that a host sends: what is checked, where the file goes, and what answers meanwhile.
 //!
-//! - [`ModelStore`]: a place for a model; [`Region`] is one in flash, Linux has one beside a file;
-//! - [`Limits`]: which models a device takes, judged before anything is erased;
+//! - [`ModelStore`]: a place for a model; [`ModelRegion`] is one in flash, on Linux it is a file;
+//! - [`Limits`]: which models a device takes, checked before anything is erased;
 //! - [`Loader`]: answers while no application runs, and takes the file.
 //!
-//! An application computes with the model where it lies, so it cannot take another one: it checks what a host
-//! announces, and ends. Whoever ran it drops it and hands the request ([`Load`]) to a loader. Knows no board and no
-//! files.
+//! An application uses the model where it lies, so it cannot replace it. It checks the file that a host
+//! announces, and asks to be ended. The program drops it and hands the request ([`Load`]) to a loader. Knows
+//! no board and no files.
 
-mod error;
 mod loader;
-mod region;
+mod model_region;
 mod store;
 
-pub use error::LoadError;
 pub use loader::Loader;
-pub use region::Region;
+pub use model_region::ModelRegion;
 pub use store::{Arrived, ModelStore};
 
-use super::memory::{Areas, MemoryPlan, PlanError, Sizes, features};
-use super::protocol::{Header, LoadFile, LoadInfo, ModelId};
+use super::error::LoadError;
+use super::memory::{Areas, MemoryPlan, PlanError, Sizes};
+use super::protocol::{Demand, Header, LoadFile, LoadInfo, ModelId, join_signature};
 use crate::engine::Engine;
 use crate::flash::Geometry;
 use crate::kernels;
 use crate::model::{DType, Family, Layout, Model, header};
-use crate::signature::{SIGNATURE_LEN, Trust};
-use serde::{Deserialize, Serialize};
+use crate::signature::Trust;
 
-/// What a model takes of a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Demand {
-    /// Element type.
-    pub dtype: DType,
-    /// For whom it is packed.
-    pub family: Option<Family>,
-    /// Bytes of its arena.
-    pub arena: u32,
-    /// Length of its features.
-    pub features: u32,
-    /// Classes of its own head; 0 if it has none.
-    pub classes: u32,
-}
-
-impl Demand {
-    /// Of a checked model.
-    pub fn of(model: &Model<'_>) -> Self {
-        Self {
-            dtype: model.dtype(),
-            family: model.packing().map(|packing| packing.family),
-            arena: model.arena_bytes() as u32,
-            features: features(model) as u32,
-            classes: model.head().map_or(0, |head| head.classes() as u32),
-        }
-    }
-}
-
-/// For which processors this program's kernels run packed models.
+/// The processors for whose packed models this program has kernels; `None` if for none.
 pub const fn family() -> Option<Family> {
     if kernels::runs(Layout::MveConv) {
         Some(Family::Mve)
@@ -75,21 +45,21 @@ pub struct Limits {
     pub keeps_old: bool,
     /// The flash of heads and samples.
     pub geometry: Geometry,
-    /// Where they are in it.
+    /// Where in that flash they are.
     pub areas: Areas,
     /// Bytes of RAM for the application.
     pub ram: usize,
-    /// Classes that it must be able to train.
+    /// Classes that the application must be able to train.
     pub classes: usize,
-    /// Whose models are taken.
+    /// Which models are accepted.
     pub trust: Trust,
 }
 
 impl Limits {
-    /// Judges what a host states of a file, its signature included.
+    /// Checks what a host states of a file, its signature included.
     ///
     /// # Errors
-    /// The first thing that stands against it.
+    /// The first reason to refuse it.
     pub fn check(&self, file: &LoadFile) -> Result<(), LoadError> {
         if (file.len as usize) < header::LEN {
             return Err(LoadError::NotAModel);
@@ -99,7 +69,7 @@ impl Limits {
         if need > have {
             return Err(LoadError::TooLong { have, need });
         }
-        let signature = signature(file);
+        let signature = file.signature.map(join_signature);
         self.trust
             .check_model_sha256(&file.sha256, signature.as_ref())?;
         Ok(())
@@ -110,7 +80,7 @@ impl Limits {
             return Err(LoadError::Float);
         }
         let (have, need) = (demand.family, family());
-        // Kernels for packed layers run portable ones, too.
+        // A program with kernels for packed layers also runs models that are not packed.
         if have.is_some() && have != need {
             return Err(LoadError::Packing { have, need });
         }
@@ -132,7 +102,7 @@ impl Limits {
         Ok(())
     }
 
-    /// Judges a file that has arrived; `stated` is what the host said of it.
+    /// Checks a file that has arrived; `stated` is what the host said of it.
     fn check_arrived<'m>(
         &self,
         file: Arrived<'m>,
@@ -148,7 +118,7 @@ impl Limits {
         Ok(model)
     }
 
-    /// What a host is told.
+    /// What the device tells a host; `model` is the model that runs.
     pub fn info(&self, model: Option<&Model<'_>>) -> LoadInfo {
         LoadInfo {
             capacity: self.capacity,
@@ -160,12 +130,7 @@ impl Limits {
     }
 }
 
-/// The signature of an announced file, in one piece.
-pub(crate) fn signature(file: &LoadFile) -> Option<[u8; SIGNATURE_LEN]> {
-    file.signature.map(super::whole)
-}
-
-/// A request to load a model that an application has checked and not answered: a loader does.
+/// A request to load a model. An application has checked it; a loader must answer it.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
     /// Session and number of the request.

@@ -1,7 +1,7 @@
-//! Where records lie in the store's area, from sizes alone.
+//! Where records lie in the area of the store; follows from sizes alone.
 //!
-//! The area is divided into segments, the unit of reclaiming: as few erase blocks as leave at most a quarter
-//! of the space unused. A segment is a header and cells of one length:
+//! The area is divided into segments, which are reclaimed as a whole. A segment has as few erase blocks as
+//! possible with at most a quarter of their space unused. It is a header and cells of one length:
 //!
 //! | bytes of a cell | content |
 //! |---|---|
@@ -22,9 +22,9 @@ pub const RECORD_HEADER: usize = 64;
 /// Most erase blocks in a segment.
 const MAX_BLOCKS: u32 = 64;
 
-/// Sizes of a sample store.
+/// Sizes of a sample store; all in bytes unless stated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
+pub struct SampleLayout {
     /// Start of the area.
     pub start: u32,
     /// Bytes of a feature.
@@ -43,9 +43,9 @@ pub struct Layout {
     pub cells: u32,
 }
 
-impl Layout {
-    /// The layout of features of so many bytes in an area; `None` if it does not hold two segments, or is no
-    /// area of this flash.
+impl SampleLayout {
+    /// The layout for features of `features` bytes in an area; `None` if the area does not hold two segments,
+    /// or is not an area of this flash.
     pub fn new(geometry: &Geometry, area: Area, features: usize) -> Option<Self> {
         if !geometry.is_usable() || !area.fits(geometry) {
             return None;
@@ -78,13 +78,13 @@ impl Layout {
         (segments >= 2 && layout.capacity() > 0).then_some(layout)
     }
 
-    /// Most samples that are kept: one segment is spare, and half of another one's cells stay free, so that
-    /// reclaiming always finds something to reclaim.
+    /// Most samples that are kept. One segment is spare, and half of the cells of another one stay free, so
+    /// that reclaiming always gains something.
     pub const fn capacity(&self) -> usize {
         (self.all_cells() - self.cells as usize).saturating_sub((self.cells as usize).div_ceil(2))
     }
 
-    /// All cells, those of the spare segment too.
+    /// Number of all cells, those of the spare segment included.
     pub const fn all_cells(&self) -> usize {
         self.segments as usize * self.cells as usize
     }
@@ -94,7 +94,7 @@ impl Layout {
         self.start + segment * self.segment
     }
 
-    /// First byte of a cell, which is counted through all segments.
+    /// First byte of a cell; cells are counted through all segments.
     pub const fn cell_at(&self, cell: u32) -> u32 {
         self.segment_at(cell / self.cells) + SEGMENT_HEADER as u32 + cell % self.cells * self.cell
     }
@@ -109,7 +109,7 @@ impl Layout {
 mod tests {
     use super::*;
 
-    fn layout(write: u32, erase: u32, blocks: u32, features: usize) -> Option<Layout> {
+    fn layout(write: u32, erase: u32, blocks: u32, features: usize) -> Option<SampleLayout> {
         let geometry = Geometry {
             len: erase * (blocks + 2),
             write_size: write,
@@ -119,7 +119,7 @@ mod tests {
             start: erase,
             len: erase * blocks,
         };
-        Layout::new(&geometry, area, features)
+        SampleLayout::new(&geometry, area, features)
     }
 
     #[test]

@@ -1,53 +1,56 @@
-//! The sample store: labelled int8 features in flash, bounded, balanced by class, read in place.
+//! The sample store: labelled int8 features in flash. It is bounded, keeps the classes balanced, and is read
+//! in place.
 //!
-//! A store of our own, because `sequential-storage` and `ekv` hand out copies in RAM and keep an item within
-//! one page, while training reads thousands of features hundreds of times where they lie, and a feature can
-//! be longer than an erase block.
+//! Start with [`SampleStore`].
 //!
-//! It is a log in segments (see [`mod@layout`]). A new sample takes the next free cell. When the store is
-//! full, the oldest sample of the largest class is marked deleted after the new one is written. When no cell
-//! is free, the live samples of the segment that has fewest are copied into the spare segment, and the
-//! emptied one is erased and becomes the spare.
+//! No library is used: `sequential-storage` and `ekv` give copies in RAM and keep an item within one page,
+//! but training reads thousands of features hundreds of times where they lie, and a feature can be longer
+//! than an erase block.
+//!
+//! The store is a log in segments (see [`mod@layout`]). A new sample takes the next free cell. If the store
+//! is full, the oldest sample of the largest class is then marked as deleted. If no cell is free, a segment
+//! is reclaimed: the samples of the one with the fewest samples are copied into the spare segment, and the
+//! old one is erased and becomes the spare.
 //!
 //! Power may fail at any point:
-//! - a record counts when its checksum is right, so a torn one is not there;
-//! - a reclaiming that was interrupted leaves samples twice; on opening, the segment of which everything is
-//!   elsewhere is erased, the newer one only if it is not complete;
-//! - a deleted sample has two marks, before and after it, so that an erase which loses power, from whichever
-//!   end it works, breaks the record before both marks are gone.
+//! - a record counts only if its checksum is right, so a torn one does not;
+//! - an interrupted reclaiming leaves samples twice. On opening, a segment whose samples are all elsewhere is
+//!   erased; the newer one only if it is not complete;
+//! - a deleted sample has two marks, before and after it. An erase that loses power breaks the record before
+//!   both marks are gone, whether it works from the front or from the back.
 //!
-//! Every eighth sample of a class is held out, as counted when it is captured, for good. Class names are in
-//! the records, so there is no table that could get lost. Features of another trunk or another pooling
-//! are not samples: their segments count as free, and those of another trunk are taken last, so that an older
-//! model that comes back finds its samples as long as there is room for both.
+//! Every eighth sample of a class is held out, counted when it is added, and stays held out. Class names are
+//! in the records, so no table can get lost. Features of another trunk or another pooling are not samples:
+//! their segments count as free. Segments of another trunk are reused last, so that an old model that is
+//! loaded again finds its samples if there was room for both.
 //!
-//! RAM: the caller's, an index of 12 bytes a cell and a table of [`MAX_CLASSES`] classes of 48 bytes. Knows no
-//! model and no protocol.
+//! The caller brings the RAM: an index of 12 bytes for each cell, and a table of [`MAX_CLASSES`] classes of
+//! 48 bytes. Knows no model and no protocol.
 
 pub mod layout;
 mod record;
 
-pub use layout::Layout;
+pub use layout::SampleLayout;
 pub use record::MAX_CLASS_NAME;
 
 use crate::flash::{Area, Flash, FlashError, is_erased, write};
 use crate::head::PoolKind;
-use crate::head::train::Samples;
+use crate::head::train::TrainingSet;
 use record::{Record, Segment};
 
 /// Most classes in a store.
 pub const MAX_CLASSES: usize = 100;
 
-/// One of so many samples of a class is held out to judge the training.
+/// Of so many samples of a class, one is held out to judge the training.
 pub const HELD_OUT_EVERY: u32 = 8;
 
-/// One of so many reclaimings takes the oldest segment.
+/// Of so many reclaimings, one takes the oldest segment.
 const MOVE_OLDEST_EVERY: u32 = 8;
 
-/// Why the store refuses.
+/// Why the store refuses a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SampleError {
-    /// The flash fails.
+    /// The flash failed.
     #[error(transparent)]
     Flash(#[from] FlashError),
     /// The area is too small or is not made of erase blocks.
@@ -61,7 +64,7 @@ pub enum SampleError {
         /// One entry for each cell.
         need: usize,
     },
-    /// The name of a class is of no use.
+    /// The name of a class is not allowed.
     #[error("a class name has 1 to {MAX_CLASS_NAME} bytes and no control characters")]
     ClassName,
     /// Too many classes.
@@ -78,18 +81,18 @@ pub enum SampleError {
         /// What the store was made for.
         need: usize,
     },
-    /// The stored features were pooled otherwise.
+    /// The stored features are pooled in another way.
     #[error("the stored samples were pooled by {stored}; clear them to use another pooling")]
     Pool {
         /// How they were pooled.
         stored: PoolKind,
     },
-    /// Four thousand million samples.
+    /// All 2^32 sample numbers are used.
     #[error("the sample numbers are used up; clear the store")]
     Numbers,
 }
 
-/// Where a sample is; 12 bytes of RAM a cell.
+/// Where a sample is: an entry of the index, 12 bytes of RAM.
 #[derive(Clone, Copy, Debug, Default, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub struct Entry {
@@ -102,7 +105,7 @@ pub struct Entry {
 const HELD_OUT: u16 = 1;
 const TWICE: u16 = 2;
 
-/// A class of the store; 48 bytes of RAM.
+/// A class of the store: an entry of the table, 48 bytes of RAM.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub struct Class {
@@ -138,26 +141,50 @@ impl Class {
     }
 }
 
-/// Room for the classes of a store.
+/// The table of classes of a store.
 pub type ClassTable = [Class; MAX_CLASSES];
 
-/// What became of a sample.
+/// Result of adding a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Added {
     /// Its number.
     pub id: u32,
-    /// True if it judges and is not trained on.
+    /// True if it is held out: it judges the training and is not trained on.
     pub held_out: bool,
-    /// The sample that made room, if the store was full.
+    /// Number of the sample that was deleted to make room, if the store was full.
     pub evicted: Option<u32>,
-    /// True if it was there already: the request was a repetition.
+    /// True if the sample was stored before, by the request that this one repeats.
     pub repeated: bool,
 }
 
-/// The store. The flash is handed to each call, since it is shared with the head store.
+/// The store. Each call gets the flash, which is shared with the head store.
+///
+/// ```
+/// use edge_runtime::device::samples::{Class, Entry, MAX_CLASSES, SampleLayout, SampleStore};
+/// use edge_runtime::flash::{Area, Geometry};
+/// use edge_runtime::head::PoolKind;
+/// use edge_runtime::head::train::TrainingSet;
+/// # use edge_runtime::sim::SimFlash;
+/// # let geometry = Geometry { len: 32 << 10, write_size: 16, erase_size: 4096 };
+/// # let mut flash = SimFlash::new(geometry, true);
+/// # let trunk = [0; 32];
+///
+/// let (area, feature) = (Area { start: 0, len: 32 << 10 }, [5; 64]);
+/// let layout = SampleLayout::new(&geometry, area, feature.len()).expect("room for samples");
+/// let mut index = vec![Entry::default(); layout.all_cells()];
+/// let mut table = [Class::default(); MAX_CLASSES];
+/// // `trunk` is the SHA-256 of the trunk that makes the features.
+/// let mut store =
+///     SampleStore::open(&mut flash, area, trunk, feature.len(), &mut index, &mut table)?;
+/// store.add(&mut flash, "daisy", PoolKind::Avg, 1, &feature)?;
+/// assert_eq!(store.classes()[0].name(), "daisy");
+/// // Training reads the samples where they lie.
+/// assert_eq!(store.view(&flash).feature(0), feature);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct SampleStore<'a> {
-    layout: Layout,
+    layout: SampleLayout,
     trunk: [u8; 32],
     pool: Option<PoolKind>,
     index: &'a mut [Entry],
@@ -171,8 +198,11 @@ pub struct SampleStore<'a> {
 }
 
 impl<'a> SampleStore<'a> {
-    /// Reads what is there and finishes what a power cut interrupted. `index` needs [`Layout::all_cells`]
-    /// entries; what is in it and in `table` does not matter.
+    /// Reads the samples in `area`, and finishes what a power cut interrupted. `index` needs
+    /// [`SampleLayout::all_cells`] entries; the content of `index` and `table` does not matter.
+    ///
+    /// # Errors
+    /// [`SampleError::Area`], [`SampleError::Index`], or [`SampleError::Flash`].
     pub fn open(
         flash: &mut impl Flash,
         area: Area,
@@ -181,7 +211,8 @@ impl<'a> SampleStore<'a> {
         index: &'a mut [Entry],
         table: &'a mut ClassTable,
     ) -> Result<Self, SampleError> {
-        let layout = Layout::new(&flash.geometry(), area, features).ok_or(SampleError::Area)?;
+        let layout =
+            SampleLayout::new(&flash.geometry(), area, features).ok_or(SampleError::Area)?;
         let (have, need) = (index.len(), layout.all_cells());
         if have < need {
             return Err(SampleError::Index { have, need });
@@ -211,7 +242,7 @@ impl<'a> SampleStore<'a> {
     }
 
     /// The sizes.
-    pub fn layout(&self) -> &Layout {
+    pub fn layout(&self) -> &SampleLayout {
         &self.layout
     }
 
@@ -220,12 +251,12 @@ impl<'a> SampleStore<'a> {
         self.len
     }
 
-    /// True if there are none.
+    /// True if there are no samples.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The classes, sorted by name; a class's place is its label in [`View`].
+    /// The classes, sorted by name. The index of a class is its label in [`View`].
     pub fn classes(&self) -> &[Class] {
         self.table.get(..self.classes).unwrap_or_default()
     }
@@ -235,7 +266,7 @@ impl<'a> SampleStore<'a> {
         if self.len == 0 { None } else { self.pool }
     }
 
-    /// The samples, in the order in which they were captured.
+    /// The samples, in the order in which they were added.
     pub fn view<'s>(&'s self, flash: &'s impl Flash) -> View<'s> {
         View {
             layout: &self.layout,
@@ -244,10 +275,11 @@ impl<'a> SampleStore<'a> {
         }
     }
 
-    /// Adds a sample. `token` tells a repeated request from a new one: if it is not 0 and equals that of the
-    /// newest sample, nothing is added.
+    /// Adds a sample of `class`, whose feature was pooled by `pool`. `token` tells a repeated request from a
+    /// new one: if it is not 0 and equals that of the newest sample, nothing is added.
     ///
-    /// When an error is returned or power fails, all other samples are still there.
+    /// # Errors
+    /// [`SampleError`]. Then, and when power fails, all other samples are still there.
     pub fn add(
         &mut self,
         flash: &mut impl Flash,
@@ -567,7 +599,8 @@ impl<'a> SampleStore<'a> {
         self.mark(flash, cell, 1)
     }
 
-    /// Deletes the oldest sample of the largest class, of equally large ones the class with the oldest sample.
+    /// Deletes the oldest sample of the largest class, of equally large ones the class with the oldest
+    /// sample.
     fn evict(&mut self, flash: &mut impl Flash) -> Result<u32, SampleError> {
         let most = self.classes().iter().map(|c| c.samples).max().unwrap_or(0);
         let largest = |e: &Entry| self.classes()[e.class as usize].samples == most;
@@ -712,12 +745,12 @@ impl<'a> SampleStore<'a> {
 /// The samples as training reads them.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'s> {
-    layout: &'s Layout,
+    layout: &'s SampleLayout,
     entries: &'s [Entry],
     bytes: &'s [u8],
 }
 
-impl Samples for View<'_> {
+impl TrainingSet for View<'_> {
     fn len(&self) -> usize {
         self.entries.len()
     }

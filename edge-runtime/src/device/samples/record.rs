@@ -1,7 +1,7 @@
 //! The two records of the sample store: segment headers and sample headers.
 
 use super::layout::{RECORD_HEADER, SEGMENT_HEADER};
-use crate::device::crc32;
+use crate::crc32;
 use crate::head::PoolKind;
 
 /// Longest class name in bytes of UTF-8.

@@ -7,12 +7,12 @@ pub(super) struct Dense<'t> {
     /// `[rows][inputs]`
     pub weights: &'t mut [f32],
     pub bias: &'t mut [f32],
-    /// What momentum keeps of the last steps, as `weights`.
+    /// What momentum keeps of the last steps, in the order of `weights`.
     pub velocity: &'t mut [f32],
     pub bias_velocity: &'t mut [f32],
 }
 
-/// How [`Dense::quantize`] shall see the layer's inputs: `x = (q - zero_point - centre) * scale`.
+/// The inputs of a layer for [`Dense::quantize`]: `x = (q - zero_point - centre) * scale`.
 pub(super) struct Inputs<'c> {
     pub zero_point: i8,
     pub scale: f32,
@@ -41,13 +41,13 @@ impl<'t> Dense<'t> {
         }
     }
 
-    /// The layer stands still.
+    /// Sets the velocities to zero.
     pub fn stop(&mut self) {
         self.velocity.fill(0.0);
         self.bias_velocity.fill(0.0);
     }
 
-    /// Starts a step: what momentum keeps, and the pull of weight decay.
+    /// Starts a step: scales the velocities by the momentum, and adds the weight decay.
     pub fn decay(&mut self, momentum: f32, pull: f32) {
         for (v, w) in self.velocity.iter_mut().zip(&*self.weights) {
             *v = momentum * *v + pull * w;
@@ -55,7 +55,8 @@ impl<'t> Dense<'t> {
         self.bias_velocity.iter_mut().for_each(|v| *v *= momentum);
     }
 
-    /// Adds `rate` times the gradient for the input `x`, where `errors` is the loss's gradient by the outputs.
+    /// Adds `rate` times the gradient for the input `x`, where `errors` is the loss's gradient by the
+    /// outputs.
     pub fn backward(&mut self, x: &[f32], errors: &[f32], rate: f32) {
         let rows = self.velocity.chunks_exact_mut(x.len());
         for ((row, error), bias) in rows.zip(errors).zip(self.bias_velocity.iter_mut()) {
@@ -78,7 +79,7 @@ impl<'t> Dense<'t> {
         }
     }
 
-    /// Ends a step.
+    /// Ends a step: adds the velocities to the weights.
     pub fn step(&mut self) {
         let pairs = self.weights.iter_mut().zip(&*self.velocity);
         pairs.for_each(|(w, v)| *w -= v);
@@ -86,8 +87,8 @@ impl<'t> Dense<'t> {
         pairs.for_each(|(b, v)| *b -= v);
     }
 
-    /// The layer in int8, one symmetric scale per row, centring and scaling of the inputs folded in: `step` is the
-    /// real value of an accumulator's step.
+    /// The layer in int8, one symmetric scale per row, centring and scaling of the inputs folded in: `step`
+    /// is the real value of an accumulator's step.
     pub fn quantize(
         &self,
         inputs: &Inputs<'_>,

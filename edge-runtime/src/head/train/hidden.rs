@@ -9,7 +9,7 @@ pub(super) struct Hidden<'t> {
     pub dense: Dense<'t>,
     /// Output of the layer.
     pub units: &'t mut [f32],
-    /// The loss's gradient by the units; scratch besides.
+    /// Gradient of the loss by the units; also scratch.
     errors: &'t mut [f32],
 }
 
@@ -28,8 +28,8 @@ impl<'t> Hidden<'t> {
         self.units.iter_mut().for_each(|u| *u = u.max(0.0));
     }
 
-    /// Adds `rate` times the gradient for the input `x`, whose units are there; `errors` is the loss's gradient
-    /// by the outputs of the layer after this one.
+    /// Adds `rate` times the gradient for the input `x`, for which the units were computed; `errors` is the
+    /// gradient of the loss by the outputs of the next layer.
     pub fn backward(&mut self, x: &[f32], after: &Dense<'_>, errors: &[f32], rate: f32) {
         after.input_errors(errors, self.errors);
         for (error, unit) in self.errors.iter_mut().zip(&*self.units) {
@@ -57,7 +57,7 @@ impl<'t> Hidden<'t> {
     }
 }
 
-/// `f = multiplier / 2^shift`, exactly, for what fits: others become the nearest that does.
+/// Multiplier and shift with `f = multiplier / 2^shift`, exactly, or as near as they can represent it.
 fn factor(f: f32) -> (i32, u8) {
     const LEAST: f32 = 1.0 / (1u64 << 31) as f32;
     const MOST: f32 = (1 << 29) as f32;

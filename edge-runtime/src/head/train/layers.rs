@@ -4,10 +4,10 @@ use crate::head::infer::{HiddenLayer, Int8Layers};
 use crate::head::size::HeadSize;
 use crate::model::{ALIGNMENT, Quant, align};
 
-/// Where a trained head's numbers go; see [`Int8Layers`] for what they mean.
+/// Memory for the numbers of a trained head; see [`Int8Layers`] for what they mean.
 #[derive(Debug)]
 pub struct Layers<'w> {
-    /// The hidden layer, if there is to be one.
+    /// The hidden layer, if the head gets one.
     pub hidden: Option<NewHidden<'w>>,
     /// int8 weights, `[classes][inputs]`.
     pub weights: &'w mut [i8],
@@ -17,7 +17,7 @@ pub struct Layers<'w> {
     pub scale: &'w mut [f32],
 }
 
-/// Where a trained hidden layer's numbers go; see [`HiddenLayer`].
+/// Memory for the numbers of a hidden layer; see [`HiddenLayer`].
 #[derive(Debug)]
 pub struct NewHidden<'w> {
     /// int8 weights, `[units][features]`.
@@ -33,8 +33,8 @@ pub struct NewHidden<'w> {
 }
 
 impl<'w> Layers<'w> {
-    /// Layers of a size in `memory`, which has [`HeadSize::layers_len`] bytes or more; `None` if it has fewer, or
-    /// does not start on a multiple of 16.
+    /// Layers of a size in `memory`, which has [`HeadSize::layers_len`] bytes or more; `None` if it has
+    /// fewer, or does not start on a multiple of 16.
     pub fn new(size: &HeadSize, memory: &'w mut [u8]) -> Option<Self> {
         if !memory.as_ptr().addr().is_multiple_of(ALIGNMENT) {
             return None;
@@ -91,7 +91,7 @@ impl<'w> Layers<'w> {
         (whole && fits).then_some(size)
     }
 
-    /// The layers to be run or written.
+    /// The layers as they are run or written.
     pub fn as_int8(&self) -> Int8Layers<'_> {
         let hidden = self.hidden.as_ref().map(|h| HiddenLayer {
             weights: h.weights,

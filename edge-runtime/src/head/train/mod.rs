@@ -1,15 +1,15 @@
-//! Training of the head on the device: softmax regression on frozen int8 features.
+//! Training of a head: softmax regression on frozen int8 features, the same code on devices and hosts.
 //!
-//! Features are centred and trained on with unit length, so that a picture with strong features counts no more
-//! than one with weak ones; the written layer takes them by their mean length. The start is imprinted: every
-//! class begins as the mean of its features, which makes a nearest-mean classifier. Stochastic gradient descent
-//! with momentum, weight decay and smoothed labels goes on from there. After every epoch the head is judged on the
-//! held-out samples (on the training samples, if few are held out), and the best one is requantized and kept, its
-//! scales at last calibrated ([`super::calibrate`]).
+//! Features are centred, and scaled to unit length for training, so that a picture with strong features
+//! counts no more than one with weak ones; the written layer divides them by their mean length. The start is
+//! imprinted: every class begins as the mean of its features, which makes a nearest-mean classifier. From
+//! there goes stochastic gradient descent with momentum, weight decay and smoothed labels. After every epoch
+//! the head is judged on the held-out samples (on the training samples, if few are held out). The best one is
+//! quantized to int8 and kept, and in the end its scales are calibrated ([`super::calibrate`]).
 //!
-//! **Few samples.** One of eight held out is a lot where there are twenty of a class. So if fewer than
-//! [`MIN_JUDGES`] are held out, they judge the head that was trained without them, and then a second training on
-//! all samples, for as many epochs and with the same calibration, gives the head that is kept.
+//! **Few samples.** With twenty samples of a class, one of eight is too many to do without. So if fewer than
+//! [`MIN_JUDGES`] samples are held out, they judge the head that was trained without them. Then a second
+//! training on all samples, with as many epochs and the same calibration, gives the head that is kept.
 //!
 //! All numbers are f32 in a fixed order of operations (see [`super::math`]), so the same samples, options and
 //! seed give the same bits on every machine. Memory is the caller's: [`HeadSize::workspace_len`] f32 values,
@@ -29,15 +29,15 @@ use super::size::{HeadSize, MAX_HIDDEN};
 use crate::model::Quant;
 use trainer::Trainer;
 
-/// Fewer held-out samples than this do not choose the epoch, for chance would; the training samples do. And they
-/// are trained on at last. On flowers with 20 pictures a class, 10 of 100 held out, the first is worth 1.8 points of
-/// accuracy, the second 0.6.
+/// Fewest held-out samples that choose the epoch. With fewer, the choice would be chance: the training
+/// samples choose it, and a last training uses the held-out samples, too. On flowers with 20 pictures a
+/// class, 10 of 100 held out, the first is worth 1.8 points of accuracy, the second 0.6.
 pub const MIN_JUDGES: usize = 32;
 
-/// Most epochs: what a stranger asks for shall end.
+/// Most epochs, so that every training ends.
 pub const MAX_EPOCHS: u32 = 10_000;
 
-/// What to train with.
+/// Options of a training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrainOptions {
     /// Units of a hidden layer, at most [`MAX_HIDDEN`]; 0 for none.
@@ -46,18 +46,18 @@ pub struct TrainOptions {
     pub epochs: u32,
     /// Samples per step.
     pub batch: u32,
-    /// Step size, for features of length 1; with a hidden layer a tenth of it is taken.
+    /// Step size for features of length 1; with a hidden layer a tenth of it is used.
     pub learning_rate: f32,
-    /// Part of the last step that the next one repeats.
+    /// Fraction of the last step that is added to the next one.
     pub momentum: f32,
     /// L2 penalty on the weights.
     pub weight_decay: f32,
-    /// Part of every label that is spread over all classes: a head that need not be certain of what may be
-    /// mislabelled, or unusual, is better on other pictures.
+    /// Fraction of every label that is spread over all classes. A head that need not be certain of
+    /// mislabelled or unusual samples is better on other pictures.
     pub label_smoothing: f32,
     /// Epochs without improvement on the judging samples after which training stops.
     pub patience: u32,
-    /// Decides the order of the samples, and the start of a hidden layer.
+    /// Seed of the order of samples, and of the start of a hidden layer.
     pub seed: u64,
 }
 
@@ -78,7 +78,7 @@ impl Default for TrainOptions {
 }
 
 impl TrainOptions {
-    /// Whether they make sense.
+    /// Checks that every option is in its range.
     ///
     /// # Errors
     /// [`TrainError::Option`] and [`TrainError::Hidden`].
@@ -116,20 +116,20 @@ impl TrainOptions {
     }
 }
 
-/// Labelled features, wherever they are kept.
-pub trait Samples {
-    /// How many.
+/// Labelled features to train on, wherever they are kept.
+pub trait TrainingSet {
+    /// Number of samples.
     fn len(&self) -> usize;
 
-    /// True if there are none.
+    /// True if there are no samples.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Class of sample `i`, below the number of classes.
+    /// Class of sample `i`; below the number of classes.
     fn label(&self, i: usize) -> usize;
 
-    /// True if sample `i` judges and is not trained on.
+    /// True if sample `i` is held out: it judges the head and is not trained on.
     fn held_out(&self, i: usize) -> bool;
 
     /// The int8 feature vector of sample `i`.
@@ -148,7 +148,7 @@ pub enum TrainError {
     /// The hidden layer is too wide.
     #[error("a hidden layer has at most {MAX_HIDDEN} units, not {0}")]
     Hidden(usize),
-    /// The layers' lengths do not go together, or are not those of the head that is asked for.
+    /// The lengths of the layers do not fit together, or not the head that is asked for.
     #[error("the memory for the layers has not the lengths of such a head")]
     Layers,
     /// A label or a feature vector does not fit.
@@ -162,12 +162,12 @@ pub enum TrainError {
         /// What [`HeadSize::workspace_len`] says.
         need: usize,
     },
-    /// An option makes no sense.
+    /// An option is out of range.
     #[error("out of range: {0}")]
     Option(&'static str),
 }
 
-/// What an epoch gave.
+/// Result of an epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Epoch {
     /// Its number; 0 is the imprinted start.
@@ -178,30 +178,71 @@ pub struct Epoch {
     pub top1: f32,
     /// True if it is the best so far.
     pub best: bool,
-    /// True in the second training, on all samples, which judge it, too.
+    /// True in the second training, which uses all samples, also to judge.
     pub refit: bool,
 }
 
-/// What training gave.
+/// Result of a training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trained {
-    /// The epoch that won.
+    /// The best epoch.
     pub best: Epoch,
-    /// Samples that judge the int8 layer: those held out, or all, if none is. Only then are they trained on.
+    /// Number of samples that judged the int8 head: those held out, or all if none is.
     pub judges: u32,
-    /// How many of them it gets right.
+    /// How many of those it gets right.
     pub right: u32,
 }
 
-/// Trains a head on `samples`, whose features are quantized as `quant`, into `layers` (their lengths say
-/// how many classes and features, and whether there is a hidden layer).
+/// Trains a head on `samples`, whose features are quantized as `quant`, and writes it to `layers`, whose
+/// lengths give the number of classes and features and the hidden layer.
 ///
-/// The held-out samples judge; if there are fewer than [`MIN_JUDGES`], the training samples choose the epoch, and
-/// the head is trained again on all. `progress` is called after every epoch, and `right` with the class of every
-/// judging sample that the int8 layer gets right ([`Trained::right`]). `workspace` is scratch of at least
-/// [`HeadSize::workspace_len`].
+/// The held-out samples judge; if there are fewer than [`MIN_JUDGES`], the training samples choose the epoch,
+/// and the head is trained again on all. `progress` is called after every epoch, and `right` with the class
+/// of every judging sample that the int8 head gets right ([`Trained::right`]). `workspace` is scratch of at
+/// least [`HeadSize::workspace_len`] values.
+///
+/// # Errors
+/// [`TrainError`], before anything is written.
+///
+/// ```
+/// use edge_runtime::head::HeadSize;
+/// use edge_runtime::head::train::{Layers, TrainOptions, TrainingSet, train};
+/// use edge_runtime::model::{AlignedBytes, Quant};
+///
+/// /// Eight samples of two classes; the last two are held out.
+/// struct Samples;
+///
+/// impl TrainingSet for Samples {
+///     fn len(&self) -> usize {
+///         8
+///     }
+///     fn label(&self, i: usize) -> usize {
+///         i % 2
+///     }
+///     fn held_out(&self, i: usize) -> bool {
+///         i >= 6
+///     }
+///     fn feature(&self, i: usize) -> &[i8] {
+///         match i % 2 {
+///             0 => &[90, 10, 0],
+///             _ => &[10, 90, 0],
+///         }
+///     }
+/// }
+///
+/// let size = HeadSize::linear(3, 2);
+/// let mut memory = AlignedBytes::zeroed(size.layers_len());
+/// let mut layers = Layers::new(&size, &mut memory).expect("long enough, and aligned");
+/// let mut workspace = vec![0.0; size.workspace_len()];
+/// let quant = Quant { scale: 0.1, zero_point: 0 };
+/// let options = TrainOptions { seed: 7, ..TrainOptions::default() };
+/// let (progress, right) = (&mut |_| (), &mut |_| ());
+/// let trained = train(&Samples, quant, &options, &mut layers, &mut workspace, progress, right)?;
+/// assert_eq!((trained.right, trained.judges), (2, 2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn train(
-    samples: &impl Samples,
+    samples: &impl TrainingSet,
     quant: Quant,
     options: &TrainOptions,
     layers: &mut Layers<'_>,
@@ -270,7 +311,7 @@ pub fn train(
 }
 
 fn check(
-    samples: &impl Samples,
+    samples: &impl TrainingSet,
     options: &TrainOptions,
     layers: &Layers<'_>,
 ) -> Result<HeadSize, TrainError> {

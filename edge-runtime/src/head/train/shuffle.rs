@@ -2,8 +2,8 @@
 
 use crate::random::Random;
 
-/// The numbers below `len` in an order that the key decides, without memory: an invertible scrambling of
-/// the next power of two, leaving out what is too large.
+/// The numbers below `len` in an order that follows from the key, without a table: an invertible scrambling
+/// of the numbers below the next power of two, without those that are too large.
 #[derive(Clone)]
 pub(super) struct Shuffle {
     len: u64,

@@ -33,7 +33,7 @@ impl Toy {
     }
 }
 
-impl Samples for Toy {
+impl TrainingSet for Toy {
     fn len(&self) -> usize {
         self.features.len()
     }
@@ -74,7 +74,7 @@ struct Buffers {
 }
 
 impl Buffers {
-    fn new(samples: &impl Samples, hidden: usize) -> Self {
+    fn new(samples: &impl TrainingSet, hidden: usize) -> Self {
         let labels = (0..samples.len()).map(|i| samples.label(i));
         let size = HeadSize {
             features: samples.feature(0).len(),
@@ -98,7 +98,7 @@ impl Buffers {
 
     fn train(
         &mut self,
-        samples: &impl Samples,
+        samples: &impl TrainingSet,
         options: &TrainOptions,
     ) -> (Result<Trained, TrainError>, Vec<Epoch>) {
         let mut workspace = vec![f32::NAN; self.size.workspace_len()];
@@ -295,7 +295,7 @@ impl Corners {
     }
 }
 
-impl Samples for Corners {
+impl TrainingSet for Corners {
     fn len(&self) -> usize {
         self.0.len()
     }

@@ -4,20 +4,20 @@ use super::dense::{Dense, Inputs};
 use super::hidden::Hidden;
 use super::layers::Layers;
 use super::shuffle::Shuffle;
-use super::{Epoch, MIN_JUDGES, Samples, TrainOptions};
+use super::{Epoch, MIN_JUDGES, TrainOptions, TrainingSet};
 use crate::head::math;
 use crate::head::size::HeadSize;
 use crate::model::Quant;
 use crate::random::Random;
 
-/// Two layers take smaller steps than one, for each also moves what the other learns from.
+/// Factor on the learning rate with a hidden layer: each of two layers changes what the other learns from.
 const HIDDEN_RATE: f32 = 0.1;
 
 /// `logits = last(x)` or `last(hidden(x))`, with `x = (q - zero_point - centre) * scale`.
 pub(super) struct Trainer<'t> {
     options: &'t TrainOptions,
     zero_point: i8,
-    /// Train on the held-out samples, too.
+    /// True if the held-out samples are trained on, too.
     pub all: bool,
     scale: f32,
     hidden: Option<Hidden<'t>>,
@@ -28,7 +28,7 @@ pub(super) struct Trainer<'t> {
 }
 
 impl<'t> Trainer<'t> {
-    /// A head of this size in at least [`HeadSize::workspace_len`] values of workspace.
+    /// Lays a head of this size out in `workspace`, which has at least [`HeadSize::workspace_len`] values.
     pub fn new(
         options: &'t TrainOptions,
         quant: Quant,
@@ -73,7 +73,7 @@ impl<'t> Trainer<'t> {
     }
 
     /// The samples that are trained on.
-    fn training<'s, S: Samples>(
+    fn training<'s, S: TrainingSet>(
         &self,
         samples: &'s S,
     ) -> impl Iterator<Item = usize> + Clone + use<'s, S> {
@@ -81,10 +81,10 @@ impl<'t> Trainer<'t> {
         (0..samples.len()).filter(move |&i| all || !samples.held_out(i))
     }
 
-    /// The start: centres and scales the features, starts the hidden layer, and makes every class the mean of
-    /// what the last layer gets of its samples: for spherical classes of one size the nearest mean is the best
-    /// linear classifier.
-    pub fn imprint(&mut self, samples: &impl Samples) {
+    /// Makes the start: centres and scales the features, starts the hidden layer, and sets the weights of
+    /// every class to the mean of its inputs. For spherical classes of equal size the nearest mean is the
+    /// best linear classifier.
+    pub fn imprint(&mut self, samples: &impl TrainingSet) {
         let training = self.training(samples);
         let count = training.clone().count() as f32;
         self.centre.fill(0.0);
@@ -135,10 +135,10 @@ impl<'t> Trainer<'t> {
         self.last.stop();
     }
 
-    /// Every unit of the hidden layer starts as the feature of a training sample, so that its value is how much a
-    /// picture is like that one. Where there are more units than samples, they go round once more, negated, and
-    /// then again at half the size.
-    fn start_hidden(&mut self, samples: &impl Samples) {
+    /// Starts every unit of the hidden layer as the feature of a training sample, so that its value says how
+    /// similar a picture is to that sample. With more units than samples, the samples are used again,
+    /// negated, and then once more at half the size, and so on.
+    fn start_hidden(&mut self, samples: &impl TrainingSet) {
         let (key, all) = (Random::new(self.options.seed).bits(), self.all);
         let order = Shuffle::new(samples.len(), key)
             .filter(|&i| all || !samples.held_out(i))
@@ -175,7 +175,7 @@ impl<'t> Trainer<'t> {
     }
 
     /// One pass over the training samples, in an order of its own.
-    pub fn epoch(&mut self, samples: &impl Samples, number: u32) {
+    pub fn epoch(&mut self, samples: &impl TrainingSet, number: u32) {
         let options = self.options;
         let key = Random::new(options.seed ^ (number as u64) << 32).bits();
         // The step shrinks linearly to nothing over the epochs.
@@ -225,7 +225,7 @@ impl<'t> Trainer<'t> {
     }
 
     /// Loss and accuracy on the held-out samples, or on the training samples if too few are held out.
-    pub fn judge(&mut self, samples: &impl Samples, number: u32) -> Epoch {
+    pub fn judge(&mut self, samples: &impl TrainingSet, number: u32) -> Epoch {
         let any = (0..samples.len()).filter(|&i| samples.held_out(i)).count() >= MIN_JUDGES;
         let all = self.all;
         let (mut count, mut right, mut loss) = (0.0f32, 0.0f32, 0.0f32);
@@ -249,7 +249,7 @@ impl<'t> Trainer<'t> {
     }
 
     /// The layers in int8.
-    pub fn quantize(&mut self, samples: &impl Samples, layers: &mut Layers<'_>) {
+    pub fn quantize(&mut self, samples: &impl TrainingSet, layers: &mut Layers<'_>) {
         let largest = self.largest_unit(samples);
         let mut inputs = Inputs {
             zero_point: self.zero_point,
@@ -274,7 +274,7 @@ impl<'t> Trainer<'t> {
     }
 
     /// Largest value of a hidden unit on the training samples.
-    fn largest_unit(&mut self, samples: &impl Samples) -> f32 {
+    fn largest_unit(&mut self, samples: &impl TrainingSet) -> f32 {
         let mut largest = 0.0;
         if self.hidden.is_none() {
             return largest;

@@ -13,7 +13,7 @@ const MAX_LABELS: u64 = 64 << 20;
 /// the rest of the text for one field.
 const END: &str = "\nend";
 
-/// The pictures that a `labels.csv` lists; whatever else is in the folder is not meant.
+/// The pictures that a `labels.csv` lists. Other files of the folder are ignored.
 pub(super) fn read(dir: &Path, csv: &Path) -> Result<Dataset, DatasetError> {
     let wrong = |line: usize, problem: String| DatasetError::Labels {
         path: csv.into(),

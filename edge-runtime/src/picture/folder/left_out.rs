@@ -1,4 +1,4 @@
-//! What a folder has besides its pictures.
+//! Files of a folder that may be pictures and are not used.
 
 use serde::Serialize;
 use std::fmt::{self, Display};
@@ -16,7 +16,7 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
-    /// One more.
+    /// Counts one more file.
     pub(super) fn add(all: &mut Option<Self>, path: &Path, reason: &str) {
         Self::join(
             all,
@@ -28,7 +28,7 @@ impl LeftOut {
         );
     }
 
-    /// Those of another folder.
+    /// Adds those of another folder.
     pub(super) fn join(all: &mut Option<Self>, more: Option<Self>) {
         match (&mut *all, more) {
             (Some(all), Some(more)) => all.count += more.count,
@@ -39,7 +39,7 @@ impl LeftOut {
 }
 
 impl Display for LeftOut {
-    /// One line without a full stop.
+    /// All of it in one line, without a full stop.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             count,

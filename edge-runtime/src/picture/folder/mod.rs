@@ -1,7 +1,7 @@
-//! Folders of pictures: class folders, a `labels.csv`, or just pictures; and even subsets of them.
+//! Folders of pictures: class folders, a `labels.csv`, or just pictures; and subsets of them, spread evenly.
 //!
-//! No picture is decoded here: names decide, and the first bytes where a name says nothing. What is
-//! left out though it may be a picture is counted. The order is the same on every machine.
+//! No picture is decoded here. The name of a file tells whether it is a picture, or else its first bytes.
+//! Files that may be pictures and are not used are counted. The order is the same on every machine.
 
 mod labels;
 mod left_out;
@@ -16,14 +16,14 @@ use walk::{Found, collect, entries, judge};
 
 pub use left_out::LeftOut;
 
-/// Pictures and what they show.
+/// Pictures and their classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dataset {
     /// Names of the classes, sorted; empty if classes are only numbers (`labels.csv`) or unknown.
     pub classes: Vec<String>,
     /// The pictures: sorted, or in the order of `labels.csv`. Never empty.
     pub items: Vec<Item>,
-    /// What is in the folder and may be pictures, but is not among the items.
+    /// Files in the folder that may be pictures, but are not among the items.
     pub left_out: Option<LeftOut>,
 }
 
@@ -42,24 +42,24 @@ pub enum DatasetError {
     /// A folder or `labels.csv` cannot be read.
     #[error("{}: cannot read: {source}", path.display())]
     Read {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The path is not a folder.
     #[error("{}: not a folder", .0.display())]
     NotAFolder(PathBuf),
-    /// There is nothing to use in the folder.
+    /// The folder has no pictures.
     #[error("{}: no picture in this folder that is read ({FORMATS} are){}", .0.display(), left_out::but(.1))]
     Empty(PathBuf, Option<LeftOut>),
-    /// There are pictures, but nothing says what they show.
+    /// The classes of the pictures are not known.
     #[error("{}: neither class folders nor a labels.csv (columns file,class_index) in it", .0.display())]
     NoLabels(PathBuf),
-    /// A class folder without pictures would be a class that nothing shows.
+    /// A class folder has no pictures.
     #[error("{}: class folder without a picture that is read ({FORMATS} are); add some or remove it{}", .0.display(), left_out::but(.1))]
     EmptyClass(PathBuf, Option<LeftOut>),
-    /// `labels.csv` says something impossible.
+    /// `labels.csv` has a mistake.
     #[error("{}, line {line}: {problem}", path.display())]
     Labels {
         /// The file.
@@ -155,8 +155,8 @@ impl Dataset {
         Ok(())
     }
 
-    /// `n` of the pictures (all, if there are fewer), as many of each class as possible, spread evenly
-    /// over the classes and over the pictures of each class; order kept, always the same choice.
+    /// `n` of the pictures (all, if there are fewer), spread evenly over the classes and over the pictures of
+    /// each class. Keeps the order, and always makes the same choice.
     pub fn subset(&self, n: usize) -> Dataset {
         let mut classes: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
         for (i, item) in self.items.iter().enumerate() {
@@ -183,8 +183,8 @@ fn spread(len: usize, count: usize) -> impl Iterator<Item = usize> {
     (0..count).map(move |j| (2 * j + 1) * len / (2 * count))
 }
 
-/// How many to take of each class: equal shares, what small classes cannot give goes to the others,
-/// and a remainder goes to evenly spread classes.
+/// How many pictures to take of each class: equal shares. What small classes lack is taken from the others,
+/// and a remainder from evenly spread classes.
 fn quotas(sizes: &[usize], n: usize) -> Vec<usize> {
     let mut quotas = vec![0; sizes.len()];
     let mut left = n.min(sizes.iter().sum());

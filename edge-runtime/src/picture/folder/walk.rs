@@ -27,7 +27,7 @@ const RAW_PICTURES: &[&str] = &[
     "pef", "raw", "rwl", "iiq", "3fr", "erf", "mef", "mos", "kdc", "dcr", "x3f",
 ];
 
-/// Ends of names of files that lie about in data sets and are no pictures.
+/// Ends of names of other files that are common in data sets.
 const HARMLESS: &[&str] = &[
     "txt", "md", "rst", "csv", "tsv", "json", "jsonl", "xml", "yaml", "yml", "toml", "ini", "cfg",
     "log", "html", "htm", "css", "js", "py", "ipynb", "sh", "db", "lnk", "url", "md5", "sha256",
@@ -102,7 +102,7 @@ pub(super) enum Found {
     Picture,
     /// Not used, and why.
     LeftOut(String),
-    /// Nobody takes it for a picture.
+    /// Not a picture.
     Nothing,
 }
 
@@ -128,7 +128,7 @@ pub(super) fn judge(entry: &Entry) -> Found {
     }
 }
 
-/// What a file is whose name does not say it.
+/// Judges a file by its content, because its name does not tell what it is.
 fn by_content(path: &Path) -> Found {
     let unread = |what: &str| Found::LeftOut(format!("{what}; {FORMATS} are read"));
     let raw = named(path, RAW_PICTURES);
@@ -151,7 +151,7 @@ fn by_content(path: &Path) -> Found {
     }
 }
 
-/// True for a beginning of readable text, and for nothing at all.
+/// True if the bytes are the beginning of a text, or empty.
 fn is_text(head: &[u8]) -> bool {
     let mut chunks = head.utf8_chunks();
     let text = chunks.next().map_or("", |c| c.valid());
@@ -159,7 +159,7 @@ fn is_text(head: &[u8]) -> bool {
     text.len() + 3 >= head.len() && !text.chars().any(|c| c.is_control() && !c.is_whitespace())
 }
 
-/// True if the name ends with a dot and one of these, in whatever case.
+/// True if the name ends with a dot and one of these, in upper or lower case.
 fn named(path: &Path, ends: &[&str]) -> bool {
     let is = |end: &OsStr| ends.iter().any(|e| end.eq_ignore_ascii_case(e));
     path.extension().is_some_and(is)

@@ -251,7 +251,7 @@ fn runs(header: &Header, bytes: &[u8]) -> Result<Vec<u8>, String> {
                     put(x + i, half(byte, i));
                 }
                 if !stored.is_multiple_of(2) {
-                    // Missing at a file's end, it is missed by nobody.
+                    // It may be missing at the end of a file.
                     let _ = next();
                 }
                 x += len as usize;

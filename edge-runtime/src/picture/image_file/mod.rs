@@ -1,8 +1,8 @@
 //! Picture files to pictures, and back to PNG. The content decides, not the name.
 //!
-//! The pixels are those of Pillow's `Image.open(file).convert("RGB")`, turned upright if the file says
-//! so: the first frame or page, without transparency. Files are hostile: sizes are checked before
-//! anything is allocated for them. Knows nothing of networks.
+//! The pixels are those of Pillow's `Image.open(file).convert("RGB")`, turned upright if the file has an
+//! orientation: the first frame or page, without transparency. Files may be hostile: sizes are checked before
+//! memory is allocated. Knows nothing of networks.
 
 mod bmp;
 mod format;
@@ -34,10 +34,10 @@ pub enum PictureError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The content is not a picture that we can decode.
+    /// The content cannot be decoded.
     #[error("{}: {problem}; replace or remove the file", path.display())]
     Decode {
         /// The file.
@@ -47,7 +47,10 @@ pub enum PictureError {
     },
 }
 
-/// Reads a picture file, turned upright if it says so.
+/// Reads a picture file, and turns the picture upright if the file has an orientation.
+///
+/// # Errors
+/// [`PictureError`], which names the file.
 pub fn read(path: &Path) -> Result<Picture, PictureError> {
     let failed = |source| PictureError::Read {
         path: path.into(),

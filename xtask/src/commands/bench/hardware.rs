@@ -10,7 +10,7 @@ use converter::board::fit::judge;
 use converter::board::schema::Use;
 use converter::board::{Board, Needs, Request};
 use converter::util::progress::Progress as _;
-use edge_runtime::device::client::{Client, Patience};
+use edge_runtime::client::{Client, Patience};
 use edge_runtime::device::protocol::{self, StateInfo};
 use edge_runtime::model::Model;
 use serde_json::json;

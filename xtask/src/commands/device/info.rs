@@ -3,8 +3,8 @@
 use super::{Connection, input::InputRule};
 use crate::{output, units};
 use anyhow::Result;
-use edge_runtime::device::client::Identity;
-use edge_runtime::device::report::Info;
+use edge_runtime::client::Identity;
+use edge_runtime::client::report::Info;
 use edge_runtime::head::store::Active;
 
 pub fn run(client: &mut Connection, identity: &Identity, json: bool) -> Result<()> {

@@ -4,8 +4,8 @@ use super::Connection;
 use crate::{cli::device::Infer, output, units};
 use anyhow::{Result, bail};
 use converter::dataset::{load, preprocess};
+use edge_runtime::client::report::{Class, Inference};
 use edge_runtime::device::protocol::ModelInfo;
-use edge_runtime::device::report::{Class, Inference};
 use edge_runtime::model::{DType, InputSpec, Quant, Shape};
 use std::path::Path;
 

@@ -5,8 +5,8 @@ use crate::qemu::folder::Folder;
 use crate::qemu::qmp::Qmp;
 use anyhow::{Context, Result, bail};
 use converter::board::schema::Deploy;
-use edge_runtime::device::client::{ClientError, Pipe};
-use edge_runtime::transport::{self, Address, Key, no_key};
+use edge_runtime::client::{ClientError, Pipe};
+use edge_runtime::transport::{self, Address, Key, missing_key};
 use serialport::SerialPort;
 use std::io::{self, ErrorKind};
 use std::str::FromStr;
@@ -86,7 +86,7 @@ impl Port {
         match self {
             Self::Board(name) => board(name)?.open(key),
             Self::Socket(address) => {
-                let line = transport::Line::connect(address, key)?;
+                let line = transport::Connection::connect(address, key)?;
                 Ok(Line::Socket(Box::new(line)))
             }
             Self::Serial(..) if key.is_some() => {
@@ -105,8 +105,8 @@ impl Port {
 
     /// The failure of the first request over this line, in words of this line.
     pub fn explain(&self, key: Option<&Key>, error: ClientError) -> anyhow::Error {
-        let refused = match (self, key) {
-            (Self::Socket(address), None) => no_key(address, &error),
+        let refused = match (self, key, &error) {
+            (Self::Socket(address), None, ClientError::Pipe(e)) => missing_key(address, e),
             _ => None,
         };
         refused.map_or_else(|| error.into(), Into::into)
@@ -141,7 +141,7 @@ fn board(name: &str) -> Result<Port> {
 /// An open line.
 pub enum Line {
     /// A socket.
-    Socket(Box<transport::Line>),
+    Socket(Box<transport::Connection>),
     /// A serial port.
     Serial(Box<dyn SerialPort>),
 }

@@ -4,8 +4,8 @@ use super::{Connection, input::InputRule};
 use crate::cli::device::{AddSample, ClearSamples};
 use crate::output;
 use anyhow::{Context, Result};
-use edge_runtime::device::names;
-use edge_runtime::device::report::Samples;
+use edge_runtime::client::names;
+use edge_runtime::client::report::SampleCounts;
 use edge_runtime::device::samples::Added;
 use edge_runtime::head::PoolKind;
 use serde_json::json;
@@ -58,7 +58,7 @@ pub fn add(client: &mut Connection, args: &AddSample, json: bool) -> Result<()> 
 }
 
 pub fn list(client: &mut Connection, json: bool) -> Result<()> {
-    let samples = Samples::from(&client.samples()?[..]);
+    let samples = SampleCounts::from(&client.samples()?[..]);
     output::report(json, &samples, || {
         if samples.classes.is_empty() {
             return "no samples; `add-sample` and `retrain-head --data` add some".into();

@@ -3,7 +3,7 @@
 use super::Connection;
 use crate::output;
 use anyhow::Result;
-use edge_runtime::device::client::ClientError;
+use edge_runtime::client::ClientError;
 use edge_runtime::device::{DeviceError, Event, EventKind, FaultKind};
 use serde_json::{Value, json};
 

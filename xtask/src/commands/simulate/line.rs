@@ -3,8 +3,7 @@
 use anyhow::{Context, Result};
 use edge_runtime::device::Clock;
 use edge_runtime::device::load::ModelStore;
-use edge_runtime::device::server::Server;
-use edge_runtime::device::vacant::Vacant;
+use edge_runtime::device::server::{LoadServer, Server};
 use edge_runtime::flash::Flash;
 use edge_runtime::power::PowerMeter;
 use edge_runtime::sim::{Faults, NoisyLine};
@@ -33,9 +32,9 @@ impl<F: Flash, C: Clock, P: PowerMeter> Served for Server<'_, '_, F, C, P> {
     }
 }
 
-impl<S: ModelStore> Served for Vacant<'_, S> {
+impl<S: ModelStore> Served for LoadServer<'_, S> {
     fn receive(&mut self, bytes: &[u8], send: &mut dyn FnMut(&[u8])) {
-        Vacant::receive(self, bytes, send);
+        LoadServer::receive(self, bytes, send);
     }
     fn is_over(&self) -> bool {
         self.reset_requested()

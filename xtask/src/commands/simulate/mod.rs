@@ -11,13 +11,12 @@ use crate::{cli::device::Simulate, output, units};
 use anyhow::{Context, Result, bail};
 use board::Device;
 use clock::WallClock;
+use edge_runtime::client::report::Listening;
 use edge_runtime::device::NotReady;
 use edge_runtime::device::app::{App, Config};
-use edge_runtime::device::load::{Loader, ModelStore, Region};
+use edge_runtime::device::load::{Loader, ModelRegion, ModelStore};
 use edge_runtime::device::memory::MemoryPlan;
-use edge_runtime::device::report::Listening;
-use edge_runtime::device::server::{RX_LEN, Server, TX_LEN};
-use edge_runtime::device::vacant::Vacant;
+use edge_runtime::device::server::{LoadServer, RX_LEN, Server, TX_LEN};
 use edge_runtime::flash::Geometry;
 use edge_runtime::model::header::Header;
 use edge_runtime::model::{AlignedBytes, Model};
@@ -46,7 +45,7 @@ pub fn run(args: &Simulate, json: bool) -> Result<()> {
     let given = given.map(|(path, bytes)| Given::new(path, bytes, args, &device, &trust));
     let given = given.transpose()?;
     let mut flash = image(args, &device, "flash", device.geometry)?;
-    let mut region = Region::new(image(args, &device, "model", device.model)?);
+    let mut region = ModelRegion::new(image(args, &device, "model", device.model)?);
     if let Some(given) = &given {
         given.flash(&mut region)?;
     }
@@ -99,7 +98,7 @@ pub fn run(args: &Simulate, json: bool) -> Result<()> {
             }
         };
         let loader = Loader::new(&mut region, limits, reason);
-        let mut vacant = Vacant::new(loader, &mut rx, &mut tx);
+        let mut vacant = LoadServer::new(loader, &mut rx, &mut tx);
         if let Some(load) = load {
             vacant.begin(&load, &mut |frame| line.send(frame));
         }
@@ -167,7 +166,7 @@ impl Given {
         Ok(Self { bytes, signature })
     }
 
-    fn flash(&self, region: &mut Region<FlashImage>) -> Result<()> {
+    fn flash(&self, region: &mut ModelRegion<FlashImage>) -> Result<()> {
         let there = region.bytes().starts_with(&self.bytes);
         if there && signature_in(region.bytes()) == self.signature {
             return Ok(());

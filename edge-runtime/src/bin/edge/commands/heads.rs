@@ -3,8 +3,8 @@
 use crate::device::Job;
 use crate::error::Error;
 use crate::output::{Output, head, pairs};
-use edge_runtime::device::client::{Client, Pipe};
-use edge_runtime::device::report::{ActiveHead, Committed};
+use edge_runtime::client::report::{ActiveHead, Committed};
+use edge_runtime::client::{Client, Pipe};
 
 /// Makes the head that waits the active one.
 pub struct Commit;

@@ -3,8 +3,8 @@
 use crate::device::Job;
 use crate::error::Error;
 use crate::output::{Output, head, kib, pairs};
-use edge_runtime::device::client::{Client, Pipe};
-use edge_runtime::device::report;
+use edge_runtime::client::report;
+use edge_runtime::client::{Client, Pipe};
 
 /// Asks what is on the device.
 pub struct Info;

@@ -20,7 +20,7 @@ pub fn run(cli: Cli) -> Result<(), Error> {
         Command::Info(target) => ask(&target, output, info::Info),
         Command::Infer(args) => ask(&args.target, output, &args),
         Command::RetrainHead(args) => ask(&args.target, output, &args),
-        Command::Commit(target) if target.connect.is_none() => Err(Error::NobodyWaits),
+        Command::Commit(target) if target.connect.is_none() => Err(Error::NoWaitingHead),
         Command::Commit(target) => ask(&target, output, heads::Commit),
         Command::Rollback(target) => ask(&target, output, heads::Rollback),
         Command::Samples(target) => ask(&target, output, samples::Samples),

@@ -6,11 +6,11 @@ use crate::device::Job;
 use crate::error::Error;
 use crate::output::{Output, kib, pairs, percent, warn};
 use crate::progress::Steps;
-use edge_runtime::device::client;
-use edge_runtime::device::client::{Client, Pipe};
-use edge_runtime::device::judged;
+use edge_runtime::client;
+use edge_runtime::client::judged;
+use edge_runtime::client::report::Training;
+use edge_runtime::client::{Client, Pipe};
 use edge_runtime::device::protocol::{ClassMode, RetrainOptions};
-use edge_runtime::device::report::Training;
 use edge_runtime::head::PoolKind;
 use edge_runtime::picture::{Dataset, LeftOut};
 use serde::Serialize;
@@ -19,7 +19,7 @@ use std::path::Path;
 impl Job for &RetrainHead {
     fn run<P: Pipe>(self, client: &mut Client<P>, output: Output) -> Result<(), Error> {
         if self.no_commit && self.target.connect.is_none() {
-            return Err(Error::NobodyWaits);
+            return Err(Error::NoWaitingHead);
         }
         // Whatever is wrong with the folder is known before anything is deleted.
         let dataset = self.data.as_deref().map(labelled).transpose()?;

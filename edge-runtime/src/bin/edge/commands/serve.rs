@@ -1,10 +1,10 @@
 //! `serve`: answers hosts.
 
 use crate::cli::Serve;
-use crate::device::with_served;
+use crate::device::with_app_and_loader;
 use crate::error::Error;
 use crate::output::Output;
-use edge_runtime::device::report::Listening;
+use edge_runtime::client::report::Listening;
 use edge_runtime::linux::{Listener, serve};
 use edge_runtime::transport::Key;
 use std::os::unix::process::CommandExt;
@@ -13,8 +13,8 @@ pub fn run(args: &Serve, output: Output) -> Result<(), Error> {
     let key = args.key.as_deref().map(Key::read).transpose()?;
     // What is refused at once is refused before a state is made.
     let listener = Listener::bind(&args.listen, key.as_ref())?;
-    with_served(&args.own, |served, flash_bytes| {
-        let app = served.app();
+    with_app_and_loader(&args.own, |device, flash_bytes| {
+        let app = device.app();
         let ready = Listening {
             listening: listener.address()?,
             model: app.map(|app| app.model().manifest().name.into()),
@@ -24,9 +24,10 @@ pub fn run(args: &Serve, output: Output) -> Result<(), Error> {
             encrypted: key.is_some(),
             signature_needed: args.own.trust.trust.is_some(),
         };
-        // Whoever started the program may wait for this line, or be gone when it starts anew.
+        // A program that started this one may wait for this line. After a restart it may be gone, which is no
+        // error.
         let _ = output.print(&ready, || format!("listening on {}", ready.listening));
-        serve(served, &listener, key.as_ref(), &restart);
+        serve(device, &listener, key.as_ref(), &restart);
         Ok(())
     })
 }

@@ -87,7 +87,7 @@ pub(super) struct Page<'a> {
 
 impl<'a> Page<'a> {
     pub(super) fn read(tags: &Directory<'a>) -> Result<Self, String> {
-        // A raw picture's first page is a small preview of it, which nobody means.
+        // The first page of a raw picture is only a small preview.
         let preview = tags.one(KIND).is_some_and(|k| k & 1 == 1) && tags.has(PAGES_BELOW);
         if preview || tags.has(DNG_VERSION) {
             return Err("a camera's raw picture, which is not read".into());

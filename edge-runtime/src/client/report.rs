@@ -1,16 +1,16 @@
-//! What a device said, as objects for machines: `--json` of every program that talks to one prints these.
+//! Replies of a device as serializable objects: programs print these with `--json`.
 //!
-//! The names of the fields are the keys. Knows no format and no command line.
+//! The names of the fields are the JSON keys. Knows no format and no command line.
 
-use super::client::{self, Client, ClientError, Counted, Identity, Likely, Pipe};
 use super::judged::{self, Judged};
-use super::memory::Room;
-use super::protocol::{StateInfo, VERSION};
+use super::{Client, ClientError, Counted, Identity, Likely, Pipe};
+use crate::device::memory::Room;
+use crate::device::protocol::{StateInfo, VERSION};
 use crate::head::store;
 use crate::model::DType;
 use serde::Serialize;
 
-/// What is on a device.
+/// Model, heads, samples and memory of a device.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Info {
     /// Version of the protocol.
@@ -23,7 +23,7 @@ pub struct Info {
     pub samples: Store,
     /// Flash of heads and samples.
     pub flash: Flash,
-    /// The stack, where the device measures it.
+    /// The stack; `None` if the device does not measure it.
     pub stack: Option<Stack>,
     /// Memory.
     pub ram: Ram,
@@ -51,13 +51,13 @@ pub struct Model {
 /// The heads on a device.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Heads {
-    /// Where the active one is: `factory` or `slot`.
+    /// Where the active head is: `factory` or `slot`.
     pub active: &'static str,
     /// Its sequence number, 0 for the factory head.
     pub sequence: u32,
-    /// Its classes.
+    /// Its number of classes.
     pub classes: u32,
-    /// What `rollback` would lead to.
+    /// The head that `rollback` would make active; `None` if it is refused.
     pub previous: Option<ActiveHead>,
     /// True if a trained or imported head waits for `commit`.
     pub waiting_for_commit: bool,
@@ -89,41 +89,41 @@ pub struct Store {
     pub max_classes: u32,
 }
 
-/// Flash.
+/// Flash of heads and samples.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Flash {
-    /// All of it.
+    /// Length in bytes.
     pub bytes: u32,
-    /// What is erased at once.
+    /// Bytes of an erase block.
     pub erase_bytes: u32,
-    /// What is programmed at once.
+    /// Bytes of a write unit.
     pub write_bytes: u32,
 }
 
-/// The stack.
+/// Stack of the device's program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Stack {
     /// Most bytes that were in use.
     pub used_bytes: u32,
-    /// All of it.
+    /// Length in bytes.
     pub bytes: u32,
 }
 
-/// Memory.
+/// RAM of the application.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ram {
-    /// What the application takes in all.
+    /// Bytes that the application takes.
     pub bytes: u32,
-    /// Of that, activations.
+    /// Bytes of that for the activations of an inference.
     pub arena_bytes: u32,
-    /// Of that, training on the classes that are stored; shares its place with the activations.
+    /// Bytes of that for training on the stored classes; shares its place with the activations.
     pub training_bytes: u32,
-    /// Units of the widest hidden layer with which those classes can be trained; 0 if none.
+    /// Units of the widest hidden layer with which the stored classes can be trained; 0 if none fits.
     pub most_hidden: usize,
 }
 
 impl Info {
-    /// Asks a device that has told its identity.
+    /// Asks a device for all of it; `identity` is what [`Client::connect`] returned.
     pub fn ask<P: Pipe>(client: &mut Client<P>, identity: &Identity) -> Result<Self, ClientError> {
         let model = client.model(|m| Model {
             name: m.name.into(),
@@ -198,7 +198,7 @@ impl From<&store::Active> for ActiveHead {
 pub struct Inference {
     /// The picture's file.
     pub image: String,
-    /// Time on the device.
+    /// Time on the device in microseconds.
     pub microseconds: u64,
     /// The likeliest classes, the likeliest first.
     pub top: Vec<Class>,
@@ -214,7 +214,7 @@ pub struct Class {
     pub class: u32,
     /// Its name, or empty.
     pub label: String,
-    /// Its probability; `None` if the head's numbers are no logits of classes.
+    /// Its probability; `None` if the outputs of the head are not logits of classes.
     pub probability: Option<f32>,
     /// Its logit.
     pub logit: f32,
@@ -240,33 +240,34 @@ pub struct Training {
     pub samples: u32,
     /// Samples held out.
     pub held_out: u32,
-    /// Fraction of those that the new head gets right, if there are any.
+    /// Fraction of those that the new head gets right; `None` if none is held out.
     pub held_out_top1: Option<f32>,
-    /// Mean of the fractions of the classes of which some are held out.
+    /// Mean recall of the classes with held-out samples.
     pub held_out_balanced: Option<f32>,
-    /// The classes, one by one.
+    /// Each class of the new head.
     pub by_class: Vec<Judged>,
-    /// Classes of the head before, if that was trained, which this one lacks.
+    /// Classes of the head before that the new one lacks, if that head was trained.
     pub lost_classes: Vec<String>,
-    /// What is wrong with the samples or the head.
+    /// Warnings about samples and head.
     pub warnings: Vec<String>,
-    /// Fraction of the same samples that the head before gets right, if it knows their classes.
+    /// Fraction of the same samples that the head before gets right; `None` if it does not know their
+    /// classes.
     pub present_top1: Option<f32>,
-    /// The epoch that won; 0 is the start.
+    /// The best epoch; 0 is the start.
     pub best_epoch: u32,
-    /// True if the new head is the active one; if not, it waits for `commit`.
+    /// True if the new head is active; if not, it waits for `commit`.
     pub committed: bool,
-    /// Its sequence number then.
+    /// Its sequence number, if it is active.
     pub head_sequence: Option<u32>,
-    /// The SHA-256 that its file carries, in hexadecimal.
+    /// The SHA-256 in its file, in hexadecimal.
     pub head_sha256: String,
-    /// Memory that the training took.
+    /// Bytes of RAM that the training took.
     pub training_ram_bytes: u32,
 }
 
 impl Training {
-    /// Of what a device said, and what was known before.
-    pub fn new(training: &client::Training, lost_classes: Vec<String>) -> Self {
+    /// From the reply of a device, and the classes that were known to get lost.
+    pub fn new(training: &super::Training, lost_classes: Vec<String>) -> Self {
         let new = &training.retrained;
         Self {
             classes: new.classes,
@@ -296,7 +297,7 @@ pub struct Committed {
 
 /// The samples by class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Samples {
+pub struct SampleCounts {
     /// All of them.
     pub samples: u64,
     /// Their classes.
@@ -314,7 +315,7 @@ pub struct ClassSamples {
     pub held_out: u32,
 }
 
-impl From<&[Counted]> for Samples {
+impl From<&[Counted]> for SampleCounts {
     fn from(classes: &[Counted]) -> Self {
         let entry = |c: &Counted| ClassSamples {
             class: c.name.clone(),
@@ -331,13 +332,13 @@ impl From<&[Counted]> for Samples {
 /// A device that has started to listen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Listening {
-    /// Where, with the port that the system chose if none was given.
+    /// The address, with the port that the system chose if none was given.
     pub listening: String,
-    /// Name of the model; nothing if none runs.
+    /// Name of the model; `None` if no model runs.
     pub model: Option<String>,
-    /// Memory that the application takes.
+    /// Bytes of RAM that the application takes.
     pub ram_bytes: usize,
-    /// Flash of heads and samples.
+    /// Bytes of flash for heads and samples.
     pub flash_bytes: u32,
     /// Most classes that can be trained.
     pub most_classes: usize,

@@ -1,13 +1,12 @@
 //! Why a model is not loaded.
 
-use crate::device::memory::PlanError;
 use crate::engine::EngineError;
 use crate::model::{Family, ModelError};
 use crate::signature::TrustError;
 use serde::{Deserialize, Serialize};
 
-/// Why a model is not loaded. All but [`LoadError::Flash`], [`LoadError::Storage`] and what only the whole file
-/// shows are said before anything is erased.
+/// Why a model is not loaded. All but [`LoadError::Flash`], [`LoadError::Storage`] and what only the whole
+/// file shows are said before anything is erased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum LoadError {
     /// The device has no place for it that a host may write.
@@ -112,18 +111,6 @@ impl From<&ModelError> for LoadError {
             ModelError::NotAModel => Self::NotAModel,
             ModelError::Version { found } => Self::Version { found: *found },
             _ => Self::Damaged,
-        }
-    }
-}
-
-impl From<PlanError> for LoadError {
-    fn from(e: PlanError) -> Self {
-        match e {
-            PlanError::Ram { have, need } => Self::Ram {
-                have: u32::try_from(have).unwrap_or(u32::MAX),
-                need: u32::try_from(need).unwrap_or(u32::MAX),
-            },
-            PlanError::Areas | PlanError::Classes | PlanError::Slot { .. } => Self::Areas,
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What hosts reach: the application, and beside it a loader, which needs nothing that the application uses.
+//! The application and, beside it, a loader. They share nothing.
 //!
-//! The model's file is replaced and not written over, so the application goes on for other hosts while one host
-//! sends a model.
+//! A new model is a new file, which replaces the old one at the end. So the application serves other hosts
+//! while one host sends a model.
 
 use super::ModelSlot;
 use crate::device::Clock;
@@ -12,13 +12,13 @@ use crate::flash::Flash;
 use crate::power::PowerMeter;
 
 /// An application, if one runs, and a loader.
-pub struct Served<'a, F, C, P> {
+pub struct AppWithLoader<'a, F, C, P> {
     app: Option<App<'a, F, C, P>>,
     loader: Loader<ModelSlot>,
 }
 
-impl<'a, F: Flash, C: Clock, P: PowerMeter> Served<'a, F, C, P> {
-    /// Without an application, the loader's reason is what hosts are told.
+impl<'a, F: Flash, C: Clock, P: PowerMeter> AppWithLoader<'a, F, C, P> {
+    /// Serves `app`, if it runs. If not, the loader answers, and tells hosts the reason.
     pub fn new(app: Option<App<'a, F, C, P>>, loader: Loader<ModelSlot>) -> Self {
         Self { app, loader }
     }
@@ -28,7 +28,7 @@ impl<'a, F: Flash, C: Clock, P: PowerMeter> Served<'a, F, C, P> {
         self.app.as_ref()
     }
 
-    /// Serves one payload, as [`App::handle`].
+    /// Serves one payload; see [`App::handle`].
     pub fn handle(&mut self, payload: &[u8], send: &mut dyn FnMut(&[u8])) {
         let header = Header::decode(payload).map(|(header, _)| header);
         let loads = header.is_some_and(|header| self.loader.is_for(&header));
@@ -43,7 +43,7 @@ impl<'a, F: Flash, C: Clock, P: PowerMeter> Served<'a, F, C, P> {
         }
     }
 
-    /// True once the program is to restart: a host has asked for it, or loaded a model.
+    /// True once the program must restart, because a host asked for it or loaded a model.
     pub fn reset_requested(&self) -> bool {
         let asked = self.app.as_ref().is_some_and(App::reset_requested);
         asked || self.loader.reset_requested()

@@ -1,20 +1,14 @@
-//! The application behind a byte pipe: frames in, frames out.
+//! The application behind a byte pipe.
 
-use super::Clock;
-use super::app::App;
-use super::frame::{FrameReader, encode, frame_len, reader_len};
-use super::protocol::MAX_PAYLOAD;
+use super::{RX_LEN, TX_LEN};
+use crate::device::Clock;
+use crate::device::app::App;
+use crate::device::frame::{FrameReader, encode};
 use crate::flash::Flash;
 use crate::power::PowerMeter;
 
-/// Bytes of the buffer for incoming frames.
-pub const RX_LEN: usize = reader_len(MAX_PAYLOAD);
-
-/// Bytes of the buffer for outgoing frames.
-pub const TX_LEN: usize = frame_len(MAX_PAYLOAD);
-
-/// An application with the buffers of its line. It borrows the application, which would be moved on the
-/// stack otherwise.
+/// An application with the buffers of its pipe. It borrows the application: an owned one would be moved,
+/// which on a microcontroller is a copy on the stack.
 pub struct Server<'a, 'b, F, C, P> {
     app: &'b mut App<'a, F, C, P>,
     reader: FrameReader<'b>,
@@ -22,7 +16,7 @@ pub struct Server<'a, 'b, F, C, P> {
 }
 
 impl<'a, 'b, F: Flash, C: Clock, P: PowerMeter> Server<'a, 'b, F, C, P> {
-    /// Ties them together.
+    /// Serves `app`, with `rx` for incoming frames and `tx` for outgoing ones.
     pub fn new(
         app: &'b mut App<'a, F, C, P>,
         rx: &'b mut [u8; RX_LEN],
@@ -35,7 +29,7 @@ impl<'a, 'b, F: Flash, C: Clock, P: PowerMeter> Server<'a, 'b, F, C, P> {
         }
     }
 
-    /// Takes what has arrived, in pieces of any size; `send` gets the frames to send.
+    /// Takes bytes that have arrived, in pieces of any size; `send` gets the frames to send, one a call.
     pub fn receive(&mut self, mut bytes: &[u8], send: &mut dyn FnMut(&[u8])) {
         while let Some(payload) = self.reader.read(&mut bytes) {
             let tx = &mut *self.tx;
@@ -52,7 +46,7 @@ impl<'a, 'b, F: Flash, C: Clock, P: PowerMeter> Server<'a, 'b, F, C, P> {
         self.app
     }
 
-    /// Damaged frames so far.
+    /// Number of damaged frames so far.
     pub fn damaged(&self) -> u32 {
         self.reader.damaged()
     }

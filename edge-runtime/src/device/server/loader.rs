@@ -1,21 +1,21 @@
-//! A loader behind a byte pipe: what answers where the application cannot run, or has ended for a new model.
+//! A loader behind a byte pipe: what answers while no application runs.
 //!
-//! A device without a model is no dead device: its host gets a typed error that says what to do, and can load one.
-//! Knows no stores of heads and samples.
+//! So a device without a model still answers: its host gets an error that says what is missing, and can load
+//! a model. Knows no stores of heads and samples.
 
-use super::frame::{FrameReader, encode};
-use super::load::{Load, Loader, ModelStore};
-use super::server::{RX_LEN, TX_LEN};
+use super::{RX_LEN, TX_LEN};
+use crate::device::frame::{FrameReader, encode};
+use crate::device::load::{Load, Loader, ModelStore};
 
-/// A line without an application behind it.
-pub struct Vacant<'b, S> {
+/// A loader with the buffers of its pipe.
+pub struct LoadServer<'b, S> {
     loader: Loader<S>,
     reader: FrameReader<'b>,
     tx: &'b mut [u8; TX_LEN],
 }
 
-impl<'b, S: ModelStore> Vacant<'b, S> {
-    /// Ties a loader to the buffers of its line.
+impl<'b, S: ModelStore> LoadServer<'b, S> {
+    /// Serves `loader`, with `rx` for incoming frames and `tx` for outgoing ones.
     pub fn new(loader: Loader<S>, rx: &'b mut [u8; RX_LEN], tx: &'b mut [u8; TX_LEN]) -> Self {
         Self {
             loader,
@@ -24,7 +24,7 @@ impl<'b, S: ModelStore> Vacant<'b, S> {
         }
     }
 
-    /// Answers what an application has left to its loader; `send` gets the frame to send.
+    /// Answers the request that an application has left to its loader; `send` gets the frame to send.
     pub fn begin(&mut self, load: &Load, send: &mut dyn FnMut(&[u8])) {
         let tx = &mut *self.tx;
         self.loader.begin(load, &mut |message| {
@@ -34,7 +34,7 @@ impl<'b, S: ModelStore> Vacant<'b, S> {
         });
     }
 
-    /// Takes what has arrived, in pieces of any size; `send` gets the frames to send.
+    /// Takes bytes that have arrived, in pieces of any size; `send` gets the frames to send, one a call.
     pub fn receive(&mut self, mut bytes: &[u8], send: &mut dyn FnMut(&[u8])) {
         while let Some(payload) = self.reader.read(&mut bytes) {
             let tx = &mut *self.tx;
@@ -46,7 +46,8 @@ impl<'b, S: ModelStore> Vacant<'b, S> {
         }
     }
 
-    /// True once the device is to restart: a model is loaded, or a host has asked for it, and the reply is sent.
+    /// True once the device is to restart: a model is loaded, or a host has asked for it, and the reply is
+    /// sent.
     pub fn reset_requested(&self) -> bool {
         self.loader.reset_requested()
     }
@@ -55,10 +56,10 @@ impl<'b, S: ModelStore> Vacant<'b, S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::load::{Limits, LoadError, Region};
+    use crate::device::load::{Limits, ModelRegion};
     use crate::device::memory::Areas;
     use crate::device::protocol::{self as p, Header, MAX_PAYLOAD, Message, Reply, Request};
-    use crate::device::{DeviceError, NotReady};
+    use crate::device::{DeviceError, LoadError, NotReady};
     use crate::flash::{Area, Flash, FlashError, Geometry};
     use crate::signature::Trust;
 
@@ -86,7 +87,7 @@ mod tests {
         }
     }
 
-    fn loader(reason: NotReady) -> Loader<Region<Untouched>> {
+    fn loader(reason: NotReady) -> Loader<ModelRegion<Untouched>> {
         let area = Area {
             start: 0,
             len: 2048,
@@ -103,11 +104,11 @@ mod tests {
             classes: 2,
             trust: Trust::Anyone,
         };
-        Loader::new(Region::new(Untouched), limits, reason)
+        Loader::new(ModelRegion::new(Untouched), limits, reason)
     }
 
     fn ask<S: ModelStore>(
-        vacant: &mut Vacant<'_, S>,
+        server: &mut LoadServer<'_, S>,
         header: Header,
         request: &Request<'_>,
     ) -> Vec<u8> {
@@ -115,7 +116,7 @@ mod tests {
         let len = p::encode(header, request, &mut payload).unwrap();
         let frame = encode(&payload[..len], &mut frame).unwrap();
         let mut answer = vec![];
-        vacant.receive(frame, &mut |bytes| answer.extend_from_slice(bytes));
+        server.receive(frame, &mut |bytes| answer.extend_from_slice(bytes));
         let mut rx = [0; RX_LEN];
         let payload = FrameReader::new(&mut rx)
             .read(&mut &answer[..])
@@ -129,10 +130,10 @@ mod tests {
     #[test]
     fn every_request_gets_the_reason_and_reset_is_done() {
         let (mut rx, mut tx) = ([0; RX_LEN], [0; TX_LEN]);
-        let mut vacant = Vacant::new(loader(NotReady::NoModel), &mut rx, &mut tx);
+        let mut server = LoadServer::new(loader(NotReady::NoModel), &mut rx, &mut tx);
         let header = Header::new(9, 1);
         for request in [Request::Hello { expect: None }, Request::State] {
-            let body = ask(&mut vacant, header, &request);
+            let body = ask(&mut server, header, &request);
             let expected = DeviceError::NotReady(NotReady::NoModel);
             assert_eq!(p::decode(&body), Some(Message::Reply(Err(expected))));
         }
@@ -141,17 +142,17 @@ mod tests {
             ..header
         };
         let device = p::VERSION;
-        let body = ask(&mut vacant, old, &Request::State);
+        let body = ask(&mut server, old, &Request::State);
         let expected = DeviceError::Version { device };
         assert_eq!(p::decode(&body), Some(Message::Reply(Err(expected))));
-        let body = ask(&mut vacant, header, &Request::FinishLoad);
+        let body = ask(&mut server, header, &Request::FinishLoad);
         let expected = DeviceError::NoSession;
         assert_eq!(p::decode(&body), Some(Message::Reply(Err(expected))));
         let file = p::LoadFile {
             len: 10,
             sha256: [0; 32],
             signature: None,
-            demand: crate::device::load::Demand {
+            demand: p::Demand {
                 dtype: crate::model::DType::I8,
                 family: None,
                 arena: 16,
@@ -159,15 +160,15 @@ mod tests {
                 classes: 2,
             },
         };
-        let body = ask(&mut vacant, header, &Request::BeginLoad(file));
+        let body = ask(&mut server, header, &Request::BeginLoad(file));
         let expected = DeviceError::Load(LoadError::NotAModel);
         assert_eq!(p::decode(&body), Some(Message::Reply(Err(expected))));
         let header = Header::new(10, 2);
         // Noise is no request.
-        vacant.receive(&[0, 1, 2, 3, 0, 5, 0], &mut |_| panic!("answered noise"));
-        assert!(!vacant.reset_requested());
-        let body = ask(&mut vacant, header, &Request::Reset);
+        server.receive(&[0, 1, 2, 3, 0, 5, 0], &mut |_| panic!("answered noise"));
+        assert!(!server.reset_requested());
+        let body = ask(&mut server, header, &Request::Reset);
         assert_eq!(p::decode(&body), Some(Message::Reply(Ok(Reply::Resetting))));
-        assert!(vacant.reset_requested());
+        assert!(server.reset_requested());
     }
 }

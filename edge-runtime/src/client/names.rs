@@ -1,27 +1,27 @@
-//! Names of classes: which ones a device takes, and how several are shown.
+//! Class names: which ones a device accepts, and how lists of them are printed.
 
-use super::samples::MAX_CLASS_NAME;
+use crate::device::samples::MAX_CLASS_NAME;
 use std::collections::HashSet;
 
-/// Names that are listed; of more, only their number is told.
+/// Most names in a list; of the others only the number is given.
 const SHOWN: usize = 8;
 
-/// Why a name cannot be that of a class.
+/// Why a class cannot have a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing.
+    /// The name is empty.
     #[error("the name of a class is empty")]
     Empty,
-    /// Too long for the sample store.
+    /// The name is too long for the sample store.
     #[error(
         "the class name {} has {} bytes, and the samples of a device take {MAX_CLASS_NAME} at most; take a shorter one (letters beyond ASCII have 2 to 4 bytes)",
         quoted(.0), .0.len()
     )]
     TooLong(String),
-    /// Characters that names on a line or a terminal cannot have.
+    /// The name has control characters, which break lines and terminals.
     #[error("the class name {} has a control character; take a name without", quoted(.0))]
     Control(String),
-    /// Two classes with one name.
+    /// Two classes have the same name.
     #[error(
         "two classes have the name {}; rename one of the folders (names that are not UTF-8 are read as \u{fffd})",
         quoted(.0)
@@ -29,12 +29,12 @@ pub enum NameError {
     Twice(String),
 }
 
-/// A name in quotes; what a terminal would not show as it is, is escaped.
+/// A name in quotes. Characters that a terminal does not print are escaped.
 pub fn quoted(name: &str) -> String {
     format!("'{}'", name.escape_debug())
 }
 
-/// Some names in quotes, and how many more there are.
+/// The first names in quotes, and how many more there are.
 pub fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     let mut names = names.into_iter();
     let shown: Vec<String> = names.by_ref().take(SHOWN).map(quoted).collect();
@@ -45,10 +45,10 @@ pub fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     shown.join(", ") + &more
 }
 
-/// Whether the sample store of a device takes a name.
+/// Checks that the sample store of a device accepts a name.
 ///
 /// # Errors
-/// [`NameError`], as the device would refuse it.
+/// [`NameError`], if the device would refuse it.
 pub fn check(name: &str) -> Result<(), NameError> {
     let own = || name.to_string();
     if name.is_empty() {
@@ -62,7 +62,7 @@ pub fn check(name: &str) -> Result<(), NameError> {
     }
 }
 
-/// Whether all names differ.
+/// Checks that no name occurs twice.
 ///
 /// # Errors
 /// [`NameError::Twice`].

@@ -1,32 +1,32 @@
-//! How well a new head knows each of its classes, and what is wrong with the samples that it was trained on.
+//! How well a new head knows each of its classes, and what may be wrong with its samples.
 //!
-//! One figure for all held-out samples hides a class that has few of them, or none. Knows no device: a host that
-//! trains asks the same.
+//! One accuracy over all held-out samples hides a class that has few of them, or none. Knows no device:
+//! training on the host uses the same code.
 
 use super::names;
-use super::samples::HELD_OUT_EVERY;
+use crate::device::samples::HELD_OUT_EVERY;
 use serde::Serialize;
 
-/// A class with so many times fewer samples than the largest one is rare.
+/// A class is rare if it has this many times fewer samples than the largest one.
 const RARE: u32 = 5;
 
-/// A class of a head that was trained.
+/// How well a new head knows one class.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Judged {
-    /// Its name.
+    /// Name of the class.
     pub class: String,
     /// Its samples, those held out included.
     pub samples: u32,
     /// Those held out.
     pub held_out: u32,
-    /// How many of those are right; nothing if none is held out.
+    /// How many of those the head gets right; `None` if none is held out.
     pub right: Option<u32>,
     /// The same as a fraction.
     pub recall: Option<f32>,
 }
 
 impl Judged {
-    /// A class of which so many samples are right, if any judges.
+    /// A class with `samples` samples, of which `held_out` are held out and `right` of those are right.
     pub fn new(class: &str, samples: u32, held_out: u32, right: u32) -> Self {
         let right = (held_out > 0).then_some(right);
         Self {
@@ -38,20 +38,22 @@ impl Judged {
         }
     }
 
-    /// True if fewer than half of its held-out samples are right. A single one says too little.
+    /// True if fewer than half of its held-out samples are right; false if only one is held out, which says
+    /// too little.
     fn is_poor(&self) -> bool {
         self.held_out > 1 && self.right.is_some_and(|right| 2 * right < self.held_out)
     }
 }
 
-/// Mean recall of the classes that were judged: each counts the same, however many samples it has.
+/// Mean recall over the classes with held-out samples, each with the same weight; `None` if there are none.
 pub fn balanced(classes: &[Judged]) -> Option<f32> {
     let recalls = classes.iter().filter_map(|c| c.recall);
     let (sum, count) = recalls.fold((0.0, 0.0), |(sum, count), r| (sum + r, count + 1.0));
     (count > 0.0).then(|| sum / count)
 }
 
-/// What to say behind a figure of all held-out samples, if it tells nothing of some classes.
+/// An addition to a figure over all held-out samples, if some classes have none: how many classes it covers.
+/// Else empty.
 pub fn scope(classes: &[Judged]) -> String {
     let judged = classes.iter().filter(|c| c.held_out > 0).count();
     match judged == 0 || judged == classes.len() {
@@ -60,7 +62,7 @@ pub fn scope(classes: &[Judged]) -> String {
     }
 }
 
-/// The recalls in words, `percent` saying each: of all classes where they are few, else of the worst.
+/// The recalls as text, each formatted by `percent`: of all classes, or of the worst if there are many.
 pub fn by_class(classes: &[Judged], percent: impl Fn(f64) -> String) -> String {
     const SHOWN: usize = 12;
     let mut order: Vec<&Judged> = classes.iter().collect();
@@ -83,7 +85,7 @@ pub fn by_class(classes: &[Judged], percent: impl Fn(f64) -> String) -> String {
     }
 }
 
-/// What whoever trained shall know, one sentence each.
+/// Warnings about samples and head, one sentence each.
 pub fn warnings(classes: &[Judged]) -> Vec<String> {
     let counted = |c: &&Judged| format!("{} ({})", names::quoted(&c.class), c.samples);
     let some = |found: &[&Judged]| {
@@ -136,7 +138,7 @@ pub fn warnings(classes: &[Judged]) -> Vec<String> {
     all
 }
 
-/// That a head took the place of one which knew more classes.
+/// A warning that a new head lacks classes of the head before.
 pub fn lost(classes: &[String]) -> Option<String> {
     let names = names::list(classes.iter().map(String::as_str));
     (!classes.is_empty()).then(|| {

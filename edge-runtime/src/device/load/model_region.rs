@@ -1,18 +1,18 @@
-//! A model's region of flash: room for one, so the old one is gone before the new one comes.
+//! A region of flash with room for one model: the old one is erased before the new one arrives.
 //!
 //! ```text
 //! | header | metadata, weights, factory head |   erased   | signature |
 //! 0        64                             file's end   len - 64     len
 //! ```
 //!
-//! The first bytes of a file stay in RAM until all others are programmed, read back and found to be a model.
-//! First the block of the old header is erased, so from then on there is no model; the new header is programmed
-//! last, its second half first. Whatever a power cut leaves has no header, or fails the checks of
-//! [`Model::parse_region`](crate::model::Model::parse_region). Blocks are erased when the file gets to them, so
-//! that no request takes long.
+//! The header of a new file stays in RAM until the rest is programmed, read back and checked. The block with
+//! the old header is erased first: from then on there is no model. The new header is programmed last, its
+//! second half first. So whatever a power cut leaves has no header, or fails the checks of
+//! [`Model::parse_region`](crate::model::Model::parse_region). Each block is erased just before the file
+//! reaches it, so that no request takes long.
 
-use super::LoadError;
 use super::store::{Arrived, ModelStore};
+use crate::device::error::LoadError;
 use crate::flash::{ERASED, Flash, FlashError, MAX_WRITE_SIZE, is_erased, write};
 use crate::model::header::LEN;
 use crate::signature::SIGNATURE_LEN;
@@ -23,21 +23,21 @@ const _: () =
     assert!(HALF.is_multiple_of(MAX_WRITE_SIZE) && SIGNATURE_LEN.is_multiple_of(MAX_WRITE_SIZE));
 
 /// A flash that holds a model and nothing else.
-pub struct Region<F> {
+pub struct ModelRegion<F> {
     flash: F,
     header: [u8; LEN],
     /// Bytes that do not fill a write unit yet.
     tail: [u8; MAX_WRITE_SIZE],
     /// Announced length; 0: nothing was announced.
     len: u32,
-    /// Bytes that have come.
+    /// Bytes that have arrived.
     received: u32,
-    /// All before is erased or programmed with the new file; 0: the old one is as it was.
+    /// Everything before this offset is erased or has the new file; 0: the old model is untouched.
     ready: u32,
 }
 
-impl<F: Flash> Region<F> {
-    /// The place that is all of a flash.
+impl<F: Flash> ModelRegion<F> {
+    /// A place for a model that takes a whole flash.
     pub fn new(flash: F) -> Self {
         Self {
             flash,
@@ -49,7 +49,7 @@ impl<F: Flash> Region<F> {
         }
     }
 
-    /// What lies in it: a model at the start, or anything else.
+    /// The content: at its start a model, or anything else.
     pub fn bytes(&self) -> &[u8] {
         self.flash.bytes()
     }
@@ -59,7 +59,7 @@ impl<F: Flash> Region<F> {
         &self.flash
     }
 
-    /// The flash, to do with it what it is for.
+    /// The flash, to be written by other means.
     pub fn flash_mut(&mut self) -> &mut F {
         &mut self.flash
     }
@@ -79,12 +79,12 @@ impl<F: Flash> Region<F> {
         write(&mut self.flash, at, data)
     }
 
-    /// Write unit: what comes is programmed in multiples of it.
+    /// The write unit: bytes are programmed in multiples of it.
     fn unit(&self) -> usize {
         (self.flash.geometry().write_size as usize).clamp(1, MAX_WRITE_SIZE)
     }
 
-    /// Bytes in [`Self::tail`].
+    /// Number of bytes in [`Self::tail`].
     fn waiting(&self) -> usize {
         (self.received as usize).saturating_sub(LEN) % self.unit()
     }
@@ -119,7 +119,7 @@ impl<F: Flash> Region<F> {
         Ok(())
     }
 
-    /// Forgets what came, so that all begins anew.
+    /// Drops what has arrived: the transfer must begin again.
     fn fail(&mut self, e: FlashError) -> LoadError {
         self.give_up();
         LoadError::Flash { at: e.at() }
@@ -132,12 +132,12 @@ impl<F: Flash> Region<F> {
         }
     }
 
-    /// Signature, then header.
+    /// Programs the signature, then the header.
     fn seal(&mut self, signature: Option<&[u8; SIGNATURE_LEN]>) -> Result<(), FlashError> {
         let geometry = self.flash.geometry();
         let end = geometry.len - SIGNATURE_LEN as u32;
         let old = self.flash.bytes().get(end as usize..).unwrap_or_default();
-        // Another file's signature would be wrong for this one.
+        // An old signature belongs to another file.
         if self.ready <= end && (signature.is_some() || !is_erased(old)) {
             self.flash.erase(geometry.len - geometry.erase_size)?;
         }
@@ -150,7 +150,7 @@ impl<F: Flash> Region<F> {
     }
 }
 
-impl<F: Flash> ModelStore for Region<F> {
+impl<F: Flash> ModelStore for ModelRegion<F> {
     fn capacity(&self) -> u32 {
         self.flash
             .geometry()
@@ -189,7 +189,7 @@ impl<F: Flash> ModelStore for Region<F> {
         if waiting > 0 {
             let at = self.len - waiting as u32;
             let tail = self.tail;
-            // Programmed once: a unit takes no more.
+            // A unit can be programmed only once.
             let place = self.flash.bytes().get(at as usize..).unwrap_or_default();
             if self.ready <= at || !place.starts_with(&tail[..waiting]) {
                 self.put(at, &tail[..waiting]).map_err(|e| self.fail(e))?;
