@@ -1,4 +1,6 @@
-//! Graft's command line: `cargo xtask COMMAND`. Parses, calls a crate, prints; nothing else.
+//! Graft's command line: `cargo xtask COMMAND` in this workspace, `graft COMMAND` where it is installed.
+//!
+//! It parses arguments ([`cli`]), calls a crate ([`commands`]) and prints ([`output`]).
 
 mod cli;
 mod commands;
@@ -29,7 +31,7 @@ fn main() -> ExitCode {
     match commands::run(cli) {
         Ok(()) => output::exit_code(ExitCode::SUCCESS),
         Err(e) => {
-            eprintln!("error: {}", output::one_line(&e));
+            output::error(&e);
             ExitCode::FAILURE
         }
     }

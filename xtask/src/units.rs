@@ -27,6 +27,11 @@ pub fn percent(fraction: f64) -> String {
     format!("{:.1} %", 100.0 * fraction)
 }
 
+/// `12.34`: microseconds as milliseconds.
+pub fn milliseconds(microseconds: u64) -> String {
+    format!("{:.2}", microseconds as f64 / 1e3)
+}
+
 /// `0c5f…`: bytes in hexadecimal, all of them.
 pub fn hex(bytes: &[u8]) -> String {
     converter::zoo::catalog::hex(bytes)

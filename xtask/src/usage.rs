@@ -2,7 +2,7 @@
 //! meant.
 
 use crate::cli::Cli;
-use crate::output;
+use crate::output::{self, name};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory};
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 /// Prints what clap has to say about these arguments (without the program's name).
 pub fn report(error: &clap::Error, args: impl Iterator<Item = String>) -> ExitCode {
     if !error.use_stderr() {
-        output::write(&error.to_string());
+        output::write(&name::in_text(&error.to_string()));
         return output::exit_code(ExitCode::SUCCESS);
     }
     let text = error.to_string();
@@ -29,7 +29,8 @@ pub fn report(error: &clap::Error, args: impl Iterator<Item = String>) -> ExitCo
         _ => None,
     };
     let command = meant(&root, args, argument);
-    eprintln!("{} (`{command} --help` shows how)", message.join(" "));
+    let message = format!("{} (`{command} --help` shows how)", message.join(" "));
+    eprintln!("{}", name::in_text(&message));
     ExitCode::from(2)
 }
 

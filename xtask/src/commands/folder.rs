@@ -1,4 +1,4 @@
-//! Folders of pictures. What is left out of one is said at once, before anything takes long.
+//! Folders of pictures. Files that are left out are reported at once, before the long work begins.
 
 use anyhow::Result;
 use converter::dataset::Dataset;

@@ -1,12 +1,82 @@
 //! Printing: text for people, one JSON object for machines, one line for errors.
+//!
+//! Each command makes one [`Report`]. Its fields are the JSON object; [`Report::text`] writes the same for people.
+//!
+//! - [`text`]: what a report writes its text with;
+//! - [`table`]: columns that fit the terminal;
+//! - [`name`]: what the user calls this program.
 
-use serde_json::Value;
+pub mod name;
+pub mod table;
+pub mod text;
+
+use serde::Serialize;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::OnceLock;
+pub use table::Table;
+pub use text::Text;
 
-/// Why something that was to be printed was not.
+/// What a command found or did. Serialized, it is the JSON object that `--json` prints.
+pub trait Report: Serialize {
+    /// Writes the text that is printed without `--json`. If it writes nothing, nothing is printed.
+    fn text(&self, out: &mut Text);
+}
+
+/// The first error that kept something from being printed.
 static LOST: OnceLock<std::io::Error> = OnceLock::new();
+
+/// Prints a report: as one line of JSON if asked for, else as text that fits the terminal.
+pub fn print(json: bool, report: &impl Report) {
+    let out = render(json, report);
+    if !out.is_empty() {
+        write(&format!("{out}\n"));
+    }
+}
+
+/// What [`print()`] prints, without the last line break.
+pub fn render(json: bool, report: &impl Report) -> String {
+    if json {
+        // Through a value, which sorts the keys.
+        return serde_json::json!(report).to_string();
+    }
+    let mut text = Text::new(text::width_of_stdout());
+    report.text(&mut text);
+    name::in_text(text.finish().trim_end()).into_owned()
+}
+
+/// Writes to stdout. If that fails, the command goes on, and [`exit_code`] reports it at the end.
+pub fn write(text: &str) {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // A closed pipe (`| head`) is not an error.
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => _ = LOST.set(e),
+        _ => {}
+    }
+}
+
+/// `code` if everything could be printed; else a failure, with one line on stderr.
+pub fn exit_code(code: ExitCode) -> ExitCode {
+    match LOST.get() {
+        None => code,
+        Some(e) => {
+            eprintln!("error: the result cannot be printed: stdout: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints each warning as one line on stderr.
+pub fn warn(warnings: impl IntoIterator<Item = impl AsRef<str>>) {
+    for warning in warnings {
+        eprintln!("warning: {}", name::in_text(warning.as_ref()));
+    }
+}
+
+/// Prints an error as one line on stderr.
+pub fn error(error: &anyhow::Error) {
+    eprintln!("error: {}", name::in_text(&one_line(error)));
+}
 
 /// An error with its causes on one line.
 pub fn one_line(error: &anyhow::Error) -> String {
@@ -23,83 +93,4 @@ pub fn one_line(error: &anyhow::Error) -> String {
         }
     }
     parts.join(": ")
-}
-
-/// Prints the JSON object if asked for, else the text.
-pub fn print(json: bool, value: Value, text: impl FnOnce() -> String) {
-    let out = if json {
-        value.to_string()
-    } else {
-        text().trim_end().to_string()
-    };
-    write(&format!("{out}\n"));
-}
-
-/// Writes to stdout. If that cannot take it, the command goes on, and [`exit_code`] says so at its end.
-pub fn write(text: &str) {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // A closed pipe (`| head`) is no error of ours.
-        Err(e) if e.kind() != ErrorKind::BrokenPipe => _ = LOST.set(e),
-        _ => {}
-    }
-}
-
-/// `code`, if everything was printed; else a failure, with one line on stderr.
-pub fn exit_code(code: ExitCode) -> ExitCode {
-    match LOST.get() {
-        None => code,
-        Some(e) => {
-            eprintln!("error: what was done cannot be printed: stdout: {e}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Says on stderr what whoever runs this shall know, one line each.
-pub fn warn<'t>(warnings: impl IntoIterator<Item = &'t String>) {
-    for warning in warnings {
-        eprintln!("warning: {warning}");
-    }
-}
-
-/// As [`print()`], of an object that says itself what it looks like for machines.
-pub fn report(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) {
-    print(json, serde_json::json!(value), text);
-}
-
-/// Rows as aligned columns; numbers (all of a column but the header) to the right.
-pub fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |c: usize| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0);
-    let numeric = |c: usize| {
-        rows.iter().skip(1).all(|r| {
-            r[c].chars()
-                .next()
-                .is_none_or(|ch| ch.is_ascii_digit() || ch == '-')
-        })
-    };
-    let layout: Vec<(usize, bool)> = (0..columns).map(|c| (width(c), numeric(c))).collect();
-    let mut out = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&layout).map(|(cell, (width, right))| {
-            let gap = " ".repeat(width - cell.chars().count());
-            if *right {
-                gap + cell
-            } else {
-                cell.clone() + &gap
-            }
-        });
-        out += cells.collect::<Vec<_>>().join("  ").trim_end();
-        out.push('\n');
-    }
-    out
-}
-
-/// Name and value pairs, aligned.
-pub fn pairs(rows: &[(&str, String)]) -> String {
-    let width = rows.iter().map(|r| r.0.chars().count()).max().unwrap_or(0);
-    rows.iter()
-        .map(|(name, value)| format!("  {name:<width$}  {value}\n"))
-        .collect()
 }
