@@ -104,7 +104,7 @@ impl Table {
             .map(|line| line.trim_end().to_owned() + "\n")
             .collect();
         if shown.len() < self.wraps.len() {
-            out += &self.left_out(&shown);
+            out += &self.left_out(&shown).render(width);
         }
         out
     }
@@ -144,12 +144,16 @@ impl Table {
         self.header.is_some() && self.rows.iter().all(|row| number(&row[column]))
     }
 
-    fn left_out(&self, shown: &[usize]) -> String {
+    /// A remark that names the columns that are not shown.
+    fn left_out(&self, shown: &[usize]) -> Self {
         let header = self.header.as_deref().unwrap_or_default();
         let hidden = header.iter().enumerate();
         let hidden = hidden.filter(|(index, _)| !shown.contains(index));
         let hidden: Vec<&str> = hidden.map(|(_, name)| name.as_str()).collect();
-        format!("(not shown: {}; `| cat` shows all)\n", hidden.join(", "))
+        let hidden = hidden.join(", ");
+        let mut remark = Self::without_header(1).wraps(&[0]);
+        remark.row([format!("(not shown: {hidden}; `| cat` shows all)")]);
+        remark
     }
 }
 

@@ -3,29 +3,34 @@
 use crate::support::Bench;
 use serialport::{SerialPort, TTYPort};
 use std::fs::OpenOptions;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::time::Duration;
+
+/// Written after the command's output.
+const END: &[u8] = b"\0";
 
 /// What a command prints in a terminal of so many columns.
 fn in_a_terminal(b: &Bench, args: &[&str], columns: &str) -> String {
     let (mut master, slave) = TTYPort::pair().unwrap();
     master.set_timeout(Duration::from_secs(60)).unwrap();
     let path = slave.name().unwrap();
-    let terminal = OpenOptions::new().write(true).open(path).unwrap();
+    let mut terminal = OpenOptions::new().write(true).open(path).unwrap();
     drop(slave);
     let reader = std::thread::spawn(move || {
         let (mut all, mut buffer) = (vec![], [0; 1024]);
-        // An error comes when the command has closed the terminal.
-        while let Ok(count) = master.read(&mut buffer) {
+        while !all.ends_with(END) {
+            let count = master.read(&mut buffer).unwrap();
             all.extend(&buffer[..count]);
         }
         String::from_utf8(all).unwrap()
     });
+    let stdout = terminal.try_clone().unwrap();
     let mut command = b.command(args);
-    command.env("COLUMNS", columns).stdout(terminal);
+    command.env("COLUMNS", columns).stdout(stdout);
     assert!(command.status().unwrap().success(), "{args:?}");
-    drop(command);
-    reader.join().unwrap()
+    terminal.write_all(END).unwrap();
+    let shown = reader.join().unwrap();
+    shown.trim_end_matches('\0').replace('\r', "")
 }
 
 #[test]
@@ -52,6 +57,6 @@ fn tables_fit_the_terminal_and_are_whole_in_a_pipe() {
         }
         // As wide as it is, a terminal shows what a pipe gets.
         let wide = in_a_terminal(&b, args, "1000");
-        assert_eq!(wide.replace('\r', ""), piped);
+        assert_eq!(wide, piped);
     }
 }

@@ -67,7 +67,7 @@ pub fn run(
     };
     let new = data.map_or(&[][..], |d| &d.classes);
     let lost = client.check_training(new, args.clear, &options)?;
-    output::warn(&judged::lost(&lost));
+    output::warn(judged::lost(&lost));
     let bars = Bars::new();
     let stored = match data {
         Some(data) => send(client, args, data, &bars)?,
