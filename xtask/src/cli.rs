@@ -56,30 +56,30 @@ pub enum Command {
     Eval(Eval),
     /// Compare every layer's int8 output between backends and boards, bit by bit
     Verify(Verify),
-    /// Measure a model on a board: instructions per layer in QEMU, time on hardware; flash and RAM
-    Bench(Bench),
-    /// Train a new head on class folders; the trunk stays as it is
+    /// Train a new head (the last layers) on class folders; the rest of the model stays as it is
     RetrainHead(RetrainHead),
     /// List the boards, or show one
     Boards(Boards),
     /// Check whether a model fits a board, and say what to change if not
     Fit(Fit),
+    /// Measure a model on a board: instructions per layer in QEMU, time on hardware; flash and RAM
+    Bench(Bench),
     /// Simulate a device: a board's flash and RAM, a power sensor, a connection over TCP
     Simulate(device::Simulate),
     /// Build a board's firmware, put it and a model on the board, and wait until it answers
     Flash(Flash),
-    /// Show what a board's firmware logs
-    Monitor(Monitor),
-    /// Check which tools are installed for each job, and say how to get the missing ones
-    Doctor,
+    /// Put the device program and a model on a Linux board over ssh, start it, and check that it answers
+    Deploy(deploy::Deploy),
     /// Talk to a device
     Device(device::Device),
+    /// Show what a board's firmware logs
+    Monitor(Monitor),
     /// Make a key for an encrypted connection, or a pair of keys for signatures
     Keygen(Keygen),
     /// Sign models and heads, for devices that accept only signed ones
     Sign(Sign),
-    /// Put the device program and a model on a Linux board over ssh, start it, and check that it answers
-    Deploy(deploy::Deploy),
+    /// Check which tools are installed for each job, and say how to get the missing ones
+    Doctor,
 }
 
 #[derive(Debug, Args)]
@@ -272,7 +272,7 @@ pub struct RetrainHead {
     /// The model; must be int8
     #[arg(value_name = "FILE.edge")]
     pub model: PathBuf,
-    /// Class folders to train on
+    /// Class folders to train on: DIR/daisy/*.jpg, DIR/rose/*.jpg, ...
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
     /// Class folders to measure the new head on

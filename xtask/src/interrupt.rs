@@ -7,16 +7,16 @@ use std::sync::atomic::AtomicBool;
 
 /// From here on, SIGINT (Ctrl-C) and SIGTERM still end the program, but no temporary file stays.
 ///
-/// `deploy` writes no file here and has its own end, see [`note`].
-pub fn leave_nothing(command: &Command) {
+/// `deploy` writes no file here and has its own end, see [`catch_ctrl_c`].
+pub fn remove_temporary_files(command: &Command) {
     if !matches!(command, Command::Deploy(_)) {
         #[cfg(unix)]
-        unix::remove_temporary_files();
+        unix::remove_on_signals();
     }
 }
 
 /// From here on, SIGINT (Ctrl-C) does not end the program. It sets the flag that is returned.
-pub fn note() -> Arc<AtomicBool> {
+pub fn catch_ctrl_c() -> Arc<AtomicBool> {
     let interrupted = Arc::new(AtomicBool::new(false));
     // If it fails, Ctrl-C ends the program as usual.
     let _ = signal_hook::flag::register(SIGINT, Arc::clone(&interrupted));
@@ -29,7 +29,7 @@ mod unix {
     use signal_hook::iterator::Signals;
     use signal_hook::low_level::emulate_default_handler;
 
-    pub fn remove_temporary_files() {
+    pub fn remove_on_signals() {
         // If it fails, signals end the program as usual, and temporary files stay.
         let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else {
             return;

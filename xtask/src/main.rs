@@ -27,7 +27,7 @@ fn main() -> ExitCode {
             return usage::report(&e, args.map(|a| a.to_string_lossy().into_owned()));
         }
     };
-    interrupt::leave_nothing(&cli.command);
+    interrupt::remove_temporary_files(&cli.command);
     match commands::run(cli) {
         Ok(()) => output::exit_code(ExitCode::SUCCESS),
         Err(e) => {

@@ -28,7 +28,7 @@ pub fn report(error: &clap::Error, args: impl Iterator<Item = String>) -> ExitCo
         Some(ContextValue::Strings(arguments)) => arguments.first(),
         _ => None,
     };
-    let command = meant(&root, args, argument);
+    let command = command_meant(&root, args, argument);
     let message = format!("{} (`{command} --help` shows how)", message.join(" "));
     eprintln!("{}", name::in_text(&message));
     ExitCode::from(2)
@@ -36,7 +36,11 @@ pub fn report(error: &clap::Error, args: impl Iterator<Item = String>) -> ExitCo
 
 /// The command that the arguments lead to, as far as it is known; the one that has `argument`, if one of those on
 /// the way does.
-fn meant(root: &Command, args: impl Iterator<Item = String>, argument: Option<&String>) -> String {
+fn command_meant(
+    root: &Command,
+    args: impl Iterator<Item = String>,
+    argument: Option<&String>,
+) -> String {
     let (mut command, mut way) = (root, vec![root]);
     let mut args = args.take_while(|arg| arg != "--");
     while let Some(arg) = args.next() {
@@ -82,10 +86,10 @@ mod tests {
             ("convert -- run", "cargo xtask convert"),
         ] {
             let args = args.split_whitespace().map(String::from);
-            assert_eq!(meant(&root, args, None), command);
+            assert_eq!(command_meant(&root, args, None), command);
         }
         let args = || ["device", "infer"].map(String::from).into_iter();
-        let of = |argument: &str| meant(&root, args(), Some(&argument.to_string()));
+        let of = |argument: &str| command_meant(&root, args(), Some(&argument.to_string()));
         assert_eq!(of("--port <PORT>"), "cargo xtask device");
         assert_eq!(of("--port"), "cargo xtask device");
         assert_eq!(of("<PICTURE>"), "cargo xtask device infer");

@@ -48,7 +48,7 @@ pub fn run(args: &Deploy, json: bool) -> Result<()> {
         return dry_run::run(args, &package, json);
     }
     // ssh gets the signal as well and ends; then `deploy` fails and cleans up.
-    let interrupted = interrupt::note();
+    let interrupted = interrupt::catch_ctrl_c();
     deploy(args, &package, json).map_err(|e| match interrupted.load(Ordering::Relaxed) {
         true => anyhow!(
             "interrupted; {} runs the version from before, or the new one if it was switching already",

@@ -90,7 +90,7 @@ impl Port {
                 Ok(OpenPort::Socket(Box::new(line)))
             }
             Self::Serial(..) if key.is_some() => {
-                bail!("{self}: a key is for tcp: and unix: lines; leave --key out")
+                bail!("{self}: a key is for tcp: and unix: lines; leave --key away")
             }
             Self::Serial(device, baud) => {
                 let port = serialport::new(device, *baud).timeout(TIMEOUT).open();

@@ -44,7 +44,7 @@ pub fn run(args: &Simulate, json: bool) -> Result<()> {
         Some(key) => Trust::Signed(PublicKey::read(key)?),
         None => Trust::Anyone,
     };
-    let given = given.map(|(path, bytes)| Given::new(path, bytes, args, &device, &trust));
+    let given = given.map(|(path, bytes)| FirstModel::new(path, bytes, args, &device, &trust));
     let given = given.transpose()?;
     let mut flash = image(args, &device, "flash", device.geometry)?;
     let mut region = Region::new(image(args, &device, "model", device.model)?);
@@ -141,12 +141,12 @@ fn started<'r>(
 }
 
 /// A model that is put on the device before its first start.
-struct Given {
+struct FirstModel {
     bytes: AlignedBytes,
     signature: Option<[u8; SIGNATURE_LEN]>,
 }
 
-impl Given {
+impl FirstModel {
     /// The file; an error if the device would refuse it.
     fn new(
         path: &Path,
