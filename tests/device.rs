@@ -1,10 +1,10 @@
 //! The device application in the simulation: whole sessions over good and bad lines, and hostile peers.
 
 use converter::dataset::Dataset;
-use converter::progress::Silent;
-use converter::retrain::retrain;
-use converter::runner::BackendKind;
+use converter::jobs::retrain::retrain;
+use converter::util::progress::Silent;
 use ed25519_dalek::{Signer, SigningKey};
+use edge_runtime::backend::BackendKind;
 use edge_runtime::device::app::{App, AppError};
 use edge_runtime::device::client::{Client, ClientError, Pipe};
 use edge_runtime::device::judged;

@@ -33,9 +33,7 @@ pub fn milliseconds(microseconds: u64) -> String {
 }
 
 /// `0c5f…`: bytes in hexadecimal, all of them.
-pub fn hex(bytes: &[u8]) -> String {
-    converter::zoo::catalog::hex(bytes)
-}
+pub use hex::encode as hex;
 
 fn three(v: f64) -> String {
     let digits = if v < 9.995 {

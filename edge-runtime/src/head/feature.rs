@@ -1,7 +1,8 @@
 //! From feature map to feature vector: the head's own pooling, or another one to train a new head with.
 
 use super::file::{Head, Pool};
-use crate::kernels::{AvgPoolParams, Geometry, avg_pool, max_pool};
+use crate::kernels::portable::{avg_pool, max_pool};
+use crate::kernels::{AvgPoolParams, Geometry};
 use crate::model::{Model, Quant, Shape, Window};
 
 /// How a feature map is pooled.
@@ -138,12 +139,13 @@ impl FeatureRule {
             Pool::Max => max_pool(&geometry, map, feature),
             Pool::Avg { multiplier, shift } => {
                 let params = AvgPoolParams {
+                    geometry,
                     multipliers: &[multiplier],
                     shift,
                     input_zero_point: self.map_quant.zero_point,
                     output_zero_point: self.quant.zero_point,
                 };
-                avg_pool(&geometry, &params, map, feature);
+                avg_pool(&params, map, feature);
             }
         }
     }

@@ -1,9 +1,9 @@
 //! A flash in RAM that insists on what real ones insist on, counts its wear, and loses power at a chosen
 //! operation.
 
-use super::Random;
 use crate::flash::{ERASED, Flash, FlashError, Geometry};
 use crate::model::AlignedBytes;
+use crate::random::Random;
 
 /// How much of an operation happened when power failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

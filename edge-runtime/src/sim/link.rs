@@ -1,6 +1,6 @@
 //! A line that drops, damages and doubles bytes.
 
-use super::Random;
+use crate::random::Random;
 
 /// What a line does to a byte, in cases per million.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

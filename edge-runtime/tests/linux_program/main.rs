@@ -6,10 +6,10 @@ mod load;
 mod signatures;
 
 use converter::dataset::{Dataset, image_file};
-use converter::progress::Silent;
-use converter::retrain::retrain;
-use converter::runner::BackendKind;
-use converter::sign::{PrivateKey, new_pair, public_half};
+use converter::jobs::retrain::retrain;
+use converter::jobs::sign::{PrivateKey, new_pair, public_half};
+use converter::util::progress::Silent;
+use edge_runtime::backend::BackendKind;
 use edge_runtime::device::client::{Client, ClientError, Patience, Pipe};
 use edge_runtime::device::frame::{self, FrameReader};
 use edge_runtime::device::load::LoadError;
@@ -245,7 +245,7 @@ fn its_own_shell_gives_the_hosts_head() {
         let host = retrain(&model, &MODEL, kind, &dataset, &train_options, &Silent).unwrap();
         let host = Model::parse(&host.bytes).unwrap();
         let host = host.head().unwrap().bytes();
-        let sha256: String = host[64..96].iter().map(|b| format!("{b:02x}")).collect();
+        let sha256 = hex::encode(&host[64..96]);
         let mut command = place.own("retrain-head");
         command.arg("--data").arg(&data);
         command.args(["--clear", "--force", "--seed", "3"]);
@@ -792,7 +792,7 @@ fn a_unix_socket_and_a_restart() {
 fn hosts_that_talk_nonsense_and_too_many() {
     let place = Place::new();
     let server = Running::start(&place, "127.0.0.1:0", &[]);
-    let mut random = graft_tests::Random::new(5);
+    let mut random = edge_runtime::random::Random::new(5);
     for _ in 0..8 {
         let mut stream = TcpStream::connect(&server.address).unwrap();
         let bytes: Vec<u8> = (0..5000).map(|_| random.bits() as u8).collect();

@@ -5,7 +5,7 @@ use crate::output::{self, Report, Text};
 use crate::{cli::Eval, progress::Bars, units};
 use anyhow::Result;
 use converter::dataset::LeftOut;
-use converter::evaluate::{EvaluateOptions, evaluate};
+use converter::jobs::evaluate::{EvaluateOptions, evaluate};
 use serde::Serialize;
 
 pub fn run(args: &Eval, json: bool) -> Result<()> {

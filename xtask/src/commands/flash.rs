@@ -1,4 +1,4 @@
-//! `flash`: firmware and model onto a board, until it answers.
+//! `flash`: puts firmware and model on a board, and waits until it answers.
 //!
 //! - [`report`]: what is printed.
 
@@ -13,7 +13,6 @@ use crate::{output, probe_rs, qemu};
 use anyhow::{Context, Result, bail};
 use converter::board::schema::{Deploy, Kind, Use};
 use converter::board::{self, Board, Needs, Request};
-use converter::pack;
 use edge_runtime::device::client::{Client, ClientError, Patience};
 use edge_runtime::device::{DeviceError, NotReady};
 use edge_runtime::model::DType;
@@ -23,14 +22,14 @@ use std::path::Path;
 use std::time::Duration;
 use tempfile::NamedTempFile;
 
-/// How long a board may take to start: some seconds for the checksum of a large model in QEMU.
+/// How long a board may take to start. In QEMU the checksum of a large model takes some seconds.
 const PATIENCE: Patience = Patience {
     timeout: Duration::from_millis(250),
     attempts: 20,
 };
 
 pub fn run(args: &Flash, json: bool) -> Result<()> {
-    if board::load::file(&args.board).is_some() {
+    if board::find::file(&args.board).is_some() {
         bail!(
             "{}: the firmware is built for boards that come with Graft; give a name (`cargo xtask boards`)",
             args.board
@@ -77,7 +76,7 @@ pub fn run(args: &Flash, json: bool) -> Result<()> {
         }
         other => bail!("{} cannot be flashed: {other}", board.name),
     };
-    let runs = first_words(&board, model.is_some())
+    let runs = wait_for_answer(&board, model.is_some())
         .with_context(|| format!("{} was flashed and does not answer", board.name))?;
     let report = FlashReport {
         board: &board.name,
@@ -92,7 +91,7 @@ pub fn run(args: &Flash, json: bool) -> Result<()> {
     Ok(())
 }
 
-/// The firmware alone: that it builds, fits and passes its checks.
+/// Builds the firmware, and checks that it fits its region and contains only what it may.
 fn build_only(board: &Board, trust: Option<&PublicKey>, json: bool) -> Result<()> {
     let image = firmware::build(board, trust)?;
     let report = BuildReport {
@@ -105,14 +104,14 @@ fn build_only(board: &Board, trust: Option<&PublicKey>, json: bool) -> Result<()
     Ok(())
 }
 
-/// A model as the board runs it, packed for its kernels, if it fits.
+/// Packs a model for the board and checks that it fits. Returns a file with it.
 fn packed(path: &Path, board: &Board) -> Result<NamedTempFile> {
     let bytes = read(path)?;
     let model = parse(path, &bytes)?;
     if model.dtype() != DType::I8 {
         bail!("a device runs int8 models, and this one is float; convert it with --int8");
     }
-    let packed = pack::for_board(&model, board)?;
+    let packed = board::pack_for(&model, board)?;
     let needs = Needs::of(&parse(path, &packed)?, packed.len());
     fit::require(&board::fit::judge(&needs, board, &Request::default()))?;
     let file = NamedTempFile::new().context("no temporary file")?;
@@ -120,8 +119,8 @@ fn packed(path: &Path, board: &Board) -> Result<NamedTempFile> {
     Ok(file)
 }
 
-/// The signature of a model, as a file, if it is the key's of what goes to the board: of the file `packed`, whose model
-/// is the one of the file `given`.
+/// Checks that the signature of a model is that of the key, and returns a file with it. The file `packed` goes to the
+/// board; the user has named the file `given`, which has the same model.
 fn signature(
     key: &PublicKey,
     (given, packed): (&Path, &Path),
@@ -153,8 +152,8 @@ fn signature(
     Ok(file)
 }
 
-/// Waits until the device says what runs on it; nothing, if no model was flashed and none is there.
-fn first_words(board: &Board, flashed: bool) -> Result<Option<RunningModel>> {
+/// Waits until the device answers, and returns what runs on it: nothing if no model was flashed and it has none.
+fn wait_for_answer(board: &Board, flashed: bool) -> Result<Option<RunningModel>> {
     let port = Port::Board(board.name.clone());
     let mut client = Client::new(port.open(None)?, super::device::session(), PATIENCE);
     match client.connect(None) {

@@ -4,7 +4,7 @@ use crate::cli::Keygen;
 use crate::output::{self, Report, Text};
 use crate::units;
 use anyhow::Result;
-use converter::sign::{new_line_key, new_pair, public_half};
+use converter::jobs::sign::{new_line_key, new_pair, public_half};
 use serde::Serialize;
 
 pub fn run(args: &Keygen, json: bool) -> Result<()> {

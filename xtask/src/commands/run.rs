@@ -5,7 +5,7 @@ use crate::output::{self, Report, Text};
 use crate::{cli::Run, units};
 use anyhow::Result;
 use converter::dataset::load;
-use converter::runner::{Runner, classes, output_function};
+use converter::jobs::runner::{Runner, classes, output_function};
 use edge_runtime::model::{Output, OutputFunction, WeightsOrigin};
 use serde::Serialize;
 use std::time::Instant;

@@ -3,7 +3,7 @@
 use crate::cli::Sign;
 use crate::output::{self, Report, Text};
 use anyhow::Result;
-use converter::sign::PrivateKey;
+use converter::jobs::sign::PrivateKey;
 use serde::Serialize;
 
 pub fn run(args: &Sign, json: bool) -> Result<()> {

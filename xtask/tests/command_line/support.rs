@@ -1,11 +1,11 @@
 //! What the tests share: a folder with the command line in it, and small files.
 
-use converter::convert::convert;
-use converter::progress::Silent;
+use converter::import::onnx::pb;
+use converter::jobs::convert::convert;
+use converter::util::progress::Silent;
 use graft_tests::{int8, source};
 use prost::Message;
 use std::process::{Command, Output};
-use tract_onnx::pb;
 
 /// A folder for one test, and the command line run in it.
 pub struct Bench {
@@ -103,7 +103,6 @@ pub fn check_refusal(out: &Output, args: &[&str], words: &[&str]) {
 pub fn onnx(op: &str) -> Vec<u8> {
     let dimension = |n| pb::tensor_shape_proto::Dimension {
         value: Some(pb::tensor_shape_proto::dimension::Value::DimValue(n)),
-        ..Default::default()
     };
     let value = |name: &str| pb::ValueInfoProto {
         name: name.into(),
@@ -114,9 +113,7 @@ pub fn onnx(op: &str) -> Vec<u8> {
                     dim: [1, 3, 8, 8].map(dimension).to_vec(),
                 }),
             })),
-            ..Default::default()
         }),
-        ..Default::default()
     };
     let node = pb::NodeProto {
         name: "strange/node".into(),

@@ -1,7 +1,7 @@
 //! What the tests share: a folder with the command line in it, and a simulated device.
 
-use converter::convert::convert;
-use converter::progress::Silent;
+use converter::jobs::convert::convert;
+use converter::util::progress::Silent;
 use edge_runtime::model::{AlignedBytes, Model};
 use graft_tests::{int8, source};
 use serde_json::Value;

@@ -16,14 +16,14 @@ use anyhow::{Context, Result, bail};
 use converter::board::schema::Deploy;
 use converter::board::{self, Board};
 use converter::dataset::{dead_leaves, preprocess};
-use converter::progress::Progress;
-use converter::report::layers;
+use converter::jobs::report::layers;
+use converter::util::progress::Progress;
 use cycles::Kernel;
 use edge_runtime::model::{DType, Model};
 use report::{CountedHead, CountedLayer, QemuReport};
 
 pub fn run(args: &Bench, json: bool) -> Result<()> {
-    if board::load::file(&args.board).is_some() {
+    if board::find::file(&args.board).is_some() {
         bail!(
             "{}: bench runs on boards that come with Graft; give a name (`cargo xtask boards`)",
             args.board

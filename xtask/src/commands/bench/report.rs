@@ -3,7 +3,7 @@
 use super::cycles::Kernel;
 use crate::output::{Report, Table, Text};
 use crate::units;
-use converter::report::LayerReport;
+use converter::jobs::report::LayerReport;
 use serde::Serialize;
 
 /// Instructions and memory of one inference. Sizes are bytes.

@@ -9,9 +9,12 @@ use crate::{cli::Convert, output, peak, progress::Bars};
 use anyhow::{Context, Result};
 use check::CheckReport;
 use converter::board::{self, Request};
-use converter::convert::{CalibrationSource, Converted, Int8Options, JudgedOn, Source, convert};
 use converter::dataset::Dataset;
-use converter::{pack, self_check};
+use converter::jobs::convert::self_check;
+use converter::jobs::convert::{
+    CalibrationSource, Converted, Int8Options, JudgedOn, Source, convert,
+};
+use converter::pack;
 use edge_runtime::model::{Model, WeightsOrigin};
 use report::{ConvertReport, Shown};
 use std::path::{Path, PathBuf};
@@ -44,14 +47,14 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     let random = matches!(source.weights, WeightsOrigin::Random { .. });
     let mut converted =
         convert(source, int8.as_ref(), &bars).with_context(|| args.network.clone())?;
-    let family = board.as_ref().and_then(pack::family_of);
+    let family = board.as_ref().and_then(board::family);
     if let Some(family) = family.filter(|_| args.int8) {
         converted.bytes = pack::pack(&Model::parse(&converted.bytes)?, family)?;
     }
     let suffix = if args.int8 { "int8" } else { "f32" };
     let default = || PathBuf::from(format!("{name}-{suffix}.edge"));
     let out = args.output.clone().unwrap_or_else(default);
-    converter::output::write(&out, &converted.bytes)?;
+    converter::util::output::write(&out, &converted.bytes)?;
     drop(bars);
 
     let model = Model::parse(&converted.bytes)?;
@@ -98,10 +101,10 @@ fn check_output(args: &Convert) -> Result<()> {
     };
     let weights = args.weights.as_deref().unwrap_or_default();
     let mut inputs = vec![Path::new(&args.network), Path::new(weights)];
-    let board = args.board.as_deref().and_then(board::load::file);
+    let board = args.board.as_deref().and_then(board::find::file);
     inputs.extend(board.as_deref());
     inputs.extend(args.input.labels.as_deref());
-    converter::output::check(out, &inputs)?;
+    converter::util::output::check(out, &inputs)?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use super::check::CheckReport;
 use crate::commands::fit::FitReport;
 use crate::output::{Report, Text};
 use crate::units;
-use converter::report::layers;
+use converter::jobs::report::layers;
 use edge_runtime::model::{Calibration, DType, Model};
 use serde::Serialize;
 

@@ -5,7 +5,7 @@ use crate::output::{self, Report, Text};
 use crate::{cli::device::Eval, progress::Bars, units};
 use anyhow::{Context, Result, bail};
 use converter::dataset::{Dataset, LeftOut};
-use converter::progress::Progress as _;
+use converter::util::progress::Progress as _;
 use edge_runtime::head::Head;
 use serde::Serialize;
 use std::time::Instant;

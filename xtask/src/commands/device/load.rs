@@ -11,7 +11,7 @@ use crate::units;
 use anyhow::{Context, Result, anyhow, bail};
 use converter::board::{self, Board, Needs, Request};
 use converter::pack;
-use converter::progress::Progress as _;
+use converter::util::progress::Progress as _;
 use edge_runtime::device::client::ClientError;
 use edge_runtime::device::load::LoadError;
 use edge_runtime::device::protocol::{LoadInfo, ModelId};

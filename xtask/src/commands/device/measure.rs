@@ -4,7 +4,7 @@ use super::Connection;
 use crate::output::{self, Report, Text};
 use crate::{cli::device::Bench, progress::Bars, units};
 use anyhow::Result;
-use converter::progress::Progress as _;
+use converter::util::progress::Progress as _;
 use serde::Serialize;
 
 pub fn bench(client: &mut Connection, args: &Bench, json: bool) -> Result<()> {

@@ -7,7 +7,7 @@ use crate::output::{self, Report, Text};
 use crate::{cli::device::RetrainHead, progress::Bars, units};
 use anyhow::{Result, bail};
 use converter::dataset::{Dataset, LeftOut};
-use converter::progress::Progress as _;
+use converter::util::progress::Progress as _;
 use edge_runtime::device::protocol::{ClassMode, Progress, RetrainOptions};
 use edge_runtime::device::report::Training;
 use edge_runtime::device::{judged, names};

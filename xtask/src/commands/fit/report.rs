@@ -2,7 +2,7 @@
 
 use crate::output::{Report, Table, Text};
 use crate::units;
-use converter::board::fit::Line;
+use converter::board::fit::Requirement;
 use converter::board::{Board, Fit};
 use serde::Serialize;
 
@@ -86,7 +86,7 @@ impl<'f> FitReport<'f> {
 }
 
 impl<'f> ItemFit<'f> {
-    fn new(line: &'f Line) -> Self {
+    fn new(line: &'f Requirement) -> Self {
         Self {
             item: line.item.name(),
             place: &line.place,

@@ -1,7 +1,7 @@
 //! The head of a model: the part that can be trained anew.
 
 use crate::units;
-use converter::report;
+use converter::jobs::report;
 use edge_runtime::head::{Head, HeadOrigin, HeadSize, Pool};
 use serde::Serialize;
 

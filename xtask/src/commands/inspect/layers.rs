@@ -2,7 +2,7 @@
 
 use crate::output::Table;
 use crate::units;
-use converter::report;
+use converter::jobs::report;
 use edge_runtime::model::Model;
 use serde::Serialize;
 

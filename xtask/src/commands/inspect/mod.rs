@@ -33,7 +33,7 @@ pub fn run(args: &Inspect, json: bool) -> Result<()> {
 fn for_board(path: &Path, board: &Board) -> Result<AlignedBytes> {
     let bytes = read(path)?;
     let model = parse(path, &bytes)?;
-    match pack::family_of(board) {
+    match board::family(board) {
         Some(family) if model.dtype() == DType::I8 => Ok(pack::pack(&model, family)?),
         _ => Ok(bytes),
     }

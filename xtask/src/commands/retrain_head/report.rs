@@ -3,7 +3,7 @@
 use crate::output::{Report, Text};
 use crate::units;
 use converter::dataset::LeftOut;
-use converter::evaluate::Evaluation;
+use converter::jobs::evaluate::Evaluation;
 use edge_runtime::device::judged::{self, Judged};
 use serde::Serialize;
 

@@ -6,7 +6,6 @@ use anyhow::{Context, Result, bail};
 use converter::board::fit::{CLASSES, judge};
 use converter::board::schema::{Power, Store, Use};
 use converter::board::{self, Board, Needs, Request};
-use converter::pack;
 use edge_runtime::device::NotReady;
 use edge_runtime::device::load::Limits;
 use edge_runtime::device::memory::{Areas, MemoryPlan, PlanError};
@@ -60,7 +59,7 @@ impl SimulatedBoard {
             classes: self.classes.unwrap_or(CLASSES),
             ..Request::default()
         };
-        let bytes = pack::for_board(model, &self.board)?;
+        let bytes = board::pack_for(model, &self.board)?;
         let needs = Needs::of(&Model::parse(&bytes)?, bytes.len());
         fit::require(&judge(&needs, &self.board, &request))
     }
@@ -72,7 +71,7 @@ impl SimulatedBoard {
             return Err(NotReady::FloatModel);
         }
         let damaged = |_| NotReady::DamagedModel;
-        let bytes = pack::for_board(model, &self.board).map_err(damaged)?;
+        let bytes = board::pack_for(model, &self.board).map_err(damaged)?;
         let packed = Model::parse(&bytes).map_err(|e| NotReady::from(&e))?;
         let ram = self.ram(file_len);
         let plan = match self.classes {

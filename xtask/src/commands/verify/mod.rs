@@ -13,9 +13,9 @@ use crate::runner::{InputRun, Runner};
 use crate::{cli::Verify, output, progress::Bars};
 use anyhow::{Result, bail};
 use converter::board::Board;
-use converter::progress::Progress;
-use converter::verify::{Trace, VerifyError, first_difference, trace, verify_one};
-use edge_runtime::backend::Backend;
+use converter::jobs::verify::{Trace, VerifyError, first_difference, trace, verify_one};
+use converter::util::progress::Progress;
+use edge_runtime::backend::Observer;
 use edge_runtime::model::{DType, Model};
 use inputs::Inputs;
 use report::{AgreementReport, DifferenceReport};
@@ -43,7 +43,7 @@ pub fn run(args: &Verify, json: bool) -> Result<()> {
         return Err(VerifyError::FloatModel.into());
     }
     let mut backends = kinds
-        .map(|kind| kind.load(&model))
+        .map(|kind| kind.runtime().prepare(&model)?.observer())
         .collect::<Result<Vec<_>, _>>()?;
     match (&backends[..], &boards[..]) {
         ([], _) => bail!("boards are compared with the host; add `engine` to --on"),
@@ -91,7 +91,7 @@ pub fn run(args: &Verify, json: bool) -> Result<()> {
 
 fn compare_backends(
     model: &Model<'_>,
-    backends: &mut [Box<dyn Backend + '_>],
+    backends: &mut [Box<dyn Observer + '_>],
     inputs: &Inputs,
     bars: &Bars,
 ) -> Result<Option<DifferenceReport>> {
@@ -106,7 +106,7 @@ fn compare_backends(
 
 fn compare_board(
     model: &Model<'_>,
-    reference: &mut dyn Backend,
+    reference: &mut dyn Observer,
     runner: &Runner<'_>,
     inputs: &Inputs,
     bars: &Bars,
@@ -120,7 +120,7 @@ fn compare_board(
         let run = runner.run(values, &mut || bars.step())?;
         for ((name, input), got) in names.iter().zip(values).zip(&run.inputs) {
             let expected = trace(model, reference, input)?;
-            let between = [reference.name(), runner.name()];
+            let between = [reference.backend(), runner.name()];
             if let Some(place) = first_difference(model, &expected, &trace_of(got)) {
                 return Ok(Some(DifferenceReport::of_board(place, between, name)));
             }
@@ -139,19 +139,20 @@ fn trace_of(run: &InputRun) -> Trace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use converter::runner::BackendKind;
-    use converter::verify::Place;
+    use converter::jobs::verify::Place;
+    use edge_runtime::backend::BackendKind;
 
     #[test]
     fn a_tampered_checksum_is_noticed() {
-        let bytes = converter::convert::convert(
+        let bytes = converter::jobs::convert::convert(
             graft_tests::source(1),
             Some(&graft_tests::int8()),
-            &converter::progress::Silent,
+            &converter::util::progress::Silent,
         );
         let bytes = bytes.unwrap().bytes;
         let model = Model::parse(&bytes).unwrap();
-        let mut engine = BackendKind::Engine.load(&model).unwrap();
+        let engine = BackendKind::Engine.runtime().prepare(&model).unwrap();
+        let mut engine = engine.observer().unwrap();
         let input = vec![3; model.input().shape.len()];
         let good = trace(&model, &mut *engine, &input).unwrap();
         assert_eq!(good.layers.len(), model.layers().count());

@@ -3,7 +3,7 @@
 use crate::output::{Report, Text};
 use crate::units;
 use converter::dataset::LeftOut;
-use converter::verify::{self, Place};
+use converter::jobs::verify::{self, Place};
 use serde::Serialize;
 
 /// Everything agrees.

@@ -2,7 +2,7 @@
 
 use converter::board::schema::Deploy;
 use converter::board::{self, Board};
-use converter::runner::BackendKind;
+use edge_runtime::backend::BackendKind;
 use std::str::FromStr;
 
 /// Something that runs a model and can be compared.
@@ -36,7 +36,8 @@ impl FromStr for VerifyTarget {
         match boards.clone().find(|b| b.name == text) {
             Some(board) => Ok(Self::Board(Box::new(board.clone()))),
             None => Err(format!(
-                "no backend or board in QEMU '{text}'; there are: engine, tract{}",
+                "no backend or board in QEMU '{text}'; there are: {}{}",
+                BackendKind::names(),
                 boards
                     .by_ref()
                     .map(|b| format!(", {}", b.name))
