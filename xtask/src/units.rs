@@ -33,7 +33,9 @@ pub fn milliseconds(microseconds: u64) -> String {
 }
 
 /// `0c5f…`: bytes in hexadecimal, all of them.
-pub use hex::encode as hex;
+pub fn hex(bytes: &[u8]) -> String {
+    hex::encode(bytes)
+}
 
 fn three(v: f64) -> String {
     let digits = if v < 9.995 {
