@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 /// The name in Graft's own folder, as messages are written.
-pub const WRITTEN: &str = "cargo xtask";
+const WRITTEN: &str = "cargo xtask";
 
 /// The name of the installed program.
 const INSTALLED: &str = "graft";
