@@ -1,4 +1,4 @@
-# Starts and stops the device program that `cargo xtask deploy` has installed: docs/deploy.md.
+# Starts and stops the device program that `cargo xtask deploy` has installed: docs/guide/deploy.md.
 # deploy writes the values of the variables above: prefix, state, user, service, options.
 
 pid_file=$prefix/edge.pid

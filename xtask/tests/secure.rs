@@ -281,7 +281,7 @@ fn keys_and_signatures() {
     b.refused(&trusting("sign.pem.pub"), "the model has no signature");
 }
 
-/// What `docs/security.md` says that other tools can do, done by OpenSSL where there is one.
+/// What `docs/guide/security.md` says that other tools can do, done by OpenSSL where there is one.
 #[test]
 fn openssl_signs_what_a_device_takes() {
     let b = Bench::new();

@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn known_bytes() {
-        // The example of docs/protocol.md.
+        // The example of docs/reference/protocol.md.
         assert_eq!(crc32(&[b"123456789"]), 0xcbf4_3926);
         let expected = [0, 2, 1, 6, 2, 0x09, 0xd2, 0x8d, 0x10, 0];
         assert_eq!(frame(&[1, 0, 2]), expected, "{:x?}", frame(&[1, 0, 2]));

@@ -1,7 +1,7 @@
 //! The device application: requests in, replies out, the same on every device.
 //!
 //! - [`mod@frame`]: bytes of a noisy line to checked payloads and back;
-//! - [`mod@protocol`]: what is asked and answered (`docs/protocol.md` is the specification);
+//! - [`mod@protocol`]: what is asked and answered (`docs/reference/protocol.md` is the specification);
 //! - [`mod@samples`]: labelled features in flash, to train on;
 //! - [`mod@memory`]: how much RAM that takes, known beforehand;
 //! - [`mod@app`]: the application, which owns memory and stores;

@@ -1,4 +1,4 @@
-//! What hosts ask and devices answer; `docs/protocol.md` is the specification.
+//! What hosts ask and devices answer; `docs/reference/protocol.md` is the specification.
 //!
 //! A payload is a [`Header`] of 9 bytes, the same in every version, then a [`Request`] or a [`Message`] in
 //! postcard. Knows no bytes on a line (that is [`super::frame`]) and nothing of how requests are served.
@@ -643,7 +643,7 @@ mod tests {
 
     #[test]
     fn known_bytes() {
-        // The examples of docs/protocol.md. A change here is another version.
+        // The examples of docs/reference/protocol.md. A change here is another version.
         let mut out = [0; 64];
         let header = Header::new(0x0403_0201, 7);
         let len = encode(header, &Request::Hello { expect: None }, &mut out).unwrap();

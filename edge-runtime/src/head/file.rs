@@ -70,7 +70,7 @@ pub enum HeadData {
 
 /// A hidden layer with ReLU:
 /// `unit[j] = requantize(bias[j] + sum(weights[j] * q), multiplier[j], shift[j])`, clamped to
-/// `[quant.zero_point, 127]`. See `docs/arithmetic.md`.
+/// `[quant.zero_point, 127]`. See `docs/reference/arithmetic.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HiddenData {
     /// Number of units, at most [`MAX_HIDDEN`].
