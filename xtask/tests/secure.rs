@@ -249,7 +249,7 @@ fn keys_and_signatures() {
         std::fs::remove_file(b.path("new.head.sig")).unwrap();
 
         // A model over the line, likewise. The program for Linux would come back on another free port;
-        // `edge-runtime/tests/linux_program.rs` loads there.
+        // `edge-runtime/tests/linux_program` loads there.
         if device.ready["board"].is_null() {
             continue;
         }
