@@ -67,7 +67,7 @@ pub enum CalibrationSource {
 pub struct Int8Options {
     /// Where ranges come from.
     pub calibration: CalibrationSource,
-    /// How they follow from what is seen; `None` chooses, see `docs/reference/quantization.md`.
+    /// How they follow from what is seen; `None` chooses, see `docs/quantization.md`.
     pub rule: Option<RangeRule>,
 }
 

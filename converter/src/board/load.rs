@@ -37,9 +37,7 @@ pub enum BoardError {
         path: PathBuf,
     },
     /// The file is no `board.toml`.
-    #[error(
-        "{file}, line {line}: {message} (docs/reference/boards.md says what a board.toml holds)"
-    )]
+    #[error("{file}, line {line}: {message} (docs/boards.md says what a board.toml holds)")]
     Syntax {
         /// The file.
         file: String,

@@ -1,6 +1,6 @@
 //! Boards as data: what a device has, and whether a model fits it.
 //!
-//! - [`schema`]: what `board.toml` says, see `docs/reference/boards.md`;
+//! - [`schema`]: what `board.toml` says, see `docs/boards.md`;
 //! - [`load`]: the boards that come with Graft, and files of the user's own;
 //! - [`check`](mod@check): what makes a description consistent;
 //! - [`sizes`]: what the device application takes of flash and RAM, from sizes alone;

@@ -289,7 +289,7 @@ proptest! {
             let centred = |j: usize| x[i / c * c + j] as i64 - zps[0] as i64;
             let near = |j: &usize| *j + (size - 1) / 2 >= i % c && *j <= i % c + size / 2;
             let sum: i64 = (0..c).filter(near).map(|j| centred(j) * centred(j)).sum();
-            // docs/reference/arithmetic.md, with a logarithm for the leading zeros.
+            // docs/arithmetic.md, with a logarithm for the leading zeros.
             let octave = if sum < 1 << bits { 0 } else { sum.ilog2() - bits as u32 };
             let entry = ((octave as usize) << bits) + (sum >> octave) as usize;
             let part = sum % (1 << octave) * 256 / (1 << octave);
