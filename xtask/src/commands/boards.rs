@@ -47,7 +47,7 @@ fn table() -> String {
     }
     output::table(&rows)
         + "\n"
-        + "`cargo xtask boards NAME` shows one with its sources; docs/reference/boards.md says how to describe another.\n"
+        + "`cargo xtask boards NAME` shows one with its sources; docs/boards.md says how to describe another.\n"
 }
 
 fn cores(board: &Board) -> String {

@@ -183,7 +183,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Of the system: program in `/opt/graft`, state and options where docs/guide/linux-program.md has them.
+    /// Of the system: program in `/opt/graft`, state and options where docs/linux-program.md has them.
     pub fn system(prefix: Option<&Folder>) -> Self {
         Self {
             prefix: prefix.map_or("/opt/graft".into(), Folder::to_string),
