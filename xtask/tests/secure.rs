@@ -249,7 +249,7 @@ fn keys_and_signatures() {
         std::fs::remove_file(b.path("new.head.sig")).unwrap();
 
         // A model over the line, likewise. The program for Linux would come back on another free port;
-        // `edge-runtime/tests/linux_program.rs` loads there.
+        // `edge-runtime/tests/linux_program` loads there.
         if device.ready["board"].is_null() {
             continue;
         }
@@ -281,7 +281,7 @@ fn keys_and_signatures() {
     b.refused(&trusting("sign.pem.pub"), "the model has no signature");
 }
 
-/// What `docs/security.md` says that other tools can do, done by OpenSSL where there is one.
+/// What `docs/guide/security.md` says that other tools can do, done by OpenSSL where there is one.
 #[test]
 fn openssl_signs_what_a_device_takes() {
     let b = Bench::new();
