@@ -140,9 +140,10 @@ fn new_head(
         held_out_top1: (held_out > 0).then(|| trained.right as f32 / trained.judges as f32),
         seed: options.seed,
     };
+    let labels = samples.classes.join("\n");
     let head = NewHead {
         trunk_sha256: *model.trunk_sha256(),
-        record: rule.record(samples.classes.len(), &samples.classes.join("\n"), origin),
+        record: rule.record(samples.classes.len(), &labels, origin),
         data: NewData::I8(layers.as_int8()),
     };
     Ok((AlignedBytes::copy_of(&encode_head(&head)?), trained))

@@ -11,7 +11,6 @@
 use converter::board::schema::{Deploy, Use};
 use converter::board::{self, Board};
 use converter::jobs::convert::convert;
-use converter::pack;
 use converter::util::progress::Silent;
 use edge_runtime::client::{Client, ClientError, Patience, Pipe};
 use edge_runtime::device::protocol::{Demand, LoadFile, Request};

@@ -172,7 +172,7 @@ impl Observer for TractObserver {
 /// # Errors
 /// [`BackendError::Engine`] names a layer that tract refuses.
 pub fn typed_model(model: &Model<'_>) -> Result<TypedModel, BackendError> {
-    Network::build(model, None)?.into_model()
+    Network::build(model, kernels::native())?.into_model()
 }
 
 /// A tract error in layer `layer` (empty: none in particular), as backends report theirs: one line, because

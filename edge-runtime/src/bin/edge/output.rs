@@ -2,7 +2,6 @@
 
 use crate::error::Error;
 use crate::progress::clear;
-use edge_runtime::client::report;
 use edge_runtime::head::store::Active;
 use serde::Serialize;
 use std::io::Write;
