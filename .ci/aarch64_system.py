@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""aarch64_system.py SHARED_DATA MODEL.edge EDGE WORK: a board in QEMU, and all that is done with one.
+"""aarch64_system.py SHARED_DATA MODEL.edge EDGE WORK: deployment to a Linux board, which QEMU emulates.
 
-The board is a Cortex-A72 with Debian's arm64 kernel, systemd as PID 1, an ssh server and a disk. `deploy` installs
-EDGE, the device program for aarch64, as a service; the head is trained through an encrypted line, byte for byte the
-one that this machine's program trains; the power is cut while samples arrive, and after the next start, service,
-head and samples are there; an upgrade that does not start is rolled back, and one that does and a restart keep them.
-Needs root (the files of the disk are root's) and apt's lists of arm64. Exit code 77: something of that is missing.
+The board is a Cortex-A72 with Debian's arm64 kernel, systemd as PID 1, an ssh server and a disk. What is tested:
+- `deploy` installs EDGE, the device program for aarch64, as a service;
+- a head that is trained there over an encrypted connection is the same, byte for byte, as one trained on this machine;
+- after a power cut while samples arrive, the service starts and has the head and the samples;
+- an upgrade that does not start is rolled back; after one that starts, and after a restart, head and samples are there.
+Needs root (the files of the disk belong to root) and apt's package lists for arm64. Exit code 77: something is missing.
 """
 import json
 import os
@@ -22,14 +23,14 @@ PACKAGES = (
     "busybox-static"
 ).split()
 KERNEL = "linux-image-cloud-arm64"
-# In the order in which they need each other.
+# Each needs those before it.
 MODULES = "virtio_ring virtio virtio_mmio virtio_blk failover net_failover virtio_net".split()
 TOOLS = "qemu-system-aarch64 apt-get dpkg-deb mke2fs busybox ssh ssh-keygen aarch64-linux-gnu-strip".split()
-# Pictures of a class.
+# Pictures of each class.
 EACH = 6
-# Pictures of the next training when the power is cut.
+# The power is cut after this many pictures of the second training.
 CUT_AFTER = 3
-# Seconds; the emulated processor is some twenty times slower than this machine's.
+# Limits in seconds. The emulated processor is about twenty times slower than this machine's.
 BOOT = 180
 ANSWER = 60
 MISSING = 77
@@ -54,10 +55,10 @@ FILES = {
     "etc/shadow": "root:*:1::::::\n",
     "etc/gshadow": "root:*::\n",
     "etc/hostname": "board\n",
-    # Empty: systemd makes one, and asks nothing.
+    # Empty, so that systemd makes one without asking.
     "etc/machine-id": "",
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\n",
-    # What Debian's scripts make of its templates, as far as root needs it to become another user.
+    # What Debian's scripts would generate, as far as root needs it to become another user.
     "etc/pam.d/su": "auth sufficient pam_rootok.so\naccount required pam_permit.so\nsession required pam_permit.so\n",
     "etc/pam.d/other": "".join(f"{kind} required pam_deny.so\n" for kind in ["auth", "account", "password", "session"]),
     "etc/systemd/system/dropbear.service": "[Service]\nExecStart=/usr/sbin/dropbear -F -E -R -s\n",
@@ -69,7 +70,7 @@ def run(*command, **more):
 
 
 def apt(work):
-    """Options of apt: packages of arm64 with all that they need, whatever this machine has."""
+    """Options of apt: arm64 packages with all that they depend on, whatever is installed on this machine."""
     state = work / "apt"
     (state / "archives/partial").mkdir(parents=True)
     (state / "status").touch()
@@ -87,14 +88,14 @@ def apt(work):
 
 def unpack(package, root):
     archive = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE)
-    # /bin and its like are links, as on every system that is installed today.
+    # /bin, /lib and the like are links, as on every system that is installed today.
     run("tar", "-x", "--keep-directory-symlink", "-C", root, stdin=archive.stdout)
     if archive.wait() != 0:
         sys.exit(f"failed: cannot unpack {package}")
 
 
 def make_board(work):
-    """Kernel, initial file system and disk in WORK."""
+    """Makes kernel, initial file system and disk in WORK."""
     options = apt(work)
     run("apt-get", *options, "-qq", "-y", "--download-only", "install", *PACKAGES, stdout=subprocess.DEVNULL)
     depends = run("apt-cache", *options, "depends", "--important", KERNEL, stdout=subprocess.PIPE, text=True)
@@ -115,7 +116,7 @@ def make_board(work):
     wants = root / "etc/systemd/system/multi-user.target.wants"
     wants.mkdir()
     (wants / "dropbear.service").symlink_to("/etc/systemd/system/dropbear.service")
-    # No udev, so nothing would ever tell it that there is a console.
+    # There is no udev, so nothing would tell systemd that there is a console.
     (root / "etc/systemd/system/serial-getty@.service").symlink_to("/dev/null")
     (root / "etc/systemd/system/default.target").symlink_to("/lib/systemd/system/multi-user.target")
     (root / "etc/dropbear").mkdir(exist_ok=True)
@@ -147,7 +148,7 @@ def free_port():
 
 
 class Board:
-    """The board, while its power is on."""
+    """The board. QEMU runs while its power is on."""
 
     def __init__(self, work):
         self.work = work
@@ -215,7 +216,7 @@ def deploy(board, model, program, *more, succeeds=True):
 
 
 def wait_for_answer(board):
-    """The service is up before its program listens."""
+    """Waits until the program listens: the service counts as started before that."""
     command = ["target/debug/xtask", "device", "--port", board.address(), "--key", board.work / "edge.key", "info"]
     begin = time.monotonic()
     while subprocess.run(command, capture_output=True).returncode != 0:
@@ -262,7 +263,7 @@ def session(board, work, model, data, edge):
     head = (work / "host.head").read_bytes()
     same("the board's head is the host's", (work / "board.head").read_bytes() == head, True)
 
-    # The host says of each picture that the board has stored it.
+    # The host prints a line for each picture that the board has stored.
     again = ["--connect", f"127.0.0.1:{board.port}", "--key", work / "edge.key", "--data", data, "--force"]
     more = subprocess.Popen(["target/debug/edge", "retrain-head", *again], stderr=subprocess.PIPE, text=True)
     acknowledged = 0
@@ -282,7 +283,7 @@ def session(board, work, model, data, edge):
     least = samples + acknowledged
     same(f"{stored} samples after the power cut, at least {least}", least <= stored < 2 * samples, True)
 
-    # An address that the board does not have.
+    # The board does not have this address, so the program cannot listen.
     broken = deploy(board, model, new, "--listen", "192.0.2.1:4700", "--wait", "10", succeeds=False)
     same("broken upgrade started, rolled back", (broken["started"], broken["rolled_back"]), (False, True))
     same(f"it says why: {broken['why']}", broken["why"].startswith("error: cannot listen on 192.0.2.1:4700"), True)

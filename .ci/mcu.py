@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """mcu.py SHARED_DATA WORK: MLPerf Tiny's two quantized image networks on microcontrollers in QEMU.
 
-Counts are deterministic, so limits are tests. Prints a table; fails where a limit is exceeded, where a board's
-outputs are not the host's, or where a command fails. Needs a compiler for the boards and QEMU.
+Prints a table of instructions, flash and RAM. Fails if one exceeds its limit (the counts are the same in every run), if
+a board computes other results than the host, or if a command fails. Needs a compiler for the boards and QEMU.
 """
 import json
 import pathlib

@@ -1,10 +1,10 @@
 //! Model files that are cut, flipped, or made up by an enemy who knows the checksums: an error or a model
 //! that runs, never a panic.
 
-use converter::convert::convert;
+use converter::jobs::convert::convert;
 use converter::pack;
-use converter::progress::Silent;
-use edge_runtime::backend::TractBackend;
+use converter::util::progress::Silent;
+use edge_runtime::backend::BackendKind;
 use edge_runtime::engine::Engine;
 use edge_runtime::head::file::{NewData, NewHead};
 use edge_runtime::head::{
@@ -16,7 +16,8 @@ use edge_runtime::model::{
     AlignedBytes, Blob, ConvData, DType, Family, Layer, LayerProblem, Layout, Model, ModelError,
     Op, Operand, Output, OutputFunction, Quant, Scratch, SelfCheck, Shape, Trunk, Window,
 };
-use graft_tests::{Random, int8, reseal, source};
+use edge_runtime::random::Random;
+use graft_tests::{int8, reseal, source};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
@@ -158,16 +159,16 @@ fn thousands_of_resealed_flips_do_no_harm() {
         let (metadata, head_at) = (header.metadata_len as usize, header.head_offset() as usize);
         for round in 0..6000 {
             let mut bytes = original.clone();
-            for _ in 0..1 + random.bits() % 3 {
+            for _ in 0..1 + random.below(3) {
                 // Metadata, head record, quantization numbers: where a flip means something.
                 let at = match round % 4 {
-                    0 => head_at + 96 + random.bits() as usize % 120,
-                    1 => random.bits() as usize % bytes.len(),
-                    _ => header::LEN + random.bits() as usize % metadata,
+                    0 => head_at + 96 + random.below(120),
+                    1 => random.below(bytes.len()),
+                    _ => header::LEN + random.below(metadata),
                 };
                 let at = at.min(bytes.len() - 1);
-                bytes[at] = match random.bits() % 3 {
-                    0 => bytes[at] ^ (1 << (random.bits() % 8)),
+                bytes[at] = match random.below(3) {
+                    0 => bytes[at] ^ (1 << (random.below(8))),
                     1 => 0xff,
                     _ => random.bits() as u8,
                 };
@@ -501,13 +502,15 @@ fn what_is_let_through_builds_on_tract() {
     let header = Header::read(&INT8).unwrap();
     for _ in 0..150 {
         let mut bytes = INT8.clone();
-        let at = header::LEN + random.bits() as usize % header.metadata_len as usize;
+        let at = header::LEN + random.below(header.metadata_len as usize);
         bytes[at] = random.bits() as u8;
         reseal(&mut bytes);
         if let Ok(model) = Model::parse(&bytes)
             && model.arena_bytes() < 1 << 24
         {
-            let _ = TractBackend::new(&model);
+            for kind in BackendKind::ALL {
+                let _ = kind.runtime().prepare(&model).and_then(|p| p.session());
+            }
         }
     }
 }

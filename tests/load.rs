@@ -1,8 +1,8 @@
 //! A model sent over the line: it takes the old one's place whole or not at all, whatever line, host and power do.
 
-use converter::convert::convert;
+use converter::jobs::convert::convert;
 use converter::pack;
-use converter::progress::Silent;
+use converter::util::progress::Silent;
 use ed25519_dalek::{Signer, SigningKey};
 use edge_runtime::client::{Client, ClientError, Patience};
 use edge_runtime::device::load::{Loader, ModelRegion, ModelStore};

@@ -1,11 +1,12 @@
 //! int8 local response normalization in whole networks, against onnxruntime: activations from some units to ten
 //! thousands, where the factor's table has to follow a power over many octaves.
 
-use converter::convert::{CalibrationSource, Int8Options, Source, convert};
 use converter::dataset::{Dataset, Picture, image_file};
 use converter::graph::{ConvWeights, Graph, LocalResponseNorm, Op, Shape, Window};
-use converter::progress::Silent;
-use converter::runner::{BackendKind, Runner};
+use converter::jobs::convert::{CalibrationSource, Int8Options, Source, convert};
+use converter::jobs::runner::Runner;
+use converter::util::progress::Silent;
+use edge_runtime::backend::BackendKind;
 use edge_runtime::engine::Engine;
 use edge_runtime::model::write::Writer;
 use edge_runtime::model::{

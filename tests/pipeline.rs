@@ -1,21 +1,21 @@
 //! From a float graph to a retrained int8 model, on every backend.
 
-use converter::convert::{CalibrationSource, Int8Options, JudgedOn, convert};
 use converter::dataset::{Dataset, preprocess};
-use converter::evaluate::{EvaluateError, EvaluateOptions, evaluate};
-use converter::progress::Silent;
+use converter::jobs::convert::{CalibrationSource, Int8Options, JudgedOn, convert};
+use converter::jobs::evaluate::{EvaluateError, EvaluateOptions, evaluate};
+use converter::jobs::retrain::retrain;
+use converter::jobs::runner::Runner;
+use converter::jobs::verify::verify_one;
 use converter::quantize::range::RangeRule;
-use converter::retrain::retrain;
-use converter::runner::{BackendKind, Runner};
-use converter::verify::verify_one;
-use edge_runtime::backend::{Backend, EngineBackend, TractBackend};
+use converter::util::progress::Silent;
+use edge_runtime::backend::{BackendKind, EngineRuntime, Runtime, TractRuntime, Values};
 use edge_runtime::engine::Engine;
 use edge_runtime::head::train::TrainOptions;
-use edge_runtime::kernels;
+use edge_runtime::kernels::{Kernels, RequantizeParams, Sums};
 use edge_runtime::model::{
     AlignedBytes, Calibration, ConvData, DType, Doubt, Model, Op, Quant, WeightsOrigin,
 };
-use graft_tests::{INPUT, class_folders, int8, picture, source};
+use graft_tests::{INPUT, class_folders, int8, observers, picture, source};
 
 const CLASSES: [&str; 4] = ["east", "north", "south", "west"];
 
@@ -202,10 +202,7 @@ fn backends_agree_bit_by_bit() {
     for seed in 0..4 {
         let bytes = int8_model(seed);
         let model = Model::parse(&bytes).unwrap();
-        let mut backends: Vec<Box<dyn Backend + '_>> = BackendKind::ALL
-            .iter()
-            .map(|k| k.load(&model).unwrap())
-            .collect();
+        let mut backends = observers(&model);
         for i in 0..6 {
             let input = preprocess::to_i8(&crop(i, seed), &INPUT, model.input().quant);
             let values = verify_one(&model, &mut backends, i, &input)
@@ -216,25 +213,43 @@ fn backends_agree_bit_by_bit() {
     }
 }
 
+/// Half away from zero instead of half up, and one bit early: gemmlowp's habit of rounding twice.
+#[derive(Debug)]
+struct RoundsTwice;
+
+impl Kernels for RoundsTwice {
+    fn name(&self) -> &'static str {
+        "rounds-twice"
+    }
+
+    fn requantize(&self, p: &RequantizeParams<'_>, sums: Sums<'_>, output: &mut [i8]) {
+        for (i, q) in output.iter_mut().enumerate() {
+            let c = i % p.bias.len();
+            let sum = match sums {
+                Sums::I32(sums) => sums[i],
+                Sums::F32(sums) => sums[i] as i32,
+            };
+            let acc = (sum + p.bias[c]) as i64;
+            let high = (acc * p.multiplier[c] as i64 + (1 << 30)) >> 31;
+            let scaled = match p.shift[c].saturating_sub(31) {
+                0 => high,
+                n => (high + (1 << (n - 1))) >> n,
+            };
+            let [low, high] = p.clamp.map(i64::from);
+            *q = (scaled + p.zero_point as i64).clamp(low, high) as i8;
+        }
+    }
+}
+
 #[test]
 fn a_wrong_rounding_is_found_and_its_layer_named() {
     let bytes = int8_model(5);
     let model = Model::parse(&bytes).unwrap();
-    // Half away from zero instead of half up, and one bit early: gemmlowp's habit of rounding twice.
-    let twice: kernels::RequantizeFn = |acc, m, n, zp, clamp| {
-        let high = (acc as i64 * m as i64 + (1 << 30)) >> 31;
-        let n = n.saturating_sub(31);
-        let scaled = if n == 0 {
-            high
-        } else {
-            (high + (1 << (n - 1))) >> n
-        };
-        (scaled + zp as i64).clamp(clamp[0] as i64, clamp[1] as i64) as i8
-    };
-    let mut backends: Vec<Box<dyn Backend + '_>> = vec![
-        Box::new(EngineBackend::new(&model).unwrap()),
-        Box::new(TractBackend::with_requantize(&model, twice).unwrap()),
+    let runtimes: [&dyn Runtime; 2] = [
+        &EngineRuntime::new(),
+        &TractRuntime::with_kernels(&RoundsTwice),
     ];
+    let mut backends = runtimes.map(|runtime| runtime.prepare(&model).unwrap().observer().unwrap());
     let found = (0..20).find_map(|i| {
         let input = preprocess::to_i8(&crop(i, i as u64), &INPUT, model.input().quant);
         verify_one(&model, &mut backends, i, &input).unwrap().err()
@@ -418,14 +433,14 @@ fn a_channel_that_a_norm_switches_off() {
     (norm.beta[0], norm.beta[1]) = (0.7, 0.4);
     let bytes = convert(source, Some(&int8()), &Silent).unwrap().bytes;
     let model = Model::parse(&bytes).unwrap();
-    let mut engine = EngineBackend::new(&model).unwrap();
+    let prepared = EngineRuntime::new().prepare(&model).unwrap();
+    let mut engine = prepared.observer().unwrap();
     let input = preprocess::to_i8(&crop(0, 1), &INPUT, model.input().quant);
     let quant = model.layers().next().unwrap().output.quant;
     let mut seen = vec![];
-    let values = edge_runtime::backend::Values::I8(&input);
     engine
-        .run_observed(values, &mut |layer, values| {
-            if let (0, edge_runtime::backend::Values::I8(v)) = (layer, values) {
+        .run(Values::I8(&input), &mut |layer, values| {
+            if let (0, Values::I8(v)) = (layer, values) {
                 seen = v[..2].to_vec();
             }
         })
@@ -438,7 +453,7 @@ fn a_channel_that_a_norm_switches_off() {
 /// Generated pictures alone tell the ranges of a network without batch norms: a few values are left out.
 #[test]
 fn the_rule_that_nobody_named() {
-    let method = |source: converter::convert::Source, calibration| {
+    let method = |source: converter::jobs::convert::Source, calibration| {
         let options = Int8Options {
             calibration,
             rule: None,

@@ -1,15 +1,16 @@
 //! Networks of the zoo from architecture to int8, and against PyTorch where its answers are at hand.
 
-use converter::convert::{CalibrationSource, Int8Options, Source, convert};
 use converter::import::pth;
-use converter::progress::Silent;
+use converter::jobs::convert::{CalibrationSource, Int8Options, Source, convert};
+use converter::jobs::runner::Runner;
+use converter::jobs::verify::verify_one;
 use converter::quantize::range::RangeRule;
-use converter::runner::{BackendKind, Runner};
-use converter::verify::verify_one;
+use converter::util::progress::Silent;
 use converter::zoo::{self, Weights, catalog};
-use edge_runtime::backend::Backend;
+use edge_runtime::backend::BackendKind;
 use edge_runtime::model::{InputSpec, Model, OutputFunction, WeightsOrigin};
-use graft_tests::Random;
+use edge_runtime::random::Random;
+use graft_tests::observers;
 use std::path::Path;
 
 fn source(name: &str, weights: Weights, input: Option<InputSpec>) -> Source {
@@ -48,13 +49,10 @@ fn small_networks_convert_and_agree_on_every_backend() {
         let agreement = converted.check.unwrap().agreement().unwrap();
         assert!(agreement.cosine > cosine, "{name}: {agreement:?}");
         let model = Model::parse(&converted.bytes).unwrap();
-        let mut backends: Vec<Box<dyn Backend + '_>> = BackendKind::ALL
-            .iter()
-            .map(|kind| kind.load(&model).unwrap())
-            .collect();
+        let mut backends = observers(&model);
         let mut random = Random::new(7);
         let input: Vec<i8> = (0..model.input().shape.len())
-            .map(|_| (random.bits() >> 24) as u8 as i8)
+            .map(|_| random.bits() as i8)
             .collect();
         verify_one(&model, &mut backends, 0, &input)
             .unwrap()

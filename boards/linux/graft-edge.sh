@@ -1,4 +1,4 @@
-# Starts and stops the device program that `cargo xtask deploy` has installed: docs/deploy.md.
+# Starts and stops the device program that `cargo xtask deploy` has installed: docs/guide/deploy.md.
 # deploy writes the values of the variables above: prefix, state, user, service, options.
 
 pid_file=$prefix/edge.pid
@@ -16,8 +16,8 @@ control() {
   fi
 }
 
-# True if the process of the pid file runs and is this installation's: after a restart of the device the
-# number may be another program's.
+# True if the process in the pid file runs and belongs to this installation. After a restart of the device another
+# program may have its number.
 running() {
   [ -r "$pid_file" ] && pid=$(cat "$pid_file") && [ -n "$pid" ] && [ -r "/proc/$pid/cmdline" ] &&
     tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF "serve --model $model"
@@ -28,7 +28,7 @@ short_sleep() { sleep 0.1 2>/dev/null || sleep 1; }
 start() {
   running && return
   if [ -f "$log" ]; then mv -f "$log" "$log.before"; fi
-  # It outlives the login that starts it.
+  # It goes on after the login that starts it.
   (trap '' HUP && exec sh "$prefix/bin/graft-edge" run) </dev/null >"$log" 2>&1 &
   echo $! >"$pid_file"
 }
@@ -82,7 +82,7 @@ status)
   esac
   ;;
 log)
-  # deploy asks for what was said since a time, in seconds since 1970; a log of our own begins with each start.
+  # deploy asks for the lines since a time, in seconds since 1970. A log file of this script begins at each start.
   case $service in
   systemd) journalctl --quiet --no-pager --output=cat --unit=graft-edge ${2:+"--since=@$2"} ;;
   systemd-user) journalctl --quiet --no-pager --output=cat --user-unit=graft-edge ${2:+"--since=@$2"} ;;

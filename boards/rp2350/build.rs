@@ -1,5 +1,5 @@
 fn main() {
-    // Before `link.x`, which takes the start of the code from it.
+    // Before `link.x`, which reads the start of the code from it.
     println!("cargo:rerun-if-changed=image.x");
     println!(
         "cargo:rustc-link-arg-bins=-T{}/image.x",

@@ -1,27 +1,48 @@
-//! Host side of Graft: brings a pretrained CNN in, makes it small, and writes the `.edge` file.
+//! The host side of Graft: takes a pretrained CNN, makes it small, and writes the `.edge` file that devices
+//! run.
 //!
-//! The way of a model: [`import`] and [`zoo`] give a float [`graph`]; [`passes`] simplify it;
-//! `quantize` turns it into int8 with ranges measured on pictures from [`dataset`]; the writer plans
-//! the arena and writes the file. [`pack`] lays a model out for a microcontroller. Boards are data
-//! ([`board`]). Knows no transport.
+//! # The way of a model
+//!
+//! 1. [`import`] reads a file (ONNX, TensorFlow Lite), or [`zoo`] builds a network of the catalog from its
+//!    weights. Both give a float [`graph::Graph`].
+//! 2. [`passes`] simplify the graph without changing what it computes.
+//! 3. [`quantize`] runs the float network on pictures from [`dataset`], gives every tensor a scale and a zero
+//!    point, and makes all numbers integers.
+//! 4. [`lower`] plans the arena and writes the file.
+//! 5. [`pack`] lays the weights out for a microcontroller, if the file is for one. Boards are data
+//!    ([`board`]).
+//!
+//! [`jobs::convert`] runs steps 2 to 4 as a list of stages and judges the result; it also says where a step
+//! that changes what the network computes (pruning, equalization) has its place. The other [`jobs`] use the
+//! file: they measure its accuracy, train a new head, compare backends, sign.
+//!
+//! # Layers
+//!
+//! A module may use the modules in the rows above its own, and no others (a test checks that):
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`util`], [`dataset`] | tools; pictures |
+//! | [`graph`] | the float network, its shapes, bounds and reference, and where trunk and head meet |
+//! | [`import`], [`passes`], [`quantize`] | each gives or takes a graph, and knows none of the others |
+//! | [`zoo`] | the catalog; builds graphs from the tensors that `import` reads |
+//! | [`lower`] | writes the graph, or the integers of `quantize`, to a file |
+//! | [`pack`] | lays the weights of a file out for a family of processors |
+//! | [`board`] | boards, and whether a model fits one |
+//! | [`jobs`] | the jobs of the command line |
+//!
+//! No module knows how a board is reached; that is the runtime's `transport`.
 
 pub mod board;
-mod close_names;
-pub mod convert;
 pub mod dataset;
-pub mod evaluate;
 pub mod graph;
 pub mod import;
+pub mod jobs;
 pub mod lower;
-pub mod output;
+#[cfg(test)]
+mod module_order;
 pub mod pack;
 pub mod passes;
-pub mod progress;
 pub mod quantize;
-pub mod report;
-pub mod retrain;
-pub mod runner;
-pub mod self_check;
-pub mod sign;
-pub mod verify;
+pub mod util;
 pub mod zoo;

@@ -83,9 +83,11 @@ pub mod model;
 #[cfg(feature = "pictures")]
 pub mod picture;
 pub mod power;
+pub mod random;
 pub mod signature;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod tensor;
 #[cfg(feature = "noise")]
 pub mod transport;
 

@@ -2,9 +2,9 @@
 
 use super::{CLASSES, MODEL, add_samples, assert_refused};
 use converter::dataset::Dataset;
-use converter::progress::Silent;
-use converter::retrain::retrain;
-use converter::runner::BackendKind;
+use converter::jobs::retrain::retrain;
+use converter::util::progress::Silent;
+use edge_runtime::backend::BackendKind;
 use edge_runtime::client::{Client, ClientError, judged};
 use edge_runtime::device::protocol::{ClassMode, RetrainOptions};
 use edge_runtime::device::{DeviceError, EventKind};

@@ -1,8 +1,8 @@
 //! A simulated device with the small network on it.
 
-use converter::convert::convert;
 use converter::dataset::preprocess;
-use converter::progress::Silent;
+use converter::jobs::convert::convert;
+use converter::util::progress::Silent;
 use edge_runtime::client::{Client, Patience};
 use edge_runtime::device::app::{App, Config};
 use edge_runtime::device::memory::{Areas, MemoryPlan};

@@ -109,9 +109,9 @@ pub fn frames(bytes: &[u8]) {
         (found, reader.damaged())
     };
     let whole = read(&mut || usize::MAX);
-    let mut random = crate::Random::new(pieces as u64);
-    let most = 1 + pieces as u32 % 64;
-    assert_eq!(whole, read(&mut || (1 + random.bits() % most) as usize));
+    let mut random = edge_runtime::random::Random::new(pieces as u64);
+    let most = 1 + pieces as usize % 64;
+    assert_eq!(whole, read(&mut || 1 + random.below(most)));
     // What noise happens to give is delivered, too.
     let mut found = whole.0.iter();
     for payload in &expected {

@@ -6,44 +6,33 @@ pub mod fuzz_load;
 pub mod machine;
 pub mod tiny;
 
-use converter::convert::{CalibrationSource, Int8Options, Source};
 use converter::dataset::{Picture, dead_leaves, image_file};
 use converter::graph::{
     BatchNorm, ConvWeights, Graph, LocalResponseNorm, NodeId, Op, Shape, Window,
 };
+use converter::jobs::convert::{CalibrationSource, Int8Options, Source, convert};
 use converter::quantize::range::RangeRule;
+use converter::util::progress::Silent;
+use edge_runtime::backend::{BackendKind, Observer};
 use edge_runtime::model::header::{self, Header};
 use edge_runtime::model::{
-    Activation, ChannelOrder, Filter, InputSpec, Model, OutputFunction, ResizeRule, WeightsOrigin,
+    Activation, AlignedBytes, ChannelOrder, Filter, InputSpec, Model, OutputFunction, ResizeRule,
+    WeightsOrigin,
 };
+use edge_runtime::random::Random;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
 /// Side of the small network's pictures.
 pub const SIDE: u32 = 32;
 
-/// A few random numbers, the same everywhere.
-pub struct Random(u64);
-
-impl Random {
-    /// From a seed.
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(2).wrapping_add(1))
-    }
-
-    /// The next 32 bits.
-    pub fn bits(&mut self) -> u32 {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        (self.0 >> 32) as u32
-    }
-
-    /// From -1 to 1.
-    pub fn unit(&mut self) -> f32 {
-        self.bits() as i32 as f32 / 2f32.powi(31)
-    }
+/// An observer of `model` on every backend of this host.
+pub fn observers<'m>(model: &Model<'m>) -> Vec<Box<dyn Observer + 'm>> {
+    let observer = |kind: &BackendKind| kind.runtime().prepare(model)?.observer();
+    let observers = BackendKind::ALL.iter().map(observer);
+    observers
+        .collect::<Result<_, _>>()
+        .expect("every backend runs it")
 }
 
 struct Net {
@@ -70,8 +59,12 @@ impl Net {
             * self.graph.nodes[from].shape.c as usize
             / groups;
         let gain = (3.0 / per as f32).sqrt();
-        let weights = (0..per * out).map(|_| gain * self.random.unit()).collect();
-        let bias = (0..out).map(|_| 0.1 * self.random.unit()).collect();
+        let weights = (0..per * out)
+            .map(|_| gain * self.random.between(-1.0, 1.0))
+            .collect();
+        let bias = (0..out)
+            .map(|_| 0.1 * self.random.between(-1.0, 1.0))
+            .collect();
         let op = ConvWeights {
             window,
             groups,
@@ -89,7 +82,7 @@ impl Net {
         let c = self.graph.nodes[from].shape.c as usize;
         let mut around = |middle: f32| {
             (0..c)
-                .map(|_| middle + 0.3 * self.random.unit())
+                .map(|_| middle + 0.3 * self.random.between(-1.0, 1.0))
                 .collect::<Vec<_>>()
         };
         let op = BatchNorm {
@@ -235,6 +228,31 @@ pub fn source(seed: u64) -> Source {
         labels: "east\nnorth\nsouth\nwest".into(),
         output: OutputFunction::Softmax,
     }
+}
+
+/// An int8 model of 2.4 MB of weights and small activations.
+pub fn dense_model() -> AlignedBytes {
+    let mut n = Net {
+        graph: Graph::new(Shape::new(4, 4, 3)),
+        random: Random::new(9),
+    };
+    let mut last = 0;
+    for i in 0..5 {
+        last = n.conv(&format!("conv{i}"), last, 256, window(3, 1, 1, 1), 1);
+        last = n.act(&format!("relu{i}"), last, Activation::Relu);
+    }
+    let source = Source {
+        graph: n.graph,
+        input: InputSpec {
+            height: 4,
+            width: 4,
+            ..INPUT
+        },
+        labels: String::new(),
+        ..source(9)
+    };
+    let converted = convert(source, Some(&int8()), &Silent);
+    converted.expect("the dense network converts").bytes
 }
 
 /// int8 without pictures.

@@ -8,8 +8,8 @@ use crate::commands::verify::Target;
 use clap::{Args, Parser, Subcommand};
 use converter::board::sizes::MAX_CLASSES;
 use converter::quantize::range::RangeRule;
-use converter::runner::BackendKind;
 use converter::zoo::fetch::Mirror;
+use edge_runtime::backend::BackendKind;
 use edge_runtime::model::OutputFunction;
 use std::path::PathBuf;
 

@@ -24,7 +24,7 @@ mod unix {
         };
         std::thread::spawn(move || {
             for signal in signals.forever() {
-                converter::output::abandon();
+                converter::util::output::abandon();
                 let _ = emulate_default_handler(signal);
             }
         });

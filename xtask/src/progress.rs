@@ -1,6 +1,6 @@
 //! Progress bars on stderr. Where stderr is no terminal, indicatif draws nothing.
 
-use converter::progress::Progress;
+use converter::util::progress::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Mutex;
 

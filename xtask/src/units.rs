@@ -28,9 +28,7 @@ pub fn percent(fraction: f64) -> String {
 }
 
 /// `0c5f…`: bytes in hexadecimal, all of them.
-pub fn hex(bytes: &[u8]) -> String {
-    converter::zoo::catalog::hex(bytes)
-}
+pub use hex::encode as hex;
 
 fn three(v: f64) -> String {
     let digits = if v < 9.995 {

@@ -5,8 +5,8 @@
 //! (`cargo test --workspace --test bench -- --ignored`), as `.ci/run` does. They need a compiler for the boards
 //! and QEMU. Without them a test says `skipped` and passes, unless the environment variable `CI` is `true`.
 
-use converter::convert::convert;
-use converter::progress::Silent;
+use converter::jobs::convert::convert;
+use converter::util::progress::Silent;
 use graft_tests::{int8, source};
 use serde_json::Value;
 use std::path::PathBuf;

@@ -1,13 +1,13 @@
 //! The commands as a user types them, on small models and pictures: what they print, what they leave, and
 //! that every kind of bad input gets one line that says what is wrong and where.
 
-use converter::convert::convert;
-use converter::progress::Silent;
+use converter::import::onnx::pb;
+use converter::jobs::convert::convert;
+use converter::util::progress::Silent;
 use graft_tests::{class_folders, int8, source};
 use prost::Message;
 use std::path::Path;
 use std::process::{Command, Output};
-use tract_onnx::pb;
 
 struct Bench {
     dir: tempfile::TempDir,
@@ -577,7 +577,6 @@ fn a_malicious_pickle_runs_nothing() {
 fn onnx(op: &str) -> Vec<u8> {
     let dimension = |n| pb::tensor_shape_proto::Dimension {
         value: Some(pb::tensor_shape_proto::dimension::Value::DimValue(n)),
-        ..Default::default()
     };
     let value = |name: &str| pb::ValueInfoProto {
         name: name.into(),
@@ -588,9 +587,7 @@ fn onnx(op: &str) -> Vec<u8> {
                     dim: [1, 3, 8, 8].map(dimension).to_vec(),
                 }),
             })),
-            ..Default::default()
         }),
-        ..Default::default()
     };
     let node = pb::NodeProto {
         name: "strange/node".into(),

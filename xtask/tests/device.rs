@@ -1,9 +1,9 @@
 //! `simulate` and `device` as a user types them: a device in a process of its own, whole sessions over its
 //! line, the line going bad, the plug being pulled, and what is refused.
 
-use converter::convert::convert;
+use converter::jobs::convert::convert;
 use converter::pack::pack;
-use converter::progress::Silent;
+use converter::util::progress::Silent;
 use edge_runtime::model::{AlignedBytes, Family, Model};
 use graft_tests::{class_folders, int8, source};
 use serde_json::Value;

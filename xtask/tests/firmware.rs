@@ -8,11 +8,11 @@
 
 #![cfg(unix)]
 
-use converter::board::Board;
 use converter::board::schema::{Deploy, Use};
-use converter::convert::convert;
+use converter::board::{self, Board};
+use converter::jobs::convert::convert;
 use converter::pack;
-use converter::progress::Silent;
+use converter::util::progress::Silent;
 use edge_runtime::client::{Client, ClientError, Patience, Pipe};
 use edge_runtime::device::protocol::{Demand, LoadFile, Request};
 use edge_runtime::device::{DeviceError, NotReady};
@@ -113,8 +113,8 @@ impl Bench {
     /// A model as the board runs it.
     fn packed(&self, model: &str) -> AlignedBytes {
         let bytes = AlignedBytes::read(&self.path(model)).unwrap();
-        let board = converter::board::find(self.board).unwrap();
-        pack::for_board(&Model::parse(&bytes).unwrap(), &board).unwrap()
+        let board = board::find(self.board).unwrap();
+        board::pack_for(&Model::parse(&bytes).unwrap(), &board).unwrap()
     }
 
     /// The board's folder of sockets.
@@ -587,9 +587,9 @@ fn with_a_key_only_what_is_signed_runs() {
     let Some(bench) = flashed("qemu-m4") else {
         return;
     };
-    let board = converter::board::find("qemu-m4").unwrap();
+    let board = board::find("qemu-m4").unwrap();
     let model = convert(source(1), Some(&int8()), &Silent).unwrap();
-    let packed = pack::for_board(&Model::parse(&model.bytes).unwrap(), &board).unwrap();
+    let packed = board::pack_for(&Model::parse(&model.bytes).unwrap(), &board).unwrap();
     std::fs::write(bench.path("packed.edge"), &packed[..]).unwrap();
     for key in ["key.pem", "other.pem"] {
         bench.json(&["keygen", "--signing", key]);
@@ -654,7 +654,7 @@ fn with_a_key_only_what_is_signed_runs() {
 
     // A model over the line, likewise.
     let next = convert(source(2), Some(&int8()), &Silent).unwrap();
-    let next = pack::for_board(&Model::parse(&next.bytes).unwrap(), &board).unwrap();
+    let next = board::pack_for(&Model::parse(&next.bytes).unwrap(), &board).unwrap();
     std::fs::write(bench.path("next.edge"), &next[..]).unwrap();
     let load = ["device", "--port", "board:qemu-m4", "load", "next.edge"];
     refused(&bench.run(&load), "takes signed models only");

@@ -4,12 +4,12 @@
 //! Logits are onnxruntime 1.32.0's for the network of [`network`], given the picture of [`picture`] as each
 //! test says; pictures of other sizes were resized by Pillow 13.0.0.
 
+use converter::import::onnx::pb::{self, tensor_proto::DataType, type_proto::Value::TensorType};
 use edge_runtime::picture::{Picture, image_file};
 use prost::Message;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::{Command, Output};
-use tract_onnx::pb::{self, tensor_proto::DataType, type_proto::Value::TensorType};
 
 struct Bench {
     dir: tempfile::TempDir,
@@ -141,7 +141,6 @@ fn value(name: &str, kind: DataType, dims: &[i64]) -> pb::ValueInfoProto {
     use pb::tensor_shape_proto::{Dimension, dimension};
     let dim = |n: &i64| Dimension {
         value: Some(dimension::Value::DimValue(*n)),
-        ..Default::default()
     };
     pb::ValueInfoProto {
         name: name.into(),
@@ -152,9 +151,7 @@ fn value(name: &str, kind: DataType, dims: &[i64]) -> pb::ValueInfoProto {
                     dim: dims.iter().map(dim).collect(),
                 }),
             })),
-            ..Default::default()
         }),
-        ..Default::default()
     }
 }
 

@@ -2,8 +2,8 @@
 
 #![cfg(target_os = "linux")]
 
-use converter::convert::convert;
-use converter::progress::Silent;
+use converter::jobs::convert::convert;
+use converter::util::progress::Silent;
 use graft_tests::device::int8_model;
 use graft_tests::{class_folders, int8, source};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Microseconds by TIMER1, which also counts while the processor sleeps, unlike SysTick.
+//! Microseconds from TIMER1, which also counts while the processor sleeps, unlike SysTick.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use edge_runtime::device::Clock;
@@ -7,30 +7,30 @@ use embassy_nrf::peripherals::TIMER1;
 use embassy_nrf::timer::{Frequency, Timer};
 use embassy_nrf::{Peri, pac};
 
-/// Turns of the timer that are over: 71 minutes each.
-static TURNS: AtomicU32 = AtomicU32::new(0);
+/// Periods of the timer that are over. Each takes 71 minutes.
+static PERIODS: AtomicU32 = AtomicU32::new(0);
 
 /// Its registers.
 const TIMER: pac::timer::Timer = pac::TIMER1;
 
-/// Channel that marks the end of a turn.
-const TURN: usize = 1;
-/// Channel that captures the time for the program.
+/// The channel that marks the end of a period.
+const PERIOD_END: usize = 1;
+/// The channel that captures the time for the program.
 const READ: usize = 0;
-/// Channel that captures the time for the logs.
+/// The channel that captures the time for the logs.
 const STAMP: usize = 2;
 
-/// Counts the turns.
-pub struct TurnHandler;
+/// The interrupt handler that counts the periods.
+pub struct PeriodHandler;
 
-impl Handler<Timer1Interrupt> for TurnHandler {
+impl Handler<Timer1Interrupt> for PeriodHandler {
     unsafe fn on_interrupt() {
-        TIMER.events_compare(TURN).write_value(0);
-        // Read back, so that the write has arrived before the handler ends and is not called again.
-        TIMER.events_compare(TURN).read();
-        // One writer, which nobody interrupts for another write.
-        TURNS.store(
-            TURNS.load(Ordering::Relaxed).wrapping_add(1),
+        TIMER.events_compare(PERIOD_END).write_value(0);
+        // Reading waits until the write has arrived. Otherwise the handler would be called again when it ends.
+        TIMER.events_compare(PERIOD_END).read();
+        // Only this handler writes, and nothing that writes interrupts it.
+        PERIODS.store(
+            PERIODS.load(Ordering::Relaxed).wrapping_add(1),
             Ordering::Relaxed,
         );
     }
@@ -43,17 +43,17 @@ impl TimerClock {
     /// Starts the timer.
     pub fn start(
         timer: Peri<'static, TIMER1>,
-        _handler: impl Binding<Timer1Interrupt, TurnHandler>,
+        _handler: impl Binding<Timer1Interrupt, PeriodHandler>,
     ) -> Self {
         let timer = Timer::new(timer);
         timer.set_frequency(Frequency::F1MHz);
-        // Its 32 bits turn to zero, which is a turn; not the zero that it starts from.
-        timer.cc(TURN).write(0);
+        // A period ends when the 32 bits become zero again. The zero at the start is not an end.
+        timer.cc(PERIOD_END).write(0);
         timer.clear();
         timer.start();
         timer.persist();
-        TIMER.events_compare(TURN).write_value(0);
-        TIMER.intenset().write(|w| w.set_compare(TURN, true));
+        TIMER.events_compare(PERIOD_END).write_value(0);
+        TIMER.intenset().write(|w| w.set_compare(PERIOD_END, true));
         Timer1Interrupt::unpend();
         // SAFETY: no critical section depends on this interrupt being masked.
         unsafe { Timer1Interrupt::enable() };
@@ -67,23 +67,23 @@ impl Clock for TimerClock {
     }
 }
 
-/// Microseconds since the start, for the logs, which may be written by a handler.
+/// Microseconds since the start, for the logs. An interrupt handler may call it.
 pub fn stamp() -> u64 {
     micros(STAMP)
 }
 
-/// Microseconds, captured by a channel that nobody uses at the same time.
+/// Microseconds, captured by a channel that nothing else uses at the same time.
 fn micros(channel: usize) -> u64 {
-    let waits = || TIMER.events_compare(TURN).read() != 0;
+    let waits = || TIMER.events_compare(PERIOD_END).read() != 0;
     loop {
-        // A turn that waits to be counted, because interrupts are off, counts as well.
-        let (turns, waiting) = (TURNS.load(Ordering::Relaxed), waits());
+        // A period that is over and not counted yet, because interrupts are off, counts as well.
+        let (periods, waiting) = (PERIODS.load(Ordering::Relaxed), waits());
         TIMER.tasks_capture(channel).write_value(1);
         let now = TIMER.cc(channel).read();
-        // The same before and after: the timer did not turn in between.
-        if waits() == waiting && TURNS.load(Ordering::Relaxed) == turns {
-            let turns = u64::from(turns) + u64::from(waiting);
-            return turns << 32 | u64::from(now);
+        // Unchanged: no period ended in between.
+        if waits() == waiting && PERIODS.load(Ordering::Relaxed) == periods {
+            let periods = u64::from(periods) + u64::from(waiting);
+            return periods << 32 | u64::from(now);
         }
     }
 }

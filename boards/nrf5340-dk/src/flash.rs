@@ -1,23 +1,23 @@
-//! The nRF5340's flash behind its cache: the HAL's driver, after which the cache forgets what it held.
+//! The flash of the nRF5340 and its cache: the driver of the HAL, and after each write an empty cache.
 
 use embassy_nrf::nvmc::{Error, Nvmc};
 use embassy_nrf::pac;
 use embedded_storage::nor_flash::{ErrorType, NorFlash, ReadNorFlash};
 
-/// The driver of the flash, and the cache.
+/// The driver of the flash with the cache in front of it.
 pub struct CachedFlash<'d>(Nvmc<'d>);
 
 impl<'d> CachedFlash<'d> {
-    /// Turns the cache on: at 128 MHz every access to the flash itself waits.
+    /// Turns the cache on: at 128 MHz the processor waits at every access to the flash itself.
     pub fn new(driver: Nvmc<'d>) -> Self {
-        forget();
+        clear_cache();
         pac::CACHE.enable().write(|w| w.set_enable(true));
         Self(driver)
     }
 }
 
-/// Makes the cache forget all.
-fn forget() {
+/// Empties the cache.
+fn clear_cache() {
     pac::CACHE.invalidate().write(|w| w.set_invalidate(true));
     cortex_m::asm::dsb();
     cortex_m::asm::isb();
@@ -45,13 +45,13 @@ impl NorFlash for CachedFlash<'_> {
 
     fn erase(&mut self, from: u32, to: u32) -> Result<(), Error> {
         let result = self.0.erase(from, to);
-        forget();
+        clear_cache();
         result
     }
 
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Error> {
         let result = self.0.write(offset, bytes);
-        forget();
+        clear_cache();
         result
     }
 }

@@ -1,5 +1,5 @@
-//! The firmware for the application core of the nRF5340 DK: one secure program from address 0. It writes
-//! nothing to UICR, and the network core stays off.
+//! The firmware for the application core of the nRF5340 DK: one secure program at address 0. It does not write to UICR,
+//! and never starts the network core.
 
 #![no_std]
 #![no_main]
@@ -12,7 +12,8 @@ mod start;
 // The logger of `defmt`.
 use defmt_rtt as _;
 
-use clock::{TimerClock, TurnHandler};
+use app::{Board, CycleClock, MemoryRange, Meter, SharedFlash, SleepingUart};
+use clock::{PeriodHandler, TimerClock};
 use core::cell::RefCell;
 use edge_runtime::device::server::{RX_LEN, TX_LEN};
 use edge_runtime::flash::Mapped;
@@ -22,7 +23,6 @@ use embassy_nrf::peripherals::{SERIAL0, SERIAL1};
 use embassy_nrf::twim::{self, Twim};
 use embassy_nrf::{bind_interrupts, uarte};
 use embedded_storage::nor_flash::NorFlash;
-use firmware::{Asleep, Board, Cycles, Meter, Region, Shared};
 use flash::CachedFlash;
 
 include!(concat!(env!("OUT_DIR"), "/board.rs"));
@@ -30,27 +30,30 @@ include!(concat!(env!("OUT_DIR"), "/board.rs"));
 bind_interrupts!(struct Interrupts {
     SERIAL0 => buffered_uarte::InterruptHandler<SERIAL0>;
     SERIAL1 => twim::InterruptHandler<SERIAL1>;
-    TIMER1 => TurnHandler;
+    TIMER1 => PeriodHandler;
 });
 
 const _: () = {
     assert!(
         MAP.write == <Nvmc as NorFlash>::WRITE_SIZE && MAP.erase == PAGE_SIZE,
-        "the driver's units"
+        "board.toml has the driver's units"
     );
-    assert!(MAP.clock_hz == start::CLOCK_HZ, "the processor's clock");
+    assert!(
+        MAP.clock_hz == start::CLOCK_HZ,
+        "board.toml has the processor's clock"
+    );
     assert!(
         BAUD == 1_000_000,
-        "the UARTE has some rates only, and above this none"
+        "this is the highest of the few rates of the UARTE"
     );
     if let Some(sensor) = SENSOR {
-        assert!(sensor.bus == 1, "the sensor's bus is TWIM1");
+        assert!(sensor.bus == 1, "the sensor is on bus TWIM1");
     }
 };
 
 defmt::timestamp!("{=u64:us}", clock::stamp());
 
-/// Bytes of a message to the power sensor, which the I2C master sends from RAM.
+/// Bytes of RAM for a message to the power sensor: the I2C master cannot send from flash.
 const MESSAGE: usize = 8;
 
 #[cortex_m_rt::entry]
@@ -58,12 +61,12 @@ fn main() -> ! {
     let p = start::start();
     let stores = MAP.stores();
     let driver = RefCell::new(CachedFlash::new(Nvmc::new(p.NVMC)));
-    // SAFETY: `board.toml` gives the regions to their uses alone; the flash is mapped from address 0, and
-    // its driver makes the cache forget what it wrote over. Called once.
+    // SAFETY: by `board.toml` each region has one use. The flash can be read from address 0 on, and its driver removes
+    // what it has overwritten from the cache. Called once.
     let (flash, model, memory) = unsafe {
-        let part = |region: Region| {
-            let base = core::ptr::with_exposed_provenance(region.base as usize);
-            Mapped::new(Shared::new(&driver), base, region.base, region.len)
+        let part = |range: MemoryRange| {
+            let base = core::ptr::with_exposed_provenance(range.base as usize);
+            Mapped::new(SharedFlash::new(&driver), base, range.base, range.len)
         };
         (part(stores), part(MAP.model), MAP.arena.take())
     };
@@ -95,12 +98,12 @@ fn main() -> ! {
             &mut message,
         )
     });
-    firmware::run(Board {
+    app::run(Board {
         name: MAP.board,
-        line: Asleep::new(line),
+        line: SleepingUart::new(line),
         flash,
         areas: MAP.areas(),
-        clock: Cycles::start(TimerClock::start(p.TIMER1, Interrupts)),
+        clock: CycleClock::start(TimerClock::start(p.TIMER1, Interrupts)),
         power,
         model,
         memory,

@@ -10,8 +10,8 @@ pub const CLOCK_HZ: u32 = 128_000_000;
 
 /// Starts the crystal, which the UART's rate needs, and sets the processor to 128 MHz.
 pub fn start() -> Peripherals {
-    // The debug port is open if UICR and the program agree that it is. As in Nordic's start-up code, the
-    // program says what UICR says, which the debug probe's program writes and this one does not.
+    // The debug port is open if both UICR and the program open it. As in Nordic's start-up code, the program copies the
+    // value from UICR, which the software of the debug probe writes.
     let (uicr, port) = (pac::UICR, pac::CTRLAP);
     let open = uicr.approtect().read().0;
     port.approtect().disable().write_value(open);

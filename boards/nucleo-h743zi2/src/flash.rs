@@ -1,15 +1,15 @@
-//! The STM32H743's flash behind the program, with its ECC and the processor's data cache: the HAL's driver, and
-//! what it leaves open.
+//! The flash of the STM32H743 after the program: the driver of the HAL, and what it does not do for the ECC of the flash
+//! and the data cache of the processor.
 //!
-//! Heads and samples are in the second bank. A model may begin in the first one, from which the program runs: while
-//! a sector of that is erased or programmed, the processor waits whenever it fetches from the bank, interrupts
-//! included, and bytes on the line are lost, which the protocol bears.
+//! Heads and samples are in the second bank. A model may begin in the first bank, from which the program runs. While a
+//! sector of that bank is erased or programmed, the processor waits whenever it fetches code, also for interrupts. Bytes
+//! from the host are lost then, and the protocol repeats them.
 //!
-//! Each word of 32 bytes has an ECC. A word that was being programmed, or a sector that was being erased,
-//! when the power failed may hold bits that its ECC cannot correct; reading it is a bus fault. So that all
-//! is readable, as [`edge_runtime::flash::Flash`] demands, [`EccFlash::repair`] looks for such words at every
-//! start, with bus faults masked, and erases their sectors but for the readable words. A word that fails
-//! while the program runs is reported as the failure of the call that programmed it.
+//! Each word of 32 bytes has an ECC. If the power fails while a word is programmed or a sector is erased, a word may hold
+//! bits that its ECC cannot correct; reading it is a bus fault. [`edge_runtime::flash::Flash`] requires that everything
+//! can be read. So [`EccFlash::repair`] looks for such words at every start, with bus faults masked, and erases their
+//! sectors, except for the readable words. A word that fails while the program runs is reported as an error of the call
+//! that programmed it.
 
 use core::ops::Range;
 use cortex_m::peripheral::{CPUID, SCB};
@@ -24,28 +24,28 @@ const WORD: usize = WRITE_SIZE;
 const SECTOR: usize = MAX_ERASE_SIZE;
 /// Where the second bank starts in the flash.
 pub const BANK: u32 = 0x10_0000;
-/// What is before is the program's and not written.
+/// The program is before this offset; the driver does not write there.
 pub const FIRST: u32 = 0x4_0000;
-/// Where the flash is mapped.
+/// The address of the flash.
 const BASE: usize = FLASH_BASE;
 
 /// How often a word is read again when the controller reports another one.
 const READINGS: usize = 3;
 
-/// The driver, and the cache between flash and processor. Offsets are those of the whole flash.
+/// The driver, with the cache between flash and processor. Offsets are from the start of the whole flash.
 pub struct EccFlash<'d> {
     driver: Flash<'d, Blocking>,
     scb: SCB,
 }
 
 impl<'d> EccFlash<'d> {
-    /// Around the HAL's driver.
+    /// Wraps the driver of the HAL.
     pub fn new(driver: Flash<'d, Blocking>, scb: SCB) -> Self {
         Self { driver, scb }
     }
 
-    /// Makes every word of some sectors readable, and says how many were not; `spare` is RAM for a sector.
-    /// To be called before the data cache is on, whose reading ahead would blur which word was read.
+    /// Makes every word of some sectors readable, and returns how many were not. `spare` is RAM for a sector. Call it
+    /// before the data cache is on: the cache reads ahead, so it would not be known which word failed.
     ///
     /// If the power fails here as well, a sector of samples may be lost.
     pub fn repair(&mut self, sectors: Range<u32>, spare: &mut [u8]) -> Result<usize, Error> {
@@ -72,13 +72,12 @@ impl<'d> EccFlash<'d> {
         Ok(damaged)
     }
 
-    /// Turns the data cache on. Nothing here is read or written by DMA, so it needs no care but that of
-    /// [`Self::finish`].
+    /// Turns the data cache on. No DMA reads or writes memory, so only the flash needs care, in [`Self::finish`].
     pub fn start_data_cache(&mut self, cpuid: &mut CPUID) {
         self.scb.enable_dcache(cpuid);
     }
 
-    /// Waits until the banks have done what they were told, and makes the cache forget what it held of some bytes.
+    /// Waits until both banks are ready, and removes `len` bytes at offset `from` from the cache.
     fn finish(&mut self, from: u32, len: usize) {
         cortex_m::asm::dsb();
         for bank in [bank(0), bank(BANK)] {
@@ -89,7 +88,7 @@ impl<'d> EccFlash<'d> {
                 }
             }
         }
-        // SAFETY: whole lines, of flash, which the cache writes through: nothing is lost.
+        // SAFETY: these are whole cache lines of flash, which hold nothing that is not in the flash: nothing is lost.
         unsafe {
             self.scb
                 .invalidate_dcache_by_address(BASE + from as usize, len)
@@ -161,8 +160,8 @@ fn bank(offset: u32) -> Registers {
     pac::FLASH.bank(usize::from(offset >= BANK))
 }
 
-/// Clears what the controller reported. The HAL's driver writes to the status register for this, which the
-/// H7 does not heed (RM0433, `FLASH_SR1`: read only; `FLASH_CCR1` clears).
+/// Clears the errors that the controller has reported. The HAL's driver writes to the status register for this, which is
+/// read-only on the H7 (RM0433, `FLASH_SR1`; `FLASH_CCR1` clears).
 fn clear_errors(offset: u32) {
     bank(offset).ccr().write(|w| {
         w.set_clr_wrperr(true);
@@ -177,7 +176,7 @@ fn clear_errors(offset: u32) {
     });
 }
 
-/// A word, or nothing if its ECC cannot correct it.
+/// A word; `None` if its ECC cannot correct it.
 fn read(offset: u32) -> Option<[u8; WORD]> {
     let index = offset % BANK / WORD as u32;
     for _ in 0..READINGS {
@@ -191,9 +190,9 @@ fn read(offset: u32) -> Option<[u8; WORD]> {
         if u32::from(failed.fail_ecc_addr()) == index {
             return None;
         }
-        // Another word, read ahead: the controller notes the first one only.
+        // Another word failed, which was read ahead: the controller reports only the first.
     }
-    // Not known, and so not to be relied on.
+    // It is not known whether the word is good, so it counts as bad.
     None
 }
 
@@ -201,13 +200,13 @@ fn read(offset: u32) -> Option<[u8; WORD]> {
 /// (`FAULTMASK`), with `BFHFNMIGN`, a load that fails returns anything.
 fn read_masked(offset: u32) -> [u8; WORD] {
     const IGNORE_FAULTS: u32 = 1 << 8;
-    /// Of the fault status register: bus faults. Written to clear.
+    /// Bus faults in the fault status register. Writing the bits clears them.
     const BUS_FAULTS: u32 = 0xff << 8;
     clear_errors(offset);
     let from = core::ptr::with_exposed_provenance::<u32>(BASE + offset as usize);
     let mut word = [0; WORD];
-    // SAFETY: the offset is that of a word in the flash, as every caller checked. The registers are
-    // the core's own, and nothing interrupts the program in between.
+    // SAFETY: every caller has checked that the offset is that of a word in the flash. The registers are those of the
+    // core, and nothing interrupts the program in between.
     unsafe {
         let scb = &*SCB::PTR;
         core::arch::asm!("cpsid f", options(nostack, preserves_flags));

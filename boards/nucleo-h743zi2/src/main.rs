@@ -1,5 +1,5 @@
-//! The firmware for ST's NUCLEO-H743ZI2. Stack and variables are in DTCM, which no cache covers; the arena
-//! is in AXI SRAM, which it does.
+//! The firmware for ST's NUCLEO-H743ZI2. Stack and variables are in DTCM, which is not cached; the arena is in AXI SRAM,
+//! which is.
 
 #![no_std]
 #![no_main]
@@ -11,6 +11,7 @@ mod start;
 // The logger of `defmt`.
 use defmt_rtt as _;
 
+use app::{Board, CycleClock, MAX_SEND, Meter, SharedFlash, SleepingUart, SysTickClock};
 use core::cell::RefCell;
 use edge_runtime::device::server::{RX_LEN, TX_LEN};
 use edge_runtime::flash::Mapped;
@@ -20,7 +21,6 @@ use embassy_stm32::i2c::{self, I2c};
 use embassy_stm32::peripherals::USART3;
 use embassy_stm32::usart::{self, BufferedInterruptHandler, BufferedUart};
 use embedded_storage::nor_flash::NorFlash;
-use firmware::{Asleep, Board, Cycles, Meter, PIECE, Shared, SysTickClock};
 use flash::EccFlash;
 
 include!(concat!(env!("OUT_DIR"), "/board.rs"));
@@ -29,13 +29,13 @@ bind_interrupts!(struct Interrupts {
     USART3 => BufferedInterruptHandler<USART3>;
 });
 
-defmt::timestamp!("{=u64:us}", firmware::micros());
+defmt::timestamp!("{=u64:us}", app::micros());
 
 const _: () = {
     type F = EccFlash<'static>;
     assert!(
         MAP.write == F::WRITE_SIZE && MAP.erase == F::ERASE_SIZE,
-        "the driver's units"
+        "board.toml has the driver's units"
     );
     assert!(
         MAP.stores().base >= FLASH_BASE as u32 + flash::BANK,
@@ -43,26 +43,29 @@ const _: () = {
     );
     assert!(
         MAP.model.base >= FLASH_BASE as u32 + flash::FIRST,
-        "the driver leaves the program alone"
+        "the driver refuses to write over the program"
     );
-    assert!(MAP.clock_hz == start::FAST_HZ, "the processor's clock");
     assert!(
-        TX_LEN >= PIECE,
-        "the driver refuses what its buffer cannot hold"
+        MAP.clock_hz == start::FAST_HZ,
+        "board.toml has the processor's clock"
+    );
+    assert!(
+        TX_LEN >= MAX_SEND,
+        "the driver's buffer holds what it is given at once"
     );
     if let Some(sensor) = SENSOR {
-        assert!(sensor.bus == 1, "the sensor's bus is I2C1");
+        assert!(sensor.bus == 1, "the sensor is on bus I2C1");
     }
 };
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    // SAFETY: the first thing, and done once, so nobody else has them.
+    // SAFETY: called once and first, so nothing else has the peripherals.
     let mut core = unsafe { cortex_m::Peripherals::steal() };
     core.SCB.enable_icache();
     let (p, hz) = start::start();
     let stores = MAP.stores();
-    // SAFETY: `board.toml` gives the region to its use alone. Called once.
+    // SAFETY: by `board.toml` the region has one use. Called once.
     let memory = unsafe { MAP.arena.take() };
     let mut driver = EccFlash::new(Flash::new_blocking(p.FLASH), core.SCB);
     for region in [MAP.model, stores] {
@@ -75,12 +78,12 @@ fn main() -> ! {
     }
     driver.start_data_cache(&mut core.CPUID);
     let driver = RefCell::new(driver);
-    // SAFETY: `board.toml` gives the regions to their uses alone. The flash is mapped there, all of it is readable
-    // after the repair, only the driver writes to it, and it makes the cache forget what it wrote over.
+    // SAFETY: by `board.toml` each region has one use. The flash can be read there, all of it after the repair. Only the
+    // driver writes to it, and it removes what it has overwritten from the cache.
     let [flash, model] = [stores, MAP.model].map(|region| unsafe {
         let base = core::ptr::with_exposed_provenance(region.base as usize);
         let offset = region.base - FLASH_BASE as u32;
-        Mapped::new(Shared::new(&driver), base, offset, region.len)
+        Mapped::new(SharedFlash::new(&driver), base, offset, region.len)
     });
     let (mut tx, mut rx) = ([0; TX_LEN], [0; 2 * RX_LEN]);
     let mut config = usart::Config::default();
@@ -92,12 +95,12 @@ fn main() -> ! {
     let power = Meter::start(SENSOR, || {
         I2c::new_blocking(p.I2C1, p.PB8, p.PB9, i2c::Config::default())
     });
-    firmware::run(Board {
+    app::run(Board {
         name: MAP.board,
-        line: Asleep::new(line),
+        line: SleepingUart::new(line),
         flash,
         areas: MAP.areas(),
-        clock: Cycles::start(SysTickClock::start(core.SYST, hz)),
+        clock: CycleClock::start(SysTickClock::start(core.SYST, hz)),
         power,
         model,
         memory,

@@ -1,23 +1,23 @@
-//! Clocks, and what else depends on the revision of the silicon.
+//! Clocks, and a work-around that depends on the revision of the chip.
 
 use embassy_stm32::rcc::{
     AHBPrescaler, APBPrescaler, Pll, PllDiv, PllMul, PllPreDiv, PllSource, Sysclk, VoltageScale,
 };
 use embassy_stm32::{Config, Peripherals, pac};
 
-/// The clock of revisions X and V.
+/// The clock of revisions X and V in Hz.
 pub const FAST_HZ: u32 = 480_000_000;
-/// The clock of the older ones, which have no voltage scale 0.
+/// The clock of older revisions in Hz, which have no voltage scale 0.
 const SLOW_HZ: u32 = 400_000_000;
 
-/// First `REV_ID` with voltage scale 0: X is 0x2001, V is 0x2003; Y, the one before, is 0x1003.
+/// The first `REV_ID` with voltage scale 0: X is 0x2001, V is 0x2003; Y, the revision before, is 0x1003.
 const FIRST_FAST: u16 = 0x2001;
 
-/// Read issuing capability of AXI SRAM in the bus matrix.
+/// The register of the bus matrix for the read issuing capability of AXI SRAM.
 const AXI_TARG7_FN_MOD: usize = 0x5100_8108;
 
-/// Starts the chip and says the processor's clock in Hz, made from the internal 64 MHz. The buses have half of
-/// it; the peripherals, the UART among them, a quarter.
+/// Starts the chip and returns the processor's clock in Hz, which is made from the internal 64 MHz. The buses run at half
+/// of it, the peripherals, including the UART, at a quarter.
 pub fn start() -> (Peripherals, u32) {
     let fast = pac::DBGMCU.idc().read().rev_id() >= FIRST_FAST;
     // 64 MHz / 4 * 60 / 2, or * 50.
@@ -26,8 +26,8 @@ pub fn start() -> (Peripherals, u32) {
         false => (PllMul::MUL50, VoltageScale::Scale1, SLOW_HZ),
     };
     if !fast {
-        // Or reading AXI SRAM may return anything (ES0392, 2.2.10).
-        // SAFETY: a register of the bus matrix, to which ST's start-up code writes the same.
+        // Without this, reads of AXI SRAM may return wrong values (ES0392, 2.2.10).
+        // SAFETY: this is a register of the bus matrix, and ST's start-up code writes the same value.
         unsafe {
             core::ptr::with_exposed_provenance_mut::<u32>(AXI_TARG7_FN_MOD).write_volatile(1)
         };

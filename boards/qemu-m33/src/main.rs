@@ -1,4 +1,4 @@
-//! The firmware for QEMU's mps2-an521, a Cortex-M33; the UART at its secure address.
+//! The firmware for QEMU's mps2-an521, a Cortex-M33. The UART has its secure address.
 
 #![no_std]
 #![no_main]

@@ -1,4 +1,4 @@
-//! The image that measures and verifies on this machine.
+//! The image that measures a model on this machine.
 
 #![no_std]
 #![no_main]

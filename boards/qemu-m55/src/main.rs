@@ -1,4 +1,4 @@
-//! The firmware for QEMU's mps3-an547, a Cortex-M55; the UART at its secure address.
+//! The firmware for QEMU's mps3-an547, a Cortex-M55. The UART has its secure address.
 
 #![no_std]
 #![no_main]

@@ -1,9 +1,9 @@
-//! The RP2350's own counter of microseconds, which also counts while interrupts are off for writing flash.
+//! The microsecond counter of the RP2350, which also counts while interrupts are off because the flash is written.
 
 use edge_runtime::device::Clock;
 use embassy_rp::pac::TIMER0;
 
-/// TIMER0, which `embassy_rp::init` sets to one tick a microsecond.
+/// TIMER0. `embassy_rp::init` sets it to one tick per microsecond.
 pub struct TimerClock;
 
 impl Clock for TimerClock {
@@ -16,7 +16,7 @@ impl Clock for TimerClock {
 pub fn micros() -> u64 {
     loop {
         let (high, low) = (TIMER0.timerawh().read(), TIMER0.timerawl().read());
-        // The same before and after: the lower half did not turn in between.
+        // Unchanged: the lower half did not start again from zero in between.
         if TIMER0.timerawh().read() == high {
             return u64::from(high) << 32 | u64::from(low);
         }

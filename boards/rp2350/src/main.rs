@@ -1,16 +1,16 @@
-//! The firmware for the Raspberry Pi Pico 2. Core 1 stays where the boot ROM keeps it: nothing else runs
-//! while the flash is written.
+//! The firmware for the Raspberry Pi Pico 2. Core 1 is never started, so nothing else runs while the flash is written.
 
 #![no_std]
 #![no_main]
 #![forbid(clippy::undocumented_unsafe_blocks)]
 
 mod clock;
-mod line;
+mod uart;
 
 // The logger of `defmt`.
 use defmt_rtt as _;
 
+use app::{Board, CycleClock, MemoryRange, Meter, SharedFlash, SleepingUart};
 use clock::TimerClock;
 use core::cell::RefCell;
 use edge_runtime::device::server::{RX_LEN, TX_LEN};
@@ -20,9 +20,8 @@ use embassy_rp::config::Config;
 use embassy_rp::flash::{Blocking, ERASE_SIZE, Flash, WRITE_SIZE};
 use embassy_rp::i2c::{self, I2c};
 use embassy_rp::peripherals::{FLASH, UART0};
-use embassy_rp::uart::{self, BufferedInterruptHandler, BufferedUart};
-use firmware::{Asleep, Board, Cycles, Meter, Region, Shared};
-use line::Line;
+use embassy_rp::uart::{BufferedInterruptHandler, BufferedUart, Config as UartConfig};
+use uart::DrainingUart;
 
 include!(concat!(env!("OUT_DIR"), "/board.rs"));
 
@@ -30,9 +29,9 @@ bind_interrupts!(struct Interrupts {
     UART0_IRQ => BufferedInterruptHandler<UART0>;
 });
 
-/// Where the flash is mapped.
+/// The address of the flash.
 const BASE: u32 = 0x1000_0000;
-/// Bytes of flash up to the end of model and stores: what the driver may touch.
+/// Bytes of flash up to the end of model and stores: the driver refuses what is beyond.
 const FLASH_SIZE: usize = (if MAP.stores().end() > MAP.model.end() {
     MAP.stores().end()
 } else {
@@ -44,34 +43,39 @@ defmt::timestamp!("{=u64:us}", clock::micros());
 const _: () = {
     assert!(
         MAP.write == WRITE_SIZE && MAP.erase == ERASE_SIZE,
-        "the driver's units"
+        "board.toml has the driver's units"
     );
     assert!(
         MAP.clock_hz == 150_000_000,
-        "embassy-rp's clock of the processor"
+        "board.toml has the clock that embassy-rp sets"
     );
     if let Some(sensor) = SENSOR {
-        assert!(sensor.bus == 0, "the sensor's bus is I2C0");
+        assert!(sensor.bus == 0, "the sensor is on bus I2C0");
     }
 };
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
-    // The crystal of 12 MHz, and 150 MHz from it.
+    // Makes 150 MHz from the crystal of 12 MHz.
     let p = embassy_rp::init(Config::default());
     let stores = MAP.stores();
     let driver = RefCell::new(Flash::<FLASH, Blocking, FLASH_SIZE>::new_blocking(p.FLASH));
-    // SAFETY: `board.toml` gives the regions to their uses alone; the flash is mapped at `BASE`, and its
-    // driver makes the cache forget what it wrote over. Called once.
+    // SAFETY: by `board.toml` each region has one use. The flash can be read from `BASE` on, and its driver removes what
+    // it has overwritten from the cache. Called once.
     let (flash, model, memory) = unsafe {
-        let part = |region: Region| {
-            let base = core::ptr::with_exposed_provenance(region.base as usize);
-            Mapped::new(Shared::new(&driver), base, region.base - BASE, region.len)
+        let part = |range: MemoryRange| {
+            let base = core::ptr::with_exposed_provenance(range.base as usize);
+            Mapped::new(
+                SharedFlash::new(&driver),
+                base,
+                range.base - BASE,
+                range.len,
+            )
         };
         (part(stores), part(MAP.model), MAP.arena.take())
     };
     let (mut tx, mut rx) = ([0; TX_LEN], [0; 2 * RX_LEN]);
-    let mut config = uart::Config::default();
+    let mut config = UartConfig::default();
     config.baudrate = BAUD;
     let line = BufferedUart::new(
         p.UART0, p.PIN_0, p.PIN_1, Interrupts, &mut tx, &mut rx, config,
@@ -79,12 +83,12 @@ fn main() -> ! {
     let power = Meter::start(SENSOR, || {
         I2c::new_blocking(p.I2C0, p.PIN_5, p.PIN_4, i2c::Config::default())
     });
-    firmware::run(Board {
+    app::run(Board {
         name: MAP.board,
-        line: Asleep::new(Line(line)),
+        line: SleepingUart::new(DrainingUart(line)),
         flash,
         areas: MAP.areas(),
-        clock: Cycles::start(TimerClock),
+        clock: CycleClock::start(TimerClock),
         power,
         model,
         memory,

@@ -1,22 +1,32 @@
 //! Boards as data: what a device has, and whether a model fits it.
 //!
-//! - [`schema`]: what `board.toml` says, see `docs/boards.md`;
-//! - [`load`]: the boards that come with Graft, and files of the user's own;
-//! - [`check`](mod@check): what makes a description consistent;
-//! - [`sizes`]: what the device application takes of flash and RAM, from sizes alone;
-//! - [`mod@fit`]: needs of a model against what a board has, line by line;
-//! - [`advice`]: what would fit instead.
+//! - [`schema`]: what a `board.toml` says (`docs/reference/boards.md`);
+//! - [`known`]: the boards that come with Graft;
+//! - [`mod@find`]: a board by its name or its file;
+//! - [`family`]: the kernels for which a model is packed;
+//! - [`sizes`]: flash and RAM that the device application takes, from sizes alone;
+//! - [`needs`]: what a model needs of a board;
+//! - [`mod@fit`]: compares that with what the board has;
+//! - [`suggest`]: networks and boards that would fit instead.
 //!
-//! Firmware reads the same files when it is built. Knows no transport, and nothing of how a board is
-//! flashed beyond what the file says.
+//! Each module may use those above it, and no others. None knows how a board is reached or flashed beyond what
+//! its file says.
 
-pub mod advice;
-pub mod check;
+pub mod family;
+pub mod find;
 pub mod fit;
-pub mod load;
-pub mod schema;
+pub mod known;
+pub mod needs;
 pub mod sizes;
+pub mod suggest;
 
-pub use fit::{Fit, Needs, Request, fit};
-pub use load::{BoardError, all, find};
+/// What a `board.toml` says.
+pub use board_schema as schema;
+
+pub use family::{family, pack_for};
+pub use find::{BoardError, find};
+pub use fit::{Fit, Request};
+pub use known::all;
+pub use needs::Needs;
 pub use schema::Board;
+pub use suggest::fit;

@@ -1,7 +1,7 @@
-//! What the device application takes of flash and RAM, from sizes alone: its own code in `edge-runtime`
-//! asked for a board's stores, in the board's 64-bit numbers.
+//! Flash and RAM that the device application takes, from sizes alone. The application's own code in `edge-runtime`
+//! computes them; here the numbers have 64 bits, as in a `board.toml`.
 
-use super::schema::Store;
+use super::schema::{self, Store};
 use edge_runtime::device::memory::{self, MemoryPlan, Sizes};
 pub use edge_runtime::device::samples::MAX_CLASSES;
 use edge_runtime::device::samples::SampleLayout;
@@ -9,28 +9,26 @@ use edge_runtime::flash::{Area, Geometry, MAX_WRITE_SIZE, MIN_ERASE_SIZE};
 use edge_runtime::head::HeadSize;
 use edge_runtime::head::store::HeadStore;
 
-/// Largest unit of programming that the stores work with.
-pub const MAX_WRITE: u64 = MAX_WRITE_SIZE as u64;
+// The rules of `board.toml` are those of the stores.
+const _: () = assert!(schema::MAX_WRITE == MAX_WRITE_SIZE as u64);
+const _: () = assert!(schema::MIN_ERASE == MIN_ERASE_SIZE as u64);
 
-/// Smallest unit of erasing that the stores work with.
-pub const MIN_ERASE: u64 = MIN_ERASE_SIZE as u64;
-
-/// Longest head file that a slot of the head store takes.
+/// Longest head that a slot of the head store takes, in bytes.
 pub fn head_capacity(store: &Store) -> u64 {
     usize::try_from(store.len).map_or(0, |len| HeadStore::slot_capacity(len) as u64)
 }
 
-/// Length of the file of a head that is trained on a device, at most.
+/// Upper bound for the length of a head that is trained on a device, in bytes.
 pub fn head_len(size: &HeadSize) -> u64 {
     memory::head_len(size) as u64
 }
 
-/// Bytes of RAM that training takes in the arena's place: workspace, the new layers and their labels.
+/// RAM that training takes in place of the arena, in bytes: workspace, the new layers and their labels.
 pub fn training_bytes(size: &HeadSize) -> u64 {
     memory::training_bytes(size) as u64
 }
 
-/// Bytes of the application's memory block besides arena or training; `own` classes has the model's head.
+/// RAM of the application besides arena or training, in bytes. `own` is the number of classes of the model's head.
 pub fn buffer_bytes(features: usize, classes: usize, own: usize, room: &SampleRoom) -> u64 {
     let plan = MemoryPlan::of(&Sizes {
         features,
@@ -42,16 +40,16 @@ pub fn buffer_bytes(features: usize, classes: usize, own: usize, room: &SampleRo
     plan.buffers() as u64
 }
 
-/// How many samples a store takes.
+/// How many samples a store holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SampleRoom {
-    /// Most samples that are kept.
+    /// Most samples.
     pub capacity: u64,
-    /// Places for samples, the spare ones too: as many entries has the index.
+    /// Places for samples, with the spare ones. The index has an entry for each.
     pub places: u64,
 }
 
-/// The room for features of so many bytes; none if the store does not hold two segments of them.
+/// How many samples with feature vectors of `features` bytes a store holds; none if it does not hold two segments.
 pub fn sample_room(store: &Store, features: usize) -> SampleRoom {
     let layout = || {
         let len = u32::try_from(store.len).ok()?;

@@ -1,26 +1,28 @@
-//! Generated pictures with the statistics of natural ones, to calibrate on when there are none.
+//! Generates pictures with the statistics of photographs. They serve as the calibration set if there is no
+//! other.
 //!
-//! The dead leaves model (Lee, Mumford and Huang, "Occlusion models for natural images", 2001):
-//! opaque shapes of all sizes, radius distributed as r^-3, cover one another until nothing is left
-//! bare. That gives edges, flat parts and a power spectrum like a photograph's, at every scale.
-//! Colours vary mostly in brightness and little in hue, as in photographs, but each picture has some
-//! black, some white and some saturated shapes, so that ranges measured on it are not too small.
-//! Only +, -, *, / and square roots: the same bytes on every machine. Knows no network.
+//! This is the dead leaves model (Lee, Mumford and Huang, "Occlusion models for natural images", 2001):
+//! opaque shapes of all sizes, with radii distributed as r^-3, cover each other until the picture is full.
+//! That gives edges, flat parts and a power spectrum like a photograph's, at every scale. As in photographs,
+//! colours vary more in brightness than in hue. But each picture has some black, some white and some
+//! saturated shapes, so that ranges measured on it are not too small.
+//!
+//! The arithmetic is only +, -, *, / and square roots, so the bytes are the same on every machine.
 
 use super::Picture;
-use super::splitmix::SplitMix64;
+use edge_runtime::random::Random;
 
-/// Each pixel is the mean of so many by so many samples.
+/// A pixel is the mean of a square of samples with this side.
 const SAMPLES: u32 = 2;
-/// Radius of the smallest shapes, in samples; each picture has its own between these.
+/// Radius of the smallest shapes, in samples. Each picture has a value between these two.
 const LEAST_RADIUS: [f32; 2] = [3.0, 20.0];
-/// Bare samples that are left (as background) when drawing stops, one in so many.
+/// Drawing stops when one sample in this many is still uncovered; those become background.
 const BARE: usize = 2000;
 
-/// The picture of a seed. Sides are at least 1; 0 is taken as 1.
+/// Generates the picture of a seed. A side of 0 counts as 1.
 pub fn picture(width: u32, height: u32, seed: u64) -> Picture {
     let (width, height) = (width.max(1), height.max(1));
-    let mut random = SplitMix64::new(seed ^ 0x6c65_6176_6573);
+    let mut random = Random::new(seed ^ 0x6c65_6176_6573);
     let style = Style::of(&mut random);
     let samples = leaves(width * SAMPLES, height * SAMPLES, &style, &mut random);
     let row = (width * SAMPLES) as usize;
@@ -34,9 +36,10 @@ pub fn picture(width: u32, height: u32, seed: u64) -> Picture {
                     (0..3).for_each(|c| sum[c] += samples[at][c]);
                 }
             }
-            let grain = style.grain * random.bell();
+            let grain = style.grain * random.normal();
             for s in sum {
-                let v = s / (SAMPLES * SAMPLES) as f32 + grain + 0.3 * style.grain * random.bell();
+                let v =
+                    s / (SAMPLES * SAMPLES) as f32 + grain + 0.3 * style.grain * random.normal();
                 rgb.push((v * 255.0 + 0.5).clamp(0.0, 255.0) as u8);
             }
         }
@@ -46,14 +49,14 @@ pub fn picture(width: u32, height: u32, seed: u64) -> Picture {
 
 /// What the shapes of one picture have in common.
 struct Style {
-    /// Mean and spread of brightness, 0 to 1.
+    /// Mean and spread of brightness, on a scale from 0 to 1.
     level: f32,
     spread: f32,
     /// Colour of the light, per channel.
     light: [f32; 3],
     /// Spread of the two colour differences.
     colour: f32,
-    /// Part of the shapes that are strongly coloured, that are black, that are white.
+    /// The parts of the shapes that are strongly coloured, black, and white.
     vivid: f32,
     black: f32,
     white: f32,
@@ -64,37 +67,37 @@ struct Style {
 }
 
 impl Style {
-    fn of(random: &mut SplitMix64) -> Self {
-        let warmth = 0.12 * random.bell();
-        // Most pictures have little of something extreme, a few have much.
-        let seldom = |random: &mut SplitMix64, most: f32| {
+    fn of(random: &mut Random) -> Self {
+        let warmth = 0.12 * random.normal();
+        // Most pictures have few extreme shapes, a few have many.
+        let seldom = |random: &mut Random, most: f32| {
             let u = random.unit();
             0.02 + most * u * u * u
         };
         Self {
-            level: random.range(0.3, 0.62),
-            spread: random.range(0.14, 0.32),
-            light: [1.0 + warmth, 1.0 + 0.04 * random.bell(), 1.0 - warmth],
-            colour: random.range(0.02, 0.10),
+            level: random.between(0.3, 0.62),
+            spread: random.between(0.14, 0.32),
+            light: [1.0 + warmth, 1.0 + 0.04 * random.normal(), 1.0 - warmth],
+            colour: random.between(0.02, 0.10),
             vivid: seldom(random, 0.4),
             black: seldom(random, 0.2),
             white: seldom(random, 0.2),
-            least_radius: random.range(LEAST_RADIUS[0], LEAST_RADIUS[1]),
-            grain: random.range(0.002, 0.02),
+            least_radius: random.between(LEAST_RADIUS[0], LEAST_RADIUS[1]),
+            grain: random.between(0.002, 0.02),
         }
     }
 
-    /// Colour of a shape.
-    fn colour(&self, random: &mut SplitMix64) -> [f32; 3] {
+    /// Draws the colour of a shape.
+    fn colour(&self, random: &mut Random) -> [f32; 3] {
         let kind = random.unit();
         let rgb = if kind < self.black {
-            [random.range(0.0, 0.06); 3]
+            [random.between(0.0, 0.06); 3]
         } else if kind < self.black + self.white {
-            [random.range(0.94, 1.08); 3]
+            [random.between(0.94, 1.08); 3]
         } else if kind < self.black + self.white + self.vivid {
-            // A hue at full strength: one channel high, one low, one anywhere between.
-            let (low, high) = (random.range(0.0, 0.2), random.range(0.5, 1.05));
-            let middle = random.range(low, high);
+            // A saturated hue: one channel high, one low, one anywhere between.
+            let (low, high) = (random.between(0.0, 0.2), random.between(0.5, 1.05));
+            let middle = random.between(low, high);
             let orders = [
                 [0, 1, 2],
                 [0, 2, 1],
@@ -103,16 +106,16 @@ impl Style {
                 [2, 0, 1],
                 [2, 1, 0],
             ];
-            let order = orders[(random.next_u64() % 6) as usize];
+            let order = orders[random.below(6)];
             let mut rgb = [0.0; 3];
             (0..3).for_each(|i| rgb[order[i]] = [high, middle, low][i]);
             return rgb;
         } else {
-            // Brightness, blue against yellow, red against green: in photographs nearly independent.
-            let y = self.level + self.spread * random.bell();
+            // Brightness, blue against yellow and red against green are nearly independent in photographs.
+            let y = self.level + self.spread * random.normal();
             let (by, rg) = (
-                self.colour * random.bell(),
-                0.5 * self.colour * random.bell(),
+                self.colour * random.normal(),
+                0.5 * self.colour * random.normal(),
             );
             [y + by * 0.6 + rg, y + by * 0.3 - rg, y - by]
         };
@@ -123,7 +126,7 @@ impl Style {
 /// One opaque shape, in samples.
 struct Leaf {
     centre: [f32; 2],
-    /// Direction of the first axis, a unit vector.
+    /// Direction of the first axis: a unit vector.
     axis: [f32; 2],
     /// Half lengths of the axes.
     half: [f32; 2],
@@ -138,46 +141,46 @@ struct Leaf {
 #[derive(Clone, Copy)]
 enum Texture {
     Smooth,
-    /// Waves across the first axis: strength, samples a wave.
+    /// Waves across the first axis: strength, samples per wave.
     Stripes(f32, f32),
-    /// Random blotches of two sizes: strength, samples a blotch, seed.
+    /// Random blotches of two sizes: strength, samples per blotch, seed.
     Blotches(f32, f32, u64),
 }
 
 impl Leaf {
-    fn of(width: f32, height: f32, style: &Style, random: &mut SplitMix64) -> Self {
-        // Radius by inverting the cumulative distribution of r^-3 between the bounds.
+    fn of(width: f32, height: f32, style: &Style, random: &mut Random) -> Self {
+        // Inverts the cumulative distribution of r^-3 between the bounds.
         let least = style.least_radius;
         let most = (0.6 * width.max(height)).max(least);
         let (a, b) = (1.0 / (least * least), 1.0 / (most * most));
         let radius = 1.0 / (a + (b - a) * random.unit()).sqrt();
-        let round = random.chance(0.55);
+        let round = random.unit() < 0.55;
         let stretch = if round {
             1.0
         } else {
-            random.range(1.0, 3.0).sqrt()
+            random.between(1.0, 3.0).sqrt()
         };
         let texture = match random.unit() {
             u if u < 0.45 => Texture::Smooth,
             u if u < 0.65 => {
-                Texture::Stripes(random.range(0.02, 0.2), random.range(3.0, 4.0 + radius))
+                Texture::Stripes(random.between(0.02, 0.2), random.between(3.0, 4.0 + radius))
             }
             _ => Texture::Blotches(
-                random.range(0.02, 0.2),
-                random.range(2.0, 3.0 + radius / 2.0),
-                random.next_u64(),
+                random.between(0.02, 0.2),
+                random.between(2.0, 3.0 + radius / 2.0),
+                random.bits(),
             ),
         };
         Self {
             centre: [
-                random.range(-radius, width + radius),
-                random.range(-radius, height + radius),
+                random.between(-radius, width + radius),
+                random.between(-radius, height + radius),
             ],
             axis: direction(random),
             half: [radius * stretch, radius / stretch],
-            boxed: !round && random.chance(0.6),
+            boxed: !round && random.unit() < 0.6,
             colour: style.colour(random),
-            slope: [0.12 * random.bell(), 0.12 * random.bell()],
+            slope: [0.12 * random.normal(), 0.12 * random.normal()],
             texture,
         }
     }
@@ -212,10 +215,10 @@ impl Leaf {
     }
 }
 
-/// A unit vector, every direction alike.
-fn direction(random: &mut SplitMix64) -> [f32; 2] {
+/// A random unit vector, uniform in direction.
+fn direction(random: &mut Random) -> [f32; 2] {
     loop {
-        let (x, y) = (random.range(-1.0, 1.0), random.range(-1.0, 1.0));
+        let (x, y) = (random.between(-1.0, 1.0), random.between(-1.0, 1.0));
         let square = x * x + y * y;
         if square > 0.01 && square < 1.0 {
             let length = square.sqrt();
@@ -234,7 +237,7 @@ fn blotch(x: f32, y: f32, seed: u64) -> f32 {
     let (fx, fy) = (x.floor(), y.floor());
     let corner = |dx: i32, dy: i32| {
         let (ix, iy) = (fx as i32 + dx, fy as i32 + dy);
-        SplitMix64::new(seed ^ ((ix as u32 as u64) << 32 | iy as u32 as u64)).range(-1.0, 1.0)
+        Random::new(seed ^ ((ix as u32 as u64) << 32 | iy as u32 as u64)).between(-1.0, 1.0)
     };
     let smooth = |t: f32| t * t * (3.0 - 2.0 * t);
     let (tx, ty) = (smooth(x - fx), smooth(y - fy));
@@ -246,14 +249,14 @@ fn blotch(x: f32, y: f32, seed: u64) -> f32 {
     )
 }
 
-/// Draws shapes from front to back, each only where nothing is yet, until hardly anything is bare.
-fn leaves(width: u32, height: u32, style: &Style, random: &mut SplitMix64) -> Vec<[f32; 3]> {
+/// Draws shapes from front to back, each only where none is yet, until hardly anything is uncovered.
+fn leaves(width: u32, height: u32, style: &Style, random: &mut Random) -> Vec<[f32; 3]> {
     let (w, h) = (width as usize, height as usize);
     let mut samples: Vec<Option<[f32; 3]>> = vec![None; w * h];
     let mut bare = samples.len();
     while bare > samples.len() / BARE {
         let leaf = Leaf::of(width as f32, height as f32, style, random);
-        // No point of a shape is farther from its centre than this, for the box's corners too.
+        // No point of a shape is farther from its centre than this, not even a box's corner.
         let reach = leaf.half[0].max(leaf.half[1]) * 1.26;
         let span = |centre: f32, len: usize| {
             // `as` saturates at 0.
@@ -284,10 +287,7 @@ mod tests {
 
     #[test]
     fn the_same_bytes_everywhere() {
-        let hash: String = Sha256::digest(picture(64, 48, 3).rgb())
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        let hash = hex::encode(Sha256::digest(picture(64, 48, 3).rgb()));
         assert_eq!(
             hash,
             "c766d4bec530f513f50e39581e6cf2d61335a93693cead178fde35a03f86f3e3"
@@ -303,7 +303,7 @@ mod tests {
         }
     }
 
-    /// What photographs have: all brightnesses, correlated channels, neighbours alike but edges too.
+    /// Pictures have what photographs have: all brightnesses, correlated channels, similar neighbours, edges.
     #[test]
     fn statistics_like_photographs() {
         let (mut dark, mut bright, mut vivid, mut count) = (0, 0, 0, 0);

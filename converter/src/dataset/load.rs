@@ -1,4 +1,4 @@
-//! Many files at once: decode and preprocess on all cores, results in order.
+//! Decodes and preprocesses many files on all cores, with results in order.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -6,7 +6,7 @@ use edge_runtime::model::InputSpec;
 use edge_runtime::picture::{Item, LoadError, load};
 use rayon::prelude::*;
 
-/// [`load`] for all items, in their order; see [`map_all`].
+/// Loads all items, in their order; see [`map_all`].
 pub fn load_all(
     items: &[Item],
     spec: &InputSpec,
@@ -17,8 +17,11 @@ pub fn load_all(
 
 /// Loads every item and hands it to `f` with its index, on all cores; the results are in order.
 ///
-/// Only as many pictures as there are cores are in memory at once. `progress` hears how many items
-/// are done. The error is that of the first broken item in order, whatever the cores' timing.
+/// At most as many pictures as there are cores are in memory at once. `progress` is called with the number of
+/// items that are done.
+///
+/// # Errors
+/// The error of the first broken item in the order of `items`, whichever core finds one first.
 pub fn map_all<R: Send>(
     items: &[Item],
     spec: &InputSpec,

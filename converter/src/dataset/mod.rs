@@ -1,11 +1,10 @@
-//! Pictures for the converter: many at once, and generated ones.
+//! Pictures for the converter: loads many at once, and generates some.
 //!
-//! What a single picture is, and how it becomes a network's input, is the runtime's
-//! ([`edge_runtime::picture`]): devices do it too. Knows nothing of graphs, quantization or the zoo.
+//! [`edge_runtime::picture`] decodes a single picture and makes it a network's input, because devices do that
+//! too. This module knows no graphs, no quantization and no zoo.
 
 pub mod dead_leaves;
 mod load;
-pub(crate) mod splitmix;
 
 pub use edge_runtime::picture::{
     Dataset, DatasetError, Item, LeftOut, LoadError, Picture, folder, image_file, load, preprocess,

@@ -1,15 +1,17 @@
-//! Which real values a node can have, as far as the operators before it say; and the clamp that 8-bit codes are.
+//! Bounds of the real values that a node can have, worked out from the operators before it; and clamps that
+//! do the same as the saturation of 8-bit codes.
 //!
-//! Importers of quantized networks ask whether codes can saturate a value: where they cannot, they only round.
+//! Importers of quantized networks need both. Where a value can leave the range of its codes, the import adds
+//! a clamp; where it cannot, the codes only round and no clamp is needed.
 
 use super::{Activation, Graph, NodeId, Op, Quant};
 
 /// Real numbers from `min` to `max`, either of which may be infinite.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
-    /// The least.
+    /// Lower bound; at most `max`.
     pub min: f32,
-    /// The greatest.
+    /// Upper bound.
     pub max: f32,
 }
 
@@ -29,7 +31,7 @@ impl Interval {
         Self { min, max }
     }
 
-    /// What the int8 codes of `quant` stand for.
+    /// The real values of the int8 codes -128 and 127 of `quant`.
     pub fn of_codes(quant: Quant) -> Self {
         let real = |code: i16| quant.scale * f32::from(code - i16::from(quant.zero_point));
         Self {
@@ -38,13 +40,14 @@ impl Interval {
         }
     }
 
-    /// True if the codes of `quant` saturate none of these numbers by more than rounding changes it: half a step.
+    /// True if all these numbers are in the range of the codes of `quant`, or at most half a step outside,
+    /// where saturation does no more than rounding.
     pub fn fits(self, quant: Quant) -> bool {
         let (codes, slack) = (Self::of_codes(quant), quant.scale * 0.501);
         self.min >= codes.min - slack && self.max <= codes.max + slack
     }
 
-    /// True if both ends are within `tolerance` of the other's.
+    /// True if each end is at most `tolerance` away from that of `other`.
     pub fn is_near(self, other: Self, tolerance: f32) -> bool {
         let near = |a: f32, b: f32| a == b || (a - b).abs() <= tolerance;
         near(self.min, other.min) && near(self.max, other.max)
@@ -62,7 +65,7 @@ impl Interval {
         self.hull(Self { min: 0.0, max: 0.0 })
     }
 
-    /// Of the sum.
+    /// Bounds of the sum of two numbers.
     fn plus(self, other: Self) -> Self {
         Self {
             min: self.min + other.min,
@@ -70,7 +73,7 @@ impl Interval {
         }
     }
 
-    /// Of the product.
+    /// Bounds of the product of two numbers.
     fn times(self, other: Self) -> Self {
         let ends = [self.min, self.max];
         Self::of(
@@ -79,9 +82,9 @@ impl Interval {
         )
     }
 
-    /// What `function` makes of these numbers.
+    /// Bounds of `function` of these numbers.
     pub fn through(self, function: Activation) -> Self {
-        // The functions rise, but for one place at most, where they turn.
+        // Each function rises everywhere, or falls up to one place and rises from there.
         let turn = match function {
             Activation::Silu => -1.278_464_5,
             Activation::HardSwish => -1.5,
@@ -97,7 +100,7 @@ impl Interval {
     }
 }
 
-/// The product; zero times infinity is zero, since the infinity is only a number without a bound.
+/// The product of two bounds. Zero times infinity is zero here: the infinity stands for any finite number.
 fn product(a: f32, b: f32) -> f32 {
     if a == 0.0 || b == 0.0 { 0.0 } else { a * b }
 }
@@ -109,7 +112,8 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// The interval of node `id` in float. Nodes that were asked for must not change.
+    /// The interval of node `id` of the float network. The graph may grow between calls, but nodes up to one
+    /// that was asked for must not change.
     pub fn of(&mut self, graph: &Graph, id: NodeId) -> Interval {
         for node in graph.nodes.iter().take(id + 1).skip(self.known.len()) {
             let inputs: Vec<Interval> = node.inputs.iter().map(|&i| self.known[i]).collect();
@@ -168,7 +172,7 @@ fn result(op: &Op, inputs: &[Interval]) -> Interval {
     }
 }
 
-/// The clamp from `low` to `high`.
+/// The activation that clamps to `low` and `high`.
 pub fn clamp(low: f32, high: f32) -> Activation {
     match (low, high) {
         (f32::NEG_INFINITY, f32::INFINITY) => Activation::None,
@@ -178,7 +182,8 @@ pub fn clamp(low: f32, high: f32) -> Activation {
     }
 }
 
-/// The clamp that int8 codes of `quant` are; ReLU6 if rounding hides the difference.
+/// The activation that clamps as the int8 codes of `quant` saturate; ReLU6 if the difference is below
+/// rounding.
 pub fn saturation(quant: Quant) -> Activation {
     let codes = Interval::of_codes(quant);
     if codes.min == 0.0 && (codes.max - 6.0).abs() <= quant.scale / 2.0 {
@@ -187,7 +192,7 @@ pub fn saturation(quant: Quant) -> Activation {
     clamp(codes.min, codes.max)
 }
 
-/// The clamp that `first`, then `second` are, if both are clamps.
+/// One clamp that does what `first` and then `second` do; `None` if one of them is no clamp.
 pub fn both_clamps(first: Activation, second: Activation) -> Option<Activation> {
     let ((low, high), (least, most)) = (first.clamp_bounds()?, second.clamp_bounds()?);
     let limit = |v: f32| v.max(least).min(most);

@@ -1,11 +1,13 @@
-//! The float network between import and the `.edge` file: NHWC, batch 1, one small set of ops.
+//! The float network between import and the `.edge` file: NHWC, batch 1, a small set of operators.
 //!
-//! Importers build a [`Graph`] with [`Graph::push`], which derives and checks every shape; passes
-//! rewrite it; the quantizer and the writer read it. Knows nothing of files.
+//! Importers build a [`Graph`] with [`Graph::push`], which derives and checks every shape. Passes rewrite it;
+//! the quantizer and the writer read it. [`split`] finds where the trunk ends and the head begins. This
+//! module knows nothing of files.
 
 pub mod bounds;
 pub mod reference;
 mod shape;
+pub mod split;
 pub mod window;
 
 pub use edge_runtime::model::{Activation, Quant, Shape, Window};
@@ -13,54 +15,54 @@ pub use edge_runtime::model::{Activation, Quant, Shape, Window};
 /// Index of a node in [`Graph::nodes`].
 pub type NodeId = usize;
 
-/// A network: nodes in topological order, node 0 is the input.
+/// A network. Node 0 is its input.
 #[derive(Clone, Debug)]
 pub struct Graph {
-    /// Nodes; every input of a node comes before it.
+    /// All nodes, in topological order: a node comes after the nodes that it reads.
     pub nodes: Vec<Node>,
-    /// The node whose value is the network's answer (logits for a classifier).
+    /// The node whose result is the output of the network (logits for a classifier).
     pub output: NodeId,
 }
 
 /// One operation and its result.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// Name in the source network (unique).
+    /// Name in the source network; no two nodes have the same.
     pub name: String,
-    /// What it computes.
+    /// The operation.
     pub op: Op,
-    /// What it reads.
+    /// The nodes whose results it reads.
     pub inputs: Vec<NodeId>,
     /// Shape of the result.
     pub shape: Shape,
-    /// What int8 values of the result stand for, where the source network is quantized already.
+    /// Quantization of the result, if the source network is quantized and says it.
     pub quant: Option<Quant>,
 }
 
 /// Weights of a convolution.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvWeights {
-    /// The window.
+    /// Kernel, stride, dilation and padding.
     pub window: Window,
-    /// Channel groups.
+    /// Number of channel groups; 1 for an ordinary convolution.
     pub groups: usize,
-    /// Output channels.
+    /// Number of output channels.
     pub out_channels: usize,
     /// OHWI: `[out_channels][kernel rows][kernel columns][input channels / groups]`.
     pub weights: Vec<f32>,
-    /// One per output channel.
+    /// One number per output channel.
     pub bias: Vec<f32>,
-    /// Fused into the layer (by a pass; importers leave `None`).
+    /// Activation that is fused into the layer. Importers leave [`Activation::None`]; a pass fuses.
     pub activation: Activation,
     /// Mean and standard deviation of each output channel before the activation, known from a batch
     /// norm that was folded in.
     pub statistics: Option<Vec<ChannelStatistics>>,
-    /// Real value of one step of each output channel, where the source network is quantized already:
-    /// every weight is a whole multiple of it, from -127 to 127.
+    /// Scale of the weights of each output channel, if they are int8 in the source: every weight is a whole
+    /// multiple of it, from -127 to 127 times.
     pub weight_scales: Option<Vec<f32>>,
 }
 
-/// What training saw of one channel.
+/// Mean and standard deviation of one channel during training, as a batch norm keeps them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ChannelStatistics {
     /// Mean.
@@ -72,7 +74,7 @@ pub struct ChannelStatistics {
 /// `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, per channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchNorm {
-    /// Scale.
+    /// Scale, one number per channel, as for the other fields.
     pub gamma: Vec<f32>,
     /// Offset.
     pub beta: Vec<f32>,
@@ -80,7 +82,7 @@ pub struct BatchNorm {
     pub mean: Vec<f32>,
     /// Running variance.
     pub variance: Vec<f32>,
-    /// Added to the variance.
+    /// Added to every variance; 0 if this is only a factor and an offset per channel.
     pub epsilon: f32,
 }
 
@@ -89,13 +91,13 @@ pub struct BatchNorm {
 /// `c - (size - 1) / 2` to `c + size / 2`, as far as they exist.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LocalResponseNorm {
-    /// Channels in the sum.
+    /// Number of channels in the sum.
     pub size: u32,
     /// Factor of the mean square.
     pub alpha: f32,
     /// Exponent.
     pub beta: f32,
-    /// Constant under the power; positive.
+    /// Constant that is added before the power; positive.
     pub bias: f32,
 }
 
@@ -106,11 +108,11 @@ pub enum Op {
     Input,
     /// Convolution. A fully connected layer is a convolution whose window covers its whole input.
     Conv(ConvWeights),
-    /// Batch normalization; the `fold` pass removes it.
+    /// Batch normalization. [`passes::simplify`](crate::passes::simplify) folds it into a convolution.
     BatchNorm(BatchNorm),
-    /// Element by element.
+    /// A function of every element.
     Activation(Activation),
-    /// Maximum over a window (dilation 1); padding never wins.
+    /// Maximum over a window (dilation 1). Padding does not count.
     MaxPool(Window),
     /// Mean over a window (dilation 1).
     AvgPool {
@@ -119,7 +121,8 @@ pub enum Op {
         /// True if padding counts in the divisor.
         count_padding: bool,
     },
-    /// Sum of two tensors of one shape, then an activation (fused by a pass; importers leave `None`).
+    /// Sum of two tensors of one shape, then an activation. Importers leave [`Activation::None`]; a pass
+    /// fuses.
     Add(Activation),
     /// Concatenation along channels.
     Concat,
@@ -155,7 +158,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// Short name for messages and tables.
+    /// Short name of the operation for messages and tables, e.g. `max-pool`.
     pub fn name(&self) -> &'static str {
         match self {
             Op::Input => "input",
@@ -189,7 +192,7 @@ pub struct GraphError {
 }
 
 impl Graph {
-    /// A graph with nothing but its input.
+    /// A graph that has only its input, of shape `input`.
     pub fn new(input: Shape) -> Self {
         let node = Node {
             name: "input".into(),
@@ -204,7 +207,13 @@ impl Graph {
         }
     }
 
-    /// Appends a node, makes it the output, and returns its number.
+    /// Appends a node, makes it the output of the network, and returns its number.
+    ///
+    /// # Errors
+    /// If the shapes or numbers of the inputs do not suit the operation.
+    ///
+    /// # Panics
+    /// If an input is not a node of the graph.
     pub fn push(
         &mut self,
         name: impl Into<String>,
@@ -229,6 +238,19 @@ impl Graph {
         Ok(self.output)
     }
 
+    /// Makes every node that reads `from` read `to` instead; if `from` is the output, `to` becomes the
+    /// output.
+    pub fn redirect(&mut self, from: NodeId, to: NodeId) {
+        for input in self.nodes.iter_mut().flat_map(|n| &mut n.inputs) {
+            if *input == from {
+                *input = to;
+            }
+        }
+        if self.output == from {
+            self.output = to;
+        }
+    }
+
     /// True if the source network was quantized already: a node other than the input has a quantization.
     pub fn is_quantized(&self) -> bool {
         self.nodes.iter().skip(1).any(|n| n.quant.is_some())
@@ -239,7 +261,7 @@ impl Graph {
         self.nodes[0].shape
     }
 
-    /// How many nodes read each node; the output counts once more.
+    /// Per node, how many nodes read it; the output of the network counts as one more reader.
     pub fn uses(&self) -> Vec<usize> {
         let mut uses = vec![0; self.nodes.len()];
         for &i in self.nodes.iter().flat_map(|n| &n.inputs) {
@@ -249,8 +271,8 @@ impl Graph {
         uses
     }
 
-    /// Number of trained parameters: weights, biases, batch-norm gamma and beta. A bias that is zero
-    /// everywhere stands for none, and so does a factor that is one.
+    /// Number of trained parameters: weights, biases, and gamma and beta of batch norms. Biases that are all
+    /// zero and factors that are all one do not count.
     pub fn parameters(&self) -> u64 {
         let bias = |bias: &[f32]| {
             if bias.iter().any(|b| *b != 0.0) {
@@ -261,7 +283,7 @@ impl Graph {
         };
         let count = |op: &Op| match op {
             Op::Conv(c) => c.weights.len() + bias(&c.bias),
-            // Importers' plain factors and offsets.
+            // An offset per channel that is not a batch norm of the source.
             Op::BatchNorm(b) if b.epsilon == 0.0 && b.gamma.iter().all(|g| *g == 1.0) => {
                 bias(&b.beta)
             }
@@ -272,7 +294,7 @@ impl Graph {
         self.nodes.iter().map(|n| count(&n.op) as u64).sum()
     }
 
-    /// Multiply-accumulate operations of one inference.
+    /// Number of multiply-accumulate operations of one inference.
     pub fn macs(&self) -> u64 {
         let count = |n: &Node| match &n.op {
             Op::Conv(c) => (n.shape.len() * c.weights.len() / c.out_channels) as u64,

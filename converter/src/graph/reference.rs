@@ -1,19 +1,19 @@
-//! Evaluates a graph as its definition says, slowly, with nothing shared with the backends' kernels: for tests, and
-//! for what the numbers of a quantized source say.
+//! Evaluates a graph as its definition says: slowly, and with no code in common with the kernels of the
+//! backends. Tests use it, and the converter to see what the numbers of a quantized source say.
 
 use super::{Graph, Node, Op, Shape, Window};
 use std::collections::HashMap;
 
-/// The value of the graph's output for `input` (HWC).
+/// The output of the network for `input`; both are HWC.
 ///
 /// # Panics
-/// If the input has another length than the graph says.
+/// If the length of `input` is not that of the graph's input.
 pub fn evaluate(graph: &Graph, input: &[f32]) -> Vec<f32> {
     run(graph, input, &|_, _| {})
 }
 
-/// The same for a network that was quantized already: every value that has a quantization is rounded to its codes
-/// and saturates as they do.
+/// The output of a quantized network: the result of every node that has a quantization is rounded to its
+/// codes, and saturates at their ends.
 ///
 /// # Panics
 /// As [`evaluate`].
@@ -29,7 +29,7 @@ pub fn evaluate_quantized(graph: &Graph, input: &[f32]) -> Vec<f32> {
     })
 }
 
-/// Evaluates node by node; `settle` may change each node's value before others read it.
+/// Evaluates node by node; `settle` may change the result of each node before others read it.
 fn run(graph: &Graph, input: &[f32], settle: &dyn Fn(&Node, &mut [f32])) -> Vec<f32> {
     assert_eq!(input.len(), graph.input_shape().len());
     let mut uses = graph.uses();
@@ -178,7 +178,7 @@ fn compute(node: &Node, inputs: &[(&[f32], Shape)]) -> Vec<f32> {
     }
 }
 
-/// The element, or zero outside.
+/// An element; zero outside of the tensor.
 fn at(x: &[f32], s: Shape, h: u32, w: u32, c: u32) -> f32 {
     if h < s.h && w < s.w && c < s.c {
         x[((h * s.w + w) * s.c + c) as usize]
@@ -193,7 +193,8 @@ fn each(s: Shape, f: impl Fn(u32, u32, u32) -> f32) -> Vec<f32> {
         .collect()
 }
 
-/// For each place of the output: the taps that fall inside, as (number of the tap, first element there).
+/// For each pixel of the output: the taps of the window that are inside of the input, as (number of the tap,
+/// first element of its pixel).
 fn for_windows(window: &Window, from: Shape, to: Shape, mut f: impl FnMut(&[(usize, usize)])) {
     let mut taps = vec![];
     for place in 0..to.h * to.w {

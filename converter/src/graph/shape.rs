@@ -1,8 +1,8 @@
-//! Shape inference, and the checks that come with it.
+//! Shape inference: the shape of a node's result, and what its inputs must be like.
 
 use super::{ConvWeights, Op, Shape, Window};
 
-/// Largest tensor that the format's 32-bit offsets leave room for.
+/// Most elements of a tensor, so that 32-bit offsets of the format reach all of them.
 const MAX_ELEMENTS: u64 = 1 << 28;
 
 /// Most channels in the sum of a local response normalization.
@@ -11,7 +11,7 @@ const MAX_NORM_SIZE: u32 = edge_runtime::model::MAX_NORM_SIZE;
 /// Largest kernel, stride, dilation and padding of the format.
 const MAX_WINDOW: u32 = 1 << 12;
 
-/// Shape of `op`'s result for inputs of these shapes, or what is wrong with them.
+/// Shape of the result of `op` for inputs of these shapes; else what is wrong with them.
 pub fn infer(op: &Op, inputs: &[Shape]) -> Result<Shape, String> {
     let arity = match op {
         Op::Input => 0..=0,

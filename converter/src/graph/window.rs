@@ -1,17 +1,17 @@
-//! Padding rules of sliding windows that frameworks name and [`Window`] spells out.
+//! Padding rules that frameworks have a name for, as the numbers of a [`Window`].
 
 use super::{Shape, Window};
 
-/// TensorFlow's 'same' padding of one axis, before and after: the output has `ceil(len / stride)`
-/// elements, and an odd rest goes after.
+/// TensorFlow's 'same' padding of one axis, before and after. The output has `ceil(len / stride)` elements;
+/// if the padding is odd, the larger part is after.
 pub fn same_padding(len: u32, kernel: u32, stride: u32) -> (u32, u32) {
     let needed = len.div_ceil(stride).saturating_sub(1) * stride + kernel;
     let total = needed.saturating_sub(len);
     (total / 2, total - total / 2)
 }
 
-/// Rows and columns to add behind the padding so that, as `ceil_mode` wants, a last partial window
-/// counts; one that would start in the padding does not.
+/// Rows and columns to add after the padding so that a last window that is only partly inside counts too, as
+/// PyTorch's `ceil_mode` has it. A window that would start in the padding does not count.
 pub fn ceil_extra(window: &Window, input: Shape) -> [u32; 2] {
     [0, 1].map(|axis| {
         let size = u64::from([input.h, input.w][axis]) + u64::from(window.pad_before[axis]);

@@ -1,12 +1,12 @@
-//! Dimensions of tensors as source formats have them: products, axes, ranges.
+//! Arithmetic on the dimensions of source tensors: products, axes, ranges.
 
 use super::ImportError;
 
-/// Most dimensions; real ones have 5.
+/// The most dimensions that a tensor may have. Real networks have up to 5.
 pub const MAX_RANK: usize = 16;
 
-/// Product of `dims`, if there are not too many, and it and every partial product are no larger than memory
-/// could hold.
+/// The number of elements of a tensor of `dims`. `None` if there are more than [`MAX_RANK`] dimensions, or if
+/// the product, or a part of it, is larger than memory could hold.
 pub fn elements(dims: &[usize]) -> Option<usize> {
     if dims.len() > MAX_RANK {
         return None;
@@ -17,7 +17,7 @@ pub fn elements(dims: &[usize]) -> Option<usize> {
     (bound <= isize::MAX as usize / 8).then(|| if dims.contains(&0) { 0 } else { bound })
 }
 
-/// Dimensions as `1x16x32x32`.
+/// Formats dimensions for messages: `1x16x32x32`.
 pub fn show(dims: &[usize]) -> String {
     if dims.is_empty() {
         return "scalar".into();
@@ -28,7 +28,7 @@ pub fn show(dims: &[usize]) -> String {
         .join("x")
 }
 
-/// The axis that `axis` means among `rank`, counting from the end if negative.
+/// Resolves `axis` of a tensor of `rank` dimensions; a negative axis counts from the end.
 pub fn normalize_axis(axis: i64, rank: usize) -> Result<usize, ImportError> {
     let from_end = if axis < 0 {
         axis.checked_add(rank as i64)
@@ -43,18 +43,18 @@ pub fn normalize_axis(axis: i64, rank: usize) -> Result<usize, ImportError> {
     })
 }
 
-/// Elements `start, start + step, ...`, `count` of them.
+/// A range of indices: `start`, `start + step`, and so on, `count` of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
-    /// The first.
+    /// The first index.
     pub start: usize,
-    /// From one to the next.
+    /// From one index to the next; may be negative.
     pub step: i64,
-    /// How many.
+    /// The number of indices.
     pub count: usize,
 }
 
-/// What `start:end:step` means for a dimension of `len`, as in Python.
+/// Resolves Python's `start:end:step` for a dimension of `len` elements; `None` if the step is 0.
 pub fn range(start: i64, end: i64, step: i64, len: usize) -> Option<Range> {
     let len = i64::try_from(len).ok()?;
     let from_end = |v: i64| if v < 0 { v.saturating_add(len) } else { v };

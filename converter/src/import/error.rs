@@ -1,9 +1,9 @@
-//! The one error of all importers. Its text is one line: where, what is wrong, what to do.
+//! The error of all importers. Its text is one line: where the problem is, what is wrong, what to do.
 
 use std::fmt;
 use std::ops::Deref;
 
-/// Names from a file are cut after this many characters in a message.
+/// Longest name from a file in a message, in characters; longer ones are cut.
 pub(super) const MAX_NAME: usize = 120;
 
 /// Why a file could not be imported. Displays as one line.
@@ -28,12 +28,12 @@ pub struct ErrorDetails {
     pub shapes: Option<String>,
     /// What is wrong.
     pub problem: String,
-    /// What would help.
+    /// What the user can do about it.
     pub hint: Option<String>,
 }
 
 impl ImportError {
-    /// An error that knows only what is wrong.
+    /// An error that says what is wrong, and not yet where.
     pub fn new(problem: impl Into<String>) -> Self {
         Self(Box::new(ErrorDetails {
             problem: problem.into(),
@@ -77,7 +77,7 @@ impl ImportError {
         self
     }
 
-    /// Adds what would help, unless that is said already.
+    /// Adds what the user can do, unless a hint is there already.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint.get_or_insert(hint.into());
         self
@@ -121,7 +121,7 @@ impl fmt::Display for ErrorDetails {
     }
 }
 
-/// `text` without control characters and not longer than `max` characters.
+/// `text` without control characters, cut after `max` characters.
 pub(super) fn one_line(text: &str, max: usize) -> String {
     let clean = |c: char| {
         if c.is_control() {

@@ -1,18 +1,18 @@
-//! One file of any format that is read here, by its extension.
+//! Reads a file of any supported format, chosen by its extension.
 
 use super::{ImportError, Imported, StateDict, onnx, pth, safetensors, tflite};
 use std::path::Path;
 
-/// What a file gives.
+/// What a file holds, read.
 #[derive(Clone, Debug)]
 pub enum Content {
     /// A whole network.
     Network(Box<Imported>),
-    /// Named tensors, for an architecture of the zoo.
+    /// Named tensors, for a network of the zoo.
     Weights(StateDict),
 }
 
-/// What files of a name hold.
+/// What a file of some name holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A whole network.
@@ -21,7 +21,7 @@ pub enum Kind {
     Weights,
 }
 
-/// What a file holds, by its extension (case does not matter); `None` if it cannot be read here.
+/// What a file holds, by its extension in upper or lower case; `None` if no importer reads it.
 pub fn kind(path: &Path) -> Option<Kind> {
     reader(path).map(|(kind, _)| kind)
 }
@@ -53,7 +53,7 @@ pub fn read(path: &Path) -> Result<Content, ImportError> {
             .hint("known are .onnx, .tflite, .pth, .pt, .th and .safetensors")
     };
     let (_, read) = reader(path).ok_or_else(unknown)?;
-    // Asked before opening, which would wait for whoever writes into a pipe. What is not there, `read` says.
+    // Opening a pipe would block until somebody writes into it. A missing file is reported by the importer.
     if path.metadata().is_ok_and(|there| !there.is_file()) {
         return Err(ImportError::new("not a regular file").file(path.display().to_string()));
     }
@@ -82,7 +82,7 @@ mod tests {
         std::fs::create_dir(&folder).unwrap();
         let e = read(&folder).unwrap_err().to_string();
         assert!(e.contains("a.onnx: not a regular file"), "{e}");
-        // The right reader: its own complaint about a file that is not there.
+        // The right importer complains about the missing file.
         let e = read(Path::new("missing.tflite")).unwrap_err().to_string();
         assert!(e.starts_with("missing.tflite: cannot be read"), "{e}");
     }

@@ -1,15 +1,15 @@
-//! Layers that both kinds of networks describe in the same way: slices, pads, wide concatenations.
+//! Layers that ONNX and TensorFlow Lite describe alike: slices, pads, concatenations of many inputs.
 //!
-//! The source format says what happens along the dimensions of its tensor; a `place` tells which of the
-//! graph's rows (0), columns (1) and channels (2) a dimension is, if it is one of them.
+//! The source format describes them along the dimensions of its own tensor. A function `place` maps such a
+//! dimension to the graph's rows (0), columns (1) or channels (2); `None` if it is none of them.
 
 use super::ImportError;
 use super::dims::Range;
 use crate::graph::{NodeId, Op, Shape};
 use edge_runtime::model::MAX_INPUTS;
 
-/// The layer that takes `ranges`, one for each of `dims`, out of a map of `shape`, and the dimensions of its
-/// result; `None` if it takes everything.
+/// The layer that cuts `ranges` out of a map of `shape`, and the dimensions of the result. There is one range
+/// for each of `dims`. `None` if nothing is cut off.
 pub fn slice(
     shape: Shape,
     dims: &[usize],
@@ -40,7 +40,7 @@ pub fn slice(
             return Err(unsupported());
         }
         start[at] = narrow(r.start)?;
-        // A step that is never taken may be any.
+        // With one element the step does not matter.
         step[at] = match r.count {
             1 => 1,
             _ => u32::try_from(r.step).map_err(|_| unsupported())?,
@@ -59,8 +59,8 @@ pub fn slice(
     Ok(Some((op, result)))
 }
 
-/// The layer that puts zeros around a map, and the dimensions of its result; `pads` are axis, zeros before
-/// and zeros after. `None` if there are none.
+/// The layer that puts zeros around a map, and the dimensions of the result. Each of `pads` is an axis, the
+/// zeros before and the zeros after. `None` if there are no zeros to add.
 pub fn pad(
     dims: &[usize],
     pads: impl IntoIterator<Item = (usize, i64, i64)>,
@@ -88,8 +88,8 @@ pub fn pad(
     Ok(Some((Op::Pad { before, after }, result)))
 }
 
-/// As many inputs as a concatenation of the format takes: more of them are joined in groups first, each
-/// with `push`, which gets the number of the group.
+/// Reduces the inputs of a concatenation to the number that one layer takes: joins them in groups with
+/// `push`, which gets the index of the group.
 pub fn few_inputs(
     mut ids: Vec<NodeId>,
     mut push: impl FnMut(usize, &[NodeId]) -> Result<NodeId, ImportError>,

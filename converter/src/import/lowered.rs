@@ -1,16 +1,17 @@
-//! Runs an imported graph the fast way: simplified, written as a float model, and on tract.
+//! For tests: simplifies an imported graph, writes it as a model and runs that on tract.
 
 use crate::graph::Graph;
 use crate::lower::About;
 use crate::quantize::assign::assign;
+use crate::quantize::quantize;
 use crate::quantize::range::Range;
 use crate::{lower, passes};
-use edge_runtime::backend::{Backend, TractBackend, Values};
+use edge_runtime::backend::{BackendKind, Session, Values};
 use edge_runtime::model::{
     ChannelOrder, Filter, InputSpec, Manifest, Model, OutputFunction, ResizeRule, WeightsOrigin,
 };
 
-/// What a test model says of itself.
+/// The metadata of a test model.
 pub fn about(graph: &Graph) -> About<'static> {
     let shape = graph.input_shape();
     let manifest = Manifest {
@@ -40,16 +41,23 @@ pub fn about(graph: &Graph) -> About<'static> {
     }
 }
 
-/// The graph's outputs for `inputs` (HWC), its head included.
+/// A session of the default backend.
+fn session<'m>(model: &Model<'m>) -> Box<dyn Session + 'm> {
+    let prepared = BackendKind::DEFAULT.runtime().prepare(model);
+    let session = prepared.and_then(|p| p.session());
+    session.unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// The outputs of the graph, its head included, for `inputs` in HWC.
 pub fn evaluate(graph: Graph, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
     let about = about(&graph);
     let graph = passes::simplify(graph);
     let bytes = lower::float::write(&graph, &about).unwrap_or_else(|e| panic!("{e}"));
     drop(graph);
     let model = Model::parse(&bytes).unwrap_or_else(|e| panic!("{e}"));
-    let mut backend = TractBackend::new(&model).unwrap_or_else(|e| panic!("{e}"));
+    let mut session = session(&model);
     let mut run = |input: &Vec<f32>| {
-        let Values::F32(map) = backend.run(Values::F32(input)).unwrap() else {
+        let Values::F32(map) = session.run(Values::F32(input)).unwrap() else {
             panic!("a float model gives floats")
         };
         let Some(head) = model.head() else {
@@ -64,23 +72,23 @@ pub fn evaluate(graph: Graph, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
     inputs.iter().map(&mut run).collect()
 }
 
-/// The same in int8, for a graph whose source says how it is quantized; what it does not say gets a range of 3 to
-/// both sides. Also the operators of the file's layers.
+/// The outputs in int8, for a graph from a quantized file; values without a quantization get the range -3 to
+/// 3. Also returns the operators of the written layers.
 pub fn evaluate_int8(graph: Graph, inputs: &[Vec<f32>]) -> (Vec<Vec<f32>>, Vec<&'static str>) {
     let about = about(&graph);
     let graph = passes::simplify(graph);
     let unknown = vec![Range::new(-3.0, 3.0); graph.nodes.len()];
     let means = vec![vec![]; graph.nodes.len()];
-    let quants = assign(&graph, &about.manifest.input, &unknown, means);
-    let graph = lower::int8::without_idle_clamps(graph, &quants);
-    let bytes = lower::int8::write(&graph, &quants, &about).unwrap_or_else(|e| panic!("{e}"));
+    let quants = assign(&graph, &about.manifest.input, &unknown);
+    let network = quantize(graph, quants, &means).unwrap_or_else(|e| panic!("{e}"));
+    let bytes = lower::int8::write(&network, &about).unwrap_or_else(|e| panic!("{e}"));
     let model = Model::parse(&bytes).unwrap_or_else(|e| panic!("{e}"));
-    let mut backend = TractBackend::new(&model).unwrap_or_else(|e| panic!("{e}"));
+    let mut session = session(&model);
     let (from, to) = (model.input().quant, model.output().quant);
     let code = |x: &f32| (x / from.scale + f32::from(from.zero_point)).round() as i8;
     let mut run = |input: &Vec<f32>| {
         let codes: Vec<i8> = input.iter().map(code).collect();
-        let Values::I8(map) = backend.run(Values::I8(&codes)).unwrap() else {
+        let Values::I8(map) = session.run(Values::I8(&codes)).unwrap() else {
             panic!("an int8 model gives codes")
         };
         let Some(head) = model.head() else {
@@ -97,7 +105,7 @@ pub fn evaluate_int8(graph: Graph, inputs: &[Vec<f32>]) -> (Vec<Vec<f32>>, Vec<&
     (outputs, model.layers().map(|l| l.op.name()).collect())
 }
 
-/// NCHW elements in the order of the graph.
+/// Reorders CHW elements to the graph's HWC.
 pub fn to_hwc(x: &[f32], channels: usize) -> Vec<f32> {
     let area = x.len() / channels;
     (0..x.len())
@@ -105,7 +113,7 @@ pub fn to_hwc(x: &[f32], channels: usize) -> Vec<f32> {
         .collect()
 }
 
-/// Largest difference, in standard deviations of what is expected.
+/// Largest difference, in standard deviations of the expected values.
 pub fn error(found: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(found.len(), expected.len());
     let n = expected.len() as f32;

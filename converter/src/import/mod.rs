@@ -1,9 +1,12 @@
-//! Reading what others trained: ONNX and TensorFlow Lite models, PyTorch and safetensors checkpoints.
+//! Reads trained models: ONNX and TensorFlow Lite networks, PyTorch and safetensors checkpoints.
 //!
-//! [`onnx::read`] and [`tflite::read`] give a float [`crate::graph::Graph`]; [`pth::read`] and
-//! [`safetensors::read`] give a [`StateDict`], named tensors that an architecture of the zoo picks its
-//! weights from; [`read`] chooses by a file's name. Files are never trusted: whatever is in them, an importer gives a result or an
-//! [`ImportError`] of one line. Knows no passes and no `.edge` format.
+//! [`onnx::read`] and [`tflite::read`] give a float [`crate::graph::Graph`]. [`pth::read`] and
+//! [`safetensors::read`] give a [`StateDict`]: named tensors, which a network of the zoo takes its weights
+//! from. [`read`] chooses the importer by the file's extension.
+//!
+//! Importers do not trust files. For any content they return a result or an [`ImportError`] of one line;
+//! they never panic, and memory and time are bounded by the file's size and fixed limits. This module knows
+//! no passes and not the `.edge` format.
 
 mod dims;
 mod error;

@@ -2,19 +2,19 @@
 
 use std::collections::HashMap;
 
-/// Longest name in bytes: a file may be one long name, many times.
+/// Longest name in bytes. A hostile file may use one long name many times.
 const MAX_NAME: usize = 200;
 
-/// Names taken, each with the number that makes the next of its kind unique.
+/// Names in use, each with the number that makes the next equal one unique.
 pub struct Names(HashMap<String, usize>);
 
 impl Names {
-    /// `first` is taken.
+    /// Starts with one name in use.
     pub fn new(first: &str) -> Self {
         Self(HashMap::from([(first.to_string(), 1)]))
     }
 
-    /// `name`, or `name` with a number if it is taken or empty; taken from now on.
+    /// Takes `name`, with a number behind it if it is in use or empty.
     pub fn unique(&mut self, name: &str) -> String {
         let name = &name[..name.floor_char_boundary(MAX_NAME)];
         let mut unique = name.to_string();

@@ -1,13 +1,14 @@
-//! The activation at the end of a classifier: no layer of the graph, but what its output means.
+//! The function at the end of a classifier. It says what the output means and is no layer of the graph.
 
 use super::sweep::sweep;
 use crate::graph::bounds::Bounds;
 use crate::graph::{Activation, Graph, NodeId, Op};
 use edge_runtime::model::OutputFunction;
 
-/// Takes a sigmoid off the end of a network that gives a vector, and says what turns the output into
-/// probabilities: a softmax that the importer has left out (`softmax`), or that sigmoid; nothing, if the output
-/// lies between 0 and 1 for another reason. `None` if the file ends in plain numbers.
+/// Takes the sigmoid off the end of a network whose output is a vector. Returns the graph, and the function
+/// that turns its output into probabilities: the softmax that the importer left out (`softmax`), the sigmoid,
+/// or [`OutputFunction::None`] if the values lie between 0 and 1 for another reason. `None` if the output is
+/// plain numbers.
 pub fn take_off(graph: Graph, softmax: bool) -> (Graph, Option<OutputFunction>) {
     if softmax {
         return (graph, Some(OutputFunction::Softmax));
@@ -21,7 +22,7 @@ pub fn take_off(graph: Graph, softmax: bool) -> (Graph, Option<OutputFunction>) 
     graph.output = logits;
     if clamp != Activation::None {
         let name = format!("{}/bounds", graph.nodes[logits].name);
-        // A function of one number fits whatever it reads.
+        // An elementwise function fits any shape.
         if let Ok(id) = graph.push(name, Op::Activation(clamp), &[logits]) {
             graph.nodes[id].quant = graph.nodes[logits].quant;
         }
@@ -29,7 +30,8 @@ pub fn take_off(graph: Graph, softmax: bool) -> (Graph, Option<OutputFunction>) 
     (sweep(graph), Some(OutputFunction::Sigmoid))
 }
 
-/// A concatenation of sigmoids at the end as the sigmoid of a concatenation: labels from several branches.
+/// Turns a concatenation of sigmoids into the sigmoid of a concatenation. Networks whose labels come from
+/// several branches end so.
 fn join_sigmoids(mut graph: Graph) -> Graph {
     let last = &graph.nodes[graph.output];
     let sigmoid = |id: &NodeId| graph.nodes[*id].op == Op::Activation(Activation::Sigmoid);
@@ -53,13 +55,13 @@ fn join_sigmoids(mut graph: Graph) -> Graph {
                 &[id],
             )
         });
-    // Shapes that were concatenated once can be again.
+    // These shapes were concatenated before, so they fit.
     graph.output = joined.unwrap_or(before);
     graph
 }
 
-/// What enters the sigmoid, and the clamp of it that does what a clamp behind the sigmoid does: the codes of a
-/// quantized source end where its calibration ended.
+/// The node that the sigmoid reads, and a clamp of it that has the effect of the clamps behind the sigmoid.
+/// Those come from the codes of a quantized file, which end where its calibration ended.
 fn before_sigmoid(graph: &Graph) -> Option<(NodeId, Activation)> {
     let shape = graph.nodes[graph.output].shape;
     if shape.h * shape.w != 1 {
@@ -76,7 +78,7 @@ fn before_sigmoid(graph: &Graph) -> Option<(NodeId, Activation)> {
             break;
         }
         let (least, most) = function.clamp_bounds()?;
-        // The clamps are met from the last to the first.
+        // The walk goes backwards: the last clamp comes first.
         (low, high) = (least.clamp(low, high), most.clamp(low, high));
     }
     let logit = |p: f32| (p / (1.0 - p)).ln();
@@ -90,7 +92,7 @@ fn before_sigmoid(graph: &Graph) -> Option<(NodeId, Activation)> {
     possible.then_some((id, clamp))
 }
 
-/// 8-bit codes of all probabilities end one step below 1.
+/// 8-bit codes of probabilities from 0 to 1 end one step below 1.
 const ALMOST_ONE: f32 = 0.99;
 
 #[cfg(test)]
@@ -148,7 +150,7 @@ mod tests {
         );
         assert_eq!(function, Some(OutputFunction::Sigmoid));
         assert_eq!(nodes(&[Sigmoid, Clip(1.5, 2.0)], 1), (3, None));
-        // A map of probabilities is an answer of its own; probabilities of another origin are shown as they are.
+        // The sigmoid of a map stays, and so do probabilities that come from something else.
         assert_eq!(nodes(&[Sigmoid], 2), (2, Some(OutputFunction::None)));
         assert_eq!(
             nodes(&[Activation::HardSigmoid], 1),

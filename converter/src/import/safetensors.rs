@@ -1,7 +1,7 @@
 //! safetensors checkpoints (`.safetensors`): a JSON header, then the numbers.
 //!
-//! The crate of the format's authors checks the header: sizes, offsets, no gaps and no overlaps. Knows no
-//! architecture: it gives names and tensors.
+//! The crate of the format's authors checks the header: sizes, offsets, no gaps and no overlaps. This module
+//! knows no network: it returns names and tensors.
 
 use super::sniff::refuse_placeholders;
 use super::values::{bf16_to_f32, chunks, f16_to_f32};
@@ -9,7 +9,7 @@ use super::{ImportError, NamedTensor, StateDict};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::path::Path;
 
-/// The tensors of the checkpoint at `path`, in its names and order of dimensions.
+/// Reads the tensors of the checkpoint at `path`, with its names and order of dimensions.
 pub fn read(path: &Path) -> Result<StateDict, ImportError> {
     let name = path.display().to_string();
     let bytes = std::fs::read(path)
@@ -17,7 +17,7 @@ pub fn read(path: &Path) -> Result<StateDict, ImportError> {
     read_bytes(&bytes, &name)
 }
 
-/// The tensors of a checkpoint in memory; `name` is for messages.
+/// Reads the tensors of a checkpoint in memory; `name` stands for the file in messages.
 pub fn read_bytes(bytes: &[u8], name: &str) -> Result<StateDict, ImportError> {
     decode(bytes).map_err(|e| e.file(name))
 }
@@ -42,7 +42,7 @@ fn decode(bytes: &[u8]) -> Result<StateDict, ImportError> {
     Ok(tensors)
 }
 
-/// The elements; the format stores them little-endian.
+/// Converts the elements, which are little-endian.
 fn numbers(view: &TensorView) -> Result<Vec<f32>, ImportError> {
     let bytes = view.data();
     Ok(match view.dtype() {

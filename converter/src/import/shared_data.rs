@@ -1,9 +1,9 @@
-//! For tests: the shared models and reference outputs, where there are some.
+//! For tests: the shared models and reference outputs, if they are on this machine.
 
 use super::values::chunks;
 use std::path::{Path, PathBuf};
 
-/// The folder of data, if the environment variable GRAFT_SHARED names the shared folder; else says aloud
+/// The folder of data, if the environment variable GRAFT_SHARED names the shared folder. Otherwise prints
 /// that the test is skipped.
 pub fn shared() -> Option<PathBuf> {
     let folder = std::env::var_os("GRAFT_SHARED").map(|f| Path::new(&f).join("data"));

@@ -1,4 +1,4 @@
-//! What a file is if it is none that any importer reads.
+//! Recognizes files that stand in the place of a model.
 
 use super::ImportError;
 

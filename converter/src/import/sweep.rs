@@ -1,9 +1,9 @@
-//! Removes what an import left behind.
+//! Cleans the graph up after an import.
 
 use crate::graph::bounds::saturation;
 use crate::graph::{Graph, Node, Op};
 
-/// The graph without nodes that its output does not need (halves of recognised patterns).
+/// Removes the nodes that the output does not need, such as parts of recognized patterns.
 pub fn sweep(graph: Graph) -> Graph {
     let mut needed = vec![false; graph.nodes.len()];
     needed[0] = true;
@@ -31,8 +31,8 @@ pub fn sweep(graph: Graph) -> Graph {
     }
 }
 
-/// Where all that reads the input is its quantization, the input has these codes itself; `passes::clamp_input` sees
-/// to pictures that leave them. Another reader gets the numbers as they are.
+/// Gives the input the codes of its quantization, if nothing else reads the input; `passes::clamp_input` then
+/// handles pictures beyond their range. If another node reads the input, it needs the unquantized values.
 pub fn codes_of_input(mut graph: Graph) -> Graph {
     let mut readers = (1..graph.nodes.len()).filter(|&id| graph.nodes[id].inputs.contains(&0));
     let (Some(id), None) = (readers.next(), readers.next()) else {

@@ -1,6 +1,7 @@
 //! Writes a float model.
 
 use super::{About, LowerError, Lowering, depthwise_layout, head, is_depthwise};
+use crate::graph::split::split;
 use crate::graph::{Graph, Op as Node};
 use edge_runtime::head::file::{NewData, NewHead, Pool};
 use edge_runtime::model::write::Writer;
@@ -8,9 +9,12 @@ use edge_runtime::model::{
     AlignedBytes, Blob, ConvData, DType, Layer, MapFunction, Op, Quant, Trunk,
 };
 
-/// The file of `graph` in float.
+/// The `.edge` file of a simplified graph in float.
+///
+/// # Errors
+/// If the network does not fit the format.
 pub fn write(graph: &Graph, about: &About<'_>) -> Result<AlignedBytes, LowerError> {
-    let lowering = Lowering::new(graph, DType::F32.size())?;
+    let lowering = Lowering::new(graph, split(graph), DType::F32.size())?;
     let mut writer = Writer::default();
     for &id in &lowering.split.layers {
         let node = &graph.nodes[id];
@@ -47,7 +51,7 @@ pub fn write(graph: &Graph, about: &About<'_>) -> Result<AlignedBytes, LowerErro
     } else {
         Pool::Flatten
     };
-    let labels = head::fitting(about.labels, &lowering);
+    let labels = head::matching_labels(about.labels, &lowering);
     let head =
         head::record(&lowering, pool, Quant::NONE, Quant::NONE, labels).map(|(record, dense)| {
             NewHead {

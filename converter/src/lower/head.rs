@@ -1,11 +1,12 @@
-//! The factory head, float or int8.
+//! The head that the converter makes (the factory head), float or int8.
 
 use super::Lowering;
 use crate::graph::{ConvWeights, Op};
 use edge_runtime::head::file::{HeadData, HeadOrigin, HeadRecord, Pool};
 use edge_runtime::model::{Blob, Quant};
 
-/// The record of the head's shape (its blobs are placed by the encoder), and its layer.
+/// The record of the head and its fully connected layer; `None` if the network has no head. The encoder fills
+/// in where the numbers lie.
 pub(super) fn record<'a, 'g>(
     lowering: &Lowering<'g>,
     pool: Pool,
@@ -36,8 +37,8 @@ pub(super) fn record<'a, 'g>(
     Some((record, dense))
 }
 
-/// The labels, if there is one line per class; else none.
-pub(super) fn fitting<'a>(labels: &'a str, lowering: &Lowering<'_>) -> &'a str {
+/// The labels if there is one line per class, else an empty string.
+pub(super) fn matching_labels<'a>(labels: &'a str, lowering: &Lowering<'_>) -> &'a str {
     let classes = lowering
         .split
         .head

@@ -1,55 +1,46 @@
-//! From a simplified graph to the layers, plan and head of a `.edge` file.
+//! Writes `.edge` files: the layers, the memory plan and the head.
 //!
-//! [`split`] parts trunk and head, [`plan`] gives every tensor its place in the arena, [`float`] and
-//! [`int8`] write the numbers. Knows how the file is written, not where ranges come from.
+//! [`plan()`](plan::plan) gives every tensor its place in the arena; [`float`] and [`int8`] write the
+//! numbers. This module computes none of them: those of an int8 model come from
+//! [`quantize`](crate::quantize).
 
 pub mod float;
 mod head;
 pub mod int8;
-mod norm;
 pub mod plan;
-pub mod split;
+#[cfg(test)]
+pub(crate) mod testing;
 
+use crate::graph::split::Split;
 use crate::graph::{Graph, NodeId, Op};
 use edge_runtime::model::{
     self, Manifest, Operand, Output, OutputFunction, Quant, SelfCheck, write::WriteError,
 };
 use plan::Plan;
-use split::Split;
 
 /// Why a graph cannot become a `.edge` file.
 #[derive(Debug, thiserror::Error)]
 pub enum LowerError {
-    /// Nothing to run.
+    /// The network has no trunk.
     #[error("the network has no layer before its classifier; there is nothing to put on a device")]
     Empty,
     /// The arena or a section needs more than 32 bits.
     #[error(transparent)]
     TooLarge(#[from] WriteError),
-    /// A concatenation is wider than the format allows.
+    /// A concatenation has more inputs than the format allows.
     #[error(
         "node '{node}' concatenates {inputs} tensors; the format has room for {}",
         model::MAX_INPUTS
     )]
     Inputs {
-        /// The node.
+        /// Name of the node.
         node: String,
-        /// How many.
+        /// Number of its inputs.
         inputs: usize,
     },
-    /// Too many layers.
+    /// The network has more layers than the format allows.
     #[error("the network has {0} layers; the format has room for {max}", max = model::MAX_LAYERS)]
     Layers(usize),
-    /// A number cannot be represented.
-    #[error("node '{node}', channel {channel}: {problem}")]
-    Number {
-        /// The node.
-        node: String,
-        /// Output channel.
-        channel: usize,
-        /// What cannot be represented, and what to do.
-        problem: String,
-    },
     /// The file that was written does not pass the reader's checks.
     #[error(
         "the converter wrote a model that its own reader refuses ({0}); please report this network"
@@ -57,16 +48,16 @@ pub enum LowerError {
     Check(#[from] model::ModelError),
 }
 
-/// What a file says besides its layers.
+/// What a file says of its network besides the layers.
 #[derive(Clone, Debug)]
 pub struct About<'a> {
-    /// Where it came from and what was done to it.
+    /// Where the network came from and how it was converted.
     pub manifest: Manifest<'a>,
-    /// Names of the classes, one a line; kept if there are as many.
+    /// Names of the classes, one a line. The file has them only if there are as many as classes.
     pub labels: &'a str,
-    /// What turns the network's last numbers into probabilities.
+    /// What turns the network's output into probabilities.
     pub function: OutputFunction,
-    /// What the converter doubts of its own work.
+    /// What the converter's check of its own work found doubtful.
     pub check: Option<SelfCheck>,
 }
 
@@ -78,8 +69,7 @@ struct Lowering<'g> {
 }
 
 impl<'g> Lowering<'g> {
-    fn new(graph: &'g Graph, element_bytes: usize) -> Result<Self, LowerError> {
-        let split = split::split(graph);
+    fn new(graph: &'g Graph, split: Split, element_bytes: usize) -> Result<Self, LowerError> {
         if split.layers.is_empty() {
             return Err(LowerError::Empty);
         }
@@ -93,7 +83,7 @@ impl<'g> Lowering<'g> {
         Ok(Self { graph, split, plan })
     }
 
-    /// The operand that a node's result is, in the numbering of the file.
+    /// The result of a node as an operand, in the numbering of the file.
     fn operand(&self, id: NodeId, quant: Quant) -> Operand {
         let tensor = self.split.tensor_of(id);
         Operand {
@@ -104,8 +94,8 @@ impl<'g> Lowering<'g> {
         }
     }
 
-    /// What the network's last numbers mean. Those of a classifier are cut to the bounds of its last layer's
-    /// activation, which is no part of a head; other networks have it in their last layer.
+    /// What the output of the network means. A head has no activation: the bounds of a classifier's last
+    /// layer go here, and its logits are cut to them. Other networks have the activation in their last layer.
     fn output(&self, function: OutputFunction) -> Output {
         let bounds = self
             .split
@@ -118,13 +108,16 @@ impl<'g> Lowering<'g> {
         Output::new(function, clamp.map(|(low, high)| [low, high]))
     }
 
-    /// A node's name, cut to what the format has room for.
+    /// The name of a node, cut to the length that the format has room for.
     fn name(&self, id: NodeId) -> &'g str {
         let name = &self.graph.nodes[id].name;
         &name[..name.floor_char_boundary(model::MAX_NAME)]
     }
 
-    /// The inputs of a node in the order in which the plan wants them, at most [`model::MAX_INPUTS`].
+    /// The inputs of a node, in the order of the plan.
+    ///
+    /// # Errors
+    /// If there are more than [`model::MAX_INPUTS`].
     fn inputs(&self, id: NodeId) -> Result<Vec<NodeId>, LowerError> {
         let node = &self.graph.nodes[id];
         if node.inputs.len() > model::MAX_INPUTS {
@@ -134,19 +127,24 @@ impl<'g> Lowering<'g> {
             });
         }
         let mut inputs = node.inputs.clone();
-        if self.plan.swapped[self.split.tensor_of(id)] {
+        if self.is_swapped(id) {
             inputs.swap(0, 1);
         }
         Ok(inputs)
     }
+
+    /// True if the plan swaps the two inputs of a node.
+    fn is_swapped(&self, id: NodeId) -> bool {
+        self.plan.swapped[self.split.tensor_of(id)]
+    }
 }
 
-/// True if a convolution has one filter per channel.
+/// True if an operation is a convolution with one filter per channel.
 pub(crate) fn is_depthwise(op: &Op, input_channels: u32) -> bool {
     matches!(op, Op::Conv(c) if c.groups == c.out_channels && c.groups as u32 == input_channels && c.groups > 1)
 }
 
-/// OHWI with one input channel (`[c][area]`) to 1HWC (`[area][c]`).
+/// Depthwise weights from OHWI (`[channels][area]`) to 1HWC (`[area][channels]`).
 fn depthwise_layout<T: Copy + Default>(weights: &[T], channels: usize) -> Vec<T> {
     let area = weights.len() / channels;
     let mut out = vec![T::default(); weights.len()];

@@ -1,32 +1,33 @@
-//! The arena: which bytes each tensor lives in.
+//! The memory plan: which bytes of the arena each tensor has.
 //!
-//! The order of execution is given. Tensors are placed largest first, each at the lowest offset where no
-//! tensor alive at the same time lies (the greedy-by-size rule of TensorFlow Lite's planner). Additions,
-//! products and element-wise functions write over an input that dies there.
+//! Layers run in the order of the file. The largest tensor is placed first; each gets the lowest offset where
+//! no tensor lies that is needed at the same time (the greedy-by-size rule of TensorFlow Lite's planner).
+//! Additions, products and element-wise functions write over an input that no later layer reads.
 
-use super::split::Split;
+use crate::graph::split::Split;
 use crate::graph::{Graph, NodeId, Op};
 use edge_runtime::model::align;
 
-/// Offsets of all tensors of the file (0: the input, `i + 1`: the output of layer `i`).
+/// The places of all tensors. Tensor 0 is the input, tensor `i + 1` the output of layer `i`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// First byte of each tensor.
+    /// Offset of each tensor in the arena, in bytes.
     pub offsets: Vec<usize>,
-    /// Bytes of the arena, a multiple of 16.
+    /// Size of the arena in bytes, a multiple of 16.
     pub arena_bytes: usize,
-    /// Per tensor: true if its layer's two inputs change places, so that the first can be overwritten.
+    /// Per tensor, true if the file swaps the two inputs of its layer: a layer can only write over its first
+    /// input.
     pub swapped: Vec<bool>,
 }
 
-/// Several tensors that follow each other in the same bytes.
+/// Bytes that one tensor uses, or several one after another.
 struct Buffer {
     len: usize,
     first: usize,
     last: usize,
 }
 
-/// Plans the trunk for elements of so many bytes.
+/// Plans the trunk for elements of `element_bytes` bytes.
 pub fn plan(graph: &Graph, split: &Split, element_bytes: usize) -> Plan {
     let node_of = |tensor: usize| {
         if tensor == 0 {
@@ -46,9 +47,9 @@ pub fn plan(graph: &Graph, split: &Split, element_bytes: usize) -> Plan {
         let dying = |id: &NodeId| last_use[split.tensor_of(*id)] == tensor;
         let reused = match node.op {
             Op::Activation(_) | Op::PRelu(_) => node.inputs.iter().position(dying),
-            // Only the map, not the gate; and a square cannot be written over its root.
+            // Only the map can be written over, not the gate; and neither if both are one tensor.
             Op::Mul if node.inputs[0] != node.inputs[1] => node.inputs[..1].iter().position(dying),
-            // An input that is added to itself cannot be overwritten.
+            // A tensor that is added to itself cannot be written over.
             Op::Add(_) if node.inputs[0] != node.inputs[1] => node.inputs.iter().position(dying),
             _ => None,
         };
@@ -85,7 +86,7 @@ pub fn plan(graph: &Graph, split: &Split, element_bytes: usize) -> Plan {
     }
 }
 
-/// Per tensor, the tensor whose layer reads it last; the trunk's output is read after all.
+/// Per tensor, the output of the last layer that reads it; `usize::MAX` for the output of the trunk.
 fn last_uses(graph: &Graph, split: &Split) -> Vec<usize> {
     let mut last: Vec<usize> = (0..=split.layers.len()).collect();
     for (layer, &id) in split.layers.iter().enumerate() {

@@ -1,8 +1,9 @@
-//! Weights in the layouts of [`Family::Dsp`](edge_runtime::model::Family::Dsp), both ways.
+//! Weights to and from the layouts of [`Family::Dsp`](edge_runtime::model::Family::Dsp).
 
 use edge_runtime::model::packed::{conv_place, depthwise_place};
 
-/// OHWI to [`Layout::DspConv`](edge_runtime::model::Layout::DspConv); `depth` is the taps of a filter, rounded up to a multiple of 8.
+/// OHWI to [`Layout::DspConv`](edge_runtime::model::Layout::DspConv); `depth` is the taps of a filter,
+/// rounded up to a multiple of 8.
 pub fn pack_conv(weights: &[i8], depth: usize, channels: usize) -> Vec<i8> {
     let mut out = vec![0; depth * channels.next_multiple_of(2)];
     let taps = weights.len() / channels;

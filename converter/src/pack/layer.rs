@@ -1,4 +1,4 @@
-//! One convolution, packed and unpacked: its records, and its weights in the family's layout.
+//! Packs and unpacks one convolution: its records, and its weights in the layout of the family.
 
 use super::{dsp, mve};
 use edge_runtime::kernels::requantize;
@@ -9,10 +9,10 @@ use edge_runtime::model::{
     ChannelRecord, ConvData, Family, Layer, Layout, Model, Op, Scratch, Shape, Window,
 };
 
-/// A convolution's numbers as an unpacked file has them.
+/// The numbers of a convolution, as an unpacked file has them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Numbers {
-    /// OHWI; 1HWC if depthwise.
+    /// Weights: OHWI, or 1HWC if depthwise.
     pub weights: Vec<i8>,
     /// One per output channel.
     pub bias: Vec<i32>,
@@ -22,11 +22,11 @@ pub struct Numbers {
     pub shift: Vec<u8>,
 }
 
-/// Blocks of [`Layout::MveDepthwise`] repeat channels to fill vectors. More bytes than this, and more than
-/// four times what they replace, are not worth it.
+/// The blocks of [`Layout::MveDepthwise`] repeat channels to fill vectors. A layer is not packed if its
+/// blocks take more bytes than this and more than four times what they replace.
 const SMALL: u64 = 16 << 10;
 
-/// The layout that a family has for convolutions.
+/// The layout of a family for convolutions.
 pub fn layout_of(family: Family, depthwise: bool) -> Layout {
     match (family, depthwise) {
         (Family::Dsp, false) => Layout::DspConv,
@@ -36,7 +36,7 @@ pub fn layout_of(family: Family, depthwise: bool) -> Layout {
     }
 }
 
-/// The layer's numbers packed, or `None` if it has to stay as it is.
+/// The packed numbers of a layer; `None` if it has to stay as it is.
 pub fn pack(
     model: &Model<'_>,
     layer: &Layer<'_>,
@@ -104,7 +104,7 @@ pub fn pack(
         Layout::MveDepthwise => {
             let layout = MveDepthwise::new(window, input, output);
             let before = numbers.weights.len() as u64 + 9 * channels as u64;
-            // The sum of two products with -128 would not fit the kernel's 16 bits.
+            // The sum of two products of -128 would not fit 16 bits, which the kernel has for it.
             let large = layout.weights_len() > SMALL.max(4 * before);
             if large || numbers.weights.contains(&i8::MIN) {
                 return None;
@@ -126,7 +126,7 @@ pub fn pack(
 }
 
 impl Numbers {
-    /// Least and greatest accumulator of every channel, or `None` if one does not fit 32 bits.
+    /// Smallest and largest sum of every channel; `None` if one does not fit 32 bits.
     fn bounds(&self, depthwise: bool) -> Option<Vec<[i32; 2]>> {
         let channels = self.bias.len();
         let reach = |c: usize| -> i64 {
@@ -153,7 +153,7 @@ impl Numbers {
         (0..channels).map(bound).collect()
     }
 
-    /// True if the channel's sums, shifted, fit 32 bits and its shift is one of their high word's.
+    /// True if the shifted sums of a channel fit 32 bits, and its shift can be done on their high word.
     fn scales(&self, c: usize, bounds: [i32; 2], input_shift: u8) -> bool {
         let largest = bounds[0].unsigned_abs().max(bounds[1].unsigned_abs()) as u64;
         largest << input_shift <= i32::MAX as u64 && self.shift[c] + input_shift > 32
@@ -178,7 +178,7 @@ impl Numbers {
     }
 }
 
-/// The numbers of a packed layer as they were, or `None` if it is not packed.
+/// The numbers of a layer as they were before packing; `None` if it is not packed.
 pub fn unpack(
     model: &Model<'_>,
     data: &ConvData,

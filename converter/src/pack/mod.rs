@@ -1,9 +1,9 @@
-//! Packs an int8 model for one family of processors, so that a microcontroller never rearranges weights,
-//! and unpacks it again, byte for byte.
+//! Packs an int8 model for a family of processors: the weights get the layout that its kernels read, so that
+//! a microcontroller need not rearrange them. Unpacking gives the same file back, byte for byte.
 //!
-//! A layer for which the family has no layout stays as it is; the portable kernels run it. Packing moves
-//! no tensor: it only adds the kernels' scratch where there is room, or behind the arena. Knows the
-//! layouts of [`edge_runtime::model::packed`], no kernel.
+//! A layer for which the family has no layout stays as it is, and the portable kernels run it. Packing moves
+//! no tensor. It only adds scratch for the kernels, in unused bytes of the arena or after it. This module
+//! knows the layouts of [`edge_runtime::model::packed`], no kernel and no board.
 
 mod dsp;
 mod layer;
@@ -13,62 +13,38 @@ mod scratch;
 pub(crate) use layer::layout_of;
 pub(crate) use scratch::Lives;
 
-use crate::board::Board;
 use edge_runtime::model::header::Header;
 use edge_runtime::model::write::{self, WriteError, Writer};
 use edge_runtime::model::{
-    AlignedBytes, Blob, ConvData, DType, Family, Layer, MapFunction, Model, ModelError, Op,
-    Packing, Trunk,
+    AlignedBytes, ConvData, DType, Family, Layer, Model, ModelError, Op, Packing, Trunk,
 };
 
 /// Why a model cannot be packed or unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
-    /// Packed kernels compute in int8.
+    /// The model is float.
     #[error("only int8 models can be packed for a microcontroller; convert with --int8")]
     Float,
-    /// It is packed already.
+    /// The model is packed already, for this family.
     #[error("the model is packed already, for {}; start from the file it was made from", .0.name())]
     Packed(Family),
-    /// The arena or a section outgrew the format.
+    /// The arena or a section is larger than the format allows.
     #[error(transparent)]
     TooLarge(#[from] WriteError),
-    /// The result is not what was expected of it.
+    /// Unpacking does not give the same file back.
     #[error(
         "the model was not laid out by this converter, so packing could not be undone; convert the network again"
     )]
     Foreign,
-    /// A packed file does not unpack to the trunk that it names.
-    #[error("the packed model is not what its identity says; convert the network again")]
+    /// A packed file does not unpack to the trunk whose SHA-256 it states.
+    #[error("the packed model does not match the SHA-256 of its trunk; convert the network again")]
     Identity,
     /// A file that was written here does not pass the reader's checks.
     #[error("packing gave a model that the reader refuses ({0}); please report this network")]
     Check(#[from] ModelError),
 }
 
-/// The family of a board's processor, by `cpu.features`; `None` where the portable layout is the right one.
-pub fn family_of(board: &Board) -> Option<Family> {
-    let has = |feature: &str| board.cpu.features.iter().any(|f| f == feature);
-    match (has("mve"), has("dsp")) {
-        (true, _) => Some(Family::Mve),
-        (_, true) => Some(Family::Dsp),
-        _ => None,
-    }
-}
-
-/// The file of `model` as a board runs it: packed for its processor's kernels where there are any. `model`
-/// must not be packed.
-///
-/// # Errors
-/// As [`pack`].
-pub fn for_board(model: &Model<'_>, board: &Board) -> Result<AlignedBytes, PackError> {
-    match family_of(board) {
-        Some(family) => pack(model, family),
-        None => unpack(model),
-    }
-}
-
-/// The file of `model`, packed for a family.
+/// Packs `model` for a family and gives the file.
 ///
 /// # Errors
 /// If the model is float or packed already, or if [`unpack`] would not give the same bytes back.
@@ -87,7 +63,7 @@ pub fn pack(model: &Model<'_>, family: Family) -> Result<AlignedBytes, PackError
     }
 }
 
-/// The file of `model`, which is not packed, in a family's layouts.
+/// Packs a model that is not packed, without a check.
 fn lay_out(model: &Model<'_>, family: Family) -> Result<AlignedBytes, PackError> {
     let mut layers: Vec<Layer<'_>> = model.layers().collect();
     let mut writer = Writer::default();
@@ -114,11 +90,13 @@ fn lay_out(model: &Model<'_>, family: Family) -> Result<AlignedBytes, PackError>
     with_head_of(model, writer.finish(model.manifest(), trunk, None)?)
 }
 
-/// The file that a packed one was made from; a copy of the same bytes for one that is not packed.
+/// Gives the file that a packed one was made from. For a model that is not packed, that is a copy of its
+/// bytes.
 ///
 /// # Errors
-/// If the result has not the identity that the packed file states, or packs to other bytes: a packed file has
-/// bytes that a device computes with and the unpacked one has not, as the zeros that fill up vectors.
+/// If the trunk of the result has another SHA-256 than the packed file states, or if packing the result gives
+/// other bytes. The second can happen alone: a packed file has bytes of its own, such as zeros that fill up
+/// vectors.
 pub fn unpack(model: &Model<'_>) -> Result<AlignedBytes, PackError> {
     let bytes = restore(model)?;
     if let Some(packing) = model.packing() {
@@ -130,7 +108,7 @@ pub fn unpack(model: &Model<'_>) -> Result<AlignedBytes, PackError> {
     Ok(bytes)
 }
 
-/// The unpacked file; its identity is that which the packed one states.
+/// Unpacks a model and checks that the SHA-256 of the trunk is the one that it states.
 fn restore(model: &Model<'_>) -> Result<AlignedBytes, PackError> {
     let mut writer = Writer::default();
     for mut layer in model.layers() {
@@ -176,7 +154,7 @@ fn trunk(model: &Model<'_>) -> Trunk {
     }
 }
 
-/// The file with the model's head.
+/// Finishes a file, with the head of `model`.
 fn with_head_of(model: &Model<'_>, bytes: AlignedBytes) -> Result<AlignedBytes, PackError> {
     match model.head() {
         None => Ok(bytes),
@@ -193,36 +171,10 @@ fn data_of(op: &mut Op) -> Option<&mut ConvData> {
 
 /// Copies the blobs of an operator, in the order in which `lower` writes them.
 fn copy_blobs(model: &Model<'_>, op: &mut Op, writer: &mut Writer) {
-    for blob in blobs_of(op) {
+    for blob in op.blobs_mut() {
         // A float operator states an empty blob at offset 0 that it never wrote.
         if blob.len > 0 || blob.offset > 0 {
             *blob = writer.blob(model.u8s(*blob));
         }
-    }
-}
-
-/// The blobs of an operator, in the order in which `lower` writes them.
-pub(crate) fn blobs_of(op: &mut Op) -> Vec<&mut Blob> {
-    match op {
-        Op::Conv { data, .. } | Op::DepthwiseConv { data, .. } => match data {
-            ConvData::F32 { weights, bias, .. } => vec![weights, bias],
-            ConvData::I8 {
-                weights,
-                bias,
-                multiplier,
-                shift,
-                ..
-            } => vec![weights, bias, multiplier, shift],
-            ConvData::Packed {
-                weights, channels, ..
-            } => vec![weights, channels],
-        },
-        Op::AvgPool { multipliers, .. } => vec![multipliers],
-        Op::Map {
-            function: MapFunction::Table(table),
-        } => vec![table],
-        Op::PRelu { slopes, .. } => vec![slopes],
-        Op::LocalResponseNorm { table, .. } => vec![table],
-        _ => vec![],
     }
 }

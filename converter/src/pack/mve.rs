@@ -1,4 +1,4 @@
-//! Weights in the layouts of [`Family::Mve`](edge_runtime::model::Family::Mve), both ways.
+//! Weights to and from the layouts of [`Family::Mve`](edge_runtime::model::Family::Mve).
 
 use super::layer::Numbers;
 use edge_runtime::model::packed::mve::{LANES, MveConv, MveDepthwise};
@@ -14,7 +14,7 @@ pub fn pack_conv(weights: &[i8], layout: &MveConv) -> Vec<i8> {
     out
 }
 
-/// Back to OHWI.
+/// [`Layout::MveConv`](edge_runtime::model::Layout::MveConv) to OHWI.
 pub fn unpack_conv(packed: &[i8], layout: &MveConv, channels: u64) -> Vec<i8> {
     let taps = layout.taps;
     let places = (0..channels).flat_map(|c| (0..taps).map(move |k| layout.place(c, k)));
@@ -45,7 +45,8 @@ pub fn pack_depthwise(numbers: &Numbers, input_shift: u8, layout: &MveDepthwise)
     out
 }
 
-/// Back to 1HWC weights and their numbers; `taps` are the kernel's own.
+/// [`Layout::MveDepthwise`](edge_runtime::model::Layout::MveDepthwise) to 1HWC weights and their numbers.
+/// `taps` is the number of taps of the kernel, without those that fill up vectors.
 pub fn unpack_depthwise(
     packed: &[i8],
     taps: usize,

@@ -1,17 +1,19 @@
-//! Where the scratch of packed layers lies: in bytes of the arena that no living tensor uses, else behind it.
+//! The places of the scratch of packed layers: bytes of the arena that no tensor needs meanwhile, else after
+//! it.
 
 use edge_runtime::model::{ConvData, Layer, Model, Op, align};
 
-/// The tensors of an int8 arena: 0 is the input, `i + 1` the output of layer `i`.
+/// When each tensor of an int8 arena is needed. Tensor 0 is the input, tensor `i + 1` the output of layer
+/// `i`.
 pub struct Lives {
-    /// Per tensor: its first byte, and the one after its last.
+    /// Per tensor, its bytes: the first, and the one after the last.
     places: Vec<(usize, usize)>,
-    /// Per tensor: the layer that reads it last.
+    /// Per tensor, the last layer that reads it.
     last_use: Vec<usize>,
 }
 
 impl Lives {
-    /// Of tensors with offset and length, and the tensors that each layer reads.
+    /// From the offset and length of each tensor, and the tensors that each layer reads.
     pub fn new(
         tensors: impl Iterator<Item = (usize, usize)>,
         reads: impl Iterator<Item = Vec<usize>>,
@@ -27,7 +29,7 @@ impl Lives {
         Self { places, last_use }
     }
 
-    /// The first of `len` bytes that no tensor uses while `layer` runs.
+    /// Lowest offset of `len` bytes that no tensor needs while `layer` runs.
     pub fn gap(&self, layer: usize, len: usize) -> usize {
         let alive = |t: &usize| *t <= layer + 1 && self.last_use[*t] >= layer;
         let tensors = (0..self.places.len()).filter(alive);
@@ -44,7 +46,7 @@ impl Lives {
     }
 }
 
-/// Gives every packed layer's scratch an offset; returns the bytes of arena that are then needed.
+/// Gives the scratch of every packed layer an offset; returns the size of the arena with it, in bytes.
 pub fn place(model: &Model<'_>, layers: &mut [Layer<'_>]) -> usize {
     let tensors = core::iter::once(model.input()).chain(layers.iter().map(|l| l.output));
     let lives = Lives::new(

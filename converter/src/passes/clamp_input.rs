@@ -1,10 +1,10 @@
-//! The saturation of an input that the source network quantizes.
+//! Makes the saturation of a quantized input a clamp.
 
 use crate::graph::bounds::{Interval, saturation};
 use crate::graph::{Graph, Node, Op};
 
-/// If the input is quantized and `values`, all that the network's pictures become, leave its codes' range: a
-/// clamp behind the input, which everything reads instead.
+/// Adds a clamp after a quantized input if pictures can leave the range of its codes. `values` are all that
+/// the input rule makes of pictures. Every node that read the input reads the clamp.
 pub fn run(mut graph: Graph, values: Interval) -> Graph {
     let input = &graph.nodes[0];
     let Some(quant) = input.quant.filter(|q| !values.fits(*q)) else {

@@ -4,7 +4,8 @@ use super::replace;
 use crate::graph::{BatchNorm, ChannelStatistics, ConvWeights, Graph, Op, Window};
 use edge_runtime::model::Activation;
 
-/// Every batch norm goes into the convolution before it, or becomes a depthwise 1x1 convolution.
+/// Folds every batch norm into the convolution before it; where that is not possible, it becomes a depthwise
+/// 1x1 convolution.
 pub fn batch_norms(mut graph: Graph) -> Graph {
     let mut uses = graph.uses();
     for id in 0..graph.nodes.len() {
@@ -37,8 +38,8 @@ pub fn batch_norms(mut graph: Graph) -> Graph {
     graph
 }
 
-/// `y = scale * x + shift`, and what the norm says of y. Importers also use the operator for plain
-/// per-channel factors and offsets, with an epsilon of 0: those know nothing of y.
+/// A batch norm as `y = scale * x + shift`, and the mean and standard deviation of y. Importers also use the
+/// operator, with an epsilon of 0, for a factor and an offset per channel: those say nothing of y.
 fn affine(n: &BatchNorm) -> (Vec<f32>, Vec<f32>, Option<Vec<ChannelStatistics>>) {
     let factor = |c: usize| n.gamma[c] as f64 / (n.variance[c] as f64 + n.epsilon as f64).sqrt();
     let channels = 0..n.gamma.len();
@@ -57,7 +58,7 @@ fn affine(n: &BatchNorm) -> (Vec<f32>, Vec<f32>, Option<Vec<ChannelStatistics>>)
     )
 }
 
-/// Statistics after another factor and offset.
+/// Mean and standard deviation after another factor and offset.
 fn moved(
     statistics: Option<Vec<ChannelStatistics>>,
     scale: &[f32],
@@ -76,13 +77,13 @@ fn apply(conv: &mut ConvWeights, scale: &[f32], shift: &[f32]) {
         filter.iter_mut().for_each(|w| *w *= scale[c]);
         conv.bias[c] = conv.bias[c] * scale[c] + shift[c];
     }
-    // int8 weights stay what they are; what a step stands for changes.
+    // int8 weights of the source keep their codes; their scale changes.
     for (step, by) in conv.weight_scales.iter_mut().flatten().zip(scale) {
         *step *= by.abs();
     }
 }
 
-/// Zero padding of rows and columns goes into the convolution that alone reads it.
+/// Makes zeros around rows and columns the padding of a convolution, if nothing else reads them.
 pub fn paddings(mut graph: Graph) -> Graph {
     let uses = graph.uses();
     for id in 0..graph.nodes.len() {

@@ -4,7 +4,7 @@ use super::replace;
 use crate::graph::bounds::both_clamps;
 use crate::graph::{Graph, Op};
 
-/// A clamp after a convolution, an addition or another clamp that nothing else reads becomes part of it.
+/// Makes a clamp part of the convolution, addition or clamp before it, if nothing else reads that one.
 pub fn activations(mut graph: Graph) -> Graph {
     let mut uses = graph.uses();
     for id in 0..graph.nodes.len() {

@@ -1,12 +1,13 @@
-//! Rewrites of the float graph that keep its function: fewer and simpler layers for the device.
+//! Rewrites of the float graph that keep its function: the device gets fewer and simpler layers.
 //!
-//! Each pass takes a graph and returns another; [`simplify`] runs them in their order. Knows nothing of
-//! int8 and of files.
+//! Each pass takes a graph and returns another; [`simplify`] runs them in order. What changes the function of
+//! a network (pruning, equalization) is no pass: see [`crate::jobs::convert`] for its place. This module
+//! knows nothing of int8 and of files.
 
 mod clamp_input;
 mod fold;
 mod fuse;
-mod prune_dead;
+mod remove_dead;
 mod two_classes;
 
 pub use clamp_input::run as clamp_input;
@@ -14,36 +15,25 @@ pub use clamp_input::run as clamp_input;
 use crate::graph::{Graph, NodeId};
 use edge_runtime::model::OutputFunction;
 
-/// Folds batch norms and paddings into convolutions, fuses activations, and drops whatever nothing reads.
+/// Folds batch norms and paddings into convolutions, fuses activations, and removes nodes that nothing reads.
 pub fn simplify(graph: Graph) -> Graph {
     let passes = [fold::batch_norms, fold::paddings, fuse::activations];
     passes
         .into_iter()
-        .fold(graph, |graph, pass| prune_dead::run(pass(graph)))
+        .fold(graph, |graph, pass| remove_dead::run(pass(graph)))
 }
 
-/// Makes a classifier of one sigmoid one of two classes, with a row of zeros for the first; `true` if it was one.
+/// Makes a classifier of one sigmoid one of two classes, where that is possible, and returns whether it did.
+/// `function` is what turns the network's output into probabilities.
 pub fn two_classes(graph: &mut Graph, function: OutputFunction) -> bool {
     two_classes::run(graph, function)
 }
 
-/// Makes `to`, which now computes what `from` did, stand for it: its readers read `to`, and `to` has its
-/// quantization.
+/// Puts `to` in the place of `from`, because it computes the same: nodes that read `from` read `to`, and `to`
+/// gets the quantization of `from`.
 fn replace(graph: &mut Graph, from: NodeId, to: NodeId) {
     graph.nodes[to].quant = graph.nodes[from].quant;
-    redirect(graph, from, to);
-}
-
-/// Makes every reader of `from` (and the output) read `to`.
-pub(crate) fn redirect(graph: &mut Graph, from: NodeId, to: NodeId) {
-    for input in graph.nodes.iter_mut().flat_map(|n| &mut n.inputs) {
-        if *input == from {
-            *input = to;
-        }
-    }
-    if graph.output == from {
-        graph.output = to;
-    }
+    graph.redirect(from, to);
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
-//! A classifier of one sigmoid as one of two classes.
+//! Makes a classifier of one sigmoid a classifier of two classes.
 
 use crate::graph::{Graph, Op};
 use edge_runtime::model::OutputFunction;
 
-/// Gives a network that ends in one number and a sigmoid a second class: a softmax of `[0, x]` is
-/// `[1 - sigmoid(x), sigmoid(x)]`. So names, evaluation and new heads work as for any classifier. Done where the last
-/// layer is fully connected, so that a row of zeros makes the other number, and where its activation leaves a zero
-/// as it is; `true` then.
+/// Gives a network that ends in one number and a sigmoid a second class, so that labels, evaluation and new
+/// heads work as for any classifier. A softmax of `[0, x]` is `[1 - sigmoid(x), sigmoid(x)]`, so the first
+/// class is a row of zeros in the last layer.
+///
+/// Returns whether it did. It needs a fully connected last layer whose activation leaves a zero as it is.
 pub fn run(graph: &mut Graph, function: OutputFunction) -> bool {
     let last = graph.output;
     let shape = graph.nodes[last].shape;
@@ -27,7 +28,7 @@ pub fn run(graph: &mut Graph, function: OutputFunction) -> bool {
     dense.out_channels = 2;
     dense.weights.splice(0..0, vec![0.0; dense.weights.len()]);
     dense.bias.insert(0, 0.0);
-    // The zeros are whole multiples of any step.
+    // Zeros are multiples of any scale.
     if let Some(scales) = &mut dense.weight_scales {
         scales.insert(0, scales[0]);
     }

@@ -5,28 +5,28 @@ use crate::graph::bounds::Interval;
 use crate::graph::{Graph, NodeId, Op};
 use edge_runtime::model::{InputSpec, Quant};
 
-/// Quantization of every node's result, and of the pooled features.
+/// Quantization of every node's result.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Quants {
-    by_node: Vec<Quant>,
-    means: Vec<Vec<f32>>,
-}
+pub struct Quants(Vec<Quant>);
 
 impl Quants {
-    /// Of a node's result.
-    pub fn of(&self, id: NodeId) -> Quant {
-        self.by_node[id]
+    /// Entry `id` is that of node `id`.
+    pub fn new(by_node: Vec<Quant>) -> Self {
+        Self(by_node)
     }
 
-    /// Mean of each channel of a node's result, as calibration saw it; empty if it did not.
-    pub fn means(&self, id: NodeId) -> &[f32] {
-        &self.means[id]
+    /// Of a node's result.
+    ///
+    /// # Panics
+    /// If the graph has no such node.
+    pub fn of(&self, id: NodeId) -> Quant {
+        self.0[id]
     }
 }
 
-/// int8 over a range: `-128` is its minimum, `127` its maximum, zero exact.
+/// The quantization of a range: code -128 is its minimum, code 127 its maximum, and zero is exact.
 pub fn quant(range: Range) -> Quant {
-    // A tensor that is always zero needs some scale; any will do.
+    // A tensor that is always zero needs a scale too; any will do.
     let width = (range.max as f64 - range.min as f64).max(1e-6);
     let scale = (width / 255.0) as f32;
     let zero_point = (-128.0 - range.min as f64 / scale as f64)
@@ -38,21 +38,23 @@ pub fn quant(range: Range) -> Quant {
     }
 }
 
-/// The input's quantization covers what the input rule makes of the pixel values 0 to 255.
+/// The quantization of the network's input: it covers all that the input rule makes of the pixel values 0 to
+/// 255.
 ///
-/// Where all channels share mean and std and the mean is a whole number, `q = pixel - 128` exactly.
+/// If all channels have the same mean and std, and the mean is a whole number, the code is exactly `pixel -
+/// 128`.
 pub fn input_quant(spec: &InputSpec) -> Quant {
     let Interval { min, max } = input_values(spec);
     quant(Range::new(min, max))
 }
 
-/// What the input rule makes of the pixel values 0 to 255.
+/// Bounds of what the input rule makes of the pixel values 0 to 255.
 pub fn input_values(spec: &InputSpec) -> Interval {
     let channels = 0..spec.channels() as usize;
     Interval::of(channels.flat_map(|c| [0.0, 255.0].map(|x| (x - spec.mean[c]) / spec.std[c])))
 }
 
-/// True if an operator only picks elements of its input, so that its result has the input's quantization.
+/// True if an operator only picks elements of its input: its result has the quantization of its input.
 fn picks(op: &Op) -> bool {
     matches!(
         op,
@@ -60,10 +62,10 @@ fn picks(op: &Op) -> bool {
     )
 }
 
-/// What the source network itself says of every node's quantization, if it was quantized.
+/// The quantization that the source network gives each node's result; `None` where it says nothing.
 ///
-/// Where only the result of a picking operator is known, so is its input, and the reverse. What only a clamp
-/// reads has the clamp's: codes saturate by themselves.
+/// If it is known on one side of an operator that only picks elements, it is known on the other side too. A
+/// node that only a clamp reads has the quantization of the clamp, as its codes saturate in the same way.
 pub fn given(graph: &Graph) -> Vec<Option<Quant>> {
     let mut given: Vec<Option<Quant>> = graph.nodes.iter().map(|n| n.quant).collect();
     let uses = graph.uses();
@@ -84,12 +86,13 @@ pub fn given(graph: &Graph) -> Vec<Option<Quant>> {
     given
 }
 
-/// Gives every node its quantization: the source network's own where it has one, else from its range.
+/// Gives the result of every node its quantization: that of the source network where it has one, else from
+/// the node's range. `input` is the input rule; `ranges` has one entry per node.
 ///
-/// Operators that only pick elements (max pool, slice, pad, shuffle) keep their input's; the parts of a
-/// concatenation that nothing else reads take the whole's, so that they are rounded once. `means` are
-/// those of every node's channels.
-pub fn assign(graph: &Graph, input: &InputSpec, ranges: &[Range], means: Vec<Vec<f32>>) -> Quants {
+/// Operators that only pick elements (max pool, slice, pad, shuffle) keep the quantization of their input.
+/// The inputs of a concatenation that nothing else reads get that of its result, so that they are rounded
+/// only once.
+pub fn assign(graph: &Graph, input: &InputSpec, ranges: &[Range]) -> Quants {
     let given = given(graph);
     let mut by_node: Vec<Quant> = ranges.iter().map(|r| quant(*r)).collect();
     by_node[0] = input_quant(input);
@@ -109,7 +112,7 @@ pub fn assign(graph: &Graph, input: &InputSpec, ranges: &[Range], means: Vec<Vec
             by_node[id] = by_node[node.inputs[0]];
         }
     }
-    Quants { by_node, means }
+    Quants(by_node)
 }
 
 #[cfg(test)]
@@ -172,7 +175,7 @@ mod tests {
         assert_eq!(known[shuffle], Some(quant(0.25)));
         assert_eq!((known[0], known[c]), (None, None));
         let ranges = vec![Range::new(0.0, 1.0); g.nodes.len()];
-        let all = assign(&g, &spec([127.0; 3]), &ranges, vec![]);
+        let all = assign(&g, &spec([127.0; 3]), &ranges);
         assert_eq!(
             (all.of(shuffle), all.of(c).scale),
             (quant(0.25), 1.0 / 255.0)

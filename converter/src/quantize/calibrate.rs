@@ -2,25 +2,26 @@
 
 use super::observer::Observer;
 use super::range::RangeRule;
-use crate::lower::split::Split;
-use edge_runtime::backend::{Backend, BackendError, TractBackend, Values};
+use crate::graph::split::Split;
+use edge_runtime::backend::{BackendError, BackendKind, Values};
 use edge_runtime::model::Model;
 use rayon::prelude::*;
 
-/// What was seen: of the input, of each layer's output, and of the pooled features if there is a head.
+/// What the tensors of a network are on the calibration pictures: its input, the output of each layer, and
+/// the feature vector if there is a head.
 #[derive(Clone, Debug)]
 pub struct Observed {
-    /// Entry `t` is tensor `t` of the file.
+    /// Values of each tensor. Entry 0 is the input, entry `i + 1` the output of layer `i`.
     pub tensors: Vec<Observer>,
-    /// The head's feature vector.
+    /// Values of the feature vector; none without a head.
     pub features: Observer,
-    /// Mean of every channel of tensor `t` over all pictures and positions.
+    /// Mean of every channel of each tensor, over all pictures and positions; empty without pictures.
     pub means: Vec<Vec<f32>>,
-    /// Mean of every feature.
+    /// Mean of every feature over all pictures; empty without pictures.
     pub feature_means: Vec<f32>,
 }
 
-/// What one picture's tensors were on average; the features come last.
+/// Mean of every channel of each tensor of one picture; the features come last.
 type PictureMeans = Vec<Vec<f32>>;
 
 impl Observed {
@@ -47,8 +48,8 @@ impl Observed {
     }
 }
 
-/// Runs `float` (the float file of the graph that `split` belongs to) on `count` inputs, which `input`
-/// makes when they are needed, on all cores, and calls `done` after each. What is recorded is what `rule` needs.
+/// Runs `float` (the float file of the graph that `split` belongs to) on `count` inputs, which `input` makes
+/// when they are needed, on all cores, and calls `done` after each. What is recorded is what `rule` needs.
 /// The result does not depend on the number of threads.
 pub fn observe(
     float: &Model<'_>,
@@ -63,9 +64,9 @@ pub fn observe(
     if count == 0 {
         return Ok(Observed::new(split.layers.len() + 1, rule));
     }
-    let shared = TractBackend::observing(float)?;
+    let prepared = BackendKind::DEFAULT.runtime().prepare(float)?;
     let run = |indices: &[usize]| {
-        let mut backend = shared.share();
+        let mut observer = prepared.clone().observer()?;
         let mut seen = Observed::new(split.layers.len() + 1, rule);
         let mut means: Vec<PictureMeans> = vec![];
         let channels: Vec<usize> = float.layers().map(|l| l.output.shape.c as usize).collect();
@@ -74,7 +75,7 @@ pub fn observe(
             let input = input(index);
             seen.tensors[0].see(&input);
             let mut picture = vec![channel_means(&input, float.input().shape.c as usize)];
-            backend.run_observed(Values::F32(&input), &mut |layer, values| {
+            observer.run(Values::F32(&input), &mut |layer, values| {
                 let Values::F32(values) = values else { return };
                 seen.tensors[layer + 1].see(values);
                 picture.push(channel_means(values, channels[layer]));
@@ -97,7 +98,7 @@ pub fn observe(
         .collect::<Result<Vec<_>, BackendError>>()?;
     let start = Observed::new(split.layers.len() + 1, rule);
     let mut all = parts.iter().fold(start, |all, (seen, _)| all.merge(seen));
-    // Floating-point sums depend on their order, so they are made in the pictures' order.
+    // The sum of floating-point numbers depends on their order, so the order is that of the pictures.
     let mut means = mean_of(parts.iter().flat_map(|(_, means)| means));
     all.feature_means = means.pop().unwrap_or_default();
     all.means = means;

@@ -1,10 +1,11 @@
-//! Real factors as the integers of the format's rescaling rules.
+//! Real factors as a multiplier and a shift, as the format has them.
 
 use edge_runtime::model::Rescale;
 
-/// `factor = m / 2^n` with m in [2^30, 2^31) and n in [1, 62], rounded to nearest; `None` if it does not fit.
+/// Multiplier `m` from 2^30 to 2^31 and shift `n` from 1 to 62, so that `m / 2^n` is nearest to `factor`;
+/// `None` if the factor is negative, too large or not finite.
 ///
-/// Factors below 2^-32 become the smallest one, which turns every accumulator of a real network into zero.
+/// Factors below 2^-32 become the smallest one, which makes the sum of any real layer zero.
 pub fn requantize_factor(factor: f64) -> Option<(i32, u8)> {
     if !factor.is_finite() || factor < 0.0 {
         return None;
@@ -31,12 +32,12 @@ pub fn common_shift(largest: f64, limit: f64) -> Option<u8> {
         .find(|n| largest * 2f64.powi(*n as i32) <= limit)
 }
 
-/// `factor * 2^shift`, rounded.
+/// `factor * 2^shift`, rounded to nearest: the multiplier for a shift.
 pub fn scaled(factor: f64, shift: u8) -> i32 {
     (factor * 2f64.powi(shift as i32)).round() as i32
 }
 
-/// A factor for values of 9 bits, `None` if it is too large.
+/// Multiplier and shift for values of 9 bits; `None` if the factor is too large.
 pub fn rescale(factor: f64) -> Option<Rescale> {
     let shift = common_shift(factor, 2f64.powi(22))?;
     Some(Rescale {

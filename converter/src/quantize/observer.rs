@@ -1,12 +1,13 @@
-//! What a tensor's values were, over all calibration pictures: extremes and a histogram.
+//! What the values of a tensor are over all calibration pictures: extremes and a histogram.
 //!
-//! The bins are powers of two wide and centred on zero, so that observers filled on different threads
-//! merge to the same result in any order.
+//! The width of the bins is a power of two, and zero is the border of two bins. So observers that were filled
+//! on different threads merge to the same result in any order.
 
 /// Bins on each side of zero.
 const HALF: usize = 2048;
 
-/// Extremes and, unless made by [`Observer::of_extremes`], a histogram of the values seen so far.
+/// The smallest and the largest value seen so far, and a histogram of all of them unless it was made by
+/// [`Observer::of_extremes`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observer {
     min: f32,
@@ -30,7 +31,7 @@ impl Default for Observer {
 }
 
 impl Observer {
-    /// Without a histogram: some ten times as fast, and it has no percentiles.
+    /// An observer without a histogram: about ten times as fast, but without percentiles.
     pub fn of_extremes() -> Self {
         Self {
             bins: vec![],
@@ -38,7 +39,7 @@ impl Observer {
         }
     }
 
-    /// Adds values; those that are not finite are left out.
+    /// Adds values. It skips those that are not finite.
     pub fn see(&mut self, values: &[f32]) {
         let (min, max) = extremes_of(values);
         if min > max {
@@ -54,7 +55,7 @@ impl Observer {
         }
         let per_bin = 1.0 / exp2(self.exponent);
         for v in values.iter().filter(|v| v.is_finite()) {
-            // `floor` is a call on x86-64 without SSE 4.1; this is not.
+            // On x86-64 without SSE 4.1, `floor` is a function call; this is not.
             let scaled = v * per_bin;
             let cut = scaled as i32;
             let floor = cut - i32::from(scaled < cut as f32);
@@ -64,7 +65,7 @@ impl Observer {
         }
     }
 
-    /// Adds what another observer saw.
+    /// Adds the values that another observer has seen.
     pub fn merge(&mut self, other: &Self) {
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
@@ -85,13 +86,13 @@ impl Observer {
             .for_each(|(a, b)| *a += b);
     }
 
-    /// Smallest and largest value seen, or `None` if there were none.
+    /// Smallest and largest value seen; `None` if there was none.
     pub fn extremes(&self) -> Option<(f32, f32)> {
         (self.min <= self.max).then_some((self.min, self.max))
     }
 
-    /// Bounds that leave out the fraction `(1 - keep) / 2` of the values on each side, to a bin's width.
-    /// `None` without values or histogram.
+    /// Bounds that leave out the fraction `(1 - keep) / 2` of the values at each end, exact to the width of a
+    /// bin. `None` without values or without a histogram.
     pub fn percentile(&self, keep: f64) -> Option<(f32, f32)> {
         let (min, max) = self.extremes().filter(|_| !self.bins.is_empty())?;
         let cut = ((1.0 - keep) / 2.0 * self.count as f64) as u64;
@@ -115,7 +116,7 @@ impl Observer {
 
 /// Smallest and largest finite value; infinity and minus infinity if there is none.
 ///
-/// In lanes that do not wait for each other, so that the compiler can use vector instructions.
+/// It works in lanes that do not depend on each other, so that the compiler can use vector instructions.
 fn extremes_of(values: &[f32]) -> (f32, f32) {
     const LANES: usize = 32;
     let (mut low, mut high) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
@@ -144,7 +145,7 @@ fn extremes_of(values: &[f32]) -> (f32, f32) {
     )
 }
 
-/// The bin with which more than `cut` values have been passed.
+/// The first bin at which more than `cut` values have been counted.
 fn first_beyond<'b>(cut: u64, mut bins: impl Iterator<Item = (usize, &'b u64)>) -> Option<usize> {
     let mut seen = 0;
     bins.find_map(|(bin, n)| {

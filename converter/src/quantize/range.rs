@@ -1,14 +1,16 @@
-//! From what was seen of a tensor to the range that its int8 values cover.
+//! The range of real numbers that the int8 values of a tensor cover, and the rules by which it follows from
+//! what was observed.
 
 use super::observer::Observer;
 use crate::graph::ConvWeights;
 
-/// How a range follows from the values seen.
+/// How a range follows from the observed values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RangeRule {
-    /// From the smallest to the largest.
+    /// From the smallest to the largest value.
     MinMax,
-    /// So that this percentage of the values (e.g. 99.99) lies inside.
+    /// The range that has this percentage of the values (e.g. 99.99) inside, with as many left out at either
+    /// end.
     Percentile(f64),
 }
 
@@ -39,7 +41,7 @@ impl std::str::FromStr for RangeRule {
     }
 }
 
-/// Real numbers from `min` to `max`; zero is inside.
+/// Real numbers from `min` to `max`, zero among them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
     /// At most 0.
@@ -57,7 +59,8 @@ impl Range {
         }
     }
 
-    /// What the rule makes of the values seen. A tensor that was always zero gets a tiny range.
+    /// The range of what an observer has seen, by a rule. It is only zero if the observer saw only zeros or
+    /// nothing.
     pub fn of(observer: &Observer, rule: RangeRule) -> Self {
         let bounds = match rule {
             RangeRule::MinMax => observer.extremes(),

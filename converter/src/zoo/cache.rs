@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 use super::catalog::{CatalogEntry, Source};
 
-/// There is no place for a cache.
+/// No environment variable says where a cache could be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no folder for fetched weights: set GRAFT_CACHE to one (there is no home folder)")]
 pub struct NoCacheFolder;
 
-/// The cache folder; it need not exist yet.
+/// The cache folder. It may not exist yet.
 pub fn folder() -> Result<PathBuf, NoCacheFolder> {
     folder_from(|name| std::env::var_os(name), std::env::home_dir()).ok_or(NoCacheFolder)
 }
@@ -33,7 +33,7 @@ fn folder_from(
             home.as_ref().map(|h| h.join(".cache/graft"))
         }
     };
-    // The XDG specification: relative paths are to be ignored.
+    // The XDG specification wants relative paths to be ignored.
     let xdg = || {
         path("XDG_CACHE_HOME")
             .filter(|p| p.is_absolute())
@@ -53,7 +53,8 @@ pub fn file(folder: &Path, entry: &CatalogEntry, source: &Source) -> PathBuf {
     ))
 }
 
-/// True if some source's file is in the cache with the right length (its checksum is verified when it is used).
+/// True if some source's file is in the cache with the right length (its checksum is verified when it is
+/// used).
 pub fn is_cached(entry: &CatalogEntry) -> bool {
     folder().is_ok_and(|folder| {
         entry

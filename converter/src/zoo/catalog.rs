@@ -1,19 +1,19 @@
 //! The list of known networks: `catalog.toml`, which is part of the program, and a file of the user's own.
 //!
-//! The environment variable `GRAFT_CATALOG` names that file: its entries come after the program's, and
-//! replace those of the same name. Knows what an entry says, not how its network is built or its weights
-//! are got.
+//! The environment variable `GRAFT_CATALOG` names that file. Its entries come after those of the program, and
+//! replace those of the same name. This module knows what an entry says, not how the network is built or how
+//! its weights are fetched.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use crate::close_names;
+use crate::util::close_names;
 use edge_runtime::model::InputSpec;
 use serde::Deserialize;
 
-pub use super::source::{Format, Https, Pin, PyPi, Source, hex};
+pub use super::source::{Format, Https, Pin, PyPi, Source};
 
 /// Longest catalog file that is read, in bytes.
 const LONGEST_FILE: u64 = 1 << 20;
@@ -21,31 +21,31 @@ const LONGEST_FILE: u64 = 1 << 20;
 /// Largest side of an input, in pixels.
 const LARGEST_SIDE: u32 = 4096;
 
-/// One network.
+/// What the catalog says of one network.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogEntry {
-    /// Name that commands take: lower case, digits, `-`, `.`.
+    /// Name of the network in commands: lower-case letters, digits, `-` and `.`.
     pub name: String,
-    /// What it does, for people.
+    /// What the network does, for people.
     pub task: String,
-    /// Whose definition of the layers this is, where publications differ; may be empty.
+    /// Whose definition of the layers this is, if publications differ; else empty.
     #[serde(default)]
     pub definition: String,
-    /// What it wants to see.
+    /// How a picture becomes the network's input.
     pub input: InputSpec,
-    /// Name of the list of its classes, see [`CatalogEntry::labels`]; empty if there is none.
+    /// Name of the list of class names, see [`CatalogEntry::labels`]; empty if there is none.
     #[serde(default, rename = "labels")]
     pub label_list: String,
-    /// Trained parameters.
+    /// Number of trained parameters.
     pub parameters: u64,
-    /// Multiply-accumulate operations of one inference.
+    /// Number of multiply-accumulate operations of one inference.
     pub macs: u64,
-    /// What its authors measured, if they did.
+    /// The published accuracy, if there is one.
     pub published: Option<Published>,
-    /// License of the weights, as their source states it.
+    /// License of the weights, in the words of their source.
     pub license: String,
-    /// Where weights come from, in the order to try; may be empty.
+    /// Where the weights come from, in the order in which to try; may be empty.
     #[serde(default, rename = "source")]
     pub sources: Vec<Source>,
 }
@@ -56,19 +56,19 @@ pub struct CatalogEntry {
 pub struct Published {
     /// Top-1 accuracy in percent.
     pub top1: f32,
-    /// Who says so, on what.
+    /// Who measured it, and on which data.
     pub by: String,
 }
 
-/// A name that is not in the catalog, or a catalog that is not in order.
+/// The catalog cannot be read, or it has no network of a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
     /// There is no network of this name.
     #[error("unknown model '{name}'; {}", close_names::question(close, LISTED))]
     Unknown {
-        /// What was asked for.
+        /// The name.
         name: String,
-        /// Names that may have been meant.
+        /// Names that the user may have meant.
         close: Vec<String>,
     },
     /// The user's own catalog cannot be used.
@@ -81,7 +81,7 @@ pub enum CatalogError {
     },
 }
 
-/// Where to look if no name is close.
+/// What the message says if no name is close.
 const LISTED: &str = "the command `models` lists the known ones";
 
 #[derive(Deserialize)]
@@ -90,12 +90,12 @@ struct Entries {
     model: Vec<CatalogEntry>,
 }
 
-/// The entries of a catalog file; the error is one line.
+/// Parses a catalog file; the error is one line.
 fn parse(text: &str) -> Result<Vec<CatalogEntry>, String> {
     let entries = toml::from_str::<Entries>(text).map_err(|e| {
         let start = e.span().map_or(0, |s| s.start.min(text.len()));
         let line = text.as_bytes()[..start].iter().filter(|b| **b == b'\n');
-        // A problem that toml cannot place is in the file as a whole.
+        // A problem without a place is one of the whole file.
         let place = match e.span() {
             Some(_) => format!("line {}: ", line.count() + 1),
             None => String::new(),
@@ -112,16 +112,16 @@ fn parse(text: &str) -> Result<Vec<CatalogEntry>, String> {
     Ok(entries.model)
 }
 
-/// The networks that are part of the program, in the catalog's order.
+/// The networks of the program's own catalog, in its order.
 pub fn all() -> &'static [CatalogEntry] {
     static BUILT_IN: LazyLock<Vec<CatalogEntry>> = LazyLock::new(|| {
-        // Part of the program: a test reads it, so this cannot fail for a user.
+        // This file is part of the program, and a test reads it, so that it cannot fail for a user.
         parse(include_str!("catalog.toml")).expect("catalog.toml is valid")
     });
     &BUILT_IN
 }
 
-/// All networks: the program's and those of the file that `GRAFT_CATALOG` names.
+/// All networks: those of the program, and those of the file that `GRAFT_CATALOG` names.
 pub fn load() -> Result<&'static [CatalogEntry], CatalogError> {
     static LOADED: LazyLock<Result<Vec<CatalogEntry>, CatalogError>> =
         LazyLock::new(
@@ -155,12 +155,12 @@ fn with_file(entries: &[CatalogEntry], path: &Path) -> Result<Vec<CatalogEntry>,
     Ok(all)
 }
 
-/// The network of this name; case does not matter.
+/// Finds a network by its name, in any case.
 pub fn find(name: &str) -> Result<&'static CatalogEntry, CatalogError> {
     find_in(load()?, name)
 }
 
-/// Names of the networks whose weights are in a package registry.
+/// Names of the networks whose weights a package registry has.
 pub fn in_registries(entries: &[CatalogEntry]) -> impl Iterator<Item = &str> {
     let in_one = |e: &&CatalogEntry| e.sources.iter().any(|s| matches!(s, Source::PyPi(_)));
     entries.iter().filter(in_one).map(|e| e.name.as_str())
@@ -184,7 +184,7 @@ impl CatalogEntry {
         label_list(&self.label_list).map_or(vec![], |text| text.lines().collect())
     }
 
-    /// What is wrong with this entry, in words that end a sentence.
+    /// Checks the entry; the error is the end of a sentence that says what is wrong.
     fn check(&self) -> Result<(), String> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
         if !self.name.starts_with(|c: char| c.is_ascii_alphanumeric())

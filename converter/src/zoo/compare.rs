@@ -1,14 +1,15 @@
-//! Whether a graph of a file is a network of the catalog: the same layers, however they are spelled.
+//! Tells whether the graph of a file is a network of the catalog: whether it has the same layers, which
+//! different files can write in different ways.
 
 use super::{CatalogEntry, Weights, ZooError, build, has_architecture};
 use crate::graph::{Activation, Graph, Node, Op};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// Part of the multiply-accumulates by which spellings of paddings may differ.
+/// Largest relative difference of the multiply-accumulates that different ways of padding can make.
 const NEAR: f64 = 0.02;
 
-/// What a convolution or fully connected layer is like in every spelling of a network.
+/// What is the same of a convolution or fully connected layer, in whatever way a file writes the network.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Layer {
     kernel: [u32; 2],
@@ -30,7 +31,7 @@ impl fmt::Display for Layer {
     }
 }
 
-/// The same by the figures of the catalog.
+/// Compares with the figures of the catalog.
 fn size_difference(entry: &CatalogEntry, graph: &Graph) -> Option<String> {
     let figures = [
         ("parameters", graph.parameters(), entry.parameters),
@@ -42,8 +43,8 @@ fn size_difference(entry: &CatalogEntry, graph: &Graph) -> Option<String> {
     Some(format!("it has {own} {what}, '{}' has {known}", entry.name))
 }
 
-/// What `graph` has otherwise than the network that the catalog builds; `None` if it has nothing. Of a network
-/// whose layers the catalog does not know, its parameters and multiply-accumulates are compared.
+/// What `graph` has otherwise than the network that the catalog builds; `None` if it has nothing. Of a
+/// network whose layers the catalog does not know, its parameters and multiply-accumulates are compared.
 pub fn difference(entry: &CatalogEntry, graph: &Graph) -> Result<Option<String>, ZooError> {
     if !has_architecture(entry) {
         return Ok(size_difference(entry, graph));
@@ -117,7 +118,7 @@ fn max_pools(graph: &Graph) -> usize {
     graph.nodes.iter().filter(pool).count()
 }
 
-/// Functions that are no clamp; how clamps are spelled differs from file to file.
+/// Number of activations that are no clamp; clamps are written in different ways.
 fn kinds(graph: &Graph) -> BTreeSet<&'static str> {
     let kind = |n: &Node| match n.op {
         Op::PRelu(_) => Some("PReLU"),
@@ -142,10 +143,10 @@ fn layers(graph: &Graph) -> Vec<Layer> {
         let depthwise = conv.groups > 1 && conv.groups == inputs;
         let kernel = conv.window.kernel;
         if depthwise && kernel == [1, 1] && inputs == outputs {
-            // A factor and an offset, as a batch norm is.
+            // A factor and an offset per channel, as a batch norm is.
             continue;
         }
-        // Where the window covers everything it never moves.
+        // A window that covers the whole input does not move.
         let once = (node.shape.h, node.shape.w) == (1, 1);
         let layer = Layer {
             kernel,
@@ -154,7 +155,7 @@ fn layers(graph: &Graph) -> Vec<Layer> {
             outputs,
             depthwise,
         };
-        // Formats without groups have a convolution for each.
+        // A format without groups has one convolution for each group.
         match conv.groups {
             groups if depthwise || groups <= 1 => layers.push(layer),
             groups => layers.extend((0..groups).map(|_| Layer {

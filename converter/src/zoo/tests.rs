@@ -181,7 +181,7 @@ fn parameters_are_named_as_elsewhere() {
         };
         let mut lines: Vec<String> = net.parameters().iter().map(line).collect();
         lines.sort_unstable();
-        let ours = catalog::hex(&Sha256::digest(lines.concat()));
+        let ours = hex::encode(Sha256::digest(lines.concat()));
         assert_eq!(lines.len().to_string(), count, "{name}: {lines:?}");
         assert_eq!(&ours[..16], digest, "{name}: {lines:?}");
         checked += 1;
@@ -232,9 +232,9 @@ fn random_weights_keep_activations_in_range() {
         let graph = build(e, Weights::Random { seed: 5 }).unwrap();
         let pixels = graph.input_shape().len();
         let spread = Spread::of_pictures(&e.input);
-        let mut random = crate::dataset::splitmix::SplitMix64::new(9);
+        let mut random = edge_runtime::random::Random::new(9);
         let input: Vec<f32> = (0..pixels)
-            .map(|_| spread.mean + spread.variance.sqrt() * random.bell())
+            .map(|_| spread.mean + spread.variance.sqrt() * random.normal())
             .collect();
         for id in 0..graph.nodes.len() {
             if !matches!(graph.nodes[id].op, Op::BatchNorm(_)) {

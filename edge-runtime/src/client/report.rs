@@ -10,11 +10,6 @@ use crate::head::store;
 use crate::model::DType;
 use serde::Serialize;
 
-/// Bytes in hexadecimal, lower case.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
 /// Model, heads, samples and memory of a device.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Info {
@@ -132,7 +127,7 @@ impl Info {
     pub fn ask<P: Pipe>(client: &mut Client<P>, identity: &Identity) -> Result<Self, ClientError> {
         let model = client.model(|m| Model {
             name: m.name.into(),
-            trunk_sha256: hex(&identity.trunk),
+            trunk_sha256: hex::encode(identity.trunk),
             dtype: match m.dtype {
                 DType::I8 => "int8",
                 _ => "float32",
@@ -287,7 +282,7 @@ impl Training {
             best_epoch: new.epoch,
             committed: new.committed.is_some(),
             head_sequence: new.committed,
-            head_sha256: hex(&new.sha256),
+            head_sha256: hex::encode(new.sha256),
             training_ram_bytes: new.training_bytes,
         }
     }

@@ -1,7 +1,8 @@
 //! From feature map to feature vector: the pooling of a head, or another one for new heads.
 
 use super::file::{Head, HeadData, HeadOrigin, HeadRecord, Pool};
-use crate::kernels::{AvgPoolParams, Geometry, avg_pool, max_pool};
+use crate::kernels::portable::{avg_pool, max_pool};
+use crate::kernels::{AvgPoolParams, Geometry};
 use crate::model::{Blob, Model, Quant, Shape, Window};
 
 /// How a feature map is pooled.
@@ -174,12 +175,13 @@ impl FeatureRule {
             Pool::Max => max_pool(&geometry, map, feature),
             Pool::Avg { multiplier, shift } => {
                 let params = AvgPoolParams {
+                    geometry,
                     multipliers: &[multiplier],
                     shift,
                     input_zero_point: self.map_quant.zero_point,
                     output_zero_point: self.quant.zero_point,
                 };
-                avg_pool(&geometry, &params, map, feature);
+                avg_pool(&params, map, feature);
             }
         }
     }

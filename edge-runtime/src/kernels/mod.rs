@@ -1,172 +1,232 @@
-//! int8 operators over slices: the portable version of each, and faster ones beside it.
+//! int8 operators over slices: what each computes, and families of kernels that compute it fast.
 //!
-//! A kernel knows shapes and numbers, no graph, no file, no arena. Its callers have checked every
-//! geometry (`model::check`), so kernels index without further ado; an impossible geometry panics on a
-//! bounds check of the portable ones; those in assembly trust it. The portable versions define the arithmetic; a faster one is
-//! right when it gives the same bytes.
+//! [`portable`] defines the arithmetic. A family ([`Kernels`]) is a value: it can be made where the processor
+//! has what it needs, it can be forced, and a test can put a wrong one in its place. It is right when it
+//! gives the bytes of [`Portable`]. [`native`] is the best family for this processor, [`available`] lists
+//! all that it can run.
+//!
+//! A kernel knows shapes and numbers ([`params`]), no graph, no file, no arena. Kernels are safe: they
+//! panic on lengths that contradict the numbers, and those with raw pointers check everything first.
 
-#[cfg(all(any(feature = "arm-dsp", feature = "arm-mve"), target_arch = "arm"))]
-pub mod arm;
-mod conv;
-mod depthwise;
-#[cfg_attr(
-    all(feature = "arm-mve", target_arch = "arm"),
-    allow(dead_code, reason = "some have a faster version")
-)]
-mod elementwise;
-mod layout;
-mod norm;
-mod pool;
-mod requantize;
+#[cfg(all(target_arch = "arm", target_os = "none"))]
+mod cortex_m;
+mod geometry;
+#[cfg(any(
+    test,
+    all(
+        target_arch = "arm",
+        target_os = "none",
+        any(feature = "arm-dsp", feature = "arm-mve")
+    )
+))]
+mod packed;
+pub mod params;
+pub mod portable;
+mod run;
 #[cfg(test)]
 mod tests;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+mod x86_64;
 
-#[cfg(all(feature = "arm-mve", target_arch = "arm"))]
-pub use arm::mve::{add, add_in_place, map, map_in_place, mul, mul_in_place};
-pub use conv::conv;
-pub use depthwise::depthwise;
-pub use elementwise::{AddParams, MulParams, PReluParams, prelu, prelu_in_place};
-#[cfg(not(all(feature = "arm-mve", target_arch = "arm")))]
-pub use elementwise::{add, add_in_place, map, map_in_place, mul, mul_in_place};
-pub use layout::{concat_part, pad, shuffle, slice};
-pub use norm::{NormParams, local_response_norm};
-pub use pool::{AvgPoolParams, avg_pool, max_pool};
-pub use requantize::{RequantizeFn, requantize, rescale};
+#[cfg(all(target_arch = "arm", target_os = "none"))]
+pub use cortex_m::CortexM;
+pub use geometry::Geometry;
+pub use params::*;
+pub use portable::{requantize, rescale};
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub use x86_64::Avx2;
 
-use crate::model::{ChannelRecord, Layout, Shape, Window};
+use crate::model::Layout;
 
-/// True if this build has a kernel for weights that are packed so.
-pub const fn runs(layout: Layout) -> bool {
-    match layout {
-        Layout::DspConv | Layout::DspDepthwise => {
-            cfg!(all(feature = "arm-dsp", target_arch = "arm"))
-        }
-        Layout::MveConv | Layout::MveDepthwise => {
-            cfg!(all(feature = "arm-mve", target_arch = "arm"))
-        }
-    }
-}
-
-/// A packed convolution, depthwise or not; see [`crate::model::ConvData::Packed`].
+/// A family of kernels: every int8 operator, by default as [`Portable`] has it.
 ///
-/// # Panics
-/// If the build has no kernel for the layout, or a length is not what the layout and the shapes say.
-pub fn packed(
-    layout: Layout,
-    g: &Geometry,
-    params: &PackedParams<'_>,
-    input: &[i8],
-    output: &mut [i8],
-    scratch: &mut [i8],
-) {
+/// Slices hold whole tensors, NHWC, of the shapes that the numbers say; a kernel panics if they do not.
+/// `_in_place` kernels overwrite their first input.
+pub trait Kernels: core::fmt::Debug + Send + Sync {
+    /// A short name, for reports and for the option that forces a family.
+    fn name(&self) -> &'static str;
+
+    /// Convolution, grouped or not.
+    fn conv(&self, p: &ConvParams<'_>, input: &[i8], output: &mut [i8]) {
+        portable::conv(p, input, output);
+    }
+
+    /// Convolution with one filter per channel.
+    fn depthwise(&self, p: &ConvParams<'_>, input: &[i8], output: &mut [i8]) {
+        portable::depthwise(p, input, output);
+    }
+
+    /// True if [`Self::packed`] takes weights that lie so.
+    fn runs(&self, layout: Layout) -> bool {
+        let _ = layout;
+        false
+    }
+
+    /// A convolution, depthwise or not, whose weights are packed. `scratch` starts on a multiple of 4, and has
+    /// the length that [`Layout::scratch_len`] says, or more.
+    ///
+    /// # Panics
+    /// If the family has no kernel for the layout ([`Self::runs`]), or geometry, lengths and layout disagree.
+    fn packed(&self, p: &PackedParams<'_>, input: &[i8], output: &mut [i8], scratch: &mut [i8]) {
+        let _ = (p, input, output, scratch);
+        unreachable!("the engine refuses layouts without a kernel")
+    }
+
+    /// Maximum of the elements under the window; padding never wins.
+    fn max_pool(&self, g: &Geometry, input: &[i8], output: &mut [i8]) {
+        portable::max_pool(g, input, output);
+    }
+
+    /// Mean of the elements under the window.
+    fn avg_pool(&self, p: &AvgPoolParams<'_>, input: &[i8], output: &mut [i8]) {
+        portable::avg_pool(p, input, output);
+    }
+
+    /// `output[i] = a[i] + b[i]`, rescaled.
+    fn add(&self, p: &AddParams, a: &[i8], b: &[i8], output: &mut [i8]) {
+        portable::add(p, a, b, output);
+    }
+
+    /// As [`Self::add`].
+    fn add_in_place(&self, p: &AddParams, a: &mut [i8], b: &[i8]) {
+        portable::add_in_place(p, a, b);
+    }
+
+    /// `output[i] = a[i] * b[i % b.len()]`, rescaled: `b` is as long as `a`, or has one value per channel.
+    fn mul(&self, p: &MulParams, a: &[i8], b: &[i8], output: &mut [i8]) {
+        portable::mul(p, a, b, output);
+    }
+
+    /// As [`Self::mul`].
+    fn mul_in_place(&self, p: &MulParams, a: &mut [i8], b: &[i8]) {
+        portable::mul_in_place(p, a, b);
+    }
+
+    /// `output[i] = table[input[i] + 128]`.
+    fn map(&self, p: &MapParams<'_>, input: &[i8], output: &mut [i8]) {
+        portable::map(p, input, output);
+    }
+
+    /// As [`Self::map`].
+    fn map_in_place(&self, p: &MapParams<'_>, values: &mut [i8]) {
+        portable::map_in_place(p, values);
+    }
+
+    /// Negative values times their channel's slope, rescaled.
+    fn prelu(&self, p: &PReluParams<'_>, input: &[i8], output: &mut [i8]) {
+        portable::prelu(p, input, output);
+    }
+
+    /// As [`Self::prelu`].
+    fn prelu_in_place(&self, p: &PReluParams<'_>, values: &mut [i8]) {
+        portable::prelu_in_place(p, values);
+    }
+
+    /// Each value divided by a power of the mean square of the channels around it.
+    fn norm(&self, p: &NormParams<'_>, input: &[i8], output: &mut [i8]) {
+        portable::norm(p, input, output);
+    }
+
+    /// One input of a concatenation into its channels of the output.
+    fn concat_part(&self, p: &ConcatPart, input: &[i8], output: &mut [i8]) {
+        portable::concat_part(p, input, output);
+    }
+
+    /// The strided part of the input that has the output's shape.
+    fn slice(&self, p: &SliceParams, input: &[i8], output: &mut [i8]) {
+        portable::slice(p, input, output);
+    }
+
+    /// The input with its zero point around it.
+    fn pad(&self, p: &PadParams, input: &[i8], output: &mut [i8]) {
+        portable::pad(p, input, output);
+    }
+
+    /// The channels of every pixel in another order.
+    fn shuffle(&self, p: &ShuffleParams, input: &[i8], output: &mut [i8]) {
+        portable::shuffle(p, input, output);
+    }
+
+    /// The windows of a convolution as the rows of a matrix, for a backend that multiplies by itself: for every
+    /// output position and group, the taps in reading order with their channels. Padding reads the zero point.
+    fn unfold(&self, p: &UnfoldParams, input: &[i8], output: &mut [i8]) {
+        portable::unfold(p, input, output);
+    }
+
+    /// The sums of a convolution to its output: what follows the multiplication of [`Self::unfold`]'s rows.
+    fn requantize(&self, p: &RequantizeParams<'_>, sums: Sums<'_>, output: &mut [i8]) {
+        portable::requantize_sums(p, sums, output);
+    }
+}
+
+/// The kernels that define the arithmetic, in plain Rust; they run everywhere.
+#[derive(Clone, Copy, Debug)]
+pub struct Portable;
+
+impl Kernels for Portable {
+    fn name(&self) -> &'static str {
+        "portable"
+    }
+}
+
+/// The type of [`native`]: on a host any family, chosen at run time.
+#[cfg(feature = "std")]
+pub type Native = dyn Kernels;
+/// The type of [`native`]: the one family that the program is built for, so that calls are direct.
+#[cfg(all(not(feature = "std"), target_arch = "arm", target_os = "none"))]
+pub type Native = CortexM;
+/// The type of [`native`]: the one family that the program is built for, so that calls are direct.
+#[cfg(not(any(feature = "std", all(target_arch = "arm", target_os = "none"))))]
+pub type Native = Portable;
+
+/// The fastest family that this processor can run.
+#[cfg(feature = "std")]
+pub fn native() -> &'static Native {
+    available().next().unwrap_or(&Portable)
+}
+
+/// The family that the program is built for.
+#[cfg(all(not(feature = "std"), target_arch = "arm", target_os = "none"))]
+pub const fn native() -> &'static Native {
+    &CortexM
+}
+
+/// The family that the program is built for.
+#[cfg(not(any(feature = "std", all(target_arch = "arm", target_os = "none"))))]
+pub const fn native() -> &'static Native {
+    &Portable
+}
+
+/// Every family that this processor can run, the fastest first and [`Portable`] last.
+pub fn available() -> impl Iterator<Item = &'static dyn Kernels> {
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    let fast = [Avx2::detect().map(|k| k as &dyn Kernels)];
+    #[cfg(all(target_arch = "arm", target_os = "none"))]
+    let fast = [Some(&CortexM as &dyn Kernels)];
+    #[cfg(not(any(
+        all(feature = "std", target_arch = "x86_64"),
+        all(target_arch = "arm", target_os = "none")
+    )))]
+    let fast: [Option<&dyn Kernels>; 0] = [];
+    fast.into_iter()
+        .flatten()
+        .chain([&Portable as &dyn Kernels])
+}
+
+/// True if this program has kernels for weights that are packed so.
+pub const fn runs(layout: Layout) -> bool {
+    let built_for_dsp = cfg!(all(
+        feature = "arm-dsp",
+        target_arch = "arm",
+        target_os = "none"
+    ));
+    let built_for_mve = cfg!(all(
+        feature = "arm-mve",
+        target_arch = "arm",
+        target_os = "none"
+    ));
     match layout {
-        #[cfg(all(feature = "arm-dsp", target_arch = "arm"))]
-        Layout::DspConv => arm::conv(g, params, input, output, scratch),
-        #[cfg(all(feature = "arm-dsp", target_arch = "arm"))]
-        Layout::DspDepthwise => arm::depthwise(g, params, input, output, scratch),
-        #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
-        Layout::MveConv => arm::mve::conv(g, params, input, output, scratch),
-        #[cfg(all(feature = "arm-mve", target_arch = "arm"))]
-        Layout::MveDepthwise => arm::mve::depthwise(g, params, input, output, scratch),
-        #[allow(unreachable_patterns)]
-        _ => {
-            let _ = (g, params, input, output, scratch);
-            unreachable!("the engine refuses layouts without kernel")
-        }
-    }
-}
-
-/// The numbers of a packed convolution.
-#[derive(Clone, Copy, Debug)]
-pub struct PackedParams<'p> {
-    /// Weights as the layout has them; they start on a multiple of 4.
-    pub weights: &'p [i8],
-    /// One per output channel, and what the layout adds.
-    pub records: &'p [ChannelRecord],
-    /// Activations are multiplied by 2 to this power: 0 or 8.
-    pub input_shift: u8,
-    /// What padding reads.
-    pub input_zero_point: i8,
-    /// Added after scaling, where it is not in the records.
-    pub output_zero_point: i8,
-    /// Smallest and largest output.
-    pub clamp: [i8; 2],
-}
-
-/// The numbers of an int8 convolution; see [`crate::model::ConvData::I8`].
-#[derive(Clone, Copy, Debug)]
-pub struct ConvParams<'p> {
-    /// Weights, OHWI (depthwise: 1HWC).
-    pub weights: &'p [i8],
-    /// One per output channel, zero-point term folded in.
-    pub bias: &'p [i32],
-    /// One per output channel, in [2^30, 2^31).
-    pub multiplier: &'p [i32],
-    /// One per output channel, in [1, 62].
-    pub shift: &'p [u8],
-    /// What padding reads.
-    pub input_zero_point: i8,
-    /// Added after scaling.
-    pub output_zero_point: i8,
-    /// Smallest and largest output.
-    pub clamp: [i8; 2],
-}
-
-impl ConvParams<'_> {
-    /// Output of `channel` for its finished accumulator.
-    #[inline(always)]
-    fn finish(&self, channel: usize, acc: i32) -> i8 {
-        let (m, n) = (self.multiplier[channel], self.shift[channel]);
-        requantize(acc, m, n, self.output_zero_point, self.clamp)
-    }
-}
-
-/// Shapes around a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Geometry {
-    /// Of the input.
-    pub input: Shape,
-    /// Of the output.
-    pub output: Shape,
-    /// The window.
-    pub window: Window,
-}
-
-impl Geometry {
-    /// True if the window covers something and gives the output's rows and columns. Debug builds of
-    /// kernels in assembly ask, which compute addresses of it; the others index slices.
-    #[cfg(all(target_arch = "arm", feature = "arm-dsp"))]
-    pub(crate) fn is_possible(&self) -> bool {
-        let w = &self.window;
-        let positive = [w.kernel, w.stride, w.dilation];
-        positive.iter().flatten().all(|v| *v > 0)
-            && w.output_len(0, self.input.h) == Some(self.output.h)
-            && w.output_len(1, self.input.w) == Some(self.output.w)
-    }
-
-    /// The taps of the kernel along `axis` that fall inside the input at output position `at`, and the
-    /// input index of tap 0 (negative in the padding).
-    #[inline(always)]
-    fn taps(&self, axis: usize, at: usize) -> (core::ops::Range<usize>, isize) {
-        let w = &self.window;
-        let len = if axis == 0 {
-            self.input.h
-        } else {
-            self.input.w
-        } as isize;
-        let origin = (at * w.stride[axis] as usize) as isize - w.pad_before[axis] as isize;
-        let (kernel, dilation) = (w.kernel[axis] as isize, w.dilation[axis] as isize);
-        let first = if origin < 0 {
-            (-origin + dilation - 1) / dilation
-        } else {
-            0
-        };
-        let end = if origin >= len {
-            0
-        } else {
-            (len - origin + dilation - 1) / dilation
-        };
-        let end = end.clamp(0, kernel);
-        (first.min(end) as usize..end as usize, origin)
+        Layout::DspConv | Layout::DspDepthwise => built_for_dsp,
+        Layout::MveConv | Layout::MveDepthwise => built_for_mve,
     }
 }

@@ -34,6 +34,8 @@ pub use packed::{ChannelRecord, Family, Layout, Packing, Scratch};
 #[cfg(feature = "std")]
 pub use storage::AlignedBytes;
 
+pub use crate::tensor::{DType, Quant, Shape, Window};
+
 use crate::head::Head;
 use header::Header;
 use serde::{Deserialize, Serialize};

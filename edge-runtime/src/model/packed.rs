@@ -64,7 +64,7 @@ pub enum Layout {
     /// taps `k..k+16` the 16 bytes of each of the four channels. The taps of a filter are in the order of
     /// OHWI, with zeros up to a multiple of 16. See [`MveConv`].
     MveConv,
-    /// Depthwise, at most 64 taps. By sixteens of a row of the output, until the channels repeat: weights
+    /// Depthwise, at most 64 taps. For every 16 outputs of a row, until the channels repeat: weights
     /// of every tap, then biases, multipliers and shifts; there are no records. See [`MveDepthwise`].
     MveDepthwise,
 }

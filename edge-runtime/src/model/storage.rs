@@ -4,12 +4,12 @@ use super::ALIGNMENT;
 use std::io::Read;
 use std::path::Path;
 
-#[derive(Clone, Copy, bytemuck::Zeroable, bytemuck::Pod)]
+#[derive(Clone, Copy, Debug, bytemuck::Zeroable, bytemuck::Pod)]
 #[repr(C, align(16))]
 struct Block([u8; ALIGNMENT]);
 
 /// Bytes that start on a multiple of 16.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct AlignedBytes {
     blocks: Vec<Block>,
     len: usize,

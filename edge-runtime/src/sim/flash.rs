@@ -1,8 +1,8 @@
 //! A flash in RAM that enforces the rules of real ones, counts erases, and loses power at a chosen operation.
 
-use super::Random;
 use crate::flash::{ERASED, Flash, FlashError, Geometry};
 use crate::model::AlignedBytes;
+use crate::random::Random;
 
 /// How much of an operation happened when power failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! A serial line that drops, damages and doubles bytes.
 
-use super::Random;
+use crate::random::Random;
 
 /// How often a line does what to a byte, in cases per million.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -151,7 +151,7 @@ fn hostile_hosts_change_nothing() {
 fn hosts_that_talk_nonsense_and_too_many() {
     let place = Place::new();
     let server = Running::start(&place, "127.0.0.1:0", &[]);
-    let mut random = graft_tests::Random::new(5);
+    let mut random = edge_runtime::random::Random::new(5);
     for _ in 0..8 {
         let mut stream = TcpStream::connect(&server.address).unwrap();
         let bytes: Vec<u8> = (0..5000).map(|_| random.bits() as u8).collect();

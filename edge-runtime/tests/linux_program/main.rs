@@ -10,10 +10,10 @@ mod sessions;
 mod signatures;
 
 use converter::dataset::{Dataset, image_file};
-use converter::progress::Silent;
-use converter::retrain::retrain;
-use converter::runner::BackendKind;
-use converter::sign::{PrivateKey, new_pair, public_half};
+use converter::jobs::retrain::retrain;
+use converter::jobs::sign::{PrivateKey, new_pair, public_half};
+use converter::util::progress::Silent;
+use edge_runtime::backend::BackendKind;
 use edge_runtime::client::{Client, ClientError, Patience, Pipe};
 use edge_runtime::device::frame::{self, FrameReader};
 use edge_runtime::device::protocol::{

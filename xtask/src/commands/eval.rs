@@ -3,7 +3,7 @@
 use super::{folder, parse, read};
 use crate::{cli::Eval, output, progress::Bars, units};
 use anyhow::Result;
-use converter::evaluate::{EvaluateOptions, evaluate};
+use converter::jobs::evaluate::{EvaluateOptions, evaluate};
 use serde_json::json;
 
 pub fn run(args: &Eval, json: bool) -> Result<()> {

@@ -3,7 +3,7 @@
 use super::{parse, read};
 use crate::{cli, output, units};
 use anyhow::{Result, bail};
-use converter::board::fit::Line;
+use converter::board::fit::Requirement;
 use converter::board::{self, Fit, Request};
 use serde_json::{Value, json};
 
@@ -61,7 +61,7 @@ pub fn require(fit: &Fit) -> Result<()> {
 
 /// The judgement for machines.
 pub fn value(fit: &Fit) -> Value {
-    let line = |l: &Line| {
+    let line = |l: &Requirement| {
         json!({
             "item": l.item.name(), "place": l.place, "unit": l.item.unit(),
             "needs": l.needs, "has": l.has, "margin": margin(l),
@@ -156,7 +156,7 @@ fn alternatives(fit: &Fit) -> String {
 }
 
 /// What is left; if negative, what is missing.
-fn margin(line: &Line) -> Option<i64> {
+fn margin(line: &Requirement) -> Option<i64> {
     let margin = i128::from(line.has?) - i128::from(line.needs?);
     Some(margin.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
 }

@@ -1,4 +1,4 @@
-//! `flash`: firmware and model onto a board, and the first words with it.
+//! `flash`: puts firmware and model on a board, and waits until it answers.
 
 use super::device::port::Port;
 use super::{fit, parse, read};
@@ -9,7 +9,6 @@ use crate::{output, probe_rs, qemu, units};
 use anyhow::{Context, Result, bail};
 use converter::board::schema::{Deploy, Kind, Use};
 use converter::board::{self, Board, Needs, Request};
-use converter::pack;
 use edge_runtime::client::{Client, ClientError, Patience};
 use edge_runtime::device::{DeviceError, NotReady};
 use edge_runtime::model::DType;
@@ -19,14 +18,14 @@ use std::path::Path;
 use std::time::Duration;
 use tempfile::NamedTempFile;
 
-/// How long a board may take to start: some seconds for the checksum of a large model in QEMU.
+/// How long a board may take to start. In QEMU the checksum of a large model takes some seconds.
 const PATIENCE: Patience = Patience {
     timeout: Duration::from_millis(250),
     attempts: 20,
 };
 
 pub fn run(args: &Flash, json: bool) -> Result<()> {
-    if board::load::file(&args.board).is_some() {
+    if board::find::file(&args.board).is_some() {
         bail!(
             "{}: the firmware is built for boards that come with Graft; give a name (`cargo xtask boards`)",
             args.board
@@ -73,7 +72,7 @@ pub fn run(args: &Flash, json: bool) -> Result<()> {
         }
         other => bail!("{} cannot be flashed: {other}", board.name),
     };
-    let runs = first_words(&board, model.is_some())
+    let runs = wait_for_answer(&board, model.is_some())
         .with_context(|| format!("{} was flashed and does not answer", board.name))?;
     let value = json!({
         "board": board.name,
@@ -107,7 +106,7 @@ pub fn run(args: &Flash, json: bool) -> Result<()> {
     Ok(())
 }
 
-/// The firmware alone: that it builds, fits and passes its checks.
+/// Builds the firmware, and checks that it fits its region and contains only what it may.
 fn build_only(board: &Board, trust: Option<&PublicKey>, json: bool) -> Result<()> {
     let image = firmware::build(board, trust)?;
     let elf = image.elf.display().to_string();
@@ -119,20 +118,20 @@ fn build_only(board: &Board, trust: Option<&PublicKey>, json: bool) -> Result<()
     Ok(())
 }
 
-/// What the firmware takes, for people.
+/// How much the firmware takes, as text.
 fn takes(image: &Image) -> String {
     let [flash, ram] = [image.size.flash, image.size.ram].map(units::bytes);
     format!("{flash} of flash, {ram} of RAM for static variables")
 }
 
-/// A model as the board runs it, packed for its kernels, if it fits.
+/// Packs a model for the board and checks that it fits. Returns a file with it.
 fn packed(path: &Path, board: &Board) -> Result<NamedTempFile> {
     let bytes = read(path)?;
     let model = parse(path, &bytes)?;
     if model.dtype() != DType::I8 {
         bail!("a device runs int8 models, and this one is float; convert it with --int8");
     }
-    let packed = pack::for_board(&model, board)?;
+    let packed = board::pack_for(&model, board)?;
     let needs = Needs::of(&parse(path, &packed)?, packed.len());
     fit::require(&board::fit::judge(&needs, board, &Request::default()))?;
     let file = NamedTempFile::new().context("no temporary file")?;
@@ -140,8 +139,8 @@ fn packed(path: &Path, board: &Board) -> Result<NamedTempFile> {
     Ok(file)
 }
 
-/// The signature of a model, as a file, if it is the key's of what goes to the board: of the file `packed`, whose model
-/// is the one of the file `given`.
+/// Checks that the signature of a model is that of the key, and returns a file with it. The file `packed` goes to the
+/// board; the user has named the file `given`, which has the same model.
 fn signature(
     key: &PublicKey,
     (given, packed): (&Path, &Path),
@@ -173,13 +172,13 @@ fn signature(
     Ok(file)
 }
 
-/// What the firmware takes, for machines.
+/// How much the firmware takes, as JSON.
 fn size(image: &Image) -> Value {
     json!({"flash_bytes": image.size.flash, "ram_bytes": image.size.ram})
 }
 
-/// Waits until the device says what runs on it; nothing, if no model was flashed and none is there.
-fn first_words(board: &Board, flashed: bool) -> Result<Value> {
+/// Waits until the device answers, and returns what runs on it: nothing if no model was flashed and it has none.
+fn wait_for_answer(board: &Board, flashed: bool) -> Result<Value> {
     let port = Port::Board(board.name.clone());
     let mut client = Client::new(port.open(None)?, super::device::session(), PATIENCE);
     match client.connect(None) {

@@ -5,7 +5,8 @@ use super::{parse, read, read_as_is};
 use crate::{cli::Inspect, output, units};
 use anyhow::Result;
 use converter::board::{self, Board};
-use converter::{pack, report};
+use converter::jobs::report;
+use converter::pack;
 use edge_runtime::head::{Head, HeadOrigin, HeadSize, Pool};
 use edge_runtime::model::{
     AlignedBytes, Calibration, DType, Manifest, Model, Output, OutputFunction, WeightsOrigin,
@@ -85,7 +86,7 @@ pub fn run(args: &Inspect, json: bool) -> Result<()> {
 fn for_board(path: &Path, board: &Board) -> Result<AlignedBytes> {
     let bytes = read(path)?;
     let model = parse(path, &bytes)?;
-    match pack::family_of(board) {
+    match board::family(board) {
         Some(family) if model.dtype() == DType::I8 => Ok(pack::pack(&model, family)?),
         _ => Ok(bytes),
     }

@@ -2,7 +2,7 @@
 
 use crate::{cli::Keygen, output, units};
 use anyhow::Result;
-use converter::sign::{new_line_key, new_pair, public_half};
+use converter::jobs::sign::{new_line_key, new_pair, public_half};
 use serde_json::json;
 
 pub fn run(args: &Keygen, json: bool) -> Result<()> {

@@ -1,4 +1,4 @@
-//! `monitor`: what a board's firmware logs, decoded by the firmware that runs there.
+//! `monitor`: prints the log of a board's firmware. The file of the firmware that runs there decodes it.
 
 use crate::cli::Monitor;
 use crate::qemu::folder::Folder;
@@ -14,11 +14,11 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::time::Duration;
 
-/// How long to wait for more.
+/// How long to wait for more of the log.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Bytes that are read at a time.
-const PIECE: usize = 4096;
+/// Most bytes that are read at once.
+const MAX_READ: usize = 4096;
 
 pub fn run(args: &Monitor, json: bool) -> Result<()> {
     let board = board::find(&args.board)?;
@@ -33,7 +33,7 @@ pub fn run(args: &Monitor, json: bool) -> Result<()> {
     }
 }
 
-/// Prints the log of a board in QEMU, and goes on until QEMU ends.
+/// Prints the log of a board in QEMU until QEMU stops. With `once`, stops at the end of the log.
 fn follow(board: &Board, once: bool, json: bool) -> Result<()> {
     let folder = Folder::of(board)?;
     let path = folder.log();
@@ -51,9 +51,9 @@ fn follow(board: &Board, once: bool, json: bool) -> Result<()> {
         .with_context(cannot)?;
     let locations = table.get_locations(&bytes).with_context(cannot)?;
     let mut decoder = table.new_stream_decoder();
-    let mut piece = [0; PIECE];
+    let mut piece = [0; MAX_READ];
     loop {
-        // Asked before reading: what an ending QEMU wrote last is read after it.
+        // Before reading, so that what QEMU wrote last is still read.
         let ended = once || Qmp::connect(&folder.control()).is_err();
         loop {
             let count = log
@@ -71,7 +71,7 @@ fn follow(board: &Board, once: bool, json: bool) -> Result<()> {
                         }
                     }
                     Err(DecodeError::UnexpectedEof) => break,
-                    // A restart cut a frame off. The next one is found.
+                    // A restart has cut a frame off. The decoder finds the next one.
                     Err(DecodeError::Malformed) if table.encoding().can_recover() => (),
                     Err(DecodeError::Malformed) => bail!("{}: damaged", path.display()),
                 }
@@ -84,7 +84,7 @@ fn follow(board: &Board, once: bool, json: bool) -> Result<()> {
     }
 }
 
-/// Prints a line; false if nobody reads any more.
+/// Prints a line. Returns false if the output is closed.
 fn print(frame: &Frame<'_>, locations: &Locations, json: bool) -> bool {
     let level = frame.level().map_or("print", |level| level.as_str());
     let time = frame.display_timestamp().map(|time| time.to_string());

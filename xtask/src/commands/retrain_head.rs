@@ -3,8 +3,8 @@
 use super::{beside, folder, parse, read};
 use crate::{cli::RetrainHead, output, progress::Bars, units};
 use anyhow::{Result, bail};
-use converter::evaluate::{EvaluateOptions, evaluate};
-use converter::retrain::retrain;
+use converter::jobs::evaluate::{EvaluateOptions, evaluate};
+use converter::jobs::retrain::retrain;
 use edge_runtime::client::judged;
 use edge_runtime::head::train::TrainOptions;
 use serde_json::json;
@@ -28,7 +28,7 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
         .output
         .clone()
         .unwrap_or_else(|| beside(&args.model, "retrained"));
-    converter::output::check(&out, &[&args.model])?;
+    converter::util::output::check(&out, &[&args.model])?;
     let defaults = TrainOptions::default();
     let options = TrainOptions {
         hidden: args.hidden,
@@ -40,7 +40,7 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
     };
     let bars = Bars::new();
     let new = retrain(&model, &bytes, args.backend, &dataset, &options, &bars)?;
-    converter::output::write(&out, &new.bytes)?;
+    converter::util::output::write(&out, &new.bytes)?;
     let seconds = start.elapsed().as_secs_f64();
     let new_model = parse(&out, &new.bytes)?;
     let val_left_out = val.as_ref().and_then(|v| v.left_out.clone());

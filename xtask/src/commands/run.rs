@@ -4,7 +4,7 @@ use super::{parse, read};
 use crate::{cli::Run, output, units};
 use anyhow::Result;
 use converter::dataset::load;
-use converter::runner::{Runner, classes, output_function};
+use converter::jobs::runner::{Runner, classes, output_function};
 use edge_runtime::model::{Output, OutputFunction, WeightsOrigin};
 use serde_json::json;
 use std::time::Instant;

@@ -2,7 +2,7 @@
 
 use crate::{cli::Sign, output};
 use anyhow::Result;
-use converter::sign::PrivateKey;
+use converter::jobs::sign::PrivateKey;
 use serde_json::json;
 
 pub fn run(args: &Sign, json: bool) -> Result<()> {

@@ -7,10 +7,9 @@ use anyhow::{Result, bail};
 use converter::board::schema::Deploy;
 use converter::board::{self, Board};
 use converter::dataset::{LeftOut, dead_leaves, load, preprocess};
-use converter::progress::Progress;
-use converter::runner::BackendKind;
-use converter::verify::{Place, Trace, VerifyError, first_difference, trace, verify_one};
-use edge_runtime::backend::Backend;
+use converter::jobs::verify::{Place, Trace, VerifyError, first_difference, trace, verify_one};
+use converter::util::progress::Progress;
+use edge_runtime::backend::{BackendKind, Observer};
 use edge_runtime::model::{DType, Model};
 use serde_json::json;
 use std::path::Path;
@@ -52,7 +51,8 @@ impl FromStr for Target {
         match boards.clone().find(|b| b.name == text) {
             Some(board) => Ok(Self::Board(Box::new(board.clone()))),
             None => Err(format!(
-                "no backend or board in QEMU '{text}'; there are: engine, tract{}",
+                "no backend or board in QEMU '{text}'; there are: {}{}",
+                BackendKind::names(),
                 boards
                     .by_ref()
                     .map(|b| format!(", {}", b.name))
@@ -84,7 +84,7 @@ pub fn run(args: &Verify, json: bool) -> Result<()> {
         return Err(VerifyError::FloatModel.into());
     }
     let mut backends = kinds
-        .map(|kind| kind.load(&model))
+        .map(|kind| kind.runtime().prepare(&model)?.observer())
         .collect::<Result<Vec<_>, _>>()?;
     match (&backends[..], &boards[..]) {
         ([], _) => bail!("boards are compared with the host; add `engine` to --on"),
@@ -204,7 +204,7 @@ struct Difference {
 
 fn compare_backends(
     model: &Model<'_>,
-    backends: &mut [Box<dyn Backend + '_>],
+    backends: &mut [Box<dyn Observer + '_>],
     inputs: &Inputs,
     bars: &Bars,
 ) -> Result<Option<Difference>> {
@@ -225,7 +225,7 @@ fn compare_backends(
 
 fn compare_board(
     model: &Model<'_>,
-    reference: &mut dyn Backend,
+    reference: &mut dyn Observer,
     runner: &Runner<'_>,
     inputs: &Inputs,
     bars: &Bars,
@@ -239,7 +239,7 @@ fn compare_board(
         let run = runner.run(values, &mut || bars.step())?;
         for ((name, input), got) in names.iter().zip(values).zip(&run.inputs) {
             let expected = trace(model, reference, input)?;
-            let between = [reference.name(), runner.name()];
+            let between = [reference.backend(), runner.name()];
             if let Some(place) = first_difference(model, &expected, &trace_of(got)) {
                 return Ok(Some(differs(&place, between, name)));
             }
@@ -288,14 +288,19 @@ mod tests {
 
     #[test]
     fn a_tampered_checksum_is_noticed() {
-        let bytes = converter::convert::convert(
+        let bytes = converter::jobs::convert::convert(
             graft_tests::source(1),
             Some(&graft_tests::int8()),
-            &converter::progress::Silent,
+            &converter::util::progress::Silent,
         );
         let bytes = bytes.unwrap().bytes;
         let model = Model::parse(&bytes).unwrap();
-        let mut engine = BackendKind::Engine.load(&model).unwrap();
+        let mut engine = BackendKind::Engine
+            .runtime()
+            .prepare(&model)
+            .unwrap()
+            .observer()
+            .unwrap();
         let input = vec![3; model.input().shape.len()];
         let good = trace(&model, &mut *engine, &input).unwrap();
         assert_eq!(good.layers.len(), model.layers().count());

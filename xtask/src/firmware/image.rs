@@ -1,10 +1,10 @@
-//! A linked firmware: how much flash and RAM it takes, and that nothing is in it that should not be.
+//! A linked firmware: how much flash and RAM it takes, and whether it contains what it must not.
 
 use anyhow::{Context, Result, bail};
 use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, elf};
 use std::path::{Path, PathBuf};
 
-/// Parts of symbols that must not occur: formatting, which panics would link, and an allocator.
+/// Parts of symbols that must not occur, and what they mean: formatting, which panics would link, and an allocator.
 const FORBIDDEN: [(&str, &str); 3] = [
     (
         "4core3fmt",
@@ -14,12 +14,12 @@ const FORBIDDEN: [(&str, &str); 3] = [
     ("__rg_alloc", "an allocator"),
 ];
 
-/// Bytes by memory.
+/// Bytes that a firmware takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
-    /// Code, constants, and the initial values of variables.
+    /// Its code, constants, and the initial values of variables.
     pub flash: u64,
-    /// Static variables.
+    /// Its static variables.
     pub ram: u64,
 }
 
@@ -28,14 +28,17 @@ pub struct Size {
 pub struct Image {
     /// The ELF file.
     pub elf: PathBuf,
-    /// What it takes.
+    /// How much it takes.
     pub size: Size,
-    /// A forbidden symbol, if there is one, and what it means.
+    /// A forbidden symbol, if there is one, and its meaning.
     forbidden: Option<(String, &'static str)>,
 }
 
 impl Image {
     /// Reads an ELF file.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is no ELF file.
     pub fn read(path: &Path) -> Result<Self> {
         let cannot = || format!("{}: cannot read the firmware", path.display());
         let bytes = std::fs::read(path).with_context(cannot)?;
@@ -65,11 +68,14 @@ impl Image {
         })
     }
 
-    /// Refuses a firmware with an allocator or the formatting of panics.
+    /// Checks that the firmware has no allocator and does not format panics.
+    ///
+    /// # Errors
+    /// If it does, with the symbol.
     pub fn check(&self) -> Result<()> {
         match &self.forbidden {
             Some((symbol, meaning)) => bail!(
-                "{}: the firmware holds {meaning}: {symbol}",
+                "{}: the firmware contains {meaning}: {symbol}",
                 self.elf.display()
             ),
             None => Ok(()),
@@ -81,13 +87,13 @@ impl Image {
 mod tests {
     use super::*;
 
-    /// This test program formats and allocates, so it is no firmware.
+    /// This test program formats and allocates, so it is refused.
     #[test]
     fn a_program_of_the_host_is_refused() {
         let image = Image::read(&std::env::current_exe().unwrap()).unwrap();
         assert!(image.size.flash > 100_000 && image.size.ram > 0);
         let error = image.check().unwrap_err().to_string();
-        assert!(error.contains("the firmware holds"), "{error}");
+        assert!(error.contains("the firmware contains"), "{error}");
         assert!(Image::read(Path::new("Cargo.toml")).is_err());
     }
 }

@@ -1,9 +1,9 @@
-//! The firmware of a board: built from `boards/NAME`, measured, checked.
+//! Builds the firmware of a board from `boards/NAME`, measures it and checks it.
 //!
-//! - [`toolchain`]: which compiler can build it;
-//! - [`image`]: what was built: its size, and what must not be in it.
+//! - [`toolchain`]: the compiler that can build it;
+//! - [`image`]: the built file: its size, and what it must not contain.
 //!
-//! Knows no model and no way to a board.
+//! Knows no model, and not how a board is reached.
 
 pub mod image;
 pub mod toolchain;
@@ -28,23 +28,24 @@ fn workspace() -> PathBuf {
     root().join("boards")
 }
 
-/// Where it is built; shared by all boards, and kept, so that the second build is quick. Firmware with a key has a
-/// folder of its own, so that neither is found where the other was built.
+/// The folder for the build of all boards. It is kept, so that the second build is quick. Firmware with a trusted key has
+/// a folder of its own, so that one is not taken for the other.
 fn target_dir(signed: bool) -> PathBuf {
     let dir = root().join("target/firmware");
     if signed { dir.join("signed") } else { dir }
 }
 
-/// Builds the firmware of a board, or finds it built; with a key, it takes only models and heads that are signed.
+/// Builds the firmware of a board, unless it is up to date. With a key, it accepts only models and heads that are signed
+/// with it.
 ///
 /// # Errors
-/// If the board has none, no compiler is there, it does not compile, does not fit its region, or holds what
-/// [`Image::check`] refuses.
+/// If the board has no firmware, there is no compiler for it, or the firmware does not compile, does not fit its region,
+/// or contains what [`Image::check`] refuses.
 pub fn build(board: &Board, trust: Option<&PublicKey>) -> Result<Image> {
     build_binary(board, &board.name, "release", trust)
 }
 
-/// Builds the image of a board that measures and verifies (`boards/runner`), or finds it built.
+/// Builds the runner image of a board (`boards/firmware/runner`), unless it is up to date.
 ///
 /// # Errors
 /// As [`build`].
@@ -52,7 +53,7 @@ pub fn build_runner(board: &Board) -> Result<Image> {
     build_binary(board, &format!("{}-runner", board.name), "runner", None)
 }
 
-/// Builds a binary of the package of a board with a profile of the firmware's workspace.
+/// Builds a binary of a board's package with a profile of the firmware's workspace.
 fn build_binary(
     board: &Board,
     binary: &str,
@@ -82,10 +83,9 @@ fn build_binary(
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     if let Some(key) = trust {
-        let digits = key.bytes().iter().map(|byte| format!("{byte:02x}"));
         command
-            .args(["--features", "firmware/signed"])
-            .env("GRAFT_TRUST", digits.collect::<String>());
+            .args(["--features", "app/signed"])
+            .env("GRAFT_TRUST", hex::encode(key.bytes()));
     }
     let status = command.status();
     let status = status.with_context(|| format!("cannot start {toolchain}"))?;
@@ -114,8 +114,8 @@ fn build_binary(
     Ok(image)
 }
 
-/// What the compiler is told: instructions of the core beyond its target's, and SHA-256 in a tenth of the code
-/// (6 KB less).
+/// Options of the compiler: instructions of the core that its target lacks, and the small version of SHA-256 (6 KB less
+/// code).
 fn flags(board: &Board) -> String {
     let mut flags = String::from("--cfg=sha2_backend=\"soft\" --cfg=sha2_backend_soft=\"compact\"");
     let target = board.cpu.target.as_deref().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Which compiler can build for a microcontroller: the installed one if it has the target's library, else
-//! Debian's, which builds the library from its source.
+//! The compiler that can build for a microcontroller: the installed one if it has the library for the target, else
+//! Debian's, which builds the library from source.
 
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use std::process::{Command, Stdio};
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 
-/// The source of the library as Debian's `rust-src` packages install it.
+/// The source of the library, as Debian's `rust-src` packages install it.
 const DEBIAN_SOURCE: &str = "lib/rustlib/src/rust/library/core/Cargo.toml";
 
 /// A compiler for a target.
 #[derive(Debug)]
 pub enum Toolchain {
-    /// The one that runs this program, which has the target.
+    /// The one that built this program; it has the target.
     Installed,
     /// Debian's, with a linker.
     Debian {
@@ -25,10 +25,10 @@ pub enum Toolchain {
 }
 
 impl Toolchain {
-    /// The compiler to use.
+    /// The compiler for a target.
     ///
     /// # Errors
-    /// Says what to install.
+    /// If there is none; says what to install.
     pub fn find(target: &str) -> Result<Self> {
         let library = says("rustc", &["--print", "target-libdir", "--target", target]);
         if library.is_some_and(|dir| Path::new(&dir).is_dir()) {
@@ -88,7 +88,7 @@ fn linker() -> Option<PathBuf> {
         .or_else(|| ["rust-lld", "ld.lld"].into_iter().find_map(on_path))
 }
 
-/// A program of this name on the search path.
+/// The program with this name on the search path.
 pub fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
@@ -96,7 +96,7 @@ pub fn on_path(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// The first line that a program prints, if it succeeds.
+/// The first line that a program prints; `None` if it fails.
 pub fn says(program: &str, args: &[&str]) -> Option<String> {
     let mut command = Command::new(program);
     command

@@ -1,13 +1,13 @@
-//! Where the sockets and files of a board in QEMU are: one folder a board.
+//! The folder with the sockets and files of a board in QEMU.
 
 use anyhow::{Context, Result, bail};
 use converter::board::Board;
 use std::path::{Path, PathBuf};
 
-/// Environment variable with the folder of all boards.
+/// The environment variable that names the folder for all boards.
 const VARIABLE: &str = "GRAFT_STATE";
 
-/// Longest path of a Unix socket that every system takes.
+/// The longest path of a Unix socket that every system accepts.
 const MAX_SOCKET: usize = 100;
 
 /// The folder of a board.
@@ -15,8 +15,11 @@ const MAX_SOCKET: usize = 100;
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// The folder of a board for the user's commands: `boards/NAME` in `$GRAFT_STATE`, else in
-    /// `$XDG_STATE_HOME/graft`, else in `~/.local/state/graft`.
+    /// The folder of a board for the user's commands: `boards/NAME` in `$GRAFT_STATE`, else in `$XDG_STATE_HOME/graft`,
+    /// else in `~/.local/state/graft`.
+    ///
+    /// # Errors
+    /// If there is no such folder, or its path is too long for a socket.
     pub fn of(board: &Board) -> Result<Self> {
         let var = |name| {
             std::env::var_os(name)
@@ -34,20 +37,26 @@ impl Folder {
         Self::at(state.join("boards").join(&board.name))
     }
 
-    /// A folder of one's own, e.g. a temporary one.
+    /// Any other folder, e.g. a temporary one.
+    ///
+    /// # Errors
+    /// If its path is too long for a socket.
     pub fn at(path: PathBuf) -> Result<Self> {
         let folder = Self(path);
         let socket = folder.control();
         if socket.as_os_str().len() > MAX_SOCKET {
             bail!(
-                "{}: too long a path for a socket; name a shorter folder in {VARIABLE}",
+                "{}: the path is too long for a socket; set {VARIABLE} to a shorter folder",
                 socket.display()
             );
         }
         Ok(folder)
     }
 
-    /// Makes it, without the files of a machine before.
+    /// Creates the folder, and removes the files of a machine that ran before.
+    ///
+    /// # Errors
+    /// If the system refuses.
     pub fn clear(&self) -> Result<()> {
         let cannot = || format!("{}: cannot prepare the folder", self.0.display());
         std::fs::create_dir_all(&self.0).with_context(cannot)?;
@@ -86,17 +95,17 @@ impl Folder {
         self.0.join("control.sock")
     }
 
-    /// What the firmware logs, as `defmt` encodes it.
+    /// The log of the firmware, encoded by `defmt`.
     pub fn log(&self) -> PathBuf {
         self.0.join("defmt.log")
     }
 
-    /// What QEMU complains about.
+    /// QEMU's error messages.
     pub fn errors(&self) -> PathBuf {
         self.0.join("qemu.log")
     }
 
-    /// QEMU's process id.
+    /// The file with QEMU's process id.
     pub fn pid(&self) -> PathBuf {
         self.0.join("qemu.pid")
     }
@@ -106,7 +115,7 @@ impl Folder {
         self.0.join("firmware.elf")
     }
 
-    /// The machine's main memory, model and all.
+    /// The main memory of the machine, with the model.
     pub fn memory(&self) -> PathBuf {
         self.0.join("memory.bin")
     }

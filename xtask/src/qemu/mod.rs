@@ -1,11 +1,11 @@
-//! A board in QEMU: started in the background with a firmware and a model in its region, reached through
-//! sockets and files in a folder, stopped through QEMU's own control socket.
+//! A board in QEMU: it starts in the background with a firmware and a model, is reached through sockets and files in a
+//! folder, and is stopped through QEMU's control socket.
 //!
-//! - [`once`]: a program that runs to its end, in the foreground;
+//! - [`once`]: runs a program to its end, in the foreground;
 //! - [`qmp`]: the control socket;
-//! - [`folder`]: where a board's sockets and files are.
+//! - [`folder`]: where the sockets and files of a board are.
 //!
-//! Knows no protocol of the device.
+//! Does not know the protocol of the device.
 
 pub mod folder;
 pub mod once;
@@ -29,22 +29,22 @@ use std::time::{Duration, Instant};
 /// QEMU's program.
 const QEMU: &str = "qemu-system-arm";
 
-/// How long QEMU may take to listen.
+/// How long QEMU may take to start.
 const START: Duration = Duration::from_secs(20);
 
-/// How long to wait before looking again.
+/// How long to wait between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How long QEMU may take to end.
+/// How long QEMU may take to stop.
 const END: Duration = Duration::from_secs(10);
 
 /// How a machine is started.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Each instruction takes 2 to the power of this many nanoseconds of the machine's clock, so that counts
-    /// repeat exactly [default: the host's time].
+    /// If given, an instruction takes 2 to the power of this many nanoseconds of the machine's clock, so that counts are
+    /// the same in every run. Otherwise the machine's clock is the host's.
     pub icount: Option<u8>,
-    /// Further arguments of QEMU.
+    /// More arguments of QEMU.
     pub args: Vec<OsString>,
     /// A file with the model's signature, for the end of the model's region.
     pub signature: Option<PathBuf>,
@@ -57,14 +57,14 @@ pub struct Machine {
     pub folder: Folder,
 }
 
-/// Starts a board with a firmware, and a model at the start of its region. A machine that runs in the same
-/// folder ends first. RAM is zeros: heads and samples of an earlier run are gone.
+/// Starts a board with a firmware, and with a model at the start of its region. Stops a machine that runs in the same
+/// folder first. RAM starts with zeros, so heads and samples of an earlier run are lost.
 ///
-/// The machine's main memory, in which the model's region is on every board, is a file: QEMU's own way to load files
-/// would put the first model back at every reset of the machine, over one that a host has loaded.
+/// The main memory of the machine, which contains the model's region on every board, is a file. QEMU's own option to load
+/// files would load the first model again at every reset of the machine, over one that a host has sent.
 ///
 /// # Errors
-/// If QEMU is missing or refuses; says what it said.
+/// If QEMU is missing or does not start; with what it printed.
 pub fn launch(
     board: &Board,
     image: &Image,
@@ -73,11 +73,11 @@ pub fn launch(
     options: &Options,
 ) -> Result<Machine> {
     let Deploy::Qemu { machine, globals } = &board.deploy else {
-        bail!("{} is no board of QEMU", board.name);
+        bail!("{} does not run in QEMU", board.name);
     };
     stop(&folder)?;
     folder.clear()?;
-    // What runs, for whoever decodes its logs later.
+    // A copy of what runs: `monitor` decodes the logs with it.
     let firmware = folder.firmware();
     copy(&image.elf, &firmware)?;
     let mut command = Command::new(QEMU);
@@ -109,7 +109,7 @@ pub fn launch(
         .stdin(Stdio::null())
         .stdout(create(&folder.log())?)
         .stderr(create(&folder.errors())?);
-    // Not ended by a Ctrl-C that is meant for this program.
+    // A Ctrl-C for this program must not end QEMU.
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut child = spawn(&mut command)?;
@@ -128,8 +128,8 @@ pub fn launch(
     Ok(Machine { folder })
 }
 
-/// The file that is the machine's main memory, with the model in its region and its signature at the region's end, as
-/// an option of QEMU.
+/// Writes the file that is the machine's main memory, with the model at the start of its region and the signature at the
+/// end of it. Returns the option of QEMU for it.
 fn main_memory(
     board: &Board,
     model: Option<&Path>,
@@ -143,7 +143,7 @@ fn main_memory(
     let path = folder.memory();
     let cannot = || format!("{}: cannot write", path.display());
     let mut file = create(&path)?;
-    // As long as the memory, and taking no more of the disk than is written.
+    // As long as the memory; the disk only holds what is written.
     file.set_len(memory.size).with_context(cannot)?;
     let start = region.base.saturating_sub(memory.base);
     let end = (start + region.size).saturating_sub(SIGNATURE_LEN as u64);
@@ -159,15 +159,15 @@ fn main_memory(
     Ok(option)
 }
 
-/// How to get QEMU.
+/// How to install QEMU.
 const GET: &str = "on Debian: `apt install qemu-system-arm`";
 
-/// What QEMU calls itself, or how to get it.
+/// QEMU's version, or how to install it.
 pub fn version() -> Result<String, String> {
     says(QEMU, &["--version"]).ok_or(GET.into())
 }
 
-/// Starts QEMU, or says how to get it.
+/// Starts QEMU, or says how to install it.
 fn spawn(command: &mut Command) -> Result<Child> {
     match command.spawn() {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
@@ -177,17 +177,17 @@ fn spawn(command: &mut Command) -> Result<Child> {
     }
 }
 
-/// Ends the machine of a folder; false if none runs.
+/// Stops the machine of a folder. Returns false if none runs.
 pub fn stop(folder: &Folder) -> Result<bool> {
     let Ok(mut control) = Qmp::connect(&folder.control()) else {
         return Ok(false);
     };
     control.execute("quit")?;
     let start = Instant::now();
-    // QEMU removes the file of its process id last.
+    // QEMU removes the file with its process id last.
     while folder.pid().exists() {
         if start.elapsed() > END {
-            bail!("QEMU does not end; see {}", folder.pid().display());
+            bail!("QEMU does not stop; see {}", folder.pid().display());
         }
         std::thread::sleep(PAUSE);
     }
@@ -204,13 +204,13 @@ fn create(path: &Path) -> Result<File> {
     File::create(path).with_context(|| format!("{}: cannot write", path.display()))
 }
 
-/// An option of QEMU that ends in a path, in which commas are doubled.
+/// An option of QEMU that ends with a path. QEMU wants commas in it doubled.
 fn joined(option: &str, path: &Path) -> OsString {
     let path = path.to_string_lossy().replace(',', ",,");
     OsString::from(format!("{option}{path}"))
 }
 
-/// The same of a socket that QEMU listens on.
+/// An option of QEMU for a socket that it listens on.
 fn socket(option: &str, path: &Path) -> OsString {
     let mut whole = joined(option, path);
     whole.push(",server=on,wait=off");

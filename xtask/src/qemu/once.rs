@@ -1,5 +1,4 @@
-//! A machine that runs a program to its end, in the foreground, and what the program writes by
-//! semihosting.
+//! A machine that runs a program to its end, in the foreground, and the messages that the program writes by semihosting.
 
 use super::{QEMU, joined};
 use anyhow::{Context, Result, bail};
@@ -11,23 +10,23 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-/// How long the program may write nothing: many times what the longest layer takes on a busy machine.
+/// How long the program may be silent: many times what the longest layer takes on a busy host.
 const SILENCE: Duration = Duration::from_secs(600);
 
-/// Messages that may wait.
+/// How many messages may wait to be read.
 const WAITING: usize = 64;
 
-/// A running machine; ends when dropped.
+/// A running machine. Dropping it stops QEMU.
 pub struct Once {
     child: Child,
     messages: Receiver<Vec<u8>>,
 }
 
-/// Starts a program with a file in memory at `address`. An instruction takes a nanosecond of the machine's
-/// clock. Each of the program's messages has `message_len` bytes.
+/// Starts a program, with the content of a file in memory at `address`. An instruction takes a nanosecond of the
+/// machine's clock. Each message of the program has `message_len` bytes.
 ///
 /// # Errors
-/// If the board is none of QEMU's, or QEMU is missing.
+/// If the board does not run in QEMU, or QEMU is missing.
 pub fn start(
     board: &Board,
     elf: &Path,
@@ -36,7 +35,7 @@ pub fn start(
     message_len: usize,
 ) -> Result<Once> {
     let Deploy::Qemu { machine, globals } = &board.deploy else {
-        bail!("{} is no board of QEMU", board.name);
+        bail!("{} does not run in QEMU", board.name);
     };
     let mut loader = joined("loader,file=", file);
     loader.push(format!(",addr={address:#x},force-raw=on"));
@@ -65,7 +64,7 @@ pub fn start(
     let mut child = super::spawn(&mut command)?;
     let mut output = child.stdout.take().context("QEMU's output is lost")?;
     let (sender, messages) = sync_channel(WAITING);
-    // Ends with QEMU's output, or when nobody listens any more.
+    // The thread ends when QEMU closes its output, or the receiver is dropped.
     std::thread::spawn(move || {
         loop {
             let mut message = vec![0; message_len];
@@ -81,13 +80,13 @@ impl Once {
     /// The next message.
     ///
     /// # Errors
-    /// If the machine ended, with what QEMU said, or if nothing comes for ten minutes.
+    /// If the machine has stopped, with what QEMU printed; or if no message comes for ten minutes.
     pub fn next(&mut self) -> Result<Vec<u8>> {
         match self.messages.recv_timeout(SILENCE) {
             Ok(message) => Ok(message),
             Err(RecvTimeoutError::Timeout) => {
                 bail!(
-                    "the program in QEMU says nothing for {} s",
+                    "the program in QEMU has sent nothing for {} s",
                     SILENCE.as_secs()
                 )
             }
@@ -97,7 +96,10 @@ impl Once {
                 if let Some(errors) = &mut self.child.stderr {
                     let _ = errors.take(4096).read_to_string(&mut said);
                 }
-                bail!("QEMU has ended before its time: {}", said.trim())
+                bail!(
+                    "QEMU has stopped before the program was done: {}",
+                    said.trim()
+                )
             }
         }
     }

@@ -1,4 +1,4 @@
-//! QEMU's control socket: its QMP, one JSON object a line.
+//! QEMU's control socket. Its protocol is QMP: one JSON object per line.
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -21,14 +21,17 @@ pub struct Qmp(BufReader<UnixStream>);
 
 #[cfg(unix)]
 impl Qmp {
-    /// Connects, if there is a QEMU.
+    /// Connects to QEMU.
+    ///
+    /// # Errors
+    /// If no QEMU listens there.
     pub fn connect(socket: &Path) -> Result<Self> {
         let stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
         let mut qmp = Self(BufReader::new(stream));
         if qmp.line()?.get("QMP").is_none() {
-            bail!("{}: this is no QEMU", socket.display());
+            bail!("{}: this is not QEMU", socket.display());
         }
         qmp.execute("qmp_capabilities")?;
         Ok(qmp)
@@ -48,7 +51,7 @@ impl Qmp {
             if let Some(error) = answer.get("error") {
                 bail!("QEMU refuses {request}: {error}");
             }
-            // Events come in between.
+            // Lines between request and answer are events.
             if let Some(value) = answer.get_mut("return") {
                 return Ok(value.take());
             }
@@ -59,13 +62,13 @@ impl Qmp {
         let mut line = String::new();
         let count = (&mut self.0).take(MAX_LINE).read_line(&mut line)?;
         if count == 0 {
-            bail!("QEMU has ended");
+            bail!("QEMU has stopped");
         }
-        serde_json::from_str(&line).context("QEMU's control socket speaks no JSON")
+        serde_json::from_str(&line).context("QEMU's control socket sent a line that is not JSON")
     }
 }
 
-/// There is none on this system.
+/// A connection to QEMU, which this system cannot have.
 #[cfg(not(unix))]
 pub struct Qmp;
 

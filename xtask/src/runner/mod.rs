@@ -1,33 +1,28 @@
-//! A model on a board in QEMU, run to the end by the board's runner image (`boards/runner`): instructions,
-//! memory, and the checksum of everything that comes out.
+//! Measures a model on a board in QEMU with the board's runner image (`boards/firmware/runner`): instructions, memory,
+//! and checksums of all results.
 //!
-//! - [`report`]: what the image says, the same file that it is built from;
-//! - [`run`]: what it must have said, in this order.
+//! [`collector`] takes the messages of the image, whose types are those of the crate `runner-report`.
 
-#[allow(dead_code)]
-#[path = "../../../boards/runner/src/report.rs"]
-mod report;
-mod run;
+mod collector;
 
-pub use run::{InputRun, Run};
+pub use collector::{InputRun, Run};
 
 use crate::firmware::{self, Image};
 use crate::qemu;
 use anyhow::{Context, Result, bail};
-use converter::board::Board;
+use collector::Collector;
 use converter::board::schema::{Deploy, Use};
-use converter::pack;
+use converter::board::{self, Board};
 use edge_runtime::head::Head;
 use edge_runtime::model::{ALIGNMENT, AlignedBytes, Model, align};
-use report::{JOB_LEN, Report};
-use run::Collector;
+use runner_report::{JOB_LEN, Report};
 
 /// A model that is ready to run on a board.
 pub struct Runner<'b> {
     board: &'b Board,
-    /// The image.
+    /// The board's runner image.
     pub image: Image,
-    /// The model as it is put on the board: packed for its processor.
+    /// The model's file as the board has it: packed for its processor.
     pub file: AlignedBytes,
 }
 
@@ -35,17 +30,17 @@ impl<'b> Runner<'b> {
     /// Packs a model for a board and builds the board's image.
     ///
     /// # Errors
-    /// If the board is none of QEMU's, the model is float or needs more memory than the board's regions
-    /// have, or the image does not build.
+    /// If the board does not run in QEMU, the model is float or needs more memory than the board's regions have, or
+    /// the image cannot be built.
     pub fn new(board: &'b Board, model: &Model<'_>) -> Result<Self> {
         if !matches!(board.deploy, Deploy::Qemu { .. }) {
-            bail!("{} is no board of QEMU", board.name);
+            bail!("{} does not run in QEMU", board.name);
         }
-        let file = pack::for_board(model, board)?;
+        let file = board::pack_for(model, board)?;
         let packed = Model::parse(&file).context("the packed model")?;
         let ram = packed.arena_bytes() + head_bytes(&packed) + ALIGNMENT;
-        has(board, Use::Arena, ram, "activations and head take")?;
-        has(board, Use::Model, file.len(), "the model takes")?;
+        require(board, Use::Arena, ram, "activations and head take")?;
+        require(board, Use::Model, file.len(), "the model takes")?;
         let image = firmware::build_runner(board)?;
         Ok(Self { board, image, file })
     }
@@ -60,21 +55,21 @@ impl<'b> Runner<'b> {
         &self.board.name
     }
 
-    /// How many inputs fit behind the model; at least 1.
+    /// How many inputs fit after the model; at least 1. `input_len` is the length of one in bytes.
     pub fn capacity(&self, input_len: usize) -> usize {
         let region = self.board.region(Use::Model).map_or(0, |r| r.size);
         let used = (align(self.file.len()) + JOB_LEN) as u64;
         (region.saturating_sub(used) / (input_len as u64).max(1)).max(1) as usize
     }
 
-    /// Runs all inputs, each as long as the model's. `seen` is called after each layer.
+    /// Runs all inputs, each as long as the model's input. Calls `seen` after each message, one for each layer.
     ///
     /// # Errors
-    /// If the inputs do not fit, QEMU fails, or the image says something else than it has to.
+    /// If the inputs do not fit, QEMU fails, or the image sends other messages than it must.
     pub fn run(&self, inputs: &[Vec<i8>], seen: &mut dyn FnMut()) -> Result<Run> {
         let model = self.model()?;
         let job = job(&self.file, inputs);
-        has(self.board, Use::Model, job.len(), "model and inputs take")?;
+        require(self.board, Use::Model, job.len(), "model and inputs take")?;
         let region = self.board.region(Use::Model);
         let base = region.context("the board has no region 'model'")?.base;
         let file = tempfile::NamedTempFile::new().context("no temporary file")?;
@@ -100,13 +95,14 @@ impl<'b> Runner<'b> {
     }
 }
 
-/// Bytes of RAM besides arena, stack and static variables: a head's feature vector and logits.
+/// RAM besides arena, stack and static variables, in bytes: the head's feature vector and logits.
 pub fn head_bytes(model: &Model<'_>) -> usize {
     let head = |h: &Head<'_>| h.features() + size_of::<f32>() * h.classes();
     model.head().map_or(0, head)
 }
 
-fn has(board: &Board, purpose: Use, need: usize, what: &str) -> Result<()> {
+/// Checks that a region has enough bytes.
+fn require(board: &Board, purpose: Use, need: usize, what: &str) -> Result<()> {
     let have = board.region(purpose).map_or(0, |r| r.size);
     if need as u64 > have {
         bail!(
@@ -118,7 +114,7 @@ fn has(board: &Board, purpose: Use, need: usize, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// Model, number of inputs, inputs: what the image finds in region `model`.
+/// What the image reads in region `model`: the model, the number of inputs, the inputs.
 fn job(model: &[u8], inputs: &[Vec<i8>]) -> Vec<u8> {
     let mut job = model.to_vec();
     job.resize(align(job.len()), 0);
@@ -135,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn inputs_lie_behind_the_model() {
+    fn inputs_are_after_the_model() {
         let job = job(&[7; 17], &[vec![1, -1], vec![2, -2]]);
         assert_eq!(job[..17], [7; 17]);
         assert_eq!(job[17..32], [0; 15]);

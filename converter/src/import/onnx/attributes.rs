@@ -8,7 +8,7 @@ use crate::import::ImportError;
 pub struct Attributes<'a>(pub &'a NodeProto);
 
 impl<'a> Attributes<'a> {
-    /// The attribute, if it is there.
+    /// The attribute `name`, if the node has it.
     pub fn get(&self, name: &str) -> Option<&'a AttributeProto> {
         self.0.attribute.iter().find(|a| a.name == name)
     }
@@ -55,7 +55,7 @@ impl<'a> Attributes<'a> {
         })
     }
 
-    /// A string; bytes that are not UTF-8 count as absent.
+    /// A string; empty if it is absent or not UTF-8.
     pub fn text(&self, name: &str) -> &'a str {
         self.get(name)
             .and_then(|a| std::str::from_utf8(&a.s).ok())
@@ -67,7 +67,7 @@ impl<'a> Attributes<'a> {
         self.get(name).and_then(|a| a.t.as_ref())
     }
 
-    /// Fails if the integer is there and not `only`.
+    /// Fails if the integer is given and is not `only`.
     pub fn require(&self, name: &str, only: i64, hint: &str) -> Result<(), ImportError> {
         match self.int(name, only) {
             v if v == only => Ok(()),

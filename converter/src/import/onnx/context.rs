@@ -1,4 +1,4 @@
-//! The state of an import: the graph so far, the values by name, and what handlers need of both.
+//! The state of an import: the graph so far and the values by name, with what handlers do to both.
 
 use super::attributes::Attributes;
 use super::external::External;
@@ -15,10 +15,10 @@ use crate::import::names::Names;
 use crate::import::sweep::{codes_of_input, sweep};
 use std::collections::HashMap;
 
-/// Most elements that ConstantOfShape and folding that keeps sizes may create in one import. The weights
-/// of VGG-19, the largest network one meets, are 144 million.
+/// Most elements that one import may create by ConstantOfShape and by folding that keeps the size of a
+/// constant. VGG-19, the largest common network, has 144 million weights.
 const MAX_FILLED: usize = 160 << 20;
-/// Most elements that all other folding may create: it is arithmetic on shapes.
+/// Most elements that all other folding may create. Such folding is arithmetic on shapes.
 const MAX_FOLDED: usize = 1 << 24;
 
 /// The state of an import.
@@ -27,11 +27,11 @@ pub struct Context {
     pub graph: Graph,
     /// Version of the operator set.
     pub opset: i64,
-    /// Batch that the file fixes.
+    /// The batch that the file fixes, 1 if it fixes none.
     pub batch: i64,
-    /// Where Constant nodes may keep their data.
+    /// Reads weights from other files.
     pub external: External,
-    /// What is known of quantization.
+    /// The quantization of the values so far.
     pub quantized: Quantized,
     values: HashMap<String, Value>,
     uses: HashMap<String, usize>,
@@ -68,7 +68,7 @@ impl Context {
         }
     }
 
-    /// Names a value.
+    /// Makes a value known by `name`.
     pub fn define(&mut self, name: String, value: Value) {
         self.values.insert(name, value);
     }
@@ -113,7 +113,7 @@ impl Context {
         Ok(())
     }
 
-    /// Looks the inputs up, and lets go of values that are read for the last time.
+    /// Looks up the inputs, and drops values after their last use.
     fn inputs(&mut self, proto: &NodeProto) -> Result<Vec<Option<Value>>, ImportError> {
         let mut inputs = vec![];
         for name in &proto.input {
@@ -142,17 +142,17 @@ impl Context {
         Ok(inputs)
     }
 
-    /// Counts `n` elements against what constants may have that a file describes but does not hold.
+    /// Counts `n` elements against [`MAX_FILLED`]; returns `n`.
     pub fn charge(&mut self, n: Option<usize>) -> Result<usize, ImportError> {
         spend(&mut self.filled, n, MAX_FILLED)
     }
 
-    /// The same for what may be small.
+    /// Counts `n` elements against [`MAX_FOLDED`]; returns `n`.
     pub fn charge_small(&mut self, n: Option<usize>) -> Result<usize, ImportError> {
         spend(&mut self.folded, n, MAX_FOLDED)
     }
 
-    /// The elements of a folded constant of `dims`: `f` of each index.
+    /// The elements of a small folded constant of `dims`: `f` of each index, row-major.
     pub fn fold<T>(
         &mut self,
         dims: &[usize],
@@ -162,7 +162,7 @@ impl Context {
         Ok(each_index(dims, n, f))
     }
 
-    /// The same for a constant that has the size of another.
+    /// The same for a constant as large as one of its inputs.
     pub fn rearrange<T>(
         &mut self,
         dims: &[usize],
@@ -183,13 +183,13 @@ impl Context {
             })
     }
 
-    /// Appends a node whose result is viewed as `[1, C, H, W]`.
+    /// Appends a node; the result has the dimensions `[1, C, H, W]`.
     pub fn push_image(&mut self, node: &Node, op: Op, input: &Act) -> Result<Value, ImportError> {
         let id = self.push(&node.name, op, &[input.node])?;
         Ok(Value::Act(Act::image(id, self.graph.nodes[id].shape)))
     }
 
-    /// Appends a node that keeps the shape of its input, and the view of it.
+    /// Appends a node that keeps shape and dimensions of its input.
     pub fn push_like(&mut self, node: &Node, op: Op, like: &Act) -> Result<Value, ImportError> {
         let id = self.push(&node.name, op, &[like.node])?;
         Ok(Value::Act(Act {
@@ -232,7 +232,7 @@ impl Context {
         }
     }
 
-    /// What the value of a node can be.
+    /// The interval that the values of a node lie in.
     pub fn interval(&mut self, id: NodeId) -> Interval {
         self.quantized.bounds.of(&self.graph, id)
     }

@@ -1,4 +1,4 @@
-//! Weights in a file of their own beside the model, as large exports have them.
+//! External data: weights in other files of the model's folder, as large exports have them.
 
 use super::pb::StringStringEntryProto;
 use crate::import::ImportError;
@@ -7,11 +7,11 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
-/// Most bytes of external data of one model: far more than any network for a device has, and a bound on
-/// what a file can ask for by naming one range many times.
+/// Most bytes of external data of one model. No network for a device needs as many; a hostile file could name
+/// one range many times.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// Reads ranges of files in the model's folder, and nothing outside it.
+/// Reads ranges of files in the model's folder, never outside it.
 pub struct External {
     folder: Option<PathBuf>,
     room: Cell<u64>,

@@ -1,4 +1,4 @@
-//! The network's one input: which it is, and its shape.
+//! Finds the network's input and its shape.
 
 use super::live::Live;
 use super::pb::{
@@ -12,7 +12,7 @@ use crate::import::ImportError;
 use crate::import::pixels::Entry;
 use std::collections::HashSet;
 
-/// Larger inputs are not pictures for a device.
+/// Largest side of an input, in pixels. Pictures for a device are smaller.
 const MAX_SIDE: i64 = 1 << 16;
 
 /// The input.
@@ -21,15 +21,15 @@ pub struct Input {
     pub name: String,
     /// Its shape in the graph.
     pub shape: Shape,
-    /// The same as a value.
+    /// The input as a value.
     pub act: Act,
-    /// How the file takes it.
+    /// What the file expects as values.
     pub entry: Entry,
     /// The batch that the file fixes, 1 if it fixes none.
     pub batch: i64,
 }
 
-/// Finds the input that the output depends on. Older files list the weights as inputs too.
+/// Finds the input that the output depends on. Older files also list the weights as inputs.
 pub fn find(
     graph: &GraphProto,
     live: &Live,
@@ -137,7 +137,8 @@ fn kind(info: &ValueInfoProto) -> Result<DataType, ImportError> {
     )
 }
 
-/// How the file takes an input of this type: 8-bit integers are pixels if a Cast is what reads them.
+/// What the file expects of an input of this type. 8-bit integers are pixels if a Cast reads them, else
+/// codes.
 fn entry(graph: &GraphProto, live: &Live, name: &str, kind: DataType) -> Entry {
     let pixels = match kind {
         DataType::Uint8 => Entry::Pixels,
@@ -151,7 +152,7 @@ fn entry(graph: &GraphProto, live: &Live, name: &str, kind: DataType) -> Entry {
         }
         match &*node.op_type {
             "Cast" => return pixels,
-            // Dimensions are no pixels.
+            // They read the dimensions, not the pixels.
             "Shape" | "Size" => {}
             "DequantizeLinear" => return Entry::Codes,
             op if op.starts_with("QLinear") || op.ends_with("Integer") => return Entry::Codes,
@@ -193,7 +194,7 @@ fn dims(info: &ValueInfoProto) -> Result<(i64, Vec<u32>), ImportError> {
     Ok((batch, sides))
 }
 
-/// Operators that work element by element, so that a Transpose may come after them as well as before.
+/// Elementwise operators: a Transpose before and after them is the same.
 const ELEMENTWISE: [&str; 12] = [
     "Identity",
     "Cast",
@@ -209,8 +210,8 @@ const ELEMENTWISE: [&str; 12] = [
     "Relu",
 ];
 
-/// True if whatever reads the input turns it from NHWC to NCHW, as exports from TensorFlow do, perhaps
-/// after normalizing or quantizing it.
+/// True if the network first transposes its input from NHWC to NCHW, perhaps after normalizing or quantizing
+/// it. Exports from TensorFlow do so.
 fn is_nhwc(graph: &GraphProto, live: &Live, name: &str) -> bool {
     let mut reached = HashSet::from([name]);
     let mut turned = false;

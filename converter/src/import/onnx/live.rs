@@ -1,14 +1,14 @@
-//! Which nodes the output needs, and how often each value is read.
+//! Finds the nodes that the output depends on, and counts the uses of each value.
 
 use super::pb::GraphProto;
 use crate::import::ImportError;
 use std::collections::HashMap;
 
-/// What the output needs.
+/// The part of the graph that the output depends on.
 pub struct Live {
     /// Indices of the nodes, in the order of the file.
     pub nodes: Vec<usize>,
-    /// How often the needed nodes (and the output) read each value.
+    /// How often these nodes, and the output, read each value.
     pub uses: HashMap<String, usize>,
 }
 

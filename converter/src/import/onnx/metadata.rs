@@ -1,9 +1,9 @@
-//! What the metadata of a model says of its picture (ONNX's `MetadataProps.md`), where the graph says nothing.
+//! Reads the pixel format from a model's metadata (ONNX's `MetadataProps.md`).
 
 use super::pb::StringStringEntryProto;
 use crate::import::pixels::{Derived, PixelRule, Pixels};
 
-/// Adds what `entries` say to `pixels`, if nothing else did.
+/// Adds to `pixels` what `entries` say, unless the graph says it.
 pub fn add(pixels: &mut Pixels, entries: &[StringStringEntryProto]) {
     let value = |key: &str| {
         let entry = entries.iter().find(|e| e.key.eq_ignore_ascii_case(key));

@@ -1,9 +1,10 @@
-//! ONNX models, opset 7 to 21, into a float graph.
+//! Imports ONNX models of opset 7 to 21 as a float graph.
 //!
-//! The protobuf is walked node by node; `ops` has one handler per operator. A value is either known at
-//! import (a `tensor::Tensor`, folded on the way) or an activation: a node of the graph under a view
-//! of dimensions (`value::Act`), so that Flatten, Reshape and Transpose cost nothing. Models that are
-//! quantized already keep their scales (`quantized`). Nodes that the output does not need are never looked at. Knows nothing of passes, quantization or files to write.
+//! The importer walks the protobuf ([`pb`]) node by node; `ops` has one handler per operator. A value is
+//! either a constant (`tensor::Tensor`), which operators fold, or an activation (`value::Act`): a node of the
+//! graph and the dimensions that ONNX gives it. So Flatten, Reshape and Transpose change only the dimensions.
+//! Quantized models keep their scales (`quantized`). Nodes that the output does not depend on are ignored.
+//! This module knows no passes, no quantizer and no file to write.
 
 mod attributes;
 mod context;
@@ -13,6 +14,7 @@ mod live;
 mod metadata;
 mod node;
 mod ops;
+pub mod pb;
 mod quantized;
 mod tensor;
 #[cfg(test)]
@@ -30,13 +32,12 @@ use prost::Message;
 use std::collections::HashSet;
 use std::path::Path;
 use tensor::Tensor;
-use tract_onnx::pb;
 use value::Value;
 
 const OLDEST_OPSET: i64 = 7;
 const NEWEST_OPSET: i64 = 21;
 
-/// Imports the model at `path`; weights in files beside it are found.
+/// Imports the model at `path`, with the weights that it keeps in other files of its folder.
 pub fn read(path: &Path) -> Result<Imported, ImportError> {
     let name = path.display().to_string();
     let bytes = std::fs::read(path)
@@ -45,7 +46,7 @@ pub fn read(path: &Path) -> Result<Imported, ImportError> {
     import(decode(&bytes), External::new(folder)).map_err(|e| e.file(name))
 }
 
-/// Imports a model in memory; `name` is for messages. It must hold all its weights.
+/// Imports a model from memory. It must hold all its weights; `name` stands for the file in messages.
 pub fn read_bytes(bytes: &[u8], name: &str) -> Result<Imported, ImportError> {
     import(decode(bytes), External::new(None)).map_err(|e| e.file(name))
 }

@@ -1,4 +1,4 @@
-//! A node of the file with its inputs looked up, and what a handler may ask of them.
+//! A node of the file with its inputs looked up, and checked access to them for handlers.
 
 use super::attributes::Attributes;
 use super::tensor::Tensor;
@@ -33,7 +33,7 @@ impl Node<'_> {
         })
     }
 
-    /// Input `i`, an activation in numbers, perhaps probabilities behind a Softmax that is left out.
+    /// Input `i`, an activation that is not quantized. It may be the result of the final Softmax.
     pub fn numbers(&self, i: usize) -> Result<&Act, ImportError> {
         match self.input(i)? {
             Value::Act(act) if act.coding.is_some() => Err(ImportError::new(format!(
@@ -45,7 +45,7 @@ impl Node<'_> {
         }
     }
 
-    /// Input `i`, an activation in numbers or in 8-bit codes.
+    /// Input `i`, an activation, as numbers or as 8-bit codes.
     pub fn stored(&self, i: usize) -> Result<&Act, ImportError> {
         match self.input(i)? {
             Value::Act(act) if act.softmax => {
@@ -67,7 +67,7 @@ impl Node<'_> {
         self.act(i).and_then(|_| self.stored_image(i))
     }
 
-    /// Input `i`, an activation of dimensions `[1, C, H, W]` in numbers or in 8-bit codes.
+    /// Input `i`, an activation of dimensions `[1, C, H, W]`, as numbers or as 8-bit codes.
     pub fn stored_image(&self, i: usize) -> Result<&Act, ImportError> {
         let act = self.stored(i)?;
         if act.is_image() {

@@ -1,9 +1,8 @@
-//! What the import keeps of a model that is quantized already: scales and zero points of activations, and
-//! the steps of weights.
+//! The quantization of a quantized model: scales and zero points of activations, and scales of weights.
 //!
-//! ONNX has 8-bit codes between a QuantizeLinear and its DequantizeLinear; the graph has one float value
-//! whose [`crate::graph::Node::quant`] says what its int8 codes stand for. Codes of type uint8 become int8
-//! ones, 128 less. Knows no operator but those two.
+//! ONNX has 8-bit codes between a QuantizeLinear and its DequantizeLinear. The graph has one float value
+//! there, and its [`crate::graph::Node::quant`] holds the scale and zero point. uint8 codes become int8 codes
+//! by subtracting 128. This module knows no operator but those two.
 
 use super::context::Context;
 use super::node::Node;
@@ -15,20 +14,20 @@ use crate::graph::{Activation, NodeId, Op, Quant};
 use crate::import::ImportError;
 use std::collections::HashMap;
 
-/// Codes beyond which weights of the graph do not go.
+/// The largest code of a weight in the graph; the smallest is its negative.
 const MAX_WEIGHT: f32 = 127.0;
 
-/// How an activation's numbers are coded.
+/// The codes of an activation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Coding {
-    /// The ONNX type is uint8; else int8.
+    /// True if the ONNX type is uint8, false if it is int8.
     pub unsigned: bool,
-    /// What the codes stand for, as int8; not known yet for codes that are the network's input.
+    /// Scale and zero point of the codes as int8. `None` for the network's input, until an operator tells.
     pub quant: Option<Quant>,
 }
 
 impl Coding {
-    /// Of a network's input of this type.
+    /// The codes of a network's input of this type; `None` if that is no 8-bit type.
     pub fn of_input(kind: DataType) -> Option<Self> {
         let unsigned = kind == DataType::Uint8;
         (unsigned || kind == DataType::Int8).then_some(Self {
@@ -37,15 +36,15 @@ impl Coding {
         })
     }
 
-    /// The code of the file's type that stands for zero.
+    /// The zero point in the file's type.
     pub fn zero(self) -> f32 {
         let zero = self.quant.map_or(0, |q| i32::from(q.zero_point));
         (zero + if self.unsigned { 128 } else { 0 }) as f32
     }
 }
 
-/// The scale in input `scale` and the zero point in input `zero` of an activation; without a zero point it
-/// is 0, of type uint8 if `unsigned`.
+/// The codes of an activation, from the scale in input `scale` and the zero point in input `zero`. If there
+/// is no zero point, it is 0, of type uint8 if `unsigned` is set.
 pub fn coding(
     node: &Node,
     scale: usize,
@@ -83,22 +82,22 @@ pub fn coding(
     })
 }
 
-/// The error for codes of another type than 8 bits, or a zero point that is no single number.
+/// The error for codes of other than 8 bits, or for several zero points.
 pub fn other_type(kind: DataType) -> ImportError {
     ImportError::new(format!("activations quantized to {}", kind.as_str_name()))
         .hint("int8 and uint8 with one zero point per activation are supported")
 }
 
-/// What an import knows of quantization while it goes on.
+/// The quantization of the values so far.
 #[derive(Default)]
 pub struct Quantized {
-    /// What the values of the graph so far can be.
+    /// The bounds of the values of each node.
     pub bounds: Bounds,
-    /// For a node, and the scale (its bits) and zero point of codes that it does not have itself: the node that does.
+    /// Nodes that quantize another node: by that node, and the scale's bits and the zero point.
     coded: HashMap<(NodeId, u32, i8), NodeId>,
-    /// Layers with weights beyond 8 bits, and how many of their channels have them.
+    /// Layers with weights that 8 bits cannot hold exactly, and the number of those channels.
     stretched: [usize; 2],
-    /// Layers whose weights have steps that are not one per output channel.
+    /// The number of layers whose weights do not have one scale per output channel.
     other_axis: usize,
 }
 
@@ -123,7 +122,7 @@ impl Quantized {
     }
 }
 
-/// `x` as codes of `coding`.
+/// Quantizes `x` to `coding`.
 pub fn quantize(context: &mut Context, x: &Act, coding: Coding) -> Result<Act, ImportError> {
     let node = match coding.quant {
         Some(quant) => coded(context, x.node, quant)?,
@@ -136,10 +135,10 @@ pub fn quantize(context: &mut Context, x: &Act, coding: Coding) -> Result<Act, I
     })
 }
 
-/// The node that has the value of `node` in codes of `quant`.
+/// The node that holds the value of `node` with the quantization `quant`.
 ///
-/// Codes also clamp, and that is part of the network: quantizers remove a ReLU, ReLU6 or any other clip whose
-/// bounds the codes imply. So where the value can leave what the codes stand for, the graph gets the clamp.
+/// Quantizing also clamps, and networks rely on it: quantizers remove a ReLU, ReLU6 or other clip if the
+/// range of the codes has the same effect. So if the value can leave that range, the graph gets a clamp.
 fn coded(context: &mut Context, node: NodeId, quant: Quant) -> Result<NodeId, ImportError> {
     let has = context.graph.nodes[node].quant;
     let fits = context.interval(node).fits(quant);
@@ -163,7 +162,7 @@ fn coded(context: &mut Context, node: NodeId, quant: Quant) -> Result<NodeId, Im
     Ok(coded)
 }
 
-/// The numbers that the codes `x` stand for, which `said` repeats.
+/// Dequantizes the codes `x`. `said` is the coding that the DequantizeLinear states; it must be the same.
 pub fn dequantize(context: &mut Context, x: &Act, said: Coding) -> Result<Act, ImportError> {
     let Some(coding) = x.coding else {
         return Err(
@@ -176,7 +175,7 @@ pub fn dequantize(context: &mut Context, x: &Act, said: Coding) -> Result<Act, I
     };
     match (coding.quant, said.quant) {
         (Some(is), Some(said)) if is == said => Ok(plain),
-        // The input itself is codes.
+        // The network's input is codes.
         (None, Some(_)) if coding.unsigned == said.unsigned && x.node == 0 => {
             context.graph.nodes[0].quant = said.quant;
             Ok(plain)
@@ -195,7 +194,7 @@ pub fn dequantize(context: &mut Context, x: &Act, said: Coding) -> Result<Act, I
     }
 }
 
-/// `value`, elements of `x` and nothing else, coded as `x` is.
+/// Gives `value` the coding of `x`, from which it took its elements.
 pub fn keep_coding(context: &mut Context, value: Value, x: &Act) -> Value {
     match value {
         Value::Act(act) if x.coding.is_some() => {
@@ -209,9 +208,8 @@ pub fn keep_coding(context: &mut Context, value: Value, x: &Act) -> Value {
     }
 }
 
-/// For each of the output channels that dimension `axis` of `tensor` is, the step that its weights are
-/// multiples of, if the file has them in steps. `weights` are those of the graph, channel by channel:
-/// the file's times `factor`.
+/// The scale of each output channel's weights, if the file has them quantized. Output channels are dimension
+/// `axis` of `tensor`. `weights` are those of the graph, channel by channel: the file's times `factor`.
 pub fn weight_scales(
     context: &mut Context,
     tensor: &Tensor,

@@ -1,4 +1,4 @@
-//! Constant tensors: decoded from `TensorProto`, and what folding does with them.
+//! Constant tensors: decoding from `TensorProto`, and access for folding.
 
 use super::external::External;
 use super::pb::{TensorProto, tensor_proto::DataType};
@@ -12,29 +12,29 @@ use std::rc::Rc;
 pub struct Tensor {
     /// Dimensions; their product is the number of elements.
     pub dims: Vec<usize>,
-    /// Elements; shared, because reshaping keeps them.
+    /// Elements, shared with reshaped copies.
     pub data: Data,
-    /// Type that the file gives it.
+    /// Type of the elements in the file.
     pub kind: DataType,
-    /// Whole numbers that the elements are multiples of, if it was dequantized.
+    /// The scales, if the constant was dequantized.
     pub steps: Option<Rc<Steps>>,
 }
 
-/// What an element of a dequantized constant is a whole multiple of.
+/// Scales of a dequantized constant: each element is a whole multiple of its scale.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Steps {
     /// The dimension that `scales` runs along.
     pub axis: usize,
-    /// One per index of that dimension, or one for all; finite and positive.
+    /// One per index of that dimension, or one for all elements; finite and positive.
     pub scales: Vec<f32>,
 }
 
-/// Elements of a constant: every ONNX type becomes one of two.
+/// Elements of a constant. Every ONNX type becomes one of these two.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Data {
     /// Floats of any width.
     Float(Rc<Vec<f32>>),
-    /// Integers of any width, and truth values.
+    /// Integers of any width, and booleans.
     Int(Rc<Vec<i64>>),
 }
 
@@ -49,7 +49,8 @@ impl Data {
 }
 
 impl Steps {
-    /// The same for the elements under other dimensions, if one of them is still what `scales` runs along.
+    /// The scales after a reshape from `old` to `new`; `None` if no dimension of `new` is the one they run
+    /// along.
     fn moved(self: &Rc<Self>, old: &[usize], new: &[usize]) -> Option<Rc<Self>> {
         if self.scales.len() == 1 {
             return Some(self.clone());
@@ -70,7 +71,7 @@ impl Steps {
 }
 
 impl Tensor {
-    /// A tensor of floats; the caller has matched `dims` and `data`.
+    /// A tensor of floats. `data` must have as many elements as `dims`.
     pub fn float(dims: Vec<usize>, data: Vec<f32>) -> Self {
         debug_assert_eq!(elements(&dims), Some(data.len()));
         Self {
@@ -81,7 +82,7 @@ impl Tensor {
         }
     }
 
-    /// A tensor of integers; the caller has matched `dims` and `data`.
+    /// A tensor of integers. `data` must have as many elements as `dims`.
     pub fn int(dims: Vec<usize>, data: Vec<i64>) -> Self {
         debug_assert_eq!(elements(&dims), Some(data.len()));
         Self {
@@ -92,7 +93,7 @@ impl Tensor {
         }
     }
 
-    /// The same elements with other dimensions, if their number fits.
+    /// The same elements with other dimensions; `None` if their number differs.
     pub fn reshaped(&self, dims: Vec<usize>) -> Option<Self> {
         (elements(&dims) == Some(self.data.len())).then(|| Self {
             steps: self.steps.as_ref().and_then(|s| s.moved(&self.dims, &dims)),
@@ -102,7 +103,7 @@ impl Tensor {
         })
     }
 
-    /// The floats, all finite.
+    /// The elements as floats; fails for integers and if one is not finite.
     pub fn floats(&self) -> Result<Rc<Vec<f32>>, ImportError> {
         match &self.data {
             Data::Float(v) if v.iter().all(|x| x.is_finite()) => Ok(v.clone()),
@@ -114,7 +115,7 @@ impl Tensor {
         }
     }
 
-    /// The integers.
+    /// The elements as integers; fails for floats.
     pub fn ints(&self) -> Result<&[i64], ImportError> {
         match &self.data {
             Data::Int(v) => Ok(v),
@@ -124,7 +125,7 @@ impl Tensor {
         }
     }
 
-    /// The only element.
+    /// The element of a tensor that has one.
     pub fn scalar(&self) -> Option<f32> {
         match &self.data {
             Data::Float(v) if v.len() == 1 => Some(v[0]),

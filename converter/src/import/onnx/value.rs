@@ -1,4 +1,4 @@
-//! What stands for an ONNX value during the import: a constant, or a node of the graph under a view.
+//! ONNX values during the import: constants, and activations.
 
 use super::quantized::Coding;
 use super::tensor::{Tensor, show};
@@ -22,22 +22,22 @@ impl Value {
         }
     }
 
-    /// For messages.
+    /// The dimensions for messages.
     pub fn show(&self) -> String {
         show(self.dims())
     }
 }
 
-/// How ONNX counts the elements of an activation.
+/// The order of an activation's elements in the ONNX tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Order {
-    /// Channel by channel: the usual NCHW, and what a Flatten of it gives.
+    /// Channel by channel: NCHW, or a Flatten of it.
     Chw,
-    /// Row by row, channels innermost, after a Transpose.
+    /// Row by row with the channels innermost, after a Transpose: NHWC.
     Hwc,
 }
 
-/// An activation: a node, and the ONNX tensor it stands for. Reshaping changes only the view.
+/// An activation: a node of the graph, and the dimensions of the ONNX tensor. Reshaping changes only those.
 #[derive(Clone, Debug)]
 pub struct Act {
     /// The node; its data is HWC.
@@ -48,14 +48,14 @@ pub struct Act {
     pub order: Order,
     /// Dimensions of the ONNX tensor, batch included; their product is `shape.len()`.
     pub dims: Vec<usize>,
-    /// True behind a Softmax that is left out.
+    /// True for the result of the final Softmax, which the graph leaves out.
     pub softmax: bool,
-    /// How the ONNX tensor codes the numbers, between a QuantizeLinear and its DequantizeLinear.
+    /// The 8-bit codes, between a QuantizeLinear and its DequantizeLinear.
     pub coding: Option<Coding>,
 }
 
 impl Act {
-    /// The plain view of an image: `[1, C, H, W]`.
+    /// A feature map of dimensions `[1, C, H, W]`.
     pub fn image(node: NodeId, shape: Shape) -> Self {
         let dims = vec![1, shape.c as usize, shape.h as usize, shape.w as usize];
         Self {
@@ -74,17 +74,17 @@ impl Act {
         self.is_order(Order::Chw) && self.dims == [1, c as usize, h as usize, w as usize]
     }
 
-    /// True if the elements run in `order`; with one row or one channel both orders may be the same.
+    /// True if the elements are in `order`. With one channel or one place both orders are the same.
     pub fn is_order(&self, order: Order) -> bool {
         self.order == order || self.shape.h * self.shape.w == 1 || self.shape.c == 1
     }
 
-    /// True if the elements of both run in the same order.
+    /// True if the elements of both are in the same order.
     pub fn same_order(&self, other: &Self) -> bool {
         self.is_order(other.order) || other.is_order(self.order)
     }
 
-    /// The dimension of the channels, if one dimension is exactly that.
+    /// The dimension of the channels, if one dimension is exactly the channels.
     pub fn channel_axis(&self) -> Option<usize> {
         let channels = self.shape.c as usize;
         let mut outer = 1;

@@ -4,7 +4,8 @@ use super::attributes::Attributes;
 use crate::graph::{Shape, Window};
 use crate::import::ImportError;
 
-/// The window that the attributes describe over `input`, without `ceil_mode` (that is [`ceil_extra`](crate::graph::window::ceil_extra)'s).
+/// The window that the attributes describe over `input`, without `ceil_mode` (that is
+/// [`ceil_extra`](crate::graph::window::ceil_extra)'s).
 pub fn read(attributes: Attributes, kernel: [u32; 2], input: Shape) -> Result<Window, ImportError> {
     let stride = attributes.sizes("strides", [1, 1])?;
     let dilation = attributes.sizes("dilations", [1, 1])?;

@@ -1,9 +1,9 @@
-//! What the first layers do to the channels of the input, as long as it is a factor and an offset for each.
+//! Follows the first layers of a network as long as they only scale and shift each channel of the input.
 
 use crate::graph::{BatchNorm, ConvWeights, Graph, NodeId, Op, Quant, Window};
 use edge_runtime::model::Activation;
 
-/// A channel of a map that is `gain * x + offset` of one of the input's channels.
+/// A channel that is `gain * x + offset` of a channel `x` of the input.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lane {
     /// The input's channel.
@@ -14,31 +14,31 @@ pub struct Lane {
     pub offset: f64,
 }
 
-/// Everything that happens to the input before the first layer that mixes its values.
+/// What happens to the input before the first layer that mixes its values.
 #[derive(Clone, Debug)]
 pub struct Start {
-    /// The node that it reads.
+    /// The node that the mixing layer reads.
     pub end: NodeId,
-    /// What enters it.
+    /// The channels that enter that layer.
     pub lanes: Vec<Lane>,
-    /// The layers up to there, in their order.
+    /// The layers before it, in order.
     pub steps: Vec<Step>,
-    /// The first quantization of a value on the way, the input included, and that value.
+    /// The first quantization, of the input or of a later value, and that value's channels.
     pub quantized: Option<(Quant, Vec<Lane>)>,
-    /// The bounds of the first clip on the way, if no quantization comes before it, and what it clips.
+    /// The bounds of the first clip, if no quantization comes before it, and the channels that it clips.
     pub clipped: Option<([f32; 2], Vec<Lane>)>,
 }
 
-/// A layer of a factor and an offset for each channel.
+/// A layer that scales and shifts each channel.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// An offset.
+    /// Only an offset.
     Shift,
-    /// A factor.
+    /// Only a factor.
     Scale,
-    /// Both at once, from constants.
+    /// Both, from constants.
     Both,
-    /// A batch norm, with the mean and variance that its training saw.
+    /// A batch norm, with the running statistics of its training.
     BatchNorm {
         /// Running mean.
         mean: Vec<f32>,
@@ -48,7 +48,7 @@ pub enum Step {
 }
 
 impl Start {
-    /// What `graph` does at its input; `None` if that differs from layer to layer that read it.
+    /// Follows `graph` from its input. `None` if several layers read the input and treat it differently.
     pub fn of(graph: &Graph) -> Option<Self> {
         let channels = graph.input_shape().c as usize;
         if !matches!(channels, 1 | 3) {
@@ -107,7 +107,7 @@ impl Start {
         })
     }
 
-    /// True if nothing happens to the numbers.
+    /// True if the values do not change.
     pub fn is_plain(&self) -> bool {
         let plain = |l: &Lane| (l.gain - 1.0).abs() < 1e-6 && l.offset.abs() < 1e-6;
         self.lanes.iter().all(plain)
@@ -123,7 +123,7 @@ impl Lane {
         }
     }
 
-    /// `gain * x + offset` of this.
+    /// Applies `gain * x + offset` to this channel.
     fn then(self, gain: f64, offset: f64) -> Self {
         Self {
             source: self.source,
@@ -132,14 +132,14 @@ impl Lane {
         }
     }
 
-    /// What two numbers of the input become, the lesser first.
+    /// What two values of the input become, the lower one first.
     pub fn image(&self, [low, high]: [f32; 2]) -> [f64; 2] {
         let of = |x: f32| self.gain * f64::from(x) + self.offset;
         let (a, b) = (of(low), of(high));
         [a.min(b), a.max(b)]
     }
 
-    /// The inputs that become these numbers, the lesser first.
+    /// The input values that become these two, the lower one first.
     pub fn before(&self, [low, high]: [f64; 2]) -> [f64; 2] {
         let of = |y: f64| (y - self.offset) / self.gain;
         let (a, b) = (of(low), of(high));
@@ -147,7 +147,7 @@ impl Lane {
     }
 }
 
-/// The lanes behind `op`, if it has any.
+/// The channels after `op`; `None` if it mixes them.
 fn through(op: &Op, inputs: &[&[Lane]], channels: u32) -> Option<Vec<Lane>> {
     let (&first, rest) = inputs.split_first()?;
     match op {
@@ -161,7 +161,7 @@ fn through(op: &Op, inputs: &[&[Lane]], channels: u32) -> Option<Vec<Lane>> {
                 })
                 .collect(),
         ),
-        // A clamp in front of everything else is a quantization's.
+        // A clamp before any other layer comes from a quantization.
         Op::Activation(Activation::None | Activation::Clip(..)) => Some(first.to_vec()),
         Op::Slice { start, .. } => {
             let from = start[2] as usize;
@@ -169,7 +169,7 @@ fn through(op: &Op, inputs: &[&[Lane]], channels: u32) -> Option<Vec<Lane>> {
                 .get(from..from + channels as usize)
                 .map(<[Lane]>::to_vec)
         }
-        // More channels than the input has are no normalization of it.
+        // A layer that adds channels is no normalization.
         Op::Concat if channels <= 3 => Some(
             rest.iter()
                 .fold(first.to_vec(), |all, more| [all, more.to_vec()].concat()),
@@ -187,7 +187,7 @@ fn norm(b: &BatchNorm, c: usize) -> (f64, f64) {
     (gain, beta - mean * gain)
 }
 
-/// A convolution of single pixels in which every channel comes from one: a normalization in disguise.
+/// A 1x1 convolution in which each output channel reads one input channel. It is a normalization.
 fn diagonal(conv: &ConvWeights, x: &[Lane]) -> Option<Vec<Lane>> {
     if conv.window != Window::POINT
         || conv.out_channels != x.len()
@@ -208,7 +208,7 @@ fn diagonal(conv: &ConvWeights, x: &[Lane]) -> Option<Vec<Lane>> {
         .collect()
 }
 
-/// What kind of layer it is, if it changes numbers.
+/// The kind of layer; `None` if it changes nothing.
 fn step(op: &Op) -> Option<Step> {
     match op {
         Op::BatchNorm(b) if b.epsilon != 0.0 => Some(Step::BatchNorm {

@@ -1,14 +1,14 @@
-//! Which of the rules in common use a file means, by the start of its graph or the range of its first
-//! quantization.
+//! Chooses the rule that a file means among those in common use, from the start of its graph or the range of
+//! its first quantization.
 
 use super::affine::{Lane, Start, Step};
 use super::rule::{CENTRED, DATA_SETS, HALF, PixelRule, short};
 use super::{Derived, Held};
 
-/// Part of a range by which constants may miss it: 128 and 127.5, 255 and 256.
+/// Constants may differ by this part of a range: 128 stands for 127.5, and 256 for 255.
 const NEAR: f64 = 0.02;
 
-/// Rules that a network may want its pixels by and then go on normalizing, by their names in `--normalize`.
+/// Rules by which pixels may enter a network that goes on normalizing, with their names in `--normalize`.
 const PRESETS: [(&str, PixelRule); 4] = [
     ("raw", PixelRule::RAW),
     ("unit", PixelRule::UNIT),
@@ -16,7 +16,7 @@ const PRESETS: [(&str, PixelRule); 4] = [
     ("torchvision", PixelRule::TORCHVISION),
 ];
 
-/// The rule whose pixels the start of the graph turns into normalized ones.
+/// The rule for which the start of the graph gives normalized pixels.
 pub fn of_start(start: &Start) -> Option<Derived> {
     let trained =
         |s: &Step| matches!(s, Step::BatchNorm { mean, variance } if saw_pixels(mean, variance));
@@ -48,7 +48,7 @@ pub fn of_start(start: &Start) -> Option<Derived> {
     })
 }
 
-/// True if training saw pixels from 0 to 255.
+/// True if the network was trained on pixels from 0 to 255.
 fn saw_pixels(mean: &[f32], variance: &[f32]) -> bool {
     let pixels = |(m, v): (&f32, &f32)| {
         (13.0..=242.0).contains(m) && (13.0..=128.0).contains(&v.max(0.0).sqrt())
@@ -56,7 +56,7 @@ fn saw_pixels(mean: &[f32], variance: &[f32]) -> bool {
     mean.iter().zip(variance).all(pixels)
 }
 
-/// Mean and standard deviation that a lane takes away.
+/// The mean and standard deviation that a channel is normalized with.
 fn statistics(lane: &Lane) -> (f64, f64) {
     (-lane.offset / lane.gain, 1.0 / lane.gain)
 }
@@ -65,7 +65,7 @@ fn all(start: &Start, fits: impl Fn(f64, f64) -> bool) -> bool {
     start.lanes.iter().map(statistics).all(|(m, s)| fits(m, s))
 }
 
-/// True if 0 to 255 becomes numbers around zero, or about 0 to 1.
+/// True if 0 to 255 becomes values around zero, or about 0 to 1.
 fn normalizes_raw(start: &Start) -> bool {
     gives(
         start,
@@ -80,9 +80,9 @@ fn normalizes_raw(start: &Start) -> bool {
         })
 }
 
-/// True if 0 to 1 becomes numbers around zero, or 0 to 255.
+/// True if 0 to 1 becomes values around zero, or 0 to 255.
 fn normalizes_unit(start: &Start) -> bool {
-    // A batch norm that was taken apart is a factor and then an offset of its own for each channel.
+    // A decomposed batch norm is a factor and then an offset, with their own values for each channel.
     let same = start
         .lanes
         .windows(2)
@@ -103,7 +103,7 @@ fn normalizes_unit(start: &Start) -> bool {
         || constants && all(start, standard)
 }
 
-/// True if pixels that enter by `rule` become one of `targets`.
+/// True if pixels that enter by `rule` come out as by one of `targets`.
 fn gives(start: &Start, rule: &PixelRule, targets: &[[f64; 2]]) -> bool {
     let near =
         |lane: &Lane, target: &[f64; 2]| is_near(lane.image(rule.ends(lane.source)), *target);
@@ -112,8 +112,8 @@ fn gives(start: &Start, rule: &PixelRule, targets: &[[f64; 2]]) -> bool {
         .any(|t| start.lanes.iter().all(|lane| near(lane, t)))
 }
 
-/// True if pixels that enter by `rule` become what networks of a known data set want, in either order of
-/// colours.
+/// True if pixels that enter by `rule` come out as networks of a known data set expect them, in either order
+/// of colours.
 fn gives_data_set(start: &Start, rule: &PixelRule) -> bool {
     let data_sets = DATA_SETS.iter().map(|(_, rule)| rule);
     data_sets.chain([&PixelRule::TORCHVISION]).any(|wanted| {
@@ -132,7 +132,7 @@ fn is_near([a, b]: [f64; 2], [low, high]: [f64; 2]) -> bool {
     (a - low).abs().max((b - high).abs()) <= NEAR * (high - low)
 }
 
-/// True if the means are ImageNet's, that of blue for the input's first channel.
+/// True if the means are ImageNet's with blue first.
 fn blue_first(start: &Start) -> bool {
     if start.lanes.len() != 3 {
         return false;
@@ -146,13 +146,13 @@ fn blue_first(start: &Start) -> bool {
     })
 }
 
-/// The rule whose range a quantization was made for.
+/// The rule whose range fits a quantization.
 pub fn of_range(held: Held, channels: usize) -> Option<Derived> {
-    // Calibration pictures need not have every pixel; nothing is beyond what pixels can be.
+    // Calibration may have missed some pixel values, but it saw none outside the rule's range.
     const BEYOND: f32 = 0.02;
     const MISSED: f32 = 0.15;
     const EXACT: f32 = 0.015;
-    // Scales alone, which come in no steps.
+    // Rules of one scale for all pixels.
     const SYMMETRIC: f32 = 0.01;
     let loose = PRESETS.iter().map(|(_, rule)| (rule, MISSED));
     let grey = |rule: &PixelRule| rule.mean[0] == rule.mean[2];
@@ -164,7 +164,7 @@ pub fn of_range(held: Held, channels: usize) -> Option<Derived> {
         .chain(&CENTRED)
         .chain([&HALF])
         .map(|rule| (rule, EXACT));
-    // How much of the rule's range the quantization lacks, if it may be meant.
+    // The part of the rule's range that the quantization lacks; `None` if it cannot be this rule.
     let lacks = |(rule, limit): (&'static PixelRule, f32)| {
         let [low, high] = rule.range(channels);
         let missing = match held.symmetric {
@@ -179,7 +179,7 @@ pub fn of_range(held: Held, channels: usize) -> Option<Derived> {
     let mut found: Vec<(&PixelRule, f32)> = loose.chain(exact).filter_map(lacks).collect();
     found.sort_by(|a, b| a.1.total_cmp(&b.1));
     let (rule, _) = *found.first()?;
-    // In the middle of nowhere two rules may be as good as each other.
+    // Two rules can fit equally badly.
     let same = |other: &PixelRule| other.is_near(rule, channels, 0.06);
     if held.symmetric && !found.iter().all(|(other, _)| same(other)) {
         return None;
@@ -193,7 +193,7 @@ pub fn of_range(held: Held, channels: usize) -> Option<Derived> {
     })
 }
 
-/// What a user should know where nothing follows.
+/// A note for the user if no rule follows.
 pub fn doubt(start: &Start, held: Option<Held>) -> Option<String> {
     if let Some(held) = held {
         return Some(format!(

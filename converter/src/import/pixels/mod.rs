@@ -1,8 +1,9 @@
-//! What a file says of the pixels that its network wants: the type of its input, its first quantization,
+//! Derives how pixels must enter a network from its file: from the type of the input, the first quantization,
 //! a normalization at the start of the graph, and the size of the first weights.
 //!
-//! Works on the imported graph, whatever format it came from. A rule is derived only where nothing else
-//! makes sense: a batch norm that was trained on normalized pixels is no normalization of pixels.
+//! It works on the imported graph, whatever the format was. A rule is derived only if no other one makes
+//! sense: a batch norm at the start may have been trained on normalized pixels, and then is no normalization
+//! itself.
 
 mod affine;
 mod evidence;
@@ -14,27 +15,27 @@ pub use rule::{PixelRule, short};
 use crate::graph::{Graph, Quant};
 use affine::Start;
 
-/// How the file takes its input.
+/// What the file expects as input values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// As floats.
+    /// Floats.
     Float,
-    /// As 8-bit codes, with a scale and zero point.
+    /// 8-bit codes, with a scale and zero point.
     Codes,
-    /// As pixels from 0 to 255, which it turns into floats.
+    /// Pixels from 0 to 255, which the network converts to floats.
     Pixels,
-    /// As pixels less 128, which it turns into floats.
+    /// Pixels minus 128, which the network converts to floats.
     SignedPixels,
 }
 
-/// What a file says of the pixels that it wants.
+/// What a file says about its pixels.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pixels {
     /// The rule, if the file says or implies one.
     pub derived: Option<Derived>,
-    /// What its first quantization can hold, in numbers of the input.
+    /// The range of its first quantization, in values of the input.
     pub held: Option<Held>,
-    /// Why there is no rule, where a user should know.
+    /// Why there is no rule, if the user should know.
     pub doubt: Option<String>,
     /// Channels of the input.
     pub channels: usize,
@@ -45,29 +46,30 @@ pub struct Pixels {
 pub struct Derived {
     /// The rule.
     pub rule: PixelRule,
-    /// What it follows from, for people: `its uint8 input`.
+    /// What it follows from, for messages: `its uint8 input`.
     pub from: &'static str,
-    /// True if it follows for certain; else calibration or a choice among common rules is part of it.
+    /// True if it is certain. False if it depends on calibration or on a choice among common rules.
     pub certain: bool,
-    /// True if the file wants blue first: so it says, or its means are ImageNet's in that order.
+    /// True if blue comes first: the file says so, or its means are ImageNet's in that order.
     pub blue_first: bool,
-    /// What else a user should know.
+    /// What else the user should know.
     pub note: Option<String>,
 }
 
-/// The numbers that a quantization can hold.
+/// The range of a quantization.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Held {
-    /// Least.
+    /// The lowest value.
     pub low: f32,
-    /// Greatest.
+    /// The highest value.
     pub high: f32,
-    /// True if zero is in the middle whatever is quantized, so that only the larger end says something.
+    /// True if the quantizer always puts zero in the middle, so that only the end farther from zero tells
+    /// something.
     pub symmetric: bool,
 }
 
 impl Pixels {
-    /// What `graph`, which takes its input as `entry`, says.
+    /// Derives it from `graph`, whose input is `entry`.
     pub fn of(graph: &Graph, entry: Entry) -> Self {
         let channels = graph.input_shape().c as usize;
         let start = Start::of(graph);
@@ -110,13 +112,13 @@ impl Pixels {
         pixels
     }
 
-    /// What speaks against letting pixels enter by `rule`, if anything does.
+    /// A warning if `rule` contradicts the file.
     pub fn against(&self, rule: &PixelRule) -> Option<String> {
-        /// Part of a rule's range that is a matter of rounding.
+        /// Part of a rule's range that counts as rounding.
         const SAME: f32 = 0.03;
         /// Part of a range that calibration may have missed.
         const MISSED: f32 = 0.15;
-        /// Least part of a range that pixels should fill.
+        /// Smallest part of a range that pixels should fill.
         const FILLED: f32 = 0.6;
         let n = self.channels;
         if let Some(d) = &self.derived {
@@ -158,7 +160,8 @@ impl Pixels {
 }
 
 impl Derived {
-    /// With a note if the codes have the range of a rule that differs between colours, which codes do not.
+    /// Adds a note if the codes have the range of a rule with its own numbers per colour. Codes have one
+    /// scale.
     fn or_of(self, held: Option<Held>, channels: usize) -> Self {
         let other = held.and_then(|held| evidence::of_range(held, channels));
         let differs = |d: &Derived| d.rule.range(1) != d.rule.range(3);
@@ -176,13 +179,13 @@ impl Derived {
     }
 }
 
-/// int8 codes are pixels less 128, uint8 codes are pixels; in our int8 both are pixels less 128, and stand
-/// for `scale * (q - zero_point)`.
+/// The rule for codes as input. uint8 codes are pixels and int8 codes are pixels minus 128. As int8, both are
+/// pixels minus 128 and stand for `scale * (q - zero_point)`.
 fn of_codes(quant: Quant) -> PixelRule {
     PixelRule::uniform(128.0 + f32::from(quant.zero_point), 1.0 / quant.scale)
 }
 
-/// What the first quantization holds, as far as it is one of the input.
+/// The range of the first quantization, in values of the input.
 fn held(graph: &Graph, start: &Start) -> Option<Held> {
     if let Some(([low, high], lanes)) = &start.clipped {
         let ends = lanes
@@ -205,7 +208,7 @@ fn held(graph: &Graph, start: &Start) -> Option<Held> {
     let mut others = graph.nodes.iter().filter_map(|n| n.quant);
     others.next();
     let centred = quant.zero_point == 0 && lanes.iter().all(|l| l.offset == 0.0);
-    // One range alone may have its zero in the middle by chance: that of -1 to 1 has.
+    // A single range can have zero in the middle by chance, as -1 to 1 does.
     let rule = match others.clone().next() {
         Some(_) => others.all(|q| q.zero_point == 0),
         None => (high - 1.0).abs() < 0.002,

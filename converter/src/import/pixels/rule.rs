@@ -1,12 +1,12 @@
-//! How pixels become a network's input, and the ways that are in common use.
+//! Rules by which pixels become a network's input, and the common ones.
 
-/// A pixel `p` from 0 to 255 enters the network as `(p - mean) / std`: red, green and blue each with its
-/// own numbers, whatever the network's order of channels. A grey network has the first.
+/// A pixel `p` from 0 to 255 enters the network as `(p - mean) / std`. Mean and std are given for red, green
+/// and blue, whatever the network's order of channels; a grey network uses the first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PixelRule {
-    /// Mean, on the scale of pixels.
+    /// Mean, in pixel values.
     pub mean: [f32; 3],
-    /// Standard deviation, on the scale of pixels.
+    /// Standard deviation, in pixel values.
     pub std: [f32; 3],
 }
 
@@ -38,14 +38,14 @@ impl PixelRule {
         }
     }
 
-    /// What the least and the greatest pixel of a channel become, the lesser first.
+    /// What pixels 0 and 255 of a channel become, the lower value first.
     pub fn ends(&self, channel: usize) -> [f32; 2] {
         let of = |p: f32| (p - self.mean[channel]) / self.std[channel];
         let (black, white) = (of(0.0), of(255.0));
         [black.min(white), black.max(white)]
     }
 
-    /// The least and the greatest value of `channels` channels.
+    /// The lowest and highest value over `channels` channels.
     pub fn range(&self, channels: usize) -> [f32; 2] {
         (0..channels.clamp(1, 3))
             .map(|c| self.ends(c))
@@ -53,7 +53,7 @@ impl PixelRule {
             .unwrap_or_default()
     }
 
-    /// True if no pixel of `channels` channels enters otherwise than by `other`, but for `part` of its range.
+    /// True if each pixel of `channels` channels enters as by `other`, up to `part` of its range.
     pub fn is_near(&self, other: &Self, channels: usize, part: f32) -> bool {
         (0..channels.clamp(1, 3)).all(|c| {
             let ([a, b], [low, high]) = (self.ends(c), other.ends(c));
@@ -62,7 +62,7 @@ impl PixelRule {
         })
     }
 
-    /// For people: `(p - 127.5) / 127.5, that is -1 to 1`, of a network of `channels` channels.
+    /// The rule of `channels` channels for messages: `(p - 127.5) / 127.5, that is -1 to 1`.
     pub fn show(&self, channels: usize) -> String {
         let list = |values: &[f32; 3]| {
             let count = if channels == 1 || values.iter().all(|v| *v == values[0]) {
@@ -88,7 +88,7 @@ impl PixelRule {
     }
 }
 
-/// `value` with so many digits that count, without zeros at the end.
+/// Formats `value` with some significant digits, without zeros at the end.
 pub fn short(value: f32, digits: i32) -> String {
     let size = f64::from(value.abs()).max(1e-30).log10().floor() as i32;
     let places = (digits - 1 - size).clamp(0, 12) as usize;
@@ -103,7 +103,7 @@ pub fn short(value: f32, digits: i32) -> String {
     }
 }
 
-/// Rules of networks that are trained on a data set of their own, by the names of those.
+/// Rules of networks trained on other data sets, with the names of those.
 pub const DATA_SETS: [(&str, PixelRule); 7] = [
     (
         "CIFAR-10",
@@ -132,7 +132,7 @@ pub const DATA_SETS: [(&str, PixelRule); 7] = [
     ("Fashion-MNIST", PixelRule::of_unit([0.286; 3], [0.353; 3])),
 ];
 
-/// Rules without division: pixels less a mean. Caffe's is that of ImageNet.
+/// Rules that only subtract a mean. Caffe's is the mean of ImageNet.
 pub const CENTRED: [PixelRule; 3] = [
     PixelRule::uniform(128.0, 1.0),
     PixelRule::uniform(127.5, 1.0),

@@ -1,17 +1,19 @@
-//! What the size of the first weights says: the TFLite converter folds a Keras `Rescaling(1 / 255)` into the
-//! first convolution, and networks that were trained on pixels as they are have weights as small.
+//! Derives a rule from the size of the first weights. The TFLite converter folds a Keras `Rescaling(1 / 255)`
+//! into the first convolution, and networks that were trained on pixels from 0 to 255 have equally small
+//! weights.
 
 use super::affine::Start;
 use super::{Derived, PixelRule};
 use crate::graph::{Graph, Node, Op};
 
-/// Greatest value of pixels that are normalized by any common rule.
+/// The largest value of a pixel that is normalized by a common rule.
 const NORMALIZED: f32 = 2.64;
 
-/// 0 to 255, if the first convolution would hardly react to anything less.
+/// The rule 0 to 255, if the first convolution would hardly react to normalized pixels.
 ///
-/// Its greatest reaction to normalized pixels, behind its batch norm, is 4 and more in networks that want
-/// those (CIFAR ResNets, MLPerf Tiny's wake words), and below 0.3 in MLPerf Tiny's ResNet-8, which wants pixels.
+/// Its largest possible output for normalized pixels, after its batch norm, is 4 and more in networks that
+/// expect those (CIFAR ResNets, MLPerf Tiny's wake words). It is below 0.3 in MLPerf Tiny's ResNet-8, which
+/// expects pixels from 0 to 255.
 pub fn of_weights(graph: &Graph, start: &Start) -> Option<Derived> {
     const WEAK: f32 = 0.5;
     const STRONG: f32 = 1.0;
@@ -29,7 +31,7 @@ pub fn of_weights(graph: &Graph, start: &Start) -> Option<Derived> {
     };
     let mut next = readers(id);
     let norm = next.next().filter(|_| next.next().is_none());
-    // A norm behind an activation would change what the weights mean.
+    // With a norm after an activation, the size of the weights would mean something else.
     let mut behind = norm;
     let passes_on = |n: &Node| matches!(n.op, Op::Activation(_) | Op::PRelu(_));
     while let Some((id, _)) = behind.filter(|(_, n)| passes_on(n)) {
@@ -53,7 +55,7 @@ pub fn of_weights(graph: &Graph, start: &Start) -> Option<Derived> {
         .map(|(c, filter)| gain(c) * filter.iter().map(|w| w.abs()).sum::<f32>())
         .collect();
     sums.sort_by(f32::total_cmp);
-    // Filters that training has switched off have no weights.
+    // Filters that training has switched off have only zeros.
     let strong = sums[sums.len() * 3 / 4];
     (strong * NORMALIZED < WEAK && strong * 255.0 > STRONG).then_some(Derived {
         rule: PixelRule::RAW,

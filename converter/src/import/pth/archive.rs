@@ -56,12 +56,12 @@ fn damaged(problem: String) -> ImportError {
 
 struct Archive<'a> {
     zip: ZipArchive<Cursor<&'a [u8]>>,
-    /// Bytes that may still be read: no honest archive has more in its entries than in the file.
+    /// Bytes that may still be read. Entries of an honest archive are together no larger than the file.
     room: u64,
 }
 
 impl Archive<'_> {
-    /// The archive's one folder, with the slash.
+    /// The archive's only folder, with the slash.
     fn prefix(&self) -> Result<String, ImportError> {
         let names = self
             .zip
@@ -77,7 +77,7 @@ impl Archive<'_> {
         prefixes.next().map(str::to_string).ok_or_else(none)
     }
 
-    /// The bytes of an entry, checksum verified.
+    /// Reads an entry and verifies its checksum.
     fn entry(&mut self, name: &str) -> Result<Vec<u8>, ImportError> {
         let in_entry = |e: ImportError| e.node(name);
         let file = self
@@ -96,7 +96,7 @@ impl Archive<'_> {
             .checked_sub(size)
             .ok_or_else(|| in_entry(damaged("entries overlap".into())))?;
         let mut bytes = Vec::new();
-        // One byte more than there should be: the checksum is compared where the entry ends.
+        // Asks for one byte too many: the checksum is verified at the end of the entry.
         file.take(size.saturating_add(1))
             .read_to_end(&mut bytes)
             .map_err(|e| in_entry(damaged(e.to_string())))?;

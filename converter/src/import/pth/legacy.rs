@@ -1,4 +1,4 @@
-//! The stream that `torch.save` wrote before version 1.6: five pickles, then the raw storages.
+//! The format that `torch.save` wrote before version 1.6: five pickles, then the raw storages.
 
 use super::pickle;
 use super::tensors::{Blocks, collect};
@@ -70,7 +70,7 @@ fn is_big_endian(arena: &Arena, system: Ref) -> bool {
     })
 }
 
-/// Bytes of one number of each storage that a pickle mentions.
+/// The size of a number, in bytes, for each storage that a pickle mentions.
 fn element_sizes<'a>(arena: &Arena<'a>) -> HashMap<&'a str, usize> {
     arena
         .storages()

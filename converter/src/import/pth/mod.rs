@@ -1,7 +1,7 @@
 //! PyTorch checkpoints (`.pth`, `.pt`, `.th`, `.bin`): the zip form and the legacy stream.
 //!
-//! A checkpoint is a Python pickle, a little program. It is read here by `pickle`, which can build
-//! plain data and execute nothing. Knows no architecture: it gives names and tensors.
+//! A checkpoint is a Python pickle, which is a small program. Our reader `pickle` builds plain data from it
+//! and executes nothing. This module knows no network: it returns names and tensors.
 
 mod archive;
 mod legacy;
@@ -15,10 +15,10 @@ use super::sniff::refuse_placeholders;
 use super::{ImportError, StateDict};
 use std::path::Path;
 
-/// The tensors of the checkpoint at `path`, in PyTorch's names and order of dimensions.
+/// Reads the tensors of the checkpoint at `path`, with PyTorch's names and order of dimensions.
 ///
-/// Nested checkpoints (`{'state_dict': {...}}`) are unwrapped, the prefix `module.` that
-/// `DataParallel` adds to every name is taken off, what is no tensor is left out.
+/// Unwraps nested checkpoints (`{'state_dict': {...}}`), removes the prefix `module.` that `DataParallel`
+/// adds to every name, and leaves out what is no tensor.
 pub fn read(path: &Path) -> Result<StateDict, ImportError> {
     let name = path.display().to_string();
     let bytes = std::fs::read(path)
@@ -26,7 +26,7 @@ pub fn read(path: &Path) -> Result<StateDict, ImportError> {
     read_bytes(&bytes, &name)
 }
 
-/// The tensors of a checkpoint in memory; `name` is for messages.
+/// Reads the tensors of a checkpoint in memory; `name` stands for the file in messages.
 pub fn read_bytes(bytes: &[u8], name: &str) -> Result<StateDict, ImportError> {
     let result = refuse_placeholders(bytes).and_then(|()| match bytes {
         [b'P', b'K', ..] => archive::read(bytes),

@@ -1,9 +1,9 @@
-//! A reader of the part of Python's pickle language that checkpoints of tensors use.
+//! Reads the part of Python's pickle language that checkpoints of tensors use.
 //!
-//! The real language can call any function of any module. This reader knows a short list of opcodes and
-//! of names ([`Global`]), and builds plain data; a pickle that asks for anything else is refused with the
-//! name and the byte where it asks. It never runs anything. Memory is bounded by the input's length and
-//! the arena's limit.
+//! The real language can call any function of any module. This reader knows a short list of opcodes and of
+//! names ([`Global`]), and builds plain data. It refuses a pickle that asks for anything else, and names what
+//! was asked for and at which byte. It never runs anything. The input's length and the arena's limit bound
+//! the memory.
 
 use super::value::{Arena, Global, Ref, Storage, Tensor, Value};
 use crate::import::ImportError;
@@ -17,7 +17,7 @@ const MAX_DIMENSIONS: usize = 16;
 
 const SAVE_WEIGHTS: &str = "save only the weights: torch.save(model.state_dict(), path)";
 
-/// Reads one pickle of `bytes` that starts at `position`, and moves `position` behind it.
+/// Reads the pickle in `bytes` that starts at `position`, and moves `position` behind it.
 /// Offsets in errors count from the start of `bytes`.
 pub fn load<'a>(
     bytes: &'a [u8],
@@ -50,7 +50,7 @@ struct Machine<'a, 'b> {
     /// Heights of the stack at the marks.
     marks: Vec<usize>,
     memo: HashMap<u32, Ref>,
-    /// Entries copied from one value to another, so far.
+    /// The number of entries copied from one value to another so far.
     copied: usize,
 }
 
@@ -446,7 +446,7 @@ impl<'a> Machine<'a, '_> {
         self.push(Value::Global(global))
     }
 
-    /// A call: of a few functions, whose meaning is known here.
+    /// A call of one of the few known functions.
     fn reduce(&mut self) -> Step {
         let (arguments, function) = (self.pop()?, self.pop()?);
         let Value::Global(global) = *self.arena.get(function) else {
@@ -490,8 +490,8 @@ impl<'a> Machine<'a, '_> {
         list.iter().map(pair).collect()
     }
 
-    /// State set on an object: a state dict carries `_metadata` so. Only dictionaries have it, and it is
-    /// not needed.
+    /// Sets the state of an object. A state dict has its `_metadata` as state, which is not needed. Only
+    /// dictionaries have one.
     fn build(&mut self) -> Step {
         self.pop()?;
         let object = self.top()?;

@@ -1,4 +1,4 @@
-//! From the values of a pickle to a [`StateDict`]: unwraps nested checkpoints, gathers strided views.
+//! Makes a [`StateDict`] of the values of a pickle: unwraps nested checkpoints, gathers strided views.
 
 use super::value::{Arena, Element, Ref, Storage, Tensor, Value};
 use crate::import::values::{bf16_to_f32, chunks, f16_to_f32};
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 /// Raw little-endian bytes of each storage, by key.
 pub type Blocks<'a> = HashMap<String, Cow<'a, [u8]>>;
 
-/// Keys under which checkpoints nest the weights, the likeliest first.
+/// Keys under which checkpoints nest the weights, the most likely first.
 const WRAPPERS: [&str; 9] = [
     "state_dict",
     "model_state_dict",
@@ -22,8 +22,8 @@ const WRAPPERS: [&str; 9] = [
     "module",
 ];
 
-/// The tensors of the checkpoint `root`. `limit` bounds the sum of all tensors' elements: the length of
-/// the file, because every element has at least one byte there.
+/// The tensors of the checkpoint `root`. `limit` bounds the number of elements of all tensors together. It is
+/// the length of the file, in which each element takes at least one byte.
 pub fn collect(
     arena: &Arena,
     root: Ref,
@@ -34,7 +34,7 @@ pub fn collect(
     let parallel = named.iter().all(|(name, _)| name.starts_with("module."));
     let mut room = limit;
     let mut dict = StateDict::new();
-    // One storage at a time, so that shared ones are converted once and only one is held.
+    // One storage after the other: each is converted once, and only one is in memory.
     let mut order: Vec<usize> = (0..named.len()).collect();
     order.sort_by_key(|&i| (named[i].1.storage.key, named[i].1.storage.element as u8, i));
     let mut last: Option<(&str, Element, Vec<f32>)> = None;
@@ -60,7 +60,7 @@ pub fn collect(
     Ok(dict)
 }
 
-/// The dictionary of tensors inside `root`, as names and tensors.
+/// The names and tensors of the dictionary of tensors inside `root`.
 fn unwrap<'x, 'a>(
     arena: &'x Arena<'a>,
     root: Ref,
@@ -112,7 +112,7 @@ fn unwrap<'x, 'a>(
         .hint("save only the weights: torch.save(model.state_dict(), path)"))
 }
 
-/// All numbers of a storage as `f32`.
+/// Converts all numbers of a storage to `f32`.
 fn numbers(storage: Storage, blocks: &Blocks) -> Result<Vec<f32>, ImportError> {
     let missing = || ImportError::new(format!("storage '{}' is not in the file", storage.key));
     let bytes = blocks.get(storage.key).ok_or_else(missing)?;
@@ -142,7 +142,7 @@ fn numbers(storage: Storage, blocks: &Blocks) -> Result<Vec<f32>, ImportError> {
     })
 }
 
-/// The view in row-major order.
+/// Copies a strided view in row-major order.
 fn gather(tensor: &Tensor, numbers: &[f32], room: &mut usize) -> Result<NamedTensor, ImportError> {
     let outside = || {
         ImportError::new(format!(

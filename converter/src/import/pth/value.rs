@@ -1,15 +1,15 @@
-//! What a pickle can describe here: plain data, storages and tensors. Nothing that could run.
+//! The values that a pickle can build: plain data, storages and tensors, nothing that could run.
 //!
-//! Values live in one arena and refer to each other by number, so that nesting, sharing and cycles in
-//! a hostile file cost neither stack nor copies.
+//! Values live in one arena and refer to each other by index. So nesting, sharing and cycles in a hostile
+//! file cost neither stack nor copies.
 
-/// Number of a value in the arena.
+/// Index of a value in the arena.
 pub type Ref = u32;
 
 /// A value of a checkpoint.
 #[derive(Clone, Debug)]
 pub enum Value<'a> {
-    /// `None`, and whatever has no meaning for a checkpoint of tensors (floats, bytes).
+    /// `None`, and values that mean nothing in a checkpoint of tensors (floats, bytes).
     None,
     /// `True` or `False`.
     Bool(bool),
@@ -23,7 +23,7 @@ pub enum Value<'a> {
     Tuple(Vec<Ref>),
     /// A list.
     List(Vec<Ref>),
-    /// A dictionary; of equal keys the last counts.
+    /// A dictionary. If a key repeats, the last entry counts.
     Dict(Vec<(Ref, Ref)>),
     /// A name on the allow-list.
     Global(Global),
@@ -42,7 +42,7 @@ pub enum Global {
     RebuildTensor,
     /// `torch._utils._rebuild_parameter`
     RebuildParameter,
-    /// `torch.FloatStorage` and its kin
+    /// `torch.FloatStorage` and the others like it
     StorageType(Element),
 }
 
@@ -121,11 +121,11 @@ pub struct Storage<'a> {
     pub element: Element,
     /// How many numbers the block has.
     pub len: u64,
-    /// First number of the part (very old files share blocks this way).
+    /// First number of the part. Very old files share blocks this way.
     pub offset: u64,
 }
 
-/// Strided view of a storage.
+/// A strided view of a storage.
 #[derive(Clone, Debug)]
 pub struct Tensor<'a> {
     /// Where the numbers are.
@@ -143,7 +143,7 @@ pub struct Tensor<'a> {
 pub struct Arena<'a>(Vec<Value<'a>>);
 
 impl<'a> Arena<'a> {
-    /// Keeps a value; `None` if there are more than any checkpoint needs.
+    /// Adds a value; `None` if there are more than any checkpoint needs.
     pub fn push(&mut self, value: Value<'a>) -> Option<Ref> {
         const MAX_VALUES: usize = 1 << 21;
         if self.0.len() >= MAX_VALUES {

@@ -1,14 +1,15 @@
-//! The activation that is fused into an operator, and the clamp that its quantization is.
+//! The activation fused into an operator, and the clamp that its quantization implies.
 
 use super::schema::ActivationFunctionType;
 use crate::graph::bounds::{Interval, both_clamps, saturation};
 use crate::graph::{Activation, Quant};
 use crate::import::ImportError;
 
-/// The activation after an operator whose result, without it, has these `values`, and then quantization `quant`.
+/// The activation after an operator. `values` is the interval of its result before the activation, `quant`
+/// the quantization after it.
 ///
-/// Codes also clamp, and that is part of the network: a clamp that they imply need not be fused. So it is
-/// added where the values can leave what the codes stand for.
+/// Quantizing also clamps, and networks rely on it: a file need not name a clamp that the codes imply. So
+/// this adds a clamp where the values can leave the range of the codes.
 pub fn after(
     values: Interval,
     fused: ActivationFunctionType,

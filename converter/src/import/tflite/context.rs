@@ -1,4 +1,4 @@
-//! The state of an import: the graph so far, the values by tensor, and what handlers need of both.
+//! The state of an import: the graph so far and the values by tensor, with what handlers do to both.
 
 use super::clamp;
 use super::file::{File, OperatorInfo, TensorInfo};
@@ -15,20 +15,20 @@ use crate::import::names::Names;
 use crate::import::sweep::{codes_of_input, sweep};
 use std::collections::HashMap;
 
-/// Most numbers that constants may become in one import; a file may use one constant many times. The
-/// weights of VGG-19, the largest network one meets, are 144 million.
+/// Most numbers that one import may read from constants. A hostile file could use one constant many times.
+/// VGG-19, the largest common network, has 144 million weights.
 const MAX_NUMBERS: usize = 160 << 20;
 
 /// The state of an import.
 pub struct Context<'a> {
     /// The graph so far.
     pub graph: Graph,
-    /// Batch that the file fixes.
+    /// The batch that the file fixes, 1 if it fixes none.
     pub batch: usize,
     file: &'a File<'a>,
-    /// What tensors are: computed ones, and constants that were read before.
+    /// The values of tensors: computed ones, and constants that were read before.
     values: HashMap<usize, Operand<'a>>,
-    /// What the values of the graph so far can be.
+    /// The bounds of the values of each node.
     bounds: Bounds,
     names: Names,
     numbers: usize,
@@ -37,7 +37,7 @@ pub struct Context<'a> {
     warnings: Vec<String>,
 }
 
-/// Most inputs of an operator; the widest concatenations have some dozens.
+/// Most inputs of an operator. The widest concatenations have some dozens.
 const MAX_OPERANDS: usize = 1024;
 
 impl<'a> Context<'a> {
@@ -111,7 +111,7 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
-    /// Looks up the inputs of `node`, whose first result is the tensor `result`, and works out its results.
+    /// Looks up the inputs of `node` and computes its results; the first one is the tensor `result`.
     fn apply(
         &mut self,
         info: &OperatorInfo<'a>,
@@ -159,7 +159,7 @@ impl<'a> Context<'a> {
         Ok(operand)
     }
 
-    /// Sees that what an operator gives is quantized as the file says, also where no node was added.
+    /// Quantizes the result of an operator as the file says, also if the operator added no node.
     fn settle(&mut self, node: &Node, values: &mut [Value]) -> Result<(), ImportError> {
         let Some(quant) = node.quant else {
             return Ok(());
@@ -193,7 +193,7 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
-    /// Counts `n` numbers against what all constants together may become.
+    /// Counts `n` numbers against the limit for all constants together.
     pub fn charge(&mut self, n: usize) -> Result<usize, ImportError> {
         if n > MAX_NUMBERS - self.numbers {
             return Err(
@@ -205,7 +205,7 @@ impl<'a> Context<'a> {
         Ok(n)
     }
 
-    /// Counts channels of quantized weights, and those of them that 8 bits cannot hold exactly.
+    /// Counts channels of quantized weights, and the ones that 8 bits cannot hold exactly.
     pub fn count_channels(&mut self, all: usize, wide: usize) {
         self.channels += all;
         self.wide_channels += wide;
@@ -216,7 +216,7 @@ impl<'a> Context<'a> {
         self.push_as(&node.name, node, op, inputs)
     }
 
-    /// The same under a name of its own.
+    /// The same with a name of its own.
     pub fn push_as(
         &mut self,
         name: &str,
@@ -233,7 +233,7 @@ impl<'a> Context<'a> {
         Ok(id)
     }
 
-    /// Appends `op` and its fused activation; the result is viewed as `[1, H, W, C]`.
+    /// Appends `op` and its fused activation; the result has the dimensions `[1, H, W, C]`.
     pub fn push_image(
         &mut self,
         node: &Node,
@@ -246,7 +246,7 @@ impl<'a> Context<'a> {
         Ok(Value::Act(Act::image(id, self.graph.nodes[id].shape)))
     }
 
-    /// Appends `op` and its fused activation, which keep the shape of `like` and the view of it.
+    /// Appends `op` and its fused activation, which keep shape and dimensions of `like`.
     pub fn push_like(
         &mut self,
         node: &Node,
@@ -283,8 +283,8 @@ impl<'a> Context<'a> {
         self.push_like(node, Op::BatchNorm(norm), &[x.node], x, fused)
     }
 
-    /// Appends the activation that belongs to an operator, if there is one: the fused one, and the saturation of
-    /// its codes.
+    /// Appends the activation of an operator, if it has one: the fused one, and the clamp that its
+    /// quantization implies.
     pub fn activate(
         &mut self,
         node: &Node,

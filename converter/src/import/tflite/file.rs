@@ -1,4 +1,4 @@
-//! Checked access to the tables of a verified file: every index, dimension and length.
+//! Checked access to the tables of a verified file: checks every index, dimension and length.
 
 use super::schema::{BuiltinOperator, Model, Operator, OperatorCode, SubGraph, Tensor, TensorType};
 use super::steps::Steps;
@@ -14,7 +14,7 @@ pub const MAX_RANK: usize = 8;
 
 type Tables<'a, T> = Option<Vector<'a, ForwardsUOffset<T>>>;
 
-/// The model, and its first subgraph: the others belong to control flow.
+/// The model and its first subgraph. Others belong to control flow, which is not supported.
 #[derive(Clone, Copy)]
 pub struct File<'a> {
     model: Model<'a>,
@@ -23,11 +23,11 @@ pub struct File<'a> {
 
 /// A tensor as the file declares it.
 pub struct TensorInfo<'a> {
-    /// Its name in one line, without what follows the first `;`: fused operators have many names.
+    /// Its name in one line, up to the first `;`: fused operators have several names.
     pub name: String,
     /// Type of its elements.
     pub kind: TensorType,
-    /// Dimensions; of activations only a hint, -1 where they vary.
+    /// Dimensions. For activations they are only a hint; -1 where they vary.
     pub dims: Vec<i32>,
     /// Quantization, of 8-bit tensors.
     pub steps: Option<Rc<Steps>>,
@@ -38,9 +38,9 @@ pub struct TensorInfo<'a> {
 pub struct OperatorInfo<'a> {
     /// The table.
     pub table: Operator<'a>,
-    /// Which one it is.
+    /// The operator.
     pub code: BuiltinOperator,
-    /// Its name; of a custom operator the one that the file gives it.
+    /// Its name; for a custom operator, the name in the file.
     pub name: String,
 }
 
@@ -71,7 +71,7 @@ impl<'a> File<'a> {
         self.model.version().into()
     }
 
-    /// What the file says of itself, e.g. `MLIR Converted.`.
+    /// The file's description of itself, such as `MLIR Converted.`.
     pub fn description(&self) -> String {
         one_line(self.model.description().unwrap_or("").trim(), MAX_NAME)
     }
@@ -94,7 +94,7 @@ impl<'a> File<'a> {
             table.opcode_index() as usize,
             "operator code",
         )?;
-        // Codes above 127 do not fit the field of the first version.
+        // The first field holds codes up to 127; a later one was added for larger codes.
         let number = i32::from(code.deprecated_builtin_code()).max(code.builtin_code().0);
         let builtin = BuiltinOperator(number);
         let name = match (builtin, code.custom_code()) {

@@ -1,4 +1,4 @@
-//! The network's one input: which it is, its shape, and how it is coded.
+//! Finds the network's input, its shape and its quantization.
 
 use super::file::{File, TensorInfo};
 use super::live::Live;
@@ -9,7 +9,7 @@ use crate::graph::{Quant, Shape};
 use crate::import::ImportError;
 use crate::import::pixels::Entry;
 
-/// Larger inputs are not pictures for a device.
+/// Largest side of an input, in pixels. Pictures for a device are smaller.
 const MAX_SIDE: i32 = 1 << 16;
 
 /// The input.
@@ -20,13 +20,13 @@ pub struct Input {
     pub name: String,
     /// Its shape in the graph.
     pub shape: Shape,
-    /// The same as a value.
+    /// The input as a value.
     pub act: Act,
     /// Type of its elements.
     pub kind: TensorType,
     /// Its quantization.
     pub quant: Option<Quant>,
-    /// How the file takes it.
+    /// What the file expects as values.
     pub entry: Entry,
     /// The batch that the file fixes, 1 if it fixes none.
     pub batch: usize,
@@ -60,7 +60,7 @@ fn describe(
     info: TensorInfo,
     warnings: &mut Vec<String>,
 ) -> Result<Input, ImportError> {
-    // Without steps, integers are pixels; a Cast makes them floats, and nothing else can read them.
+    // Integers without a scale are pixels. A Cast makes them floats; no other operator can read them.
     let (quant, entry) = match (info.kind, &info.steps) {
         (TensorType::UINT8, None) => (None, Entry::Pixels),
         (TensorType::INT8, None) => (None, Entry::SignedPixels),

@@ -1,14 +1,14 @@
-//! Which operators the output needs.
+//! Finds the operators that the output depends on.
 
 use super::file::File;
 use crate::import::ImportError;
 use std::collections::{HashMap, HashSet};
 
-/// What the output needs.
+/// The part of the graph that the output depends on.
 pub struct Live {
     /// Numbers of the operators, in the order of the file.
     pub ops: Vec<usize>,
-    /// Numbers of the tensors that they read, and the output.
+    /// Numbers of the tensors that they read, and of the output.
     pub tensors: HashSet<usize>,
 }
 

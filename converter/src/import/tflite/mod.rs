@@ -1,11 +1,12 @@
-//! TensorFlow Lite models, float and quantized, into a float graph.
+//! Imports TensorFlow Lite models, float and quantized, as a float graph.
 //!
-//! The FlatBuffer is verified as a whole, then `file` gives checked access to its tables, and `ops` has
-//! one handler per operator. A value is a constant of the file, a list of numbers worked out on the way
-//! (a shape), or an activation: a node of the graph under dimensions, so that reshaping costs nothing.
-//! Of a quantized model every node gets its quantization ([`crate::graph::Node::quant`]), and weights
-//! keep their steps; `weights` and `steps` say how. Operators that the output does not need are never
-//! looked at. Knows nothing of passes, the quantizer or files to write.
+//! The importer verifies the whole FlatBuffer first; `schema_generated` is the part of the schema that it
+//! reads, made from `schema.fbs`. Then `file` gives checked access to the tables, and `ops` has one handler
+//! per operator. A value is a constant of the file, a computed list of integers (a shape), or an activation:
+//! a node of the graph and the dimensions that the file gives it, so that reshaping moves no data. In a
+//! quantized model every node gets its quantization ([`crate::graph::Node::quant`]) and weights keep their
+//! scales; see `weights` and `steps`. Operators that the output does not depend on are ignored. This module
+//! knows no passes, no quantizer and no file to write.
 
 mod clamp;
 mod context;
@@ -14,6 +15,7 @@ mod input;
 mod live;
 mod node;
 mod ops;
+mod schema_generated;
 mod steps;
 mod stored;
 #[cfg(test)]
@@ -28,8 +30,8 @@ use super::sniff::refuse_placeholders;
 use super::{ImportError, Imported};
 use context::Context;
 use file::File;
+use schema_generated::tflite as schema;
 use std::path::Path;
-use tract_tflite::tflite as schema;
 
 /// Imports the model at `path`.
 pub fn read(path: &Path) -> Result<Imported, ImportError> {
@@ -39,7 +41,7 @@ pub fn read(path: &Path) -> Result<Imported, ImportError> {
     read_bytes(&bytes, &name)
 }
 
-/// Imports a model in memory; `name` is for messages.
+/// Imports a model from memory; `name` stands for the file in messages.
 pub fn read_bytes(bytes: &[u8], name: &str) -> Result<Imported, ImportError> {
     import(bytes).map_err(|e| e.file(name))
 }
@@ -70,7 +72,7 @@ fn import(bytes: &[u8]) -> Result<Imported, ImportError> {
     })
 }
 
-/// The verified file.
+/// Verifies the file.
 fn decode(bytes: &[u8]) -> Result<File<'_>, ImportError> {
     refuse_placeholders(bytes)?;
     if bytes.len() < 8 || !schema::model_buffer_has_identifier(bytes) {
@@ -79,8 +81,8 @@ fn decode(bytes: &[u8]) -> Result<File<'_>, ImportError> {
                 .hint("expected the .tflite file that the TFLite converter writes"),
         );
     }
-    // A FlatBuffer may hold a table once and point to it from everywhere. Honest files are about as large
-    // as what they spell out.
+    // A hostile FlatBuffer can point to one table from many places. An honest file is about as large as
+    // everything that it points to.
     let options = flatbuffers::VerifierOptions {
         max_apparent_size: bytes.len().saturating_mul(4).saturating_add(1 << 20),
         ..Default::default()

@@ -1,4 +1,4 @@
-//! An operator with its inputs looked up, as handlers see it.
+//! An operator with its inputs looked up, and checked access to them for handlers.
 
 use super::schema::{BuiltinOperator, Operator, TensorType};
 use super::steps::{Steps, of_activation};
@@ -7,14 +7,14 @@ use super::value::{Act, List, Value};
 use crate::graph::Quant;
 use crate::import::ImportError;
 
-/// A tensor as an operator sees it.
+/// A tensor that an operator reads.
 #[derive(Clone)]
 pub struct Operand<'a> {
-    /// What it is.
+    /// Its value.
     pub value: Value<'a>,
     /// The type that the file declares.
     pub kind: TensorType,
-    /// Quantization if it is an activation of 8 bits.
+    /// Quantization, if it is an activation of 8 bits.
     pub quant: Option<Quant>,
 }
 
@@ -42,7 +42,7 @@ impl<'a> Operand<'a> {
 pub struct Node<'a> {
     /// Name of its first result.
     pub name: String,
-    /// Which operator it is.
+    /// The operator.
     pub code: BuiltinOperator,
     /// Its table.
     pub table: Operator<'a>,
@@ -110,7 +110,7 @@ impl<'a> Node<'a> {
             .ok_or_else(|| ImportError::new(format!("input {i} is missing")))
     }
 
-    /// Input `i`, a few integers that are constant or worked out.
+    /// Input `i`, a short list of integers, constant or computed from shapes.
     pub fn list(&self, i: usize) -> Result<Vec<i64>, ImportError> {
         match &self.input(i)?.value {
             Value::Stored(stored) => stored.list(),
@@ -123,13 +123,14 @@ impl<'a> Node<'a> {
     }
 }
 
-/// The options of an operator, which has to have some.
+/// The options of an operator; an error if it has none of its kind.
 pub fn required<T>(options: Option<T>) -> Result<T, ImportError> {
     options
         .ok_or_else(|| ImportError::new("has no options of its kind").hint("the file is damaged"))
 }
 
-/// An operator reads and writes integers or floats, unless it is there to change that.
+/// Checks that an operator reads and writes either quantized values or floats. Only QUANTIZE, DEQUANTIZE and
+/// CAST convert between them.
 pub fn check_types(node: &Node, first: &Operand) -> Result<(), ImportError> {
     let converts = matches!(
         node.code,

@@ -1,22 +1,22 @@
-//! Quantization as the file has it: `real = scale * (q - zero_point)`, per tensor or per channel.
+//! Quantization in the file: `real = scale * (q - zero_point)`, per tensor or per channel.
 
 use super::schema::{QuantizationDetails, QuantizationParameters, TensorType};
 use crate::graph::Quant;
 use crate::import::ImportError;
 
-/// Scales and zero points of a tensor, as many of both.
+/// Scales and zero points of a tensor, one zero point per scale.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Steps {
-    /// Real values of a step; finite and positive.
+    /// Scales; finite and positive.
     pub scales: Vec<f32>,
-    /// Integers that stand for real zero, from -128 to 255.
+    /// Zero points, from -128 to 255.
     pub zero_points: Vec<i32>,
-    /// Dimension whose index chooses among them, if there is more than one.
+    /// The dimension that they run along, if there is more than one.
     pub axis: usize,
 }
 
 impl Steps {
-    /// What the table says, or `None` if it says nothing: float tensors often have an empty one.
+    /// Reads the table. `None` if it is empty, as it often is for float tensors.
     pub fn read(table: QuantizationParameters) -> Result<Option<Self>, ImportError> {
         let damaged = |problem: String| ImportError::new(problem).hint("the file is damaged");
         if table.details_type() != QuantizationDetails::NONE {
@@ -69,9 +69,9 @@ impl Steps {
     }
 }
 
-/// Quantization of an activation of type `kind` in our int8: uint8 is int8 shifted by 128.
+/// Quantization of an activation of type `kind` as int8; the zero point of uint8 becomes 128 less.
 ///
-/// `None` for float. Other types are errors: no activation of a supported operator has them.
+/// `None` for float. Other types are errors.
 pub fn of_activation(
     kind: TensorType,
     steps: Option<&Steps>,
@@ -104,7 +104,7 @@ pub fn of_activation(
     Ok(Some(Quant { scale, zero_point }))
 }
 
-/// True if the same integers stand for the same numbers, as far as a file's float32 can tell.
+/// True if both quantizations are the same, up to the rounding of float32.
 pub fn same(a: Quant, b: Quant) -> bool {
     a.zero_point == b.zero_point && (a.scale - b.scale).abs() <= 1e-5 * a.scale
 }

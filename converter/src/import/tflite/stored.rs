@@ -1,4 +1,4 @@
-//! Constants of the file. They stay the file's bytes until an operator asks for numbers.
+//! Constants of the file. They stay bytes until an operator asks for numbers.
 
 use super::schema::TensorType;
 use super::steps::Steps;
@@ -7,7 +7,7 @@ use crate::import::dims::elements;
 use crate::import::values::{bf16_to_f32, chunks, f16_to_f32};
 use std::rc::Rc;
 
-/// Most elements of a constant that is part of a shape, a list of axes or the like.
+/// Most elements of a list, such as a shape or a list of axes.
 const MAX_LIST: usize = 4096;
 
 /// A constant, row-major.
@@ -19,7 +19,7 @@ pub struct Stored<'a> {
     pub kind: TensorType,
     /// Little-endian elements, exactly as many as `dims` say.
     bytes: &'a [u8],
-    /// Quantization; per channel it has as many scales as the dimension has indices.
+    /// Quantization. Per channel, it has one scale per index of its dimension.
     pub steps: Option<Rc<Steps>>,
 }
 
@@ -34,11 +34,11 @@ fn size(kind: TensorType) -> Option<usize> {
     })
 }
 
-/// Newer than the schema that is compiled in.
+/// A type that the schema here does not have yet.
 const BFLOAT16: TensorType = TensorType(18);
 
 impl<'a> Stored<'a> {
-    /// A constant, if `bytes` are as many as `dims` of `kind` take.
+    /// A constant; an error if the number of `bytes` does not fit `dims` and `kind`.
     pub fn new(
         dims: Vec<usize>,
         kind: TensorType,
@@ -118,7 +118,7 @@ impl<'a> Stored<'a> {
         }
     }
 
-    /// The real numbers that the elements stand for, all finite.
+    /// The elements as real numbers, dequantized; an error if one is not finite.
     pub fn reals(&self) -> Result<Vec<f32>, ImportError> {
         let values = match self.kind {
             TensorType::FLOAT32 => chunks(self.bytes, f32::from_le_bytes),
@@ -148,14 +148,14 @@ impl<'a> Stored<'a> {
         Ok(integers.enumerate().map(real).collect())
     }
 
-    /// Which of the scales element `i` has.
+    /// Index of the scale of element `i`.
     pub fn channel_of(&self) -> impl Fn(usize) -> usize + use<> {
         let (axis, count) = match &self.steps {
             Some(s) => (s.axis, s.scales.len()),
             None => (0, 1),
         };
         let inner: usize = self.dims.iter().skip(axis + 1).product();
-        // With no elements nobody asks.
+        // Without elements this is never called.
         let inner = inner.max(1);
         move |i| if count == 1 { 0 } else { i / inner % count }
     }

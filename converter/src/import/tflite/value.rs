@@ -1,4 +1,4 @@
-//! What stands for a tensor during the import.
+//! Tensors during the import: constants, lists of integers, activations.
 
 use super::stored::Stored;
 use crate::graph::{NodeId, Shape};
@@ -10,7 +10,7 @@ use crate::import::dims::show;
 pub enum Value<'a> {
     /// A constant of the file.
     Stored(Stored<'a>),
-    /// Integers worked out at import: what operators on shapes give.
+    /// Integers computed at import: results of operators on shapes.
     List(List),
     /// Computed from the network's input.
     Act(Act),
@@ -21,12 +21,12 @@ pub enum Value<'a> {
 pub struct List {
     /// The integers.
     pub values: Vec<i64>,
-    /// True for the one of a scalar.
+    /// True if it is a scalar.
     pub scalar: bool,
 }
 
 impl List {
-    /// Most integers; a shape has a few.
+    /// Most integers. A shape has a few.
     const MAX: usize = 256;
 
     /// A list, or a scalar if `scalar` says so.
@@ -39,7 +39,8 @@ impl List {
     }
 }
 
-/// An activation: a node, and the dimensions under which it is seen. Elements run in the node's order.
+/// An activation: a node of the graph, and the dimensions that the file gives it. The order of elements is
+/// the node's.
 #[derive(Clone, Debug)]
 pub struct Act {
     /// The node.
@@ -48,7 +49,7 @@ pub struct Act {
     pub shape: Shape,
     /// Dimensions, batch included; their product is `shape.len()`.
     pub dims: Vec<usize>,
-    /// True behind a softmax that is left out.
+    /// True for the result of the final softmax, which the graph leaves out.
     pub softmax: bool,
 }
 

@@ -1,8 +1,8 @@
 //! The HTTP client: addresses, proxies, timeouts.
 //!
-//! ureq with rustls. Certificates are checked against the system's store, not a list of roots of our own: a
-//! company's proxy that opens TLS is trusted by the machines behind it, and where Cargo can fetch packages,
-//! that store is there. Knows nothing of files.
+//! It is ureq with rustls. Certificates are checked against the store of the system, not against a list of
+//! our own: machines behind a company's proxy that opens TLS connections trust it by that store, and a
+//! machine on which Cargo can fetch packages has one. This module knows nothing of files.
 
 use std::time::Duration;
 
@@ -14,24 +14,25 @@ use ureq::{Agent, Proxy};
 use super::error::{SourceError, shortened};
 use super::mirror::Mirror;
 
-/// Gives the value of an environment variable.
+/// Looks up the value of an environment variable.
 type Variable = Box<dyn Fn(&str) -> Option<String>>;
 
-/// How servers are talked to.
+/// How to talk to servers.
 pub(super) struct Client {
-    /// Replaces the host of every source.
+    /// The mirror that replaces the host of every source, if there is one.
     pub mirror: Option<Mirror>,
-    /// The environment, for the proxies.
+    /// The environment, which names proxies.
     pub variable: Variable,
-    /// Waits before the second try, the third and so on; as many tries and one.
+    /// Waiting times before the second try, the third and so on; there is one try more than times.
     pub delays: Vec<Duration>,
-    /// Bytes that a try must bring for the tries to be counted anew: who gets on is not given up.
+    /// Bytes that a try must bring for the count of tries to start again: a slow download is not given up as
+    /// long as it makes progress.
     pub enough: u64,
     /// Longest wait for the next byte.
     pub patience: Duration,
 }
 
-/// An address, and what gets it.
+/// An address, and the agent that fetches it.
 pub(super) struct Target {
     /// Where the file is.
     pub url: Uri,
@@ -40,7 +41,7 @@ pub(super) struct Target {
 }
 
 impl Client {
-    /// With the proxies of the environment.
+    /// A client with the proxies of the environment.
     pub fn new(mirror: Option<Mirror>) -> Self {
         Self {
             mirror,
@@ -51,7 +52,7 @@ impl Client {
         }
     }
 
-    /// Where to get the file of `url`, and with what.
+    /// Where to fetch the file of `url`, and with what.
     pub fn target(&self, url: &Uri) -> Result<Target, SourceError> {
         let url = match &self.mirror {
             None => url.clone(),
@@ -64,7 +65,7 @@ impl Client {
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier);
         let config = Agent::config_builder()
             .user_agent(concat!("graft/", env!("CARGO_PKG_VERSION")))
-            // Whatever is packed on the way has another length and cannot be resumed.
+            // A compressed answer has another length, and its download cannot be resumed.
             .accept_encoding("identity")
             .http_status_as_error(false)
             // A redirect must not lead from https to http.
@@ -76,7 +77,7 @@ impl Client {
             .timeout_per_read(Some(self.patience))
             .timeout_per_write(Some(self.patience))
             .timeout_recv_response(Some(2 * self.patience))
-            // Every try begins anew.
+            // Every try makes a connection of its own.
             .max_idle_connections(0);
         Ok(Target {
             url,
@@ -108,7 +109,7 @@ impl Client {
         }
         let without = (self.variable)("no_proxy").or_else(|| (self.variable)("NO_PROXY"));
         for entry in without.as_deref().unwrap_or_default().split(',') {
-            // As curl has it: a name stands for the host and all below it.
+            // As in curl: a name stands for that host and all hosts below it.
             let name = entry
                 .trim()
                 .trim_start_matches("*.")
@@ -147,12 +148,12 @@ fn plain(url: &Uri) -> String {
     }
 }
 
-/// What is wrong, in few words, and whether it may be better the next time.
+/// What is wrong, in few words, and whether another try may succeed.
 pub(super) fn explain(error: &ureq::Error) -> (String, bool) {
     use ureq::Error as E;
     const TRUST: &str = "check the system's CA certificates, or name others in SSL_CERT_FILE";
     let (text, again) = match error {
-        // What rustls has against a certificate comes as invalid data, and stays as it is.
+        // What rustls says against a certificate comes as invalid data. It will say the same again.
         E::Io(e) if e.kind() == std::io::ErrorKind::InvalidData => (format!("{e}: {TRUST}"), false),
         E::Rustls(e) => (format!("{e}: {TRUST}"), false),
         E::Io(e) => (e.to_string(), true),

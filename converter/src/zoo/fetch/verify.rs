@@ -1,4 +1,4 @@
-//! Checks that a file is the pinned one, and copies with a checksum.
+//! Checks whether a file is the pinned one, and copies data with a checksum.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -8,21 +8,21 @@ use sha2::{Digest, Sha256};
 
 use crate::zoo::catalog::Pin;
 
-/// Most bytes of a file whose length the catalog does not know.
+/// Most bytes that are accepted of a file whose length the catalog does not know.
 pub(super) const LARGEST: u64 = 4 << 30;
 
 /// What is at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// No file.
+    /// There is no file.
     Nothing,
-    /// A file, but not the pinned one.
+    /// There is a file, but not the pinned one.
     Wrong,
-    /// The pinned file; its SHA-256.
+    /// There is the pinned file, of this SHA-256.
     Right([u8; 32]),
 }
 
-/// Whether the file at `path` is the pinned one.
+/// Tells whether the file at `path` is the pinned one.
 pub(super) fn check(path: &Path, pin: &Pin, size: Option<u64>) -> Found {
     let Ok(file) = File::open(path) else {
         return Found::Nothing;
@@ -33,7 +33,7 @@ pub(super) fn check(path: &Path, pin: &Pin, size: Option<u64>) -> Found {
     }
 }
 
-/// Whether a file with this checksum and length is the pinned one.
+/// True if a file with this checksum and length is the pinned one.
 pub(super) fn is_right(digest: &[u8; 32], len: u64, pin: &Pin, size: Option<u64>) -> bool {
     pin.matches(digest) && size.is_none_or(|s| s == len)
 }
@@ -44,8 +44,8 @@ pub(super) enum CopyError {
     Write(io::Error),
 }
 
-/// Copies at most `limit` bytes and one more (so that too long a file is noticed, but not unpacked);
-/// gives the SHA-256 and the number of bytes, and tells `moved` of each part's length.
+/// Copies at most `limit` bytes and one more, so that a file that is too long is noticed but not unpacked.
+/// Returns the SHA-256 and the number of bytes, and calls `moved` with the length of each part.
 pub(super) fn copy(
     from: impl Read,
     to: &mut dyn Write,

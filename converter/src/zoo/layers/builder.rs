@@ -9,25 +9,25 @@ use crate::graph::{
     Activation, BatchNorm, ConvWeights, Graph, GraphError, NodeId, Op, Shape, Window,
 };
 
-/// A node that was added, or why it could not be.
+/// The node that was added, or why it could not be added.
 pub type Built = Result<NodeId, GraphError>;
 
-/// Slopes of random PReLUs: what He et al. (2015) begin training with.
+/// Slope of random PReLUs: the value with which He et al. (2015) start training.
 const PRELU_SLOPE: f32 = 0.25;
 
-/// Least variance of a random batch norm.
+/// Smallest variance of a random batch norm.
 const LEAST_VARIANCE: f32 = 1e-6;
 
 /// Adds layers to a graph; made by [`Builder::new`], closed by [`Builder::finish`].
 pub struct Builder<'a> {
     graph: Graph,
     parameters: Parameters<'a>,
-    /// What each node's values are like on random weights.
+    /// Mean and variance of each node's values, estimated for random weights.
     spreads: Vec<Spread>,
 }
 
 impl<'a> Builder<'a> {
-    /// A network with nothing but its input; `pictures` is what its values are like.
+    /// A network that has only its input. `pictures` are mean and variance of the input's values.
     pub fn new(input: Shape, pictures: Spread, weights: Weights<'a>) -> Self {
         Self {
             graph: Graph::new(input),
@@ -36,7 +36,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The network, or how the checkpoint differs from it.
+    /// Ends the network. The error says how the checkpoint differs from what it needs.
     pub fn finish(self) -> Result<Graph, Mismatch> {
         self.parameters.finish()?;
         Ok(self.graph)
@@ -47,7 +47,8 @@ impl<'a> Builder<'a> {
         self.parameters.taken()
     }
 
-    /// Passes over parameters of a checkpoint whose names begin so: parts that only training needs.
+    /// Ignores the parameters of a checkpoint whose names begin with `prefix`: parts that only training
+    /// needs.
     pub fn ignore(&mut self, prefix: &str) {
         self.parameters.ignore(prefix);
     }
@@ -67,12 +68,12 @@ impl<'a> Builder<'a> {
         self.shape(node).c as usize
     }
 
-    /// What a node's values are like on random weights.
+    /// Mean and variance of a node's values, estimated for random weights.
     pub fn spread(&self, node: NodeId) -> Spread {
         self.spreads[node]
     }
 
-    /// A convolution; parameters `NAME.weight`, and `NAME.bias` if it has one.
+    /// Adds a convolution with parameters `NAME.weight`, and `NAME.bias` if it has a bias.
     pub fn conv(&mut self, name: &str, input: NodeId, conv: Conv) -> Built {
         const GAIN: f32 = 2.0;
         let shape = self.shape(input);
@@ -100,14 +101,14 @@ impl<'a> Builder<'a> {
         self.push(name, op, &[input], spread)
     }
 
-    /// A fully connected layer with bias on all of its input (in PyTorch's order: channels, rows,
-    /// columns); parameters `NAME.weight` and `NAME.bias`.
+    /// Adds a fully connected layer with bias, on all of its input (in PyTorch's order: channels, rows,
+    /// columns), with parameters `NAME.weight` and `NAME.bias`.
     pub fn linear(&mut self, name: &str, input: NodeId, out: usize) -> Built {
         self.linear_part(name, input, out, out)
     }
 
     /// As [`Builder::linear`], but a checkpoint may have one more class before the others (TensorFlow's
-    /// background), which is left out.
+    /// background class), which is left out.
     pub fn linear_without_background(&mut self, name: &str, input: NodeId, out: usize) -> Built {
         let rows = self.parameters.rows(&format!("{name}.bias"));
         let rows = rows.filter(|r| *r == out + 1).unwrap_or(out);
@@ -142,7 +143,7 @@ impl<'a> Builder<'a> {
         )
     }
 
-    /// Batch normalization; parameters `NAME.weight`, `.bias`, `.running_mean`, `.running_var`.
+    /// Adds a batch normalization with parameters `NAME.weight`, `.bias`, `.running_mean` and `.running_var`.
     pub fn batch_norm(&mut self, name: &str, input: NodeId, epsilon: f32) -> Built {
         let c = self.channels(input);
         let Spread { mean, variance } = self.spread(input);
@@ -160,7 +161,7 @@ impl<'a> Builder<'a> {
         self.push(name, op, &[input], Spread::UNIT)
     }
 
-    /// A function of every element, named after its input.
+    /// Adds a function of every element, named after its input.
     pub fn activation(&mut self, input: NodeId, activation: Activation) -> Built {
         let what = match activation {
             Activation::Relu => "relu",
@@ -179,17 +180,17 @@ impl<'a> Builder<'a> {
         self.push(&name, Op::Activation(activation), &[input], spread)
     }
 
-    /// `max(x, 0)`, named after its input.
+    /// Adds `max(x, 0)`, named after its input.
     pub fn relu(&mut self, input: NodeId) -> Built {
         self.activation(input, Activation::Relu)
     }
 
-    /// `min(max(x, 0), 6)`, named after its input.
+    /// Adds `min(max(x, 0), 6)`, named after its input.
     pub fn relu6(&mut self, input: NodeId) -> Built {
         self.activation(input, Activation::Relu6)
     }
 
-    /// `x` if positive, else the channel's slope times `x`; parameter `NAME.weight`.
+    /// Adds `x` if positive, else the channel's slope times `x`, with parameter `NAME.weight`.
     pub fn prelu(&mut self, name: &str, input: NodeId) -> Built {
         let slopes = self.parameters.take(
             &format!("{name}.weight"),
@@ -202,13 +203,13 @@ impl<'a> Builder<'a> {
         self.push(name, Op::PRelu(slopes), &[input], spread)
     }
 
-    /// Sum of two nodes of one shape.
+    /// Adds the sum of two nodes of one shape.
     pub fn add(&mut self, name: &str, a: NodeId, b: NodeId) -> Built {
         let spread = self.spread(a).sum(self.spread(b));
         self.push(name, Op::Add(Activation::None), &[a, b], spread)
     }
 
-    /// Product of a map and one number per channel (1x1xC).
+    /// Adds the product of a map and one number per channel (1x1xC).
     pub fn gate(&mut self, name: &str, map: NodeId, gate: NodeId) -> Built {
         let spread = self.spread(map).product(self.spread(gate));
         self.push(name, Op::Mul, &[map, gate], spread)

@@ -1,4 +1,4 @@
-//! What an architecture says of a convolution.
+//! The description of a convolution in an architecture.
 
 use crate::graph::window::same_padding;
 use crate::graph::{Shape, Window};
@@ -23,7 +23,7 @@ enum Padding {
     Centred,
     /// TensorFlow's 'same', which may have more after than before.
     Same,
-    /// So many zeros on every side.
+    /// This many zeros on every side.
     Zeros(u32),
 }
 
@@ -33,7 +33,7 @@ impl Conv {
         Self::rect(out, [kernel; 2])
     }
 
-    /// `out` channels through a window of so many rows and columns.
+    /// `out` channels through a window of `[rows, columns]`.
     pub fn rect(out: usize, kernel: [u32; 2]) -> Self {
         Self {
             out,
@@ -66,7 +66,7 @@ impl Conv {
         Self { bias: true, ..self }
     }
 
-    /// So many zeros on every side.
+    /// This many zeros on every side.
     pub fn pad(self, zeros: u32) -> Self {
         let padding = Padding::Zeros(zeros);
         Self { padding, ..self }

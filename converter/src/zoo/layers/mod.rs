@@ -1,8 +1,8 @@
-//! The layers that architectures are written in, and where their weights come from.
+//! The layers of which architectures are built, and where their weights come from.
 //!
-//! A [`Builder`] adds layers to a [`Graph`](crate::graph::Graph); each takes its parameters by PyTorch's
-//! name from a checkpoint, or makes seeded random ones. What is missing, extra or of another shape is
-//! collected, so that one error says all. Knows no architecture and no file.
+//! A [`Builder`] adds layers to a [`Graph`](crate::graph::Graph). Each takes its parameters from a checkpoint
+//! by their PyTorch names, or makes seeded random ones. Parameters that are missing, extra or of another
+//! shape are collected, so that one error says all. This module knows no architecture and no file.
 
 mod builder;
 mod conv;

@@ -1,15 +1,15 @@
-//! Parameters by name: out of a checkpoint, random, or only their shapes.
+//! Parameters by name: from a checkpoint, random, or only their shapes.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::dataset::splitmix::SplitMix64;
 use crate::import::StateDict;
+use edge_runtime::random::Random;
 
 /// Where the numbers of a network come from.
 #[derive(Clone, Copy, Debug)]
 pub enum Weights<'a> {
-    /// A checkpoint, by parameter name. `num_batches_tracked` entries are passed over.
+    /// A checkpoint, by parameter name. Entries named `num_batches_tracked` are ignored.
     StateDict(&'a StateDict),
     /// Seeded random numbers (He et al., 2015), the same on every machine: good for latency and
     /// memory, of no accuracy. Batch norms fit them, so that activations stay in range.
@@ -18,7 +18,7 @@ pub enum Weights<'a> {
         seed: u64,
     },
     /// No numbers: filters are zeros that take no memory until they are read, all else is ones. Good for
-    /// counting; the network computes nothing.
+    /// counting parameters and operations; the network computes nothing.
     Shapes,
 }
 
@@ -74,26 +74,26 @@ impl fmt::Display for Mismatch {
 pub(super) enum Fill {
     /// Uniform, variance `gain / fan_in`.
     He { fan_in: usize, gain: f32 },
-    /// All alike.
+    /// All the same value.
     Constant(f32),
 }
 
 impl Fill {
-    fn values(self, len: usize, random: &mut SplitMix64) -> Vec<f32> {
+    fn values(self, len: usize, random: &mut Random) -> Vec<f32> {
         match self {
             Fill::Constant(v) => vec![v; len],
             Fill::He { fan_in, gain } => {
                 let bound = (3.0 * gain / fan_in.max(1) as f32).sqrt();
-                (0..len).map(|_| random.range(-bound, bound)).collect()
+                (0..len).map(|_| random.between(-bound, bound)).collect()
             }
         }
     }
 }
 
-/// Hands out the parameters of one network, and keeps account of them.
+/// Gives the layers of one network their parameters, and remembers which.
 pub(super) struct Parameters<'a> {
     weights: Weights<'a>,
-    random: SplitMix64,
+    random: Random,
     taken: BTreeMap<String, Vec<usize>>,
     ignored: Vec<String>,
     mismatch: Mismatch,
@@ -107,14 +107,14 @@ impl<'a> Parameters<'a> {
         };
         Self {
             weights,
-            random: SplitMix64::new(seed),
+            random: Random::new(seed),
             taken: BTreeMap::new(),
             ignored: vec![],
             mismatch: Mismatch::default(),
         }
     }
 
-    /// Parameters whose names begin so may be in a checkpoint and are not used.
+    /// Prefixes of the names of parameters that may be in a checkpoint and are not used.
     pub(super) fn ignore(&mut self, prefix: &str) {
         self.ignored.push(prefix.into());
     }

@@ -1,4 +1,4 @@
-//! Poolings, and rearrangements without parameters.
+//! Pooling layers, and rearrangements without parameters.
 
 use super::builder::{Builder, Built};
 use crate::graph::window::ceil_extra;
@@ -58,7 +58,7 @@ impl Builder<'_> {
         self.push(name, op, &[input], spread)
     }
 
-    /// Mean over all rows and columns.
+    /// Adds the mean over all rows and columns.
     pub fn global_avg_pool(&mut self, name: &str, input: NodeId) -> Built {
         let shape = self.shape(input);
         let window = Window {
@@ -86,7 +86,7 @@ impl Builder<'_> {
         self.push(name, op, &[input], spread)
     }
 
-    /// So many channels of zeros before and after the input's.
+    /// Adds channels of zeros: so many before those of the input, and so many after.
     pub fn pad_channels(&mut self, name: &str, input: NodeId, before: u32, after: u32) -> Built {
         let zeros = super::Spread {
             mean: 0.0,
@@ -104,7 +104,7 @@ impl Builder<'_> {
         self.push(name, op, &[input], spread)
     }
 
-    /// The inputs' channels one after another.
+    /// Adds a concatenation: the channels of all inputs, one after another.
     pub fn concat(&mut self, name: &str, inputs: &[NodeId]) -> Built {
         let parts = inputs.iter().map(|&i| (self.shape(i).c, self.spread(i)));
         let spread = super::Spread::mixed(parts);

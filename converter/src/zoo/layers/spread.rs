@@ -1,9 +1,9 @@
-//! How large the values of a network on random weights are: what its batch norms need to know.
+//! Estimates how large the values of a network with random weights are, for its random batch norms.
 //!
-//! Mean and variance of each tensor, as if its values were normal and independent. That is a guess, but
-//! a close one (Glorot and Bengio, 2010; He et al., 2015), and all that is asked of it is that activations
-//! stay in range from the first layer to the last. Errors add up with depth: hard swishes shrink small values
-//! further, so that MobileNetV3's last maps come out some times smaller than told.
+//! The estimate is mean and variance of each tensor, as if its values were normal and independent. It is
+//! close (Glorot and Bengio, 2010; He et al., 2015), and close enough for activations to stay in range from
+//! the first layer to the last. Errors add up with depth: hard swishes make small values smaller still, so
+//! that the last maps of MobileNetV3 are a few times smaller than estimated.
 
 use edge_runtime::model::InputSpec;
 
@@ -22,13 +22,13 @@ pub struct Spread {
 const PIXEL_VARIANCE: f32 = 60.0 * 60.0;
 
 impl Spread {
-    /// What a batch norm without gamma and beta makes of any.
+    /// Of the result of a batch norm without gamma and beta.
     pub(super) const UNIT: Spread = Spread {
         mean: 0.0,
         variance: 1.0,
     };
 
-    /// Of pictures, as a network with this rule sees them.
+    /// Of pictures, as the input rule `input` gives them to the network.
     pub fn of_pictures(input: &InputSpec) -> Self {
         let channels = input.channels() as usize;
         let each = |c: usize| Spread {
@@ -43,7 +43,7 @@ impl Spread {
         self.mean * self.mean + self.variance
     }
 
-    /// Of many tensors together: so many values of each.
+    /// Of several tensors together, each with its number of values.
     pub(super) fn mixed(parts: impl Iterator<Item = (u32, Spread)>) -> Self {
         let (mut count, mut mean, mut power) = (0.0, 0.0, 0.0);
         for (n, s) in parts {
@@ -67,8 +67,8 @@ impl Spread {
         }
     }
 
-    /// After a function of one number. The normal distribution is the binomial one of 64 coins, whose
-    /// sums are the same on every machine.
+    /// After a function of one number. The normal distribution is approximated by the binomial one of 64
+    /// coins, whose sums are the same on every machine.
     pub(super) fn through(self, function: impl Fn(f32) -> f32) -> Self {
         const COINS: u32 = 64;
         let deviation = self.variance.max(0.0).sqrt();
@@ -91,8 +91,8 @@ impl Spread {
         self.through(|x| activation.apply(x))
     }
 
-    /// Of the larger of two such values: neighbours in a map are alike, so a window's values count as two
-    /// independent ones.
+    /// Of the largest value of a window. Neighbours in a map are similar, so a window counts as two
+    /// independent values.
     pub(super) fn maximum(self) -> Self {
         // Mean and variance of the larger of two standard normal numbers: 1 / sqrt(pi), 1 - 1 / pi.
         Spread {

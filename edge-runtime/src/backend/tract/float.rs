@@ -8,6 +8,7 @@ use super::custom::Custom;
 use super::network::{Network, check_size, dims};
 use super::norm::LocalResponseNorm;
 use super::part::{Part, Shuffle};
+use crate::kernels::{ShuffleParams, SliceParams};
 use crate::model::{Activation, ConvData, Layer, MapFunction, Model, Op, Shape, Window};
 use tract_core::internal::*;
 use tract_core::ops::array::{Pad, PadMode, TypedConcat};
@@ -82,11 +83,15 @@ pub fn wire(net: &mut Network, model: &Model<'_>, layer: &Layer<'_>) -> TractRes
         Op::Map {
             function: MapFunction::Table(_),
         } => bail!("a table of int8 values in a float model"),
-        Op::Slice { start, step } => net.node(
-            "",
-            Custom::new(Part::<f32>::new([from.shape, to], *start, *step)),
-            &[x],
-        ),
+        Op::Slice { start, step } => {
+            let part = Part(SliceParams {
+                input: from.shape,
+                output: to,
+                start: *start,
+                step: *step,
+            });
+            net.node("", Custom::new(part), &[x])
+        }
         Op::Pad { before, after } => {
             let mut pads = vec![(0, 0)];
             pads.extend(
@@ -116,7 +121,11 @@ pub fn wire(net: &mut Network, model: &Model<'_>, layer: &Layer<'_>) -> TractRes
             net.node("", Custom::new(norm), &[x])
         }
         Op::Shuffle { groups } => {
-            let shuffle = Shuffle::<f32>::new(from.shape, *groups);
+            let params = ShuffleParams {
+                channels: to.c as usize,
+                groups: *groups as usize,
+            };
+            let shuffle = Shuffle { shape: to, params };
             net.node("", Custom::new(shuffle), &[x])
         }
     }

@@ -14,14 +14,12 @@
 
 use super::custom::Custom;
 use super::float;
-use super::kernel::{Center, Kernel, KernelLayer};
+use super::kernel::KernelLayer;
 use super::network::{Network, check_size};
-use super::part::{Part, Shuffle};
-use super::requantize::Requantize;
+use super::requantize::{Center, Requantize};
 use super::unfold::Unfold;
-use crate::kernels::{AddParams, Geometry, MulParams, RequantizeFn};
-use crate::model::norm_table::NormTable;
-use crate::model::{ConvData, Layer, MapFunction, Model, Op, Operand, Window};
+use crate::kernels::{ConvParams, Geometry, Kernels, Params, UnfoldParams};
+use crate::model::{Layer, Model};
 use tract_core::internal::*;
 use tract_core::ops::einsum::EinSum;
 
@@ -33,141 +31,27 @@ pub fn wire(
     net: &mut Network,
     model: &Model<'_>,
     layer: &Layer<'_>,
-    requantize: Option<RequantizeFn>,
+    kernels: &'static dyn Kernels,
 ) -> TractResult<OutletId> {
     let inputs: TVec<OutletId> = layer
         .inputs
         .iter()
         .map(|i| net.tensor(i))
         .collect::<TractResult<_>>()?;
-    let (&x, from) = inputs
-        .first()
-        .zip(layer.inputs.first())
-        .context("it has no input")?;
-    let to = layer.output;
-    let around = |window: &Window| Geometry {
-        input: from.shape,
-        output: to.shape,
-        window: *window,
-    };
-    let kernel = match &layer.op {
-        Op::Conv {
-            window,
-            groups,
-            data,
-        } => {
-            let conv =
-                Convolution::read(model, data, from, &to, window, *groups as usize, requantize)?;
-            return conv.wire_product(net, x);
+    let x = *inputs.first().context("it has no input")?;
+    match Params::of(model, layer) {
+        Some(Params::Conv(params)) => Convolution::new(&params, kernels).wire_product(net, x),
+        Some(Params::Depthwise(params)) => {
+            Convolution::new(&params, kernels).wire_depthwise(net, x)
         }
-        Op::DepthwiseConv { window, data } => {
-            let groups = to.shape.c as usize;
-            let conv = Convolution::read(model, data, from, &to, window, groups, requantize)?;
-            return conv.wire_depthwise(net, x);
+        Some(Params::Packed(_)) | None => {
+            bail!("its weights are float, or packed for a microcontroller")
         }
-        Op::MaxPool { window } => Kernel::MaxPool(around(window)),
-        Op::AvgPool {
-            window,
-            multipliers,
-            shift,
-            ..
-        } => Kernel::AvgPool {
-            geometry: around(window),
-            multipliers: model.i32s(*multipliers).to_vec(),
-            shift: *shift,
-            zero_points: [from.quant.zero_point, to.quant.zero_point],
-        },
-        Op::Add {
-            multipliers,
-            shift,
-            clamp,
-            ..
-        } => {
-            let [a, b] = layer.inputs.as_slice() else {
-                bail!("an addition has two inputs")
-            };
-            Kernel::Add(AddParams {
-                zero_points: [a.quant.zero_point, b.quant.zero_point],
-                multipliers: *multipliers,
-                shift: *shift,
-                output_zero_point: to.quant.zero_point,
-                clamp: *clamp,
-            })
+        Some(_) => {
+            let node = Custom::new(KernelLayer::new(model, layer, kernels));
+            net.node("", node, &inputs)
         }
-        Op::Concat { rescale } => Kernel::Concat {
-            parts: layer
-                .inputs
-                .iter()
-                .map(|i| (i.shape.c as usize, i.quant.zero_point))
-                .zip(rescale.iter().copied())
-                .collect(),
-            zero_point: to.quant.zero_point,
-        },
-        Op::Map {
-            function: MapFunction::Table(table),
-        } => Kernel::Map(model.i8s(*table).to_vec()),
-        Op::Map {
-            function: MapFunction::Activation(_),
-        } => bail!("a float function in an int8 model"),
-        Op::Slice { start, step } => {
-            return net.node(
-                "",
-                Custom::new(Part::<i8>::new([from.shape, to.shape], *start, *step)),
-                &[x],
-            );
-        }
-        Op::Pad { before, .. } => Kernel::Pad {
-            from: from.shape,
-            before: *before,
-            zero: from.quant.zero_point,
-        },
-        Op::Mul { multiplier, shift } => {
-            let [a, b] = layer.inputs.as_slice() else {
-                bail!("a product has two inputs")
-            };
-            Kernel::Mul(MulParams {
-                zero_points: [a.quant.zero_point, b.quant.zero_point],
-                multiplier: *multiplier,
-                shift: *shift,
-                output_zero_point: to.quant.zero_point,
-            })
-        }
-        Op::PRelu {
-            slopes,
-            positive,
-            shift,
-        } => Kernel::PRelu {
-            slopes: model.i32s(*slopes).to_vec(),
-            positive: *positive,
-            shift: *shift,
-            zero_points: [from.quant.zero_point, to.quant.zero_point],
-        },
-        Op::LocalResponseNorm {
-            size,
-            table,
-            index_shift,
-            shift,
-            ..
-        } => Kernel::Norm {
-            table: model.i32s(*table).to_vec(),
-            size: *size as usize,
-            spacing: NormTable::new(*index_shift),
-            shift: *shift,
-            zero_points: [from.quant.zero_point, to.quant.zero_point],
-        },
-        Op::Shuffle { groups } => {
-            let shuffle = Shuffle::<i8>::new(from.shape, *groups);
-            return net.node("", Custom::new(shuffle), &[x]);
-        }
-    };
-    net.node(
-        "",
-        Custom::new(KernelLayer {
-            kernel,
-            output: to.shape,
-        }),
-        &inputs,
-    )
+    }
 }
 
 /// An int8 convolution, its numbers copied out of the file.
@@ -177,52 +61,24 @@ struct Convolution {
     input_zero_point: i8,
     weights: Vec<i8>,
     finish: Requantize,
+    kernels: &'static dyn Kernels,
 }
 
 impl Convolution {
-    fn read(
-        model: &Model<'_>,
-        data: &ConvData,
-        from: &Operand,
-        to: &Operand,
-        window: &Window,
-        groups: usize,
-        function: Option<RequantizeFn>,
-    ) -> TractResult<Self> {
-        let &ConvData::I8 {
-            weights,
-            bias,
-            multiplier,
-            shift,
-            clamp,
-        } = data
-        else {
-            bail!("its weights are float, or packed for a microcontroller");
-        };
-        Ok(Self {
-            geometry: Geometry {
-                input: from.shape,
-                output: to.shape,
-                window: *window,
-            },
-            groups,
-            input_zero_point: from.quant.zero_point,
-            weights: model.i8s(weights).to_vec(),
-            finish: Requantize {
-                bias: model.i32s(bias).to_vec(),
-                multiplier: model.i32s(multiplier).to_vec(),
-                shift: model.u8s(shift).to_vec(),
-                zero_point: to.quant.zero_point,
-                clamp,
-                output: to.shape,
-                function,
-            },
-        })
+    fn new(params: &ConvParams<'_>, kernels: &'static dyn Kernels) -> Self {
+        Self {
+            geometry: params.geometry,
+            groups: params.groups,
+            input_zero_point: params.input_zero_point,
+            weights: params.weights.to_vec(),
+            finish: Requantize::new(&params.requantize, params.geometry.output, kernels),
+            kernels,
+        }
     }
 
     /// As a matrix product over unfolded windows.
     fn wire_product(self, net: &mut Network, x: OutletId) -> TractResult<OutletId> {
-        let (g, groups) = (self.geometry, self.groups.max(1));
+        let (g, groups) = (self.geometry, self.groups);
         let filters = g.output.c as usize;
         let [kh, kw] = g.window.kernel.map(|k| k as usize);
         let depth = kh * kw * (g.input.c as usize / groups);
@@ -258,9 +114,12 @@ impl Convolution {
                 &[positions as u64, groups as u64, depth as u64],
             )?;
             let unfold = Unfold {
-                geometry: g,
-                groups,
-                zero_point: self.input_zero_point,
+                params: UnfoldParams {
+                    geometry: g,
+                    groups,
+                    zero_point: self.input_zero_point,
+                },
+                kernels: self.kernels,
             };
             net.node("rows", Custom::new(unfold), &[x])?
         };

@@ -16,104 +16,86 @@ mod requantize;
 mod tests;
 mod unfold;
 
-use super::{Backend, BackendError, Values};
-use crate::kernels::RequantizeFn;
+use super::{BackendError, Observer, Prepared, Runtime, Session, Values};
+use crate::kernels::{self, Kernels};
 use crate::model::{DType, Model, Shape};
 use network::{Network, Plan, dims};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tract_core::internal::{
     DatumType, IntoTensor, TValue, Tensor, TractError, TractErrorContext, TypedModel, tvec,
 };
 
-/// The trunk of one model, ready to run.
-pub struct TractBackend {
-    dtype: DType,
-    input: Shape,
-    network: Arc<Network>,
-    plan: Option<Plan>,
-    observed: Option<Plan>,
-    output: Option<Tensor>,
+/// Runs int8 and float models as tract networks.
+#[derive(Clone, Copy, Debug)]
+pub struct TractRuntime {
+    kernels: &'static dyn Kernels,
 }
 
-impl TractBackend {
+impl TractRuntime {
     /// Name for `--backend`.
     pub const NAME: &'static str = "tract";
 
-    /// Builds and optimizes the trunk of `model`; copies its weights.
-    ///
-    /// # Errors
-    /// [`BackendError::Engine`] names the layer that tract refused.
-    pub fn new(model: &Model<'_>) -> Result<Self, BackendError> {
-        Self::build(model, None)
+    /// tract with the best kernels of this CPU for what it does not compute itself.
+    pub fn new() -> Self {
+        Self::with_kernels(kernels::native())
     }
 
-    /// As [`Self::new`], with `function` in the place of [`crate::kernels::requantize`] at the end of every
-    /// int8 convolution.
-    ///
-    /// Fault injection: with any other rounding the results are wrong, which is what tests of `verify` need.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    pub fn with_requantize(
-        model: &Model<'_>,
-        function: RequantizeFn,
-    ) -> Result<Self, BackendError> {
-        Self::build(model, Some(function))
+    /// tract with kernels of the caller's choice for what it does not compute itself. Float models take no notice of
+    /// them.
+    pub fn with_kernels(kernels: &'static dyn Kernels) -> Self {
+        Self { kernels }
+    }
+}
+
+impl Default for TractRuntime {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Runtime for TractRuntime {
+    fn name(&self) -> &'static str {
+        Self::NAME
     }
 
-    /// As [`Self::new`], made ready for [`Backend::run_observed`] and not yet for [`Backend::run`]: each
-    /// has a plan with weights packed for it.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    pub fn observing(model: &Model<'_>) -> Result<Self, BackendError> {
-        let mut backend = Self::wired(model, None)?;
-        backend.observed = Some(backend.network.observed_plan()?);
-        Ok(backend)
-    }
-
-    /// Another one for another thread, which shares all weights.
-    pub fn share(&self) -> Self {
-        Self {
-            dtype: self.dtype,
-            input: self.input,
-            network: self.network.clone(),
-            plan: self.plan.clone(),
-            observed: self.observed.clone(),
-            output: None,
-        }
-    }
-
-    fn build(model: &Model<'_>, requantize: Option<RequantizeFn>) -> Result<Self, BackendError> {
-        let mut backend = Self::wired(model, requantize)?;
-        backend.plan = Some(backend.network.plan()?);
-        Ok(backend)
-    }
-
-    fn wired(model: &Model<'_>, requantize: Option<RequantizeFn>) -> Result<Self, BackendError> {
-        Ok(Self {
+    fn prepare<'m>(&self, model: &Model<'m>) -> Result<Arc<dyn Prepared<'m> + 'm>, BackendError> {
+        Ok(Arc::new(PreparedNetwork {
             dtype: model.dtype(),
             input: model.input().shape,
-            network: Arc::new(Network::build(model, requantize)?),
-            plan: None,
-            observed: None,
-            output: None,
+            network: Network::build(model, self.kernels)?,
+            plan: OncePlan::default(),
+            observed: OncePlan::default(),
+        }))
+    }
+}
+
+/// A wired network, and what tract made of it. The weights are copied out of the model.
+struct PreparedNetwork {
+    dtype: DType,
+    input: Shape,
+    network: Network,
+    plan: OncePlan,
+    observed: OncePlan,
+}
+
+/// A plan that is made when it is first asked for. Optimizing packs the weights, and a network that is only
+/// run, or only observed, needs one of its two plans.
+#[derive(Default)]
+struct OncePlan(Mutex<Option<Plan>>);
+
+impl OncePlan {
+    fn get(&self, make: impl FnOnce() -> Result<Plan, BackendError>) -> Result<Plan, BackendError> {
+        let mut plan = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(match &*plan {
+            Some(plan) => plan.clone(),
+            None => plan.insert(make()?).clone(),
         })
     }
+}
 
+impl PreparedNetwork {
     fn tensor(&self, input: Values<'_>) -> Result<Tensor, BackendError> {
-        let (dtype, got) = match input {
-            Values::I8(v) => (DType::I8, v.len()),
-            Values::F32(v) => (DType::F32, v.len()),
-        };
-        let expected = self.input.len();
-        if dtype != self.dtype || got != expected {
-            return Err(BackendError::Input {
-                got,
-                expected,
-                dtype: self.dtype,
-            });
-        }
+        input.check(self.dtype, self.input.len())?;
         let shape = dims(self.input);
         let tensor = match input {
             Values::I8(v) => Tensor::from_shape(&shape, v),
@@ -123,36 +105,59 @@ impl TractBackend {
     }
 }
 
-impl Backend for TractBackend {
-    fn name(&self) -> &'static str {
-        Self::NAME
+impl<'m> Prepared<'m> for PreparedNetwork {
+    fn session(self: Arc<Self>) -> Result<Box<dyn Session + 'm>, BackendError> {
+        let plan = self.plan.get(|| self.network.plan())?;
+        Ok(Box::new(TractSession {
+            prepared: self,
+            plan,
+            output: None,
+        }))
     }
 
+    fn observer(self: Arc<Self>) -> Result<Box<dyn Observer + 'm>, BackendError> {
+        let plan = self.observed.get(|| self.network.observed_plan())?;
+        Ok(Box::new(TractObserver {
+            prepared: self,
+            plan,
+        }))
+    }
+}
+
+struct TractSession {
+    prepared: Arc<PreparedNetwork>,
+    plan: Plan,
+    output: Option<Tensor>,
+}
+
+impl Session for TractSession {
     fn run(&mut self, input: Values<'_>) -> Result<Values<'_>, BackendError> {
-        let input = self.tensor(input)?;
-        let plan = match &self.plan {
-            Some(plan) => plan,
-            None => self.plan.insert(self.network.plan()?),
-        };
-        let mut outputs = run(plan, input)?;
+        let mut outputs = run(&self.plan, self.prepared.tensor(input)?)?;
         let output = outputs
             .pop()
             .context("it returned no output")
             .map_err(|e| engine_error("", &e))?;
         values(self.output.insert(output.into_tensor()))
     }
+}
 
-    fn run_observed(
+struct TractObserver {
+    prepared: Arc<PreparedNetwork>,
+    plan: Plan,
+}
+
+impl Observer for TractObserver {
+    fn backend(&self) -> &'static str {
+        TractRuntime::NAME
+    }
+
+    fn run(
         &mut self,
         input: Values<'_>,
         observe: &mut dyn FnMut(usize, Values<'_>),
     ) -> Result<(), BackendError> {
-        let input = self.tensor(input)?;
-        let plan = match &self.observed {
-            Some(plan) => plan,
-            None => self.observed.insert(self.network.observed_plan()?),
-        };
-        for (layer, output) in run(plan, input)?.iter().enumerate() {
+        let input = self.prepared.tensor(input)?;
+        for (layer, output) in run(&self.plan, input)?.iter().enumerate() {
             observe(layer, values(output)?);
         }
         Ok(())
@@ -167,7 +172,7 @@ impl Backend for TractBackend {
 /// # Errors
 /// [`BackendError::Engine`] names a layer that tract refuses.
 pub fn typed_model(model: &Model<'_>) -> Result<TypedModel, BackendError> {
-    Network::build(model, None)?.into_model()
+    Network::build(model, kernels::native())?.into_model()
 }
 
 /// A tract error in layer `layer` (empty: none in particular), as backends report theirs: one line, because
@@ -176,7 +181,7 @@ fn engine_error(layer: &str, error: &TractError) -> BackendError {
     let whole = format!("{error:#}");
     let line = whole.lines().next().unwrap_or_default();
     BackendError::Engine {
-        backend: TractBackend::NAME,
+        backend: TractRuntime::NAME,
         layer: layer.to_owned(),
         why: line.chars().take(300).collect(),
     }

@@ -3,7 +3,7 @@
 
 use super::{engine_error, float, int8};
 use crate::backend::BackendError;
-use crate::kernels::RequantizeFn;
+use crate::kernels::Kernels;
 use crate::model::{DType, Layer, Model, Operand, Shape};
 use std::sync::Arc;
 use tract_core::internal::*;
@@ -23,11 +23,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// Wires all layers. `requantize` takes the place of the real rounding, if given.
-    pub fn build(
-        model: &Model<'_>,
-        requantize: Option<RequantizeFn>,
-    ) -> Result<Self, BackendError> {
+    /// Wires all layers. `kernels` compute what tract does not, in an int8 model.
+    pub fn build(model: &Model<'_>, kernels: &'static dyn Kernels) -> Result<Self, BackendError> {
         let datum = match model.dtype() {
             DType::F32 => DatumType::F32,
             DType::I8 => DatumType::I8,
@@ -47,7 +44,7 @@ impl Network {
             network.prefix = format!("{index}:{}", layer.name);
             let wire = match model.dtype() {
                 DType::F32 => float::wire(&mut network, model, &layer),
-                DType::I8 => int8::wire(&mut network, model, &layer, requantize),
+                DType::I8 => int8::wire(&mut network, model, &layer, kernels),
             };
             let wire = wire.and_then(|w| network.check(w, &layer).map(|()| w));
             network

@@ -2,7 +2,6 @@
 
 use crate::error::Error;
 use crate::progress::clear;
-use edge_runtime::client::report;
 use edge_runtime::head::store::Active;
 use serde::Serialize;
 use std::io::Write;
@@ -58,5 +57,3 @@ pub fn kib(bytes: u32) -> String {
 pub fn percent(fraction: f32) -> String {
     format!("{:.1} %", 100.0 * fraction)
 }
-
-pub use report::hex;

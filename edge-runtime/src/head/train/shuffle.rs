@@ -1,12 +1,6 @@
-//! Numbers from a seed, and the order of samples that a seed decides.
+//! The order of samples that a seed decides.
 
-/// Sebastiano Vigna's splitmix64 finalizer.
-pub(super) fn splitmix(mut z: u64) -> u64 {
-    z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
+use crate::random::Random;
 
 /// The numbers below `len` in an order that follows from the key, without a table: an invertible scrambling
 /// of the numbers below the next power of two, without those that are too large.
@@ -34,7 +28,7 @@ impl Shuffle {
         let mask = (1u64 << self.bits) - 1;
         let half = self.bits.div_ceil(2);
         (0..4).fold(i, |v, round| {
-            let k = splitmix(self.key.wrapping_add(round));
+            let k = Random::new(self.key.wrapping_add(round)).bits();
             let v = v.wrapping_mul(k | 1).wrapping_add(k >> 32) & mask;
             v ^ (v >> half)
         })

@@ -1,8 +1,8 @@
 //! Training on toy samples.
 
-use super::shuffle::splitmix;
 use super::*;
 use crate::model::AlignedBytes;
+use crate::random::Random;
 
 const QUANT: Quant = Quant {
     scale: 0.02,
@@ -18,7 +18,7 @@ struct Toy {
 
 impl Toy {
     fn new(classes: usize, features: usize, samples: usize) -> Self {
-        let random = |a: u64, b: u64| splitmix(a << 32 | b);
+        let random = |a: u64, b: u64| Random::new(a << 32 | b).bits();
         let feature = |i: usize, f: usize| {
             let centre = (random((i % classes) as u64 + 1000, f as u64) % 40) as i32;
             let noise = (random(i as u64 + 5000, f as u64) % 61) as i32;
@@ -283,7 +283,7 @@ struct Corners(Vec<[i8; 8]>);
 
 impl Corners {
     fn new(samples: usize) -> Self {
-        let noise = |i: usize, f: usize| (splitmix((i * 8 + f) as u64) % 41) as i32 - 20;
+        let noise = |i: usize, f: usize| (Random::new((i * 8 + f) as u64).bits() % 41) as i32 - 20;
         let row = |i: usize| {
             let (a, b) = (i % 2, i / 2 % 2);
             let sign = |bit| if bit == 0 { 40 } else { -40 };

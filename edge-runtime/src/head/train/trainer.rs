@@ -3,11 +3,12 @@
 use super::dense::{Dense, Inputs};
 use super::hidden::Hidden;
 use super::layers::Layers;
-use super::shuffle::{Shuffle, splitmix};
+use super::shuffle::Shuffle;
 use super::{Epoch, MIN_JUDGES, TrainOptions, TrainingSet};
 use crate::head::math;
 use crate::head::size::HeadSize;
 use crate::model::Quant;
+use crate::random::Random;
 
 /// Factor on the learning rate with a hidden layer: each of two layers changes what the other learns from.
 const HIDDEN_RATE: f32 = 0.1;
@@ -138,7 +139,7 @@ impl<'t> Trainer<'t> {
     /// similar a picture is to that sample. With more units than samples, the samples are used again,
     /// negated, and then once more at half the size, and so on.
     fn start_hidden(&mut self, samples: &impl TrainingSet) {
-        let (key, all) = (splitmix(self.options.seed), self.all);
+        let (key, all) = (Random::new(self.options.seed).bits(), self.all);
         let order = Shuffle::new(samples.len(), key)
             .filter(|&i| all || !samples.held_out(i))
             .cycle();
@@ -176,7 +177,7 @@ impl<'t> Trainer<'t> {
     /// One pass over the training samples, in an order of its own.
     pub fn epoch(&mut self, samples: &impl TrainingSet, number: u32) {
         let options = self.options;
-        let key = splitmix(options.seed ^ (number as u64) << 32);
+        let key = Random::new(options.seed ^ (number as u64) << 32).bits();
         // The step shrinks linearly to nothing over the epochs.
         let mut rate = options.learning_rate * (1.0 - (number - 1) as f32 / options.epochs as f32);
         if self.hidden.is_some() {

@@ -22,7 +22,7 @@ pub const MAX_DEPTHWISE_TAPS: u64 = 64;
 pub struct MveConv {
     /// Taps times input channels.
     pub taps: u64,
-    /// Sixteens of taps.
+    /// Blocks of 16 taps.
     pub blocks: u64,
     /// Fours of output channels.
     pub quads: u64,
@@ -70,7 +70,7 @@ impl MveConv {
 /// How [`Layout::MveDepthwise`](super::Layout::MveDepthwise) lies.
 ///
 /// A row of the output is one run of `width * channels` elements, computed 16 at a time whatever the number
-/// of channels. Which channels the sixteens hold repeats after `period` of them, and each has a block of
+/// of channels. Which channels 16 such elements hold repeats after `period` times 16, and each 16 have a block of
 /// bytes: for every tap 16 weights, then 16 i32 biases, multipliers and shifts in the order [`Self::ORDER`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MveDepthwise {
@@ -78,7 +78,7 @@ pub struct MveDepthwise {
     pub taps: u64,
     /// Channels.
     pub channels: u64,
-    /// Sixteens after which the channels repeat.
+    /// Number of blocks, after which the channels repeat.
     pub period: u64,
     /// Input rows kept in scratch: what the kernel spans.
     pub rows: u64,

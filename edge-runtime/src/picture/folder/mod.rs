@@ -310,6 +310,11 @@ mod tests {
             ),
             ("file,class_index\n\n\na.jpg", "line 4: 1 fields"),
             (
+                "note,class_index,file\n\"\nsecond\",0,a.jpg\r\n\r\nthird,x,a.jpg",
+                "line 5: class_index 'x'",
+            ),
+            ("\"file,class_index\n", "line 1: a quote is not closed"),
+            (
                 "file,class_index\n../a.jpg,0",
                 "line 2: '../a.jpg' is not a file of this folder",
             ),
@@ -322,8 +327,8 @@ mod tests {
                 "line 2: a quote is not closed",
             ),
             (
-                "file,class_index\n\"a\"b,0\n",
-                "line 2: text after a closing quote",
+                "file,class_index,note\na.jpg,0,\"open\nb.jpg,1,\n",
+                "line 2: a quote is not closed",
             ),
         ];
         for (csv, expected) in cases {

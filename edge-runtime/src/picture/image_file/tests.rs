@@ -1,6 +1,7 @@
 //! All formats: Pillow's pixels, damaged files, limits.
 
 use super::*;
+use crate::random::Random;
 use std::time::{Duration, Instant};
 
 /// 24x16, 4:2:0, written by Pillow from a picture of our own; the second says orientation 6.
@@ -21,18 +22,14 @@ struct Sample {
 }
 
 fn samples() -> impl Iterator<Item = Sample> {
-    let hex = |text: &str| -> Vec<u8> {
-        let byte = |i| u8::from_str_radix(&text[i..i + 2], 16).unwrap();
-        (0..text.len()).step_by(2).map(byte).collect()
-    };
-    OTHERS.lines().map(move |line| {
+    OTHERS.lines().map(|line| {
         let fields: Vec<&str> = line.split('\t').collect();
         Sample {
             name: fields[0],
             width: fields[1].parse().unwrap(),
             height: fields[2].parse().unwrap(),
-            file: hex(fields[3]),
-            rgb: hex(fields[4]),
+            file: hex::decode(fields[3]).unwrap(),
+            rgb: hex::decode(fields[4]).unwrap(),
         }
     })
 }
@@ -110,27 +107,23 @@ fn truncation_is_an_error_everywhere() {
 
 #[test]
 fn flipped_bytes_never_panic() {
-    let mut state = 7u64;
-    let mut random = || {
-        state = state
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        (state >> 33) as usize
-    };
+    let mut random = Random::new(7);
     for (_, original) in all_files() {
         for _ in 0..150 {
             let mut bytes = original.clone();
-            for _ in 0..1 + random() % 4 {
+            for _ in 0..1 + random.below(4) {
                 // The front of a file decides most.
-                let front = bytes
-                    .len()
-                    .min(if random() % 2 == 0 { 120 } else { usize::MAX });
-                let at = random() % front;
-                bytes[at] = match random() % 4 {
+                let front = bytes.len().min(if random.below(2) == 0 {
+                    120
+                } else {
+                    usize::MAX
+                });
+                let at = random.below(front);
+                bytes[at] = match random.below(4) {
                     0 => 0,
                     1 => 255,
-                    2 => bytes[at] ^ 1 << (random() % 8),
-                    _ => random() as u8,
+                    2 => bytes[at] ^ 1 << (random.below(8)),
+                    _ => random.bits() as u8,
                 };
             }
             if let Err(e) = decode(&bytes) {

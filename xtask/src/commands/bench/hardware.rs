@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use converter::board::fit::judge;
 use converter::board::schema::Use;
 use converter::board::{Board, Needs, Request};
-use converter::progress::Progress as _;
+use converter::util::progress::Progress as _;
 use edge_runtime::client::{Client, Patience};
 use edge_runtime::device::protocol::{self, StateInfo};
 use edge_runtime::model::Model;

@@ -13,14 +13,14 @@ use anyhow::{Context, Result, bail};
 use converter::board::schema::Deploy;
 use converter::board::{self, Board};
 use converter::dataset::{dead_leaves, preprocess};
-use converter::progress::Progress;
-use converter::report::{self, LayerReport};
+use converter::jobs::report::{self, LayerReport};
+use converter::util::progress::Progress;
 use cycles::Kernel;
 use edge_runtime::model::{DType, Model};
 use serde_json::{Value, json};
 
 pub fn run(args: &Bench, json: bool) -> Result<()> {
-    if board::load::file(&args.board).is_some() {
+    if board::find::file(&args.board).is_some() {
         bail!(
             "{}: bench runs on boards that come with Graft; give a name (`cargo xtask boards`)",
             args.board

@@ -1,7 +1,7 @@
 //! What the converter's check of its own work looks like.
 
 use crate::units;
-use converter::self_check;
+use converter::jobs::convert::self_check;
 use edge_runtime::model::{Comparison, Doubt, SelfCheck};
 use serde_json::{Value, json};
 

@@ -7,9 +7,10 @@ use super::fit;
 use crate::{cli::Convert, output, peak, progress::Bars, units};
 use anyhow::{Context, Result};
 use converter::board::{self, Request};
-use converter::convert::{CalibrationSource, Converted, Int8Options, JudgedOn, convert};
 use converter::dataset::Dataset;
-use converter::{pack, report, self_check};
+use converter::jobs::convert::{CalibrationSource, Converted, Int8Options, JudgedOn, convert};
+use converter::jobs::{convert::self_check, report};
+use converter::pack;
 use edge_runtime::model::{Model, WeightsOrigin};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -31,10 +32,10 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     if let Some(out) = &args.output {
         let weights = args.weights.as_deref().unwrap_or_default();
         let mut inputs = vec![Path::new(&args.network), Path::new(weights)];
-        let board = args.board.as_deref().and_then(board::load::file);
+        let board = args.board.as_deref().and_then(board::find::file);
         inputs.extend(board.as_deref());
         inputs.extend(args.input.labels.as_deref());
-        converter::output::check(out, &inputs)?;
+        converter::util::output::check(out, &inputs)?;
     }
     let board = args.board.as_deref().map(board::find).transpose()?;
     let bars = Bars::new();
@@ -57,7 +58,7 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     let random = matches!(source.weights, WeightsOrigin::Random { .. });
     let mut converted =
         convert(source, int8.as_ref(), &bars).with_context(|| args.network.clone())?;
-    let family = board.as_ref().and_then(pack::family_of);
+    let family = board.as_ref().and_then(board::family);
     if let Some(family) = family.filter(|_| args.int8) {
         converted.bytes = pack::pack(&Model::parse(&converted.bytes)?, family)?;
     }
@@ -66,7 +67,7 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
         .output
         .clone()
         .unwrap_or_else(|| PathBuf::from(format!("{name}-{suffix}.edge")));
-    converter::output::write(&out, &converted.bytes)?;
+    converter::util::output::write(&out, &converted.bytes)?;
     drop(bars);
 
     for doubt in converted.check.iter().flat_map(self_check::advice) {

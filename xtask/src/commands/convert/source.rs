@@ -2,10 +2,10 @@
 
 use crate::{cli::Convert, input, progress::Bars};
 use anyhow::{Context, Result, bail};
-use converter::convert::Source;
 use converter::graph::{Graph, Shape};
 use converter::import::pixels::Pixels;
 use converter::import::{self, Content, Imported, Kind};
+use converter::jobs::convert::Source;
 use converter::zoo::fetch::{How, Mirror};
 use converter::zoo::{self, CatalogEntry, Weights, catalog};
 use edge_runtime::model::{OutputFunction, WeightsOrigin};

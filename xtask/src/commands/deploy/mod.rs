@@ -28,7 +28,7 @@ use build::Plan;
 use converter::board::fit::{CLASSES, judge};
 use converter::board::schema::Deploy as Method;
 use converter::board::{self, Board, Needs, Request};
-use converter::progress::Progress;
+use converter::util::progress::Progress;
 use device::Device;
 use edge_runtime::model::{AlignedBytes, DType};
 use edge_runtime::signature::{SIGNATURE_LEN, find_signature};

@@ -4,7 +4,7 @@ use super::{Connection, head, input::InputRule};
 use crate::{cli::device::Eval, output, progress::Bars, units};
 use anyhow::{Context, Result, bail};
 use converter::dataset::Dataset;
-use converter::progress::Progress as _;
+use converter::util::progress::Progress as _;
 use edge_runtime::head::Head;
 use serde_json::json;
 use std::time::Instant;

@@ -94,7 +94,7 @@ pub fn rollback(client: &mut Connection, json: bool) -> Result<()> {
 
 pub fn export(client: &mut Connection, args: &ExportHead, json: bool) -> Result<()> {
     let bytes = fetch(client)?;
-    converter::output::write(&args.file, &bytes)?;
+    converter::util::output::write(&args.file, &bytes)?;
     let head = Head::parse_alone(&bytes)?;
     let value = json!({
         "file": args.file.display().to_string(),

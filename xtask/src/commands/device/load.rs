@@ -9,7 +9,7 @@ use crate::{output, units};
 use anyhow::{Context, Result, anyhow, bail};
 use converter::board::{self, Board, Needs, Request};
 use converter::pack;
-use converter::progress::Progress as _;
+use converter::util::progress::Progress as _;
 use edge_runtime::client::ClientError;
 use edge_runtime::device::protocol::{LoadInfo, ModelId};
 use edge_runtime::device::{DeviceError, LoadError, NotReady};

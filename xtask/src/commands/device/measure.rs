@@ -3,7 +3,7 @@
 use super::Connection;
 use crate::{cli::device::Bench, output, progress::Bars};
 use anyhow::Result;
-use converter::progress::Progress as _;
+use converter::util::progress::Progress as _;
 use serde_json::json;
 
 pub fn bench(client: &mut Connection, args: &Bench, json: bool) -> Result<()> {

@@ -68,7 +68,7 @@ pub fn run(args: &Device, json: bool) -> Result<()> {
         DeviceCommand::Commit => head::commit(&mut connect()?.0, json),
         DeviceCommand::Rollback => head::rollback(&mut connect()?.0, json),
         DeviceCommand::ExportHead(args) => {
-            converter::output::check(&args.file, &[])?;
+            converter::util::output::check(&args.file, &[])?;
             head::export(&mut connect()?.0, args, json)
         }
         DeviceCommand::ImportHead(args) => {

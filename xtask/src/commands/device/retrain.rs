@@ -6,7 +6,7 @@ use crate::commands::folder;
 use crate::{cli::device::RetrainHead, output, progress::Bars, units};
 use anyhow::{Result, bail};
 use converter::dataset::Dataset;
-use converter::progress::Progress as _;
+use converter::util::progress::Progress as _;
 use edge_runtime::client;
 use edge_runtime::client::report::Training;
 use edge_runtime::client::{judged, names};

@@ -5,7 +5,6 @@ use anyhow::{Context, Result, bail};
 use converter::board::fit::{CLASSES, judge};
 use converter::board::schema::{Power, Store, Use};
 use converter::board::{self, Board, Needs, Request};
-use converter::pack;
 use edge_runtime::device::NotReady;
 use edge_runtime::device::load::Limits;
 use edge_runtime::device::memory::{Areas, MemoryPlan, PlanError};
@@ -59,7 +58,7 @@ impl Device {
             classes: self.classes.unwrap_or(CLASSES),
             ..Request::default()
         };
-        let bytes = pack::for_board(model, &self.source)?;
+        let bytes = board::pack_for(model, &self.source)?;
         let needs = Needs::of(&Model::parse(&bytes)?, bytes.len());
         fit::require(&judge(&needs, &self.source, &request))
     }
@@ -71,7 +70,7 @@ impl Device {
             return Err(NotReady::FloatModel);
         }
         let damaged = |_| NotReady::DamagedModel;
-        let bytes = pack::for_board(model, &self.source).map_err(damaged)?;
+        let bytes = board::pack_for(model, &self.source).map_err(damaged)?;
         let packed = Model::parse(&bytes).map_err(|e| NotReady::from(&e))?;
         let ram = self.ram(file_len);
         let plan = match self.classes {

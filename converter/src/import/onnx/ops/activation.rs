@@ -1,4 +1,4 @@
-//! Functions of one number, and the final softmax.
+//! Elementwise activation functions, and the final softmax.
 
 use super::super::context::Context;
 use super::super::node::Node;
@@ -41,7 +41,7 @@ pub fn hard_sigmoid(context: &mut Context, node: &Node) -> Result<Value, ImportE
     if (alpha - 1.0 / 6.0).abs() < 1e-5 && beta == 0.5 {
         return apply(context, node, Activation::HardSigmoid);
     }
-    // Not PyTorch's and MobileNetV3's constants: a factor and an offset, which fold into a convolution.
+    // For other constants than PyTorch's: scales and shifts the input, which folds into a convolution.
     let line = affine(context, node, node.act(0)?, |_| alpha, |_| beta)?;
     clip::clamp(context, node, &line, 0.0, 1.0)
 }
@@ -54,7 +54,7 @@ pub fn prelu(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     context.push_like(node, Op::PRelu(slopes), x)
 }
 
-/// The softmax at the end of a classifier: left out, the output is what enters it.
+/// The softmax at the end of a classifier. The graph leaves it out: its output is the softmax's input.
 pub fn softmax(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let x = node.act(0)?;
     let flattens = context.opset < 13;

@@ -1,4 +1,5 @@
-//! Add, Sum, Sub, Neg: between activations, with a constant per channel, or folded. And what products share.
+//! Add, Sum, Sub and Neg: of two activations, of an activation and a constant per channel, or folded.
+//! `product` shares the helpers.
 
 use super::super::context::Context;
 use super::super::node::Node;
@@ -7,7 +8,7 @@ use super::super::value::{Act, Value};
 use crate::graph::{Activation, Op};
 use crate::import::ImportError;
 
-/// More channels than any network has; bounds what a constant for each of them costs for a moment.
+/// Most channels that get a constant each. No network has as many; it bounds the memory for the constants.
 const MAX_CHANNELS: u32 = 1 << 20;
 
 /// Addition.
@@ -54,17 +55,17 @@ pub fn neg(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     affine(context, node, node.act(0)?, |_| -1.0, |_| 0.0).map(Value::Act)
 }
 
-/// The inputs of an operator of two, at least one of them an activation.
+/// The inputs of a binary operator; at least one is an activation.
 pub enum Operands<'a> {
     /// Two activations.
     Acts(&'a Act, &'a Act),
     /// An activation and a constant: one number per channel.
     ActConst(&'a Act, &'a [f32]),
-    /// The same the other way round.
+    /// The same in reverse order.
     ConstAct(&'a [f32], &'a Act),
 }
 
-/// Sorts the operands, or folds if both are constants.
+/// Sorts the operands. Calls `fold` if both are constants.
 pub fn binary(
     context: &mut Context,
     node: &Node,
@@ -93,7 +94,7 @@ pub fn binary(
     }
 }
 
-/// One number per channel of `x` from a constant that broadcasts to it.
+/// The constant, which broadcasts to `x`, as one number per channel of `x`.
 pub fn per_channel(x: &Act, constant: &Tensor) -> Result<Vec<f32>, ImportError> {
     let values = constant.floats()?;
     let channels = x.shape.c.min(MAX_CHANNELS) as usize;
@@ -130,7 +131,7 @@ pub fn affine(
         return Err(ImportError::new(format!("{} channels", x.shape.c)));
     }
     let channels = x.shape.c as usize;
-    // A batch norm keeps four numbers per channel.
+    // A batch norm takes four numbers per channel.
     context.charge(channels.checked_mul(4))?;
     context.push_affine(
         &node.name,
@@ -140,7 +141,7 @@ pub fn affine(
     )
 }
 
-/// True if both have the same dimensions, and elements in the same order.
+/// True if both have the same dimensions and order of elements.
 pub fn alike(a: &Act, b: &Act) -> bool {
     a.dims == b.dims && a.shape == b.shape && a.same_order(b)
 }
@@ -157,7 +158,7 @@ fn add_acts(context: &mut Context, node: &Node, a: &Act, b: &Act) -> Result<Valu
     }))
 }
 
-/// Both constant: element by element, broadcasting as numpy does.
+/// Folds two constants elementwise, with numpy's broadcasting.
 fn fold(context: &mut Context, op: &str, a: &Tensor, b: &Tensor) -> Result<Tensor, ImportError> {
     let rank = a.dims.len().max(b.dims.len());
     let padded = |t: &Tensor| [vec![1; rank - t.dims.len()], t.dims.clone()].concat();

@@ -34,21 +34,21 @@ pub fn clip(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     clamp(context, node, node.act(0)?, low, high)
 }
 
-/// The least of an activation and constants.
+/// The minimum of an activation and constants.
 pub fn min(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let (x, bounds) = operands(node)?;
     let high = bounds.into_iter().fold(f32::INFINITY, f32::min);
     clamp(context, node, x, f32::NEG_INFINITY, high)
 }
 
-/// The greatest of an activation and constants.
+/// The maximum of an activation and constants.
 pub fn max(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let (x, bounds) = operands(node)?;
     let low = bounds.into_iter().fold(f32::NEG_INFINITY, f32::max);
     clamp(context, node, x, low, f32::INFINITY)
 }
 
-/// The one activation among the inputs, and the other inputs, constants of one number.
+/// Splits the inputs into the one activation and the constants, each of one number.
 fn operands<'a>(node: &'a Node) -> Result<(&'a Act, Vec<f32>), ImportError> {
     let mut acts = vec![];
     let mut bounds = vec![];
@@ -72,8 +72,8 @@ fn single(t: &Tensor, what: &str) -> Result<f32, ImportError> {
         .ok_or_else(|| ImportError::new(format!("{what} is no single number")))
 }
 
-/// `x` between the bounds, which are finite or infinite outwards. A clamp of a clamp becomes one, unless the
-/// first makes codes, which others may read too.
+/// Clamps `x` to the bounds; a missing bound is infinite. Two clamps in a row become one, unless the first
+/// one belongs to a quantization.
 pub fn clamp(
     context: &mut Context,
     node: &Node,

@@ -28,7 +28,7 @@ pub fn constant(context: &mut Context, node: &Node) -> Result<Value, ImportError
     Ok(Value::Const(tensor))
 }
 
-/// One number everywhere.
+/// A constant of given dimensions that repeats one number.
 pub fn constant_of_shape(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let dims: Option<Vec<usize>> = node
         .tensor(0)?
@@ -55,7 +55,7 @@ pub fn constant_of_shape(context: &mut Context, node: &Node) -> Result<Value, Im
     }))
 }
 
-/// The dimensions of any value, with a batch of 1.
+/// The dimensions of a value, as a constant; the batch is 1.
 pub fn shape(_: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let dims = node.input(0)?.dims();
     let rank = dims.len() as i64;
@@ -74,7 +74,7 @@ pub fn shape(_: &mut Context, node: &Node) -> Result<Value, ImportError> {
     Ok(Value::Const(Tensor::int(vec![part.len()], part)))
 }
 
-/// Elements of a constant.
+/// Picks elements of a constant.
 pub fn gather(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     if matches!(node.input(0)?, Value::Act(_)) {
         return Err(ImportError::new("picks elements of an activation")

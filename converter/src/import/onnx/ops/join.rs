@@ -68,7 +68,7 @@ fn fold(context: &mut Context, node: &Node, tensors: &[&Tensor]) -> Result<Tenso
         .iter()
         .try_fold(0usize, |n, t| n.checked_add(t.dims[axis]));
     dims[axis] = along.ok_or_else(|| ImportError::new("constants too large"))?;
-    // Nothing is copied if there is nothing, however often.
+    // Without elements there is nothing to copy, however many parts there are.
     let empty = context.charge_small(elements(&dims))? == 0;
     let outer: usize = if empty {
         0

@@ -1,4 +1,4 @@
-//! Gemm and MatMul: fully connected layers, which the graph has as convolutions over the whole map.
+//! Gemm and MatMul: fully connected layers. In the graph they are convolutions over the whole map.
 
 use super::super::context::Context;
 use super::super::node::Node;

@@ -23,10 +23,10 @@ use super::value::Value;
 use crate::import::ImportError;
 use crate::import::dims::normalize_axis;
 
-/// Gives a node's first output, the only one that is supported.
+/// Computes a node's first output, the only one that is supported.
 pub type Handler = fn(&mut Context, &Node) -> Result<Value, ImportError>;
 
-/// The values of a node's outputs, in their order; those that are not supported are left out at the end.
+/// The values of a node's outputs, in order. Unsupported outputs at the end are left out.
 pub fn run(context: &mut Context, op: &str, node: &Node) -> Result<Vec<Value>, ImportError> {
     match op {
         "Split" => split::split(context, node),
@@ -34,7 +34,7 @@ pub fn run(context: &mut Context, op: &str, node: &Node) -> Result<Vec<Value>, I
     }
 }
 
-/// The handler of an operator with one output; its domain is part of its name if it is not the standard one.
+/// The handler of an operator with one output. `op` starts with the domain if that is not the standard one.
 fn handler(op: &str) -> Handler {
     match op {
         "Conv" => conv::conv,

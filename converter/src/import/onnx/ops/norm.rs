@@ -6,7 +6,7 @@ use super::super::value::Value;
 use crate::graph::{BatchNorm, LocalResponseNorm, Op};
 use crate::import::ImportError;
 
-/// Batch normalization in inference: with the statistics that training gathered.
+/// Batch normalization with the running statistics of training.
 pub fn batch_norm(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let hint = "export the model in inference mode (model.eval())";
     node.attributes.require("training_mode", 0, hint)?;

@@ -11,21 +11,21 @@ use crate::import::ImportError;
 use crate::import::dims::{Range, range};
 use crate::import::layers;
 
-/// Which dimension of the graph's HWC a dimension of the view is: 0 rows, 1 columns, 2 channels.
+/// Maps a dimension of the ONNX tensor to the graph's rows (0), columns (1) or channels (2).
 fn place(x: &Act, axis: usize) -> Option<usize> {
     if x.channel_axis() == Some(axis) {
         return Some(2);
     }
     let Shape { h, w, c } = x.shape;
     let (h, w, c) = (h as usize, w as usize, c as usize);
-    // Of one channel both orders are the same; the dimensions tell.
+    // With one channel both orders are alike; the dimensions tell which it is.
     if x.is_order(Order::Chw) && x.dims == [1, c, h, w] && axis >= 2 {
         return Some(axis - 2);
     }
     (x.is_order(Order::Hwc) && x.dims == [1, h, w, c] && (1..3).contains(&axis)).then(|| axis - 1)
 }
 
-/// Integers from an input (newer opsets) or an attribute (older ones).
+/// A list of integers, from an input in newer opsets and from an attribute in older ones.
 fn ints(node: &Node, input: usize, attribute: &str) -> Result<Option<Vec<i64>>, ImportError> {
     match node.optional_tensor(input)? {
         Some(t) => t.ints().map(|v| Some(v.to_vec())),
@@ -33,7 +33,7 @@ fn ints(node: &Node, input: usize, attribute: &str) -> Result<Option<Vec<i64>>, 
     }
 }
 
-/// Part of a tensor.
+/// Cuts a part out of a tensor.
 pub fn slice(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let missing = |name: &str| {
         ImportError::new("is missing")
@@ -72,7 +72,7 @@ pub fn slice(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     }
 }
 
-/// Of a constant.
+/// Cuts a constant.
 pub fn slice_constant(
     context: &mut Context,
     t: &Tensor,
@@ -96,7 +96,7 @@ pub fn slice_constant(
     })
 }
 
-/// Of an activation.
+/// Cuts an activation.
 pub fn slice_act(
     context: &mut Context,
     node: &Node,
@@ -116,7 +116,7 @@ pub fn slice_act(
     Ok(keep_coding(context, value, x))
 }
 
-/// Zeros around a feature map.
+/// Puts zeros around a feature map.
 pub fn pad(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let x = node.stored(0)?;
     let mode = node.attributes.text("mode");

@@ -1,4 +1,4 @@
-//! Poolings, global ones, ReduceMean and ReduceMax.
+//! Poolings, global poolings, ReduceMean and ReduceMax.
 
 use super::super::context::Context;
 use super::super::node::Node;
@@ -10,7 +10,7 @@ use crate::graph::window::ceil_extra;
 use crate::graph::{Op, Window};
 use crate::import::ImportError;
 
-/// Attributes common to poolings: the window, and what `ceil_mode` adds behind it.
+/// The window of a pooling, and the padding that `ceil_mode` adds at the end of rows and columns.
 fn pooling(node: &Node, x: &Act) -> Result<(Window, [u32; 2]), ImportError> {
     if node.attributes.ints("kernel_shape").is_none() {
         return Err(ImportError::new("is missing")
@@ -51,7 +51,8 @@ pub fn max(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     Ok(keep_coding(context, pooled, x))
 }
 
-/// AveragePool. What `ceil_mode` adds never counts in the divisor; if the padding does, it becomes a node.
+/// AveragePool. The divisor never counts what `ceil_mode` adds. If it counts the padding, the padding becomes
+/// a node of its own.
 pub fn average(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let x = node.image(0)?;
     let (mut window, extra) = pooling(node, x)?;

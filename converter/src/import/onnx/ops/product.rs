@@ -1,4 +1,4 @@
-//! Mul and Div: by a constant, gates of squeeze-and-excitation, and the spellings of swish functions.
+//! Mul and Div: by a constant, gates of squeeze-and-excitation, and the forms in which exporters write swish.
 
 use super::super::context::Context;
 use super::super::node::Node;
@@ -9,8 +9,8 @@ use crate::graph::bounds::both_clamps;
 use crate::graph::{Activation, NodeId, Op};
 use crate::import::ImportError;
 
-/// Multiplication; `x * sigmoid(x)` and its kin are activations, other products of two activations an
-/// operator of the graph.
+/// Multiplication. `x * sigmoid(x)` and `x * hard_sigmoid(x)` become activation functions; other products of
+/// two activations are an operator of the graph.
 pub fn mul(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     binary(context, node, |context, node, operands| match operands {
         Operands::ActConst(x, c) | Operands::ConstAct(c, x) => scale(context, node, x, c),
@@ -41,7 +41,7 @@ pub fn div(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     })
 }
 
-/// Product of two activations of one shape, or of a map and a gate of one number per channel.
+/// Multiplies two activations of one shape, or a map and a gate of one number per channel.
 fn mul_acts(context: &mut Context, node: &Node, a: &Act, b: &Act) -> Result<Value, ImportError> {
     let (x, by) = if alike(a, b) || is_gate(a, b) {
         (a, b)
@@ -79,14 +79,14 @@ fn is_gate(x: &Act, gate: &Act) -> bool {
         && gate.dims.iter().enumerate().all(fits)
 }
 
-/// True if all of `values` are within a rounding of `wanted`.
+/// True if all `values` are `wanted`, up to rounding.
 fn all_near(values: &[f32], wanted: f32) -> bool {
     values
         .iter()
         .all(|v| (v - wanted).abs() <= 1e-5 * wanted.abs())
 }
 
-/// The clamp that `id` and the clamps before it make together, and the node that it reads.
+/// Combines the clamp `id` with the clamps before it. Returns the clamp and the node that it reads.
 fn clamps(context: &Context, mut id: NodeId) -> (Activation, NodeId) {
     let mut all = Activation::None;
     while let (Op::Activation(function), &[source]) = (
@@ -99,12 +99,12 @@ fn clamps(context: &Context, mut id: NodeId) -> (Activation, NodeId) {
     (all, id)
 }
 
-/// Steps of a gate's codes within which functions count as one: the ends of the ranges that a quantizer saw
-/// before and behind a function do not meet exactly.
+/// Two functions of a gate count as equal if they differ by less than this many steps of the gate's codes.
+/// The ranges that a quantizer measures before and after a function do not match exactly.
 const STEPS: f32 = 2.0;
 
-/// True if `clamp`, which `id` is, and `wanted` make the same of the values of `source`, as far as the codes
-/// of `id` can tell.
+/// True if the clamp `clamp` of node `id` and the clamp `wanted` give the same for all values of `source`,
+/// within the precision of the codes of `id`.
 fn acts_as(
     context: &mut Context,
     id: NodeId,
@@ -130,14 +130,14 @@ fn inside_hard_gate(context: &mut Context, id: NodeId) -> Option<NodeId> {
     (plain && acts_as(context, id, inner, clamp, Activation::Relu6)).then_some(x)
 }
 
-/// The node whose value `id` only has in codes.
+/// If `id` only quantizes another node: that node.
 fn without_codes(context: &mut Context, id: NodeId) -> NodeId {
     let (clamp, inner) = clamps(context, id);
     let same = acts_as(context, id, inner, clamp, Activation::None);
     if same { inner } else { id }
 }
 
-/// `c * x`; recognises `relu6(x + 3) / 6`, and takes back a scale that it undoes.
+/// `c * x`. Recognizes `relu6(x + 3) / 6`, and cancels an earlier scale that it undoes.
 fn scale(context: &mut Context, node: &Node, x: &Act, c: &[f32]) -> Result<Value, ImportError> {
     if all_near(c, 1.0 / 6.0)
         && let Some(inner) = inside_hard_gate(context, x.node)
@@ -154,7 +154,7 @@ fn scale(context: &mut Context, node: &Node, x: &Act, c: &[f32]) -> Result<Value
     affine(context, node, x, |i| c[i], |_| 0.0).map(Value::Act)
 }
 
-/// `c * x` if `x` is a scale that `c` undoes, perhaps clamped.
+/// `c * x` if `x` is a scaled value, perhaps clamped, and `c` undoes the scale.
 fn unscaled(
     context: &mut Context,
     node: &Node,
@@ -201,7 +201,7 @@ fn swish(
     let gate = &context.graph.nodes[gate];
     let function = match &gate.op {
         _ if is_hard => {
-            // Six times the function; the division by 6 that follows takes the factor back.
+            // This is six times hard-swish; the division by 6 that follows cancels the factor.
             let name = format!("{}/hardswish", node.name);
             let id = context.push(&name, Op::Activation(Activation::HardSwish), &[x.node])?;
             let sixth = Act {

@@ -1,5 +1,5 @@
-//! Operators that read and write 8-bit codes: QLinearConv and its kin, of the standard and of onnxruntime
-//! (domain com.microsoft). Each is its float operator between a DequantizeLinear and a QuantizeLinear.
+//! Operators on 8-bit codes: QLinearConv and others, of the standard and of onnxruntime (domain
+//! com.microsoft). Each is imported as its float operator between a DequantizeLinear and a QuantizeLinear.
 
 use super::super::context::Context;
 use super::super::node::Node;
@@ -10,7 +10,8 @@ use super::quantize::{dequantized, unfold};
 use super::{Handler, activation, arithmetic, conv, join, linear, pool, product};
 use crate::import::ImportError;
 
-/// The float operator on `inputs`, then codes with the scale and zero point in inputs `at`.
+/// Runs the float operator on `inputs`, and quantizes the result with the scale and zero point in inputs
+/// `at`.
 fn between(
     context: &mut Context,
     node: &Node,
@@ -47,7 +48,7 @@ fn between(
     }
 }
 
-/// Inputs `x, scale, zero`, then `scale, zero` of the result.
+/// An operator with the inputs `x, scale, zero`, then `scale, zero` of the result.
 fn unary(context: &mut Context, node: &Node, float: Handler) -> Result<Value, ImportError> {
     let channels_last = "export the model in NCHW";
     node.attributes.require("channels_last", 0, channels_last)?;
@@ -55,7 +56,7 @@ fn unary(context: &mut Context, node: &Node, float: Handler) -> Result<Value, Im
     between(context, node, vec![Some(x)], [3, 4], float)
 }
 
-/// Inputs `a, scale, zero, b, scale, zero`, then `scale, zero` of the result.
+/// An operator with the inputs `a, scale, zero, b, scale, zero`, then `scale, zero` of the result.
 fn binary(context: &mut Context, node: &Node, float: Handler) -> Result<Value, ImportError> {
     let a = dequantized(context, node, [0, 1, 2])?;
     let b = dequantized(context, node, [3, 4, 5])?;
@@ -72,7 +73,7 @@ pub fn mul(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     binary(context, node, product::mul)
 }
 
-/// QLinearMatMul; steps of B per column.
+/// QLinearMatMul. B may have a scale per column.
 pub fn matmul(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     binary(context, node, linear::matmul)
 }
@@ -107,7 +108,7 @@ pub fn softmax(context: &mut Context, node: &Node) -> Result<Value, ImportError>
     unary(context, node, activation::softmax)
 }
 
-/// QLinearConcat: scale and zero point of the result, then `x, scale, zero` of each input.
+/// QLinearConcat. Its inputs are `scale, zero` of the result, then `x, scale, zero` of each part.
 pub fn concat(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let inputs = (2..node.inputs.len())
         .step_by(3)
@@ -116,7 +117,7 @@ pub fn concat(context: &mut Context, node: &Node) -> Result<Value, ImportError> 
     between(context, node, inputs, [0, 1], join::concat)
 }
 
-/// QLinearConv: as binary operators are, then the bias.
+/// QLinearConv. Its inputs are those of a binary operator, then the bias.
 pub fn conv(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let x = dequantized(context, node, [0, 1, 2])?;
     let w = weights(context, node)?;
@@ -125,7 +126,7 @@ pub fn conv(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     between(context, node, inputs, [6, 7], conv::conv)
 }
 
-/// QGemm: as binary operators are, but the bias before the result's scale and zero point.
+/// QGemm. Its inputs are those of a binary operator, with the bias before `scale, zero` of the result.
 pub fn gemm(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let x = dequantized(context, node, [0, 1, 2])?;
     let w = weights(context, node)?;
@@ -134,8 +135,8 @@ pub fn gemm(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     between(context, node, inputs, [7, 8], linear::gemm)
 }
 
-/// The constant in inputs 3 to 5; steps of a convolution's weights run along their first dimension, those of
-/// a matrix along its outputs.
+/// The weights in inputs 3 to 5, dequantized. Scales run along the first dimension of a convolution's
+/// weights, and along the outputs of a matrix.
 fn weights(context: &mut Context, node: &Node) -> Result<Tensor, ImportError> {
     let codes = node.tensor(3)?;
     let axis = match codes.dims.len() {
@@ -145,7 +146,7 @@ fn weights(context: &mut Context, node: &Node) -> Result<Tensor, ImportError> {
     unfold(context, node, codes, [4, 5], axis)
 }
 
-/// The bias in input `i`, whose step is that of the input times that of the weights.
+/// The bias in input `i`, dequantized. Its scale is that of the input times that of the weights.
 fn bias(
     context: &mut Context,
     node: &Node,

@@ -1,5 +1,5 @@
-//! QuantizeLinear and DequantizeLinear: of activations, where they set the graph's quantization, and of
-//! constants, which they fold.
+//! QuantizeLinear and DequantizeLinear. On activations they set the graph's quantization; constants they
+//! fold.
 
 use super::super::context::Context;
 use super::super::node::Node;
@@ -11,7 +11,7 @@ use super::normalize_axis;
 use crate::import::ImportError;
 use std::rc::Rc;
 
-/// To 8-bit codes.
+/// Quantizes to 8-bit codes.
 pub fn quantize(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let kind = match node.attributes.int("output_dtype", 0) {
         0 => DataType::Uint8,
@@ -29,7 +29,7 @@ pub fn quantize(context: &mut Context, node: &Node) -> Result<Value, ImportError
     let coding = quantized::coding(node, 1, 2, kind == DataType::Uint8)?;
     let x = node.numbers(0)?;
     if x.softmax {
-        // The codes are of probabilities, which the graph does not have.
+        // The codes stand for probabilities, and the graph ends before the softmax.
         return Ok(Value::Act(Act {
             coding: Some(coding),
             ..x.clone()
@@ -38,13 +38,12 @@ pub fn quantize(context: &mut Context, node: &Node) -> Result<Value, ImportError
     quantized::quantize(context, x, coding).map(Value::Act)
 }
 
-/// Back to numbers.
+/// Dequantizes 8-bit codes.
 pub fn dequantize(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     dequantized(context, node, [0, 1, 2])
 }
 
-/// The numbers that the codes in an input stand for, by the scale and the zero point in two others. `at`
-/// says which inputs these are.
+/// Dequantizes an input. `at` holds the numbers of three inputs: the codes, their scale, their zero point.
 pub fn dequantized(
     context: &mut Context,
     node: &Node,
@@ -64,7 +63,8 @@ pub fn dequantized(
     }
 }
 
-/// The steps of a constant of `dims` (along `axis`, if there are many), and its zero points: none, one, or as many as steps.
+/// The scales of a constant of `dims`, and its zero points: none, one, or one per scale. Several scales run
+/// along `axis`.
 fn steps(
     node: &Node,
     dims: &[usize],
@@ -107,7 +107,7 @@ fn steps(
     Ok((Steps { axis, scales }, zeros))
 }
 
-/// Calls `f` with the scale and zero point of each of `n` elements in turn.
+/// Calls `f` with the scale and zero point of each of the `n` elements, in order.
 fn each<T>(
     dims: &[usize],
     steps: &Steps,
@@ -127,8 +127,7 @@ fn each<T>(
     (0..n).map(one).collect()
 }
 
-/// The numbers that the codes of a constant stand for, by the scales and zero points in inputs `at`, which
-/// run along `axis` if there are many.
+/// Dequantizes a constant with the scales and zero points in inputs `at`. Several scales run along `axis`.
 pub fn unfold(
     context: &mut Context,
     node: &Node,
@@ -140,7 +139,7 @@ pub fn unfold(
     let (steps, zeros) = steps(node, &t.dims, at, axis)?;
     context.charge(Some(codes.len()))?;
     let value = |i: usize, scale: f32, zero: i64| {
-        // Codes and steps are exact in f64, so there is one rounding, as in f32.
+        // Codes and scales are exact in f64. So the product is rounded once, as it is in f32.
         (codes[i].saturating_sub(zero) as f64 * f64::from(scale)) as f32
     };
     let numbers = each(&t.dims, &steps, &zeros, codes.len(), value);

@@ -1,4 +1,4 @@
-//! Split: the one operator of many outputs.
+//! Split, the only supported operator with several outputs.
 
 use super::super::context::Context;
 use super::super::node::Node;
@@ -8,10 +8,10 @@ use super::part::{slice_act, slice_constant};
 use crate::import::ImportError;
 use crate::import::dims::Range;
 
-/// Most outputs: more than any network has.
+/// Most outputs. Networks have fewer.
 const MAX_OUTPUTS: usize = 1 << 10;
 
-/// Parts along an axis, one per output: of the sizes given, or equal ones.
+/// Cuts a tensor along an axis into one part per output, of given or equal sizes.
 pub fn split(context: &mut Context, node: &Node) -> Result<Vec<Value>, ImportError> {
     let x = node.input(0)?;
     let dims = x.dims();
@@ -33,7 +33,7 @@ pub fn split(context: &mut Context, node: &Node) -> Result<Vec<Value>, ImportErr
             .map(|&s| usize::try_from(s).unwrap_or(usize::MAX))
             .collect(),
         None => {
-            // Where the parts cannot be equal, the last is smaller.
+            // If the length does not divide, the last part is smaller.
             let part = length.div_ceil(outputs.max(1));
             let size = |i: usize| part.min(length.saturating_sub(part.saturating_mul(i)));
             (0..outputs).map(size).collect()

@@ -10,7 +10,8 @@ use crate::graph::Op;
 use crate::import::ImportError;
 use std::rc::Rc;
 
-/// Of constants any; of activations between NCHW and NHWC, or where nothing but ones changes place.
+/// Transposes a constant in any way. Transposes an activation between NCHW and NHWC, within its channels (a
+/// channel shuffle), or where only dimensions of 1 move.
 pub fn transpose(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let x = node.input(0)?;
     let rank = x.dims().len();
@@ -68,18 +69,18 @@ fn constant(
     })
 }
 
-/// What happens to the axes that are not 1.
+/// What a Transpose does to the axes that are longer than 1.
 #[derive(Debug, PartialEq)]
 enum Move {
-    /// Their order stays.
+    /// They keep their order.
     Nothing,
-    /// Channels and places change sides: the other order.
+    /// Channels and places change sides: from CHW to HWC or back.
     Order,
-    /// The channels, as a matrix of so many rows, are transposed.
+    /// The channels, seen as a matrix with this many rows, are transposed.
     Shuffle(usize),
 }
 
-/// What moving axes to `perm` does to the elements of `x`.
+/// What a Transpose by `perm` does to the elements of `x`; `None` if it is none of these.
 fn classify(x: &Act, perm: &[usize]) -> Option<Move> {
     let real = |axis: &usize| x.dims[*axis] > 1;
     let old: Vec<usize> = (0..perm.len()).filter(real).collect();
@@ -100,7 +101,7 @@ fn classify(x: &Act, perm: &[usize]) -> Option<Move> {
         false => (last, new.strip_prefix(first)),
     };
     if let Some(moved) = moved {
-        // A rotation of the channel axes transposes a matrix of them.
+        // A rotation of the channel axes is the transpose of a matrix.
         let rows = channel_axes.iter().position(|a| moved.first() == Some(a))?;
         let (a, b) = channel_axes.split_at(rows);
         let shuffle = Move::Shuffle(a.iter().map(|&a| x.dims[a]).product());

@@ -1,4 +1,4 @@
-//! Operators that move no data here: they change the view of an activation, or fold.
+//! Operators that move no data. They change the dimensions of an activation, or fold a constant.
 
 use super::super::context::Context;
 use super::super::node::Node;
@@ -10,7 +10,7 @@ use crate::import::ImportError;
 use crate::import::dims::MAX_RANK;
 use std::rc::Rc;
 
-/// The first input, unchanged. Dropout does nothing in inference.
+/// Returns the first input. Dropout does nothing in inference.
 pub fn identity(_: &mut Context, node: &Node) -> Result<Value, ImportError> {
     if node.op() == "Dropout"
         && node
@@ -24,14 +24,14 @@ pub fn identity(_: &mut Context, node: &Node) -> Result<Value, ImportError> {
     node.input(0).cloned()
 }
 
-/// Between float types; of constants also between floats and integers.
+/// Converts between float types; constants also between floats and integers.
 pub fn cast(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let to = node.attributes.int("to", 0);
     let to_float = matches!(to, 1 | 10 | 11 | 16);
     let to_int = matches!(to, 2..=7 | 9 | 12 | 13);
     match node.input(0)? {
         Value::Act(a) if to_float && a.coding.is_none_or(|c| c.quant.is_none()) => {
-            // Codes that are the network's input stand for themselves.
+            // Codes that are the network's input are numbers themselves.
             Ok(Value::Act(Act {
                 coding: None,
                 ..a.clone()
@@ -65,7 +65,7 @@ pub fn cast(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     }
 }
 
-/// The same elements under other dimensions. A softmax left out stays left out.
+/// The same elements with other dimensions.
 fn with_dims(value: &Value, dims: Vec<usize>) -> Result<Value, ImportError> {
     let fits = elements(&dims);
     let wrong = |n: usize| {
@@ -83,7 +83,7 @@ fn with_dims(value: &Value, dims: Vec<usize>) -> Result<Value, ImportError> {
     }
 }
 
-/// To two dimensions.
+/// Reshapes to two dimensions.
 pub fn flatten(_: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let x = node.input(0)?;
     let dims = x.dims();
@@ -99,7 +99,7 @@ pub fn flatten(_: &mut Context, node: &Node) -> Result<Value, ImportError> {
     with_dims(x, vec![product(&dims[..axis]), product(&dims[axis..])])
 }
 
-/// To constant dimensions, where 0 keeps one and -1 takes what is left.
+/// Reshapes to constant dimensions. 0 keeps a dimension, -1 is the one that follows from the others.
 pub fn reshape(context: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let x = node.input(0)?;
     let mut target = node.tensor(1)?.ints()?.to_vec();
@@ -136,7 +136,7 @@ pub fn reshape(context: &mut Context, node: &Node) -> Result<Value, ImportError>
     with_dims(x, dims)
 }
 
-/// Axes from the second input or the attribute.
+/// The axes, from the second input or the attribute.
 fn axes(node: &Node) -> Result<Option<Vec<i64>>, ImportError> {
     match node.optional_tensor(1)? {
         Some(t) => t.ints().map(|v| Some(v.to_vec())),
@@ -144,7 +144,7 @@ fn axes(node: &Node) -> Result<Option<Vec<i64>>, ImportError> {
     }
 }
 
-/// Without dimensions of 1.
+/// Removes dimensions of 1.
 pub fn squeeze(_: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let x = node.input(0)?;
     let dims = x.dims();
@@ -166,7 +166,7 @@ pub fn squeeze(_: &mut Context, node: &Node) -> Result<Value, ImportError> {
     )
 }
 
-/// With additional dimensions of 1.
+/// Inserts dimensions of 1.
 pub fn unsqueeze(_: &mut Context, node: &Node) -> Result<Value, ImportError> {
     let x = node.input(0)?;
     let axes = axes(node)?.ok_or_else(|| {

@@ -1,6 +1,9 @@
 //! Makes small ONNX models, and runs them.
 
-use super::super::pb::{self, tensor_proto::DataType, tensor_shape_proto::dimension, type_proto};
+use super::super::pb::{
+    self, attribute_proto::AttributeType, tensor_proto::DataType, tensor_shape_proto::dimension,
+    type_proto,
+};
 use super::super::{Imported, read_bytes};
 use crate::graph::Shape;
 use crate::graph::reference::evaluate;
@@ -32,65 +35,44 @@ pub trait With {
     fn named(self, name: &str) -> Self;
 }
 
-fn attribute(node: pb::NodeProto, name: &str, a: pb::AttributeProto) -> pb::NodeProto {
-    let mut node = node;
+fn attribute(
+    mut node: pb::NodeProto,
+    name: &str,
+    kind: AttributeType,
+    value: pb::AttributeProto,
+) -> pb::NodeProto {
     node.attribute.push(pb::AttributeProto {
         name: name.into(),
-        ..a
+        r#type: kind as i32,
+        ..value
     });
     node
 }
 
+macro_rules! value {
+    ($field:ident: $value:expr) => {
+        pb::AttributeProto {
+            $field: $value,
+            ..Default::default()
+        }
+    };
+}
+
 impl With for pb::NodeProto {
     fn int(self, name: &str, v: i64) -> Self {
-        attribute(
-            self,
-            name,
-            pb::AttributeProto {
-                i: v,
-                ..Default::default()
-            },
-        )
+        attribute(self, name, AttributeType::Int, value!(i: v))
     }
     fn ints(self, name: &str, v: &[i64]) -> Self {
-        attribute(
-            self,
-            name,
-            pb::AttributeProto {
-                ints: v.to_vec(),
-                ..Default::default()
-            },
-        )
+        attribute(self, name, AttributeType::Ints, value!(ints: v.to_vec()))
     }
     fn float(self, name: &str, v: f32) -> Self {
-        attribute(
-            self,
-            name,
-            pb::AttributeProto {
-                f: v,
-                ..Default::default()
-            },
-        )
+        attribute(self, name, AttributeType::Float, value!(f: v))
     }
     fn text(self, name: &str, v: &str) -> Self {
-        attribute(
-            self,
-            name,
-            pb::AttributeProto {
-                s: v.into(),
-                ..Default::default()
-            },
-        )
+        attribute(self, name, AttributeType::String, value!(s: v.into()))
     }
     fn tensor(self, name: &str, v: pb::TensorProto) -> Self {
-        attribute(
-            self,
-            name,
-            pb::AttributeProto {
-                t: Some(v),
-                ..Default::default()
-            },
-        )
+        attribute(self, name, AttributeType::Tensor, value!(t: Some(v)))
     }
     fn named(mut self, name: &str) -> Self {
         self.name = name.into();
@@ -138,7 +120,6 @@ pub fn info(name: &str, dims: &[i64]) -> pb::ValueInfoProto {
             0 => dimension::Value::DimParam("N".into()),
             d => dimension::Value::DimValue(d),
         }),
-        ..Default::default()
     };
     let shape = Some(pb::TensorShapeProto {
         dim: dims.iter().map(dim).collect(),
@@ -149,12 +130,10 @@ pub fn info(name: &str, dims: &[i64]) -> pb::ValueInfoProto {
     };
     let r#type = Some(pb::TypeProto {
         value: Some(type_proto::Value::TensorType(tensor)),
-        ..Default::default()
     });
     pb::ValueInfoProto {
         name: name.into(),
         r#type,
-        ..Default::default()
     }
 }
 

@@ -4,6 +4,7 @@ mod build;
 mod hostile;
 mod numbers;
 mod operators;
+mod oracle;
 mod pixels;
 mod quantized;
 mod real;

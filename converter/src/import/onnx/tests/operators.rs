@@ -264,7 +264,8 @@ fn an_input_in_nhwc_is_found_behind_its_normalization() {
     assert_near(&found, &expected);
 }
 
-/// Of one channel, NHWC and NCHW are the same elements: the Transpose says only how the dimensions are called.
+/// Of one channel, NHWC and NCHW are the same elements: the Transpose says only how the dimensions are
+/// called.
 #[test]
 fn a_gray_picture_in_nhwc_is_padded_and_cut_by_rows_and_columns() {
     let x = ramp(6);

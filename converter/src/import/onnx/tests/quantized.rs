@@ -5,12 +5,12 @@ use super::super::pb::{
     tensor_proto::DataType::{self, Int8, Int32, Uint8},
 };
 use super::build::{Model, With, assert_near, codes, fails, floats, import, ints, node, run};
+use crate::graph::split::split;
 use crate::graph::{Activation, ConvWeights, Op, Quant};
 use crate::import::lowered;
-use crate::lower::int8::without_idle_clamps;
-use crate::lower::split::split;
 use crate::passes::simplify;
 use crate::quantize::assign::{assign, given};
+use crate::quantize::idle_clamps;
 use crate::quantize::range::Range;
 
 fn quant(scale: f32, zero_point: i8) -> Option<Quant> {
@@ -409,8 +409,8 @@ fn the_last_range_is_a_clamp_of_the_head() {
     };
     assert_eq!(dense.activation, Activation::Clip(-7.0, 56.75));
     assert!(head.pool.is_some());
-    // Where a mean can leave its codes, float has a clamp behind the pool; int8 needs none, and the head has its
-    // pool again.
+    // Where a mean can leave its codes, float has a clamp behind the pool; int8 needs none, and the head has
+    // its pool again.
     let model = pair(Model::new(13, &[0, 2, 2, 2]), "x", "xd", 0.5, Int8, 0);
     let model = model
         .node(node("Relu", &["xd"], "r"))
@@ -423,13 +423,8 @@ fn the_last_range_is_a_clamp_of_the_head() {
     let graph = simplify(import(&pair(model, "c", "y", 0.25, Int8, -100)).graph);
     assert_eq!(split(&graph).head.unwrap().pool, None);
     let ranges = vec![Range::new(0.0, 1.0); graph.nodes.len()];
-    let quants = assign(
-        &graph,
-        &lowered::about(&graph).manifest.input,
-        &ranges,
-        vec![],
-    );
-    let graph = without_idle_clamps(graph, &quants);
+    let quants = assign(&graph, &lowered::about(&graph).manifest.input, &ranges);
+    let graph = idle_clamps::remove(graph, &quants);
     let pool = split(&graph).head.unwrap().pool.unwrap();
     assert_eq!(Some(quants.of(pool)), quant(0.125, -128));
     // A clamp of the network's own is one of its logits, too.

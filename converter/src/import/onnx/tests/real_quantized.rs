@@ -103,8 +103,8 @@ fn onnxruntimes_quantized_models() {
                 // otherwise: other models.
                 let same = network != "resnet20-norms" && (steps, kinds) != ("channel", "u8u8");
                 if same {
-                    // The pool has codes, which cut up to half a step, and the classifier's bias is rounded to
-                    // steps of another input scale.
+                    // The pool has codes, which cut up to half a step, and the classifier's bias is rounded
+                    // to steps of another input scale.
                     let what = format!("{name} (QOperator)");
                     compare(&folder, &what, &model, &name, 1e-2);
                 }

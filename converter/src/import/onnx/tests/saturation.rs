@@ -1,13 +1,11 @@
-//! The saturation of a quantized source is part of its function: onnxruntime's quantizer removes any Clip whose
-//! bounds the next QuantizeLinear implies.
+//! The saturation of a quantized source is part of its function: onnxruntime's quantizer removes any Clip
+//! whose bounds the next QuantizeLinear implies.
 //!
-//! What is expected was computed by onnxruntime 1.32.0, graph optimizations off, from the files that these tests
-//! write if `GRAFT_WRITE` names a folder:
+//! What is expected was computed by onnxruntime 1.32.0, graph optimizations off, from the files that these
+//! tests write if `GRAFT_WRITE` names a folder:
 //!
 //! ```python
 //! m = onnx.load(path); m.graph.output[0].type.tensor_type.ClearField("shape")
-//! for a in (a for n in m.graph.node for a in n.attribute):
-//!     a.type = INTS if a.ints else FLOAT if a.f else INT
 //! m.opset_import.append(helper.make_opsetid("com.microsoft", 1))
 //! o = onnxruntime.SessionOptions(); o.graph_optimization_level = GraphOptimizationLevel.ORT_DISABLE_ALL
 //! y = onnxruntime.InferenceSession(m.SerializeToString(), o).run(None, {"x": x})[0].ravel()  # x is what `input` gives
@@ -131,8 +129,8 @@ impl Net {
         self.push(op).dequantize(name)
     }
 
-    /// A pointwise convolution of `of` with weights in steps, to `name` in codes of a range: the clip that the
-    /// quantizer removed.
+    /// A pointwise convolution of `of` with weights in steps, to `name` in codes of a range: the clip that
+    /// the quantizer removed.
     fn conv(
         &mut self,
         of: &str,
@@ -339,8 +337,8 @@ fn check(case: &str, kind: DataType, range: (f32, f32), expected: &[f32]) {
     let (found, layers) = evaluate_int8(graph, &[x]);
     near("int8", &found[0], 0.06);
     let tables = layers.iter().filter(|l| **l == "map").count();
-    // A function is a table, and so is a clamp to less than its codes behind one; two quantizations of one value
-    // are two.
+    // A function is a table, and so is a clamp to less than its codes behind one; two quantizations of one
+    // value are two.
     let functions = ["leaky", "swish", "SiLU", "Leaky", "Sigmoid"];
     let needed = match case {
         "twice" | "spelled hard-swish, cut" => 2,

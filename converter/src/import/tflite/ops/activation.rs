@@ -1,4 +1,4 @@
-//! Functions of one number, and the final softmax.
+//! Elementwise activation functions, and the final softmax.
 
 use super::super::context::Context;
 use super::super::node::{Node, required};
@@ -17,7 +17,7 @@ fn apply<'a>(
     context.push_like(node, op, &[x.node], x, ActivationFunctionType::NONE)
 }
 
-/// RELU and its kin, LOGISTIC, TANH, HARD_SWISH.
+/// RELU and its variants, LOGISTIC, TANH, HARD_SWISH.
 pub fn function<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
     let function = match node.code {
         Code::RELU6 => Activation::Relu6,
@@ -60,14 +60,14 @@ pub fn bound<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>
     apply(context, node, Op::Activation(function), x)
 }
 
-/// `x` if positive, else the channel's slope times `x`.
+/// PRELU: `x` if positive, else the channel's slope times `x`.
 pub fn prelu<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
     let x = node.act(0)?;
     let slopes = per_channel(context, x, node.stored(1)?)?;
     apply(context, node, Op::PRelu(slopes), x)
 }
 
-/// The softmax at the end of a classifier: left out, the output is what enters it.
+/// The softmax at the end of a classifier. The graph leaves it out: its output is the softmax's input.
 pub fn softmax<'a>(_: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
     let x = node.act(0)?;
     if let Some(options) = node.table.builtin_options_as_softmax_options()

@@ -1,4 +1,4 @@
-//! ADD, SUB, MUL, DIV: between activations, or with a constant per channel.
+//! ADD, SUB, MUL and DIV of two activations, or of an activation and a constant per channel.
 
 use super::super::context::Context;
 use super::super::node::Node;
@@ -32,7 +32,7 @@ fn operands<'n>(context: &mut Context, node: &'n Node) -> Result<Operands<'n>, I
     })
 }
 
-/// One number per channel of `x` from a constant that broadcasts to it.
+/// The constant, which broadcasts to `x`, as one number per channel of `x`.
 pub fn per_channel(
     context: &mut Context,
     x: &Act,
@@ -75,7 +75,7 @@ pub fn add<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, 
     }
 }
 
-/// Subtraction of or from a constant.
+/// Subtraction of a constant, or from a constant.
 pub fn sub<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
     let fused = node
         .table
@@ -94,7 +94,7 @@ pub fn sub<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, 
     }
 }
 
-/// `-x` of floats, which converters leave in a PReLU of a quantized network.
+/// `-x` of floats. Converters leave it in the PReLU of a quantized network.
 pub fn neg<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
     let x = node.act(0)?;
     if node.quant.is_some() {
@@ -106,7 +106,7 @@ pub fn neg<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, 
     context.push_affine(node, gamma, beta, x, Fused::NONE)
 }
 
-/// Multiplication; in float, `x * sigmoid(x)` is one activation.
+/// Multiplication. In float, `x * sigmoid(x)` becomes one activation function.
 pub fn mul<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
     let fused = node
         .table
@@ -146,7 +146,7 @@ pub fn mul<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, 
     }
 }
 
-/// True if `gate` is one number per channel of `map`.
+/// True if `gate` has one number per channel of `map`.
 fn gates(gate: &Act, map: &Act) -> bool {
     (gate.shape.h, gate.shape.w, gate.shape.c) == (1, 1, map.shape.c)
         && gate.has_channels_last()

@@ -21,7 +21,7 @@ fn wrong_rank(rank: usize) -> ImportError {
         .hint("only two-dimensional convolutions are supported")
 }
 
-/// Convolution; grouped if the filters have fewer channels than the input.
+/// Convolution. It is grouped if the filters have fewer channels than the input.
 pub fn conv_2d<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
     let options = required(node.table.builtin_options_as_conv_2_doptions())?;
     let x = node.image(0)?;
@@ -59,7 +59,7 @@ pub fn conv_2d<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'
     context.push_image(node, Op::Conv(weights), x, fused)
 }
 
-/// Convolution of each channel by itself, with as many filters for each as the weights have.
+/// Convolution of each channel by itself, with one or more filters per channel.
 pub fn depthwise_conv_2d<'a>(
     context: &mut Context<'a>,
     node: &Node<'a>,

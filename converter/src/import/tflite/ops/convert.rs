@@ -1,11 +1,11 @@
-//! QUANTIZE and DEQUANTIZE. `Context::run` sees to the quantization of what they give.
+//! QUANTIZE and DEQUANTIZE. `Context::run` sets the quantization of their results.
 
 use super::super::context::Context;
 use super::super::node::Node;
 use super::super::value::Value;
 use crate::import::ImportError;
 
-/// From float to 8 bits, or from one quantization to another.
+/// Quantizes a float, or changes the quantization of 8-bit values.
 pub fn quantize<'a>(_: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
     match &node.input(0)?.value {
         value @ Value::Act(_) if node.quant.is_some() => Ok(value.clone()),
@@ -16,7 +16,7 @@ pub fn quantize<'a>(_: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, I
     }
 }
 
-/// To float: activations of 8 bits, and constants of 8 bits or float16.
+/// Dequantizes activations of 8 bits, and constants of 8 bits or float16.
 pub fn dequantize<'a>(_: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
     match &node.input(0)?.value {
         value @ (Value::Act(_) | Value::Stored(_)) if node.quant.is_none() => Ok(value.clone()),

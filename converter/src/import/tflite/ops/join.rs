@@ -8,7 +8,7 @@ use crate::import::ImportError;
 use crate::import::dims::normalize_axis;
 use crate::import::layers::few_inputs;
 
-/// Concatenation of channels, or of lists of integers.
+/// Concatenates channels, or lists of integers.
 pub fn concatenation<'a>(
     context: &mut Context<'a>,
     node: &Node<'a>,

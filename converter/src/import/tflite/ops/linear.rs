@@ -1,4 +1,4 @@
-//! FULLY_CONNECTED, which the graph has as a convolution over the whole map.
+//! FULLY_CONNECTED. In the graph it is a convolution over the whole map.
 
 use super::super::context::Context;
 use super::super::node::{Node, required};
@@ -8,7 +8,8 @@ use super::super::weights::{Filters, Outputs};
 use crate::graph::{Activation, ConvWeights, Op, Window};
 use crate::import::ImportError;
 
-/// One row of features times `[outputs, features]`; or each place of a map, if its channels are the features.
+/// One row of features times a matrix `[outputs, features]`. If the channels of a map are the features, this
+/// runs at each place of the map.
 pub fn fully_connected<'a>(
     context: &mut Context<'a>,
     node: &Node<'a>,

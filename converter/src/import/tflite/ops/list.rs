@@ -1,17 +1,17 @@
-//! SHAPE, PACK and CAST: the arithmetic on shapes that Keras' Flatten and Reshape leave in a model.
+//! SHAPE, PACK and CAST: arithmetic on shapes, which Keras' Flatten and Reshape leave in a model.
 
 use super::super::context::Context;
 use super::super::node::Node;
 use super::super::value::{List, Value};
 use crate::import::ImportError;
 
-/// The dimensions of any value, with a batch of 1.
+/// The dimensions of a value, as a list; the batch is 1.
 pub fn shape<'a>(_: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
     let dims = node.input(0)?.value.dims();
     List::new(dims.into_iter().map(|d| d as i64).collect(), false).map(Value::List)
 }
 
-/// Single integers to a list.
+/// Joins single integers into a list.
 pub fn pack<'a>(_: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
     let mut values = vec![];
     for i in 0..node.inputs.len() {
@@ -26,7 +26,7 @@ pub fn pack<'a>(_: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, Impor
     List::new(values, false).map(Value::List)
 }
 
-/// Between types of integers, and of pixels to floats.
+/// Converts between types of integers, and pixels to floats.
 pub fn cast<'a>(_: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
     let input = node.input(0)?;
     match &input.value {

@@ -18,7 +18,7 @@ use super::schema::BuiltinOperator as Code;
 use super::value::Value;
 use crate::import::ImportError;
 
-/// Gives an operator's first result.
+/// Computes an operator's first result.
 type Handler = for<'a> fn(&mut Context<'a>, &Node<'a>) -> Result<Value<'a>, ImportError>;
 
 /// Fails if the operator is not supported.
@@ -29,7 +29,7 @@ pub fn check(code: Code) -> Result<(), ImportError> {
     }
 }
 
-/// The results of an operator.
+/// Computes the results of an operator.
 pub fn run<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Vec<Value<'a>>, ImportError> {
     match node.code {
         Code::SPLIT => part::split(context, node),

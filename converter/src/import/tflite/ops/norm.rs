@@ -7,8 +7,8 @@ use super::super::value::Value;
 use crate::graph::{LocalResponseNorm, Op};
 use crate::import::ImportError;
 
-/// `x[c] / (bias + alpha * sum(x[i]^2))^beta`, the sum from `c - radius` to `c + radius`. The graph's alpha
-/// is that of a mean instead of a sum.
+/// `x[c] / (bias + alpha * sum(x[i]^2))^beta`, with the sum from `c - radius` to `c + radius`. The graph's
+/// alpha multiplies a mean instead of the sum.
 pub fn local_response<'a>(
     context: &mut Context<'a>,
     node: &Node<'a>,

@@ -8,7 +8,7 @@ use crate::import::ImportError;
 use crate::import::dims::{Range, normalize_axis, range};
 use crate::import::layers;
 
-/// Which dimension of the graph's HWC a dimension of the view is: 0 rows, 1 columns, 2 channels.
+/// Maps a dimension of the file's tensor to the graph's rows (0), columns (1) or channels (2).
 fn place(x: &Act, axis: usize) -> Option<usize> {
     if axis + 1 == x.dims.len() && x.has_channels_last() {
         return Some(2);
@@ -16,7 +16,7 @@ fn place(x: &Act, axis: usize) -> Option<usize> {
     (x.is_image() && (1..3).contains(&axis)).then(|| axis - 1)
 }
 
-/// Begin, size; a size of -1 goes to the end.
+/// SLICE: begins and sizes; a size of -1 goes to the end.
 pub fn slice<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
     let x = &node.input(0)?.value;
     let dims = x.dims();
@@ -58,7 +58,7 @@ pub fn slice<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>
     take(context, node, x, &ranges)
 }
 
-/// `begin:end:stride` of Python, with masks that leave bounds out or take a single element.
+/// STRIDED_SLICE: Python's `begin:end:stride`, with masks that leave out bounds or take a single element.
 pub fn strided_slice<'a>(
     context: &mut Context<'a>,
     node: &Node<'a>,
@@ -134,7 +134,7 @@ pub fn strided_slice<'a>(
     })
 }
 
-/// Equal parts; the axis is the first input.
+/// SPLIT into equal parts; the axis is the first input.
 pub fn split<'a>(
     context: &mut Context<'a>,
     node: &Node<'a>,
@@ -152,7 +152,7 @@ pub fn split<'a>(
     cut(context, node, x, axis, &sizes)
 }
 
-/// Parts of given sizes; the axis is the third input.
+/// SPLIT_V into parts of given sizes; the axis is the third input.
 pub fn split_v<'a>(
     context: &mut Context<'a>,
     node: &Node<'a>,
@@ -217,7 +217,7 @@ fn whole(x: &Act) -> Vec<Range> {
     x.dims.iter().map(all).collect()
 }
 
-/// The elements of `x` at `ranges`, one for each dimension.
+/// Cuts `ranges` out of `x`, one range for each dimension.
 fn take<'a>(
     context: &mut Context<'a>,
     node: &Node<'a>,
@@ -258,7 +258,7 @@ fn take_act<'a>(
     })
 }
 
-/// Zeros around a feature map.
+/// Puts zeros around a feature map.
 pub fn pad<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
     let x = node.act(0)?;
     let rank = x.dims.len();

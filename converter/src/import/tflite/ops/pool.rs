@@ -19,7 +19,7 @@ fn pooling(node: &Node, x: &Act) -> Result<(Window, ActivationFunctionType), Imp
     Ok((window, options.fused_activation_function()))
 }
 
-/// Mean over a window; padding does not count.
+/// Mean over a window; the divisor does not count padding.
 pub fn average_pool_2d<'a>(
     context: &mut Context<'a>,
     node: &Node<'a>,
@@ -71,7 +71,7 @@ fn reduce<'a>(
     for axis in node.list(1)? {
         reduced[normalize_axis(axis, rank)?] = true;
     }
-    // All that is not the channels has to go, and the channels have to stay.
+    // The axes must be all places, and not the channels.
     let channels = rank.saturating_sub(1);
     let fits = |axis: usize| x.dims[axis] == 1 || reduced[axis] == (axis != channels);
     if rank == 0 || !x.has_channels_last() || reduced[channels] || !(0..rank).all(fits) {

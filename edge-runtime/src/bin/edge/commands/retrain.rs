@@ -4,7 +4,7 @@ use super::infer::{input_rule, send_picture};
 use crate::cli::RetrainHead;
 use crate::device::Job;
 use crate::error::Error;
-use crate::output::{Output, hex, kib, pairs, percent, warn};
+use crate::output::{Output, kib, pairs, percent, warn};
 use crate::progress::Steps;
 use edge_runtime::client;
 use edge_runtime::client::judged;
@@ -94,7 +94,7 @@ impl RetrainHead {
             ("by class", by_class),
             ("head before", top1(trained.present_top1)),
             ("committed", committed),
-            ("sha256", hex(&trained.sha256)),
+            ("sha256", hex::encode(trained.sha256)),
             ("training memory", kib(trained.training_bytes)),
         ])
     }

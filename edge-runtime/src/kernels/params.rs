@@ -1,0 +1,468 @@
+//! The numbers of an operator, made once from a layer: what every backend reads instead of the layer itself.
+//!
+//! [`Params::of`] is the one place that takes a layer apart. It borrows from the layer and from a
+//! [`Weights`] source, and allocates nothing. The arithmetic that the numbers mean is in
+//! [`super::portable`]; `docs/reference/arithmetic.md` states it.
+
+use super::Geometry;
+use crate::model::norm_table::NormTable;
+use crate::model::{
+    Blob, ChannelRecord, ConvData, Layer, Layout, MapFunction, Model, Op, Operand, Rescale,
+};
+use crate::tensor::{Shape, Window};
+
+/// Where the numbers of a layer lie: in a file, or where a backend has copied or packed them.
+pub trait Weights {
+    /// The bytes of a blob, from an address that is a multiple of 4.
+    fn bytes(&self, blob: Blob) -> &[u8];
+}
+
+impl Weights for Model<'_> {
+    #[inline(always)]
+    fn bytes(&self, blob: Blob) -> &[u8] {
+        self.u8s(blob)
+    }
+}
+
+/// One int8 layer with all its numbers.
+#[derive(Clone, Copy, Debug)]
+pub enum Params<'p> {
+    /// [`Op::Conv`].
+    Conv(ConvParams<'p>),
+    /// [`Op::DepthwiseConv`].
+    Depthwise(ConvParams<'p>),
+    /// One of these two, packed for a family of processors.
+    Packed(PackedParams<'p>),
+    /// [`Op::MaxPool`].
+    MaxPool(Geometry),
+    /// [`Op::AvgPool`].
+    AvgPool(AvgPoolParams<'p>),
+    /// [`Op::Add`].
+    Add(AddParams),
+    /// [`Op::Concat`].
+    Concat(ConcatParams<'p>),
+    /// [`Op::Map`].
+    Map(MapParams<'p>),
+    /// [`Op::Slice`].
+    Slice(SliceParams),
+    /// [`Op::Pad`].
+    Pad(PadParams),
+    /// [`Op::Mul`].
+    Mul(MulParams),
+    /// [`Op::PRelu`].
+    PRelu(PReluParams<'p>),
+    /// [`Op::LocalResponseNorm`].
+    Norm(NormParams<'p>),
+    /// [`Op::Shuffle`].
+    Shuffle(ShuffleParams),
+}
+
+impl<'p> Params<'p> {
+    /// The numbers of a layer of a checked model; `None` for a float layer.
+    ///
+    /// # Panics
+    /// If the layer is not one that `Model::parse` accepts.
+    #[inline(always)]
+    pub fn of(weights: &'p (impl Weights + ?Sized), layer: &'p Layer<'_>) -> Option<Self> {
+        let (input, output) = (&layer.inputs[0], &layer.output);
+        let around = |window: &Window| Geometry {
+            input: input.shape,
+            output: output.shape,
+            window: *window,
+        };
+        let zero_points = || [0, 1].map(|i: usize| layer.inputs[i].quant.zero_point);
+        let i32s = |blob| bytemuck::cast_slice::<u8, i32>(weights.bytes(blob));
+        Some(match &layer.op {
+            Op::Conv {
+                window,
+                groups,
+                data,
+            } => Self::conv(weights, layer, around(window), *groups, data)?,
+            Op::DepthwiseConv { window, data } => {
+                match Self::conv(weights, layer, around(window), input.shape.c, data)? {
+                    Self::Conv(params) => Self::Depthwise(params),
+                    packed => packed,
+                }
+            }
+            Op::MaxPool { window } => Self::MaxPool(around(window)),
+            Op::AvgPool {
+                window,
+                multipliers,
+                shift,
+                ..
+            } => Self::AvgPool(AvgPoolParams {
+                geometry: around(window),
+                multipliers: i32s(*multipliers),
+                shift: *shift,
+                input_zero_point: input.quant.zero_point,
+                output_zero_point: output.quant.zero_point,
+            }),
+            Op::Add {
+                multipliers,
+                shift,
+                clamp,
+                ..
+            } => Self::Add(AddParams {
+                zero_points: zero_points(),
+                multipliers: *multipliers,
+                shift: *shift,
+                output_zero_point: output.quant.zero_point,
+                clamp: *clamp,
+            }),
+            Op::Concat { rescale } => Self::Concat(ConcatParams {
+                inputs: &layer.inputs,
+                rescale,
+                output,
+            }),
+            Op::Map {
+                function: MapFunction::Table(table),
+            } => Self::Map(MapParams {
+                table: bytemuck::cast_slice(weights.bytes(*table)),
+            }),
+            Op::Map {
+                function: MapFunction::Activation(_),
+            } => return None,
+            Op::Slice { start, step } => Self::Slice(SliceParams {
+                input: input.shape,
+                output: output.shape,
+                start: *start,
+                step: *step,
+            }),
+            Op::Pad { before, .. } => Self::Pad(PadParams {
+                input: input.shape,
+                output: output.shape,
+                before: *before,
+                zero_point: input.quant.zero_point,
+            }),
+            Op::Mul { multiplier, shift } => Self::Mul(MulParams {
+                zero_points: zero_points(),
+                multiplier: *multiplier,
+                shift: *shift,
+                output_zero_point: output.quant.zero_point,
+            }),
+            Op::PRelu {
+                slopes,
+                positive,
+                shift,
+            } => Self::PRelu(PReluParams {
+                slopes: i32s(*slopes),
+                positive: *positive,
+                shift: *shift,
+                input_zero_point: input.quant.zero_point,
+                output_zero_point: output.quant.zero_point,
+            }),
+            Op::LocalResponseNorm {
+                size,
+                table,
+                index_shift,
+                shift,
+                ..
+            } => Self::Norm(NormParams {
+                channels: input.shape.c as usize,
+                size: *size as usize,
+                table: i32s(*table),
+                spacing: NormTable::new(*index_shift),
+                shift: *shift,
+                input_zero_point: input.quant.zero_point,
+                output_zero_point: output.quant.zero_point,
+            }),
+            Op::Shuffle { groups } => Self::Shuffle(ShuffleParams {
+                channels: input.shape.c as usize,
+                groups: *groups as usize,
+            }),
+        })
+    }
+
+    #[inline(always)]
+    fn conv(
+        weights: &'p (impl Weights + ?Sized),
+        layer: &'p Layer<'_>,
+        geometry: Geometry,
+        groups: u32,
+        data: &ConvData,
+    ) -> Option<Self> {
+        let input_zero_point = layer.inputs[0].quant.zero_point;
+        let output_zero_point = layer.output.quant.zero_point;
+        Some(match *data {
+            ConvData::I8 {
+                weights: filters,
+                bias,
+                multiplier,
+                shift,
+                clamp,
+            } => Self::Conv(ConvParams {
+                geometry,
+                groups: groups as usize,
+                weights: bytemuck::cast_slice(weights.bytes(filters)),
+                input_zero_point,
+                requantize: RequantizeParams {
+                    bias: bytemuck::cast_slice(weights.bytes(bias)),
+                    multiplier: bytemuck::cast_slice(weights.bytes(multiplier)),
+                    shift: weights.bytes(shift),
+                    zero_point: output_zero_point,
+                    clamp,
+                },
+            }),
+            ConvData::Packed {
+                layout,
+                weights: filters,
+                channels,
+                input_shift,
+                clamp,
+                scratch: _,
+            } => Self::Packed(PackedParams {
+                layout,
+                geometry,
+                weights: bytemuck::cast_slice(weights.bytes(filters)),
+                records: bytemuck::cast_slice(weights.bytes(channels)),
+                input_shift,
+                input_zero_point,
+                output_zero_point,
+                clamp,
+            }),
+            ConvData::F32 { .. } => return None,
+        })
+    }
+}
+
+/// The numbers of an int8 convolution, depthwise or not; see [`ConvData::I8`].
+#[derive(Clone, Copy, Debug)]
+pub struct ConvParams<'p> {
+    /// Shapes and window.
+    pub geometry: Geometry,
+    /// Channel groups; divides both channel counts. A depthwise convolution has one per channel.
+    pub groups: usize,
+    /// Weights, OHWI (depthwise: 1HWC).
+    pub weights: &'p [i8],
+    /// What padding reads.
+    pub input_zero_point: i8,
+    /// From the sums to the output.
+    pub requantize: RequantizeParams<'p>,
+}
+
+/// How the sums of a convolution become its int8 output.
+#[derive(Clone, Copy, Debug)]
+pub struct RequantizeParams<'p> {
+    /// One per output channel, the input's zero point folded in.
+    pub bias: &'p [i32],
+    /// One per output channel, in [2^30, 2^31).
+    pub multiplier: &'p [i32],
+    /// One per output channel, in [1, 62].
+    pub shift: &'p [u8],
+    /// Added after scaling.
+    pub zero_point: i8,
+    /// Smallest and largest output.
+    pub clamp: [i8; 2],
+}
+
+/// Sums of products, before the bias is added.
+#[derive(Clone, Copy, Debug)]
+pub enum Sums<'s> {
+    /// Integers.
+    I32(&'s [i32]),
+    /// Integers that f32 holds exactly, below 2^24.
+    F32(&'s [f32]),
+}
+
+/// Whose windows become the rows of a matrix.
+#[derive(Clone, Copy, Debug)]
+pub struct UnfoldParams {
+    /// Shapes and window.
+    pub geometry: Geometry,
+    /// Channel groups; divides the input's channels.
+    pub groups: usize,
+    /// What padding reads.
+    pub zero_point: i8,
+}
+
+impl UnfoldParams {
+    /// Values of one row of the matrix: taps times the channels of a group.
+    pub fn depth(&self) -> usize {
+        let [kh, kw] = self.geometry.window.kernel.map(|k| k as usize);
+        kh * kw * (self.geometry.input.c as usize / self.groups)
+    }
+}
+
+/// The numbers of a packed convolution; see [`ConvData::Packed`].
+#[derive(Clone, Copy, Debug)]
+pub struct PackedParams<'p> {
+    /// How the weights lie.
+    pub layout: Layout,
+    /// Shapes and window.
+    pub geometry: Geometry,
+    /// Weights as the layout has them; they start on a multiple of 4.
+    pub weights: &'p [i8],
+    /// One per output channel, and what the layout adds.
+    pub records: &'p [ChannelRecord],
+    /// Activations are multiplied by 2 to this power: 0 or 8.
+    pub input_shift: u8,
+    /// What padding reads.
+    pub input_zero_point: i8,
+    /// Added after scaling, where it is not in the records.
+    pub output_zero_point: i8,
+    /// Smallest and largest output.
+    pub clamp: [i8; 2],
+}
+
+/// The numbers of an int8 mean; see [`Op::AvgPool`].
+#[derive(Clone, Copy, Debug)]
+pub struct AvgPoolParams<'p> {
+    /// Shapes and window.
+    pub geometry: Geometry,
+    /// Multiplier for a divisor of `k + 1`, or the only one.
+    pub multipliers: &'p [i32],
+    /// Common shift, 1 to 30.
+    pub shift: u8,
+    /// Of the input.
+    pub input_zero_point: i8,
+    /// Of the output.
+    pub output_zero_point: i8,
+}
+
+/// The numbers of an int8 addition; see [`Op::Add`].
+#[derive(Clone, Copy, Debug)]
+pub struct AddParams {
+    /// Zero points of the two inputs.
+    pub zero_points: [i8; 2],
+    /// Multipliers of the two inputs, at most 2^21 in magnitude.
+    pub multipliers: [i32; 2],
+    /// Common shift, 1 to 30.
+    pub shift: u8,
+    /// Added after scaling.
+    pub output_zero_point: i8,
+    /// Smallest and largest output.
+    pub clamp: [i8; 2],
+}
+
+/// The numbers of an int8 product; see [`Op::Mul`].
+#[derive(Clone, Copy, Debug)]
+pub struct MulParams {
+    /// Zero points of the two inputs.
+    pub zero_points: [i8; 2],
+    /// In [2^30, 2^31).
+    pub multiplier: i32,
+    /// In [1, 62].
+    pub shift: u8,
+    /// Added after scaling.
+    pub output_zero_point: i8,
+}
+
+/// The numbers of an int8 PReLU; see [`Op::PRelu`].
+#[derive(Clone, Copy, Debug)]
+pub struct PReluParams<'p> {
+    /// Multiplier of each channel's negative values, at most 2^22 in magnitude.
+    pub slopes: &'p [i32],
+    /// Multiplier of positive values, at most 2^22.
+    pub positive: i32,
+    /// Common shift, 1 to 30.
+    pub shift: u8,
+    /// Of the input.
+    pub input_zero_point: i8,
+    /// Added after scaling.
+    pub output_zero_point: i8,
+}
+
+/// The table of a function of single int8 values; see [`Op::Map`].
+#[derive(Clone, Copy, Debug)]
+pub struct MapParams<'p> {
+    /// 256 outputs, that of -128 first.
+    pub table: &'p [i8],
+}
+
+/// The numbers of an int8 local response normalization; see [`Op::LocalResponseNorm`].
+#[derive(Clone, Copy, Debug)]
+pub struct NormParams<'p> {
+    /// Channels of a pixel.
+    pub channels: usize,
+    /// Channels in the sum.
+    pub size: usize,
+    /// Factors by sum of squares, each from 0 to 2^22.
+    pub table: &'p [i32],
+    /// Where the entries of the table lie.
+    pub spacing: NormTable,
+    /// Of the product, 1 to 30.
+    pub shift: u8,
+    /// Of the input.
+    pub input_zero_point: i8,
+    /// Added after scaling.
+    pub output_zero_point: i8,
+}
+
+/// The numbers of an int8 concatenation; see [`Op::Concat`].
+#[derive(Clone, Copy, Debug)]
+pub struct ConcatParams<'p> {
+    inputs: &'p [Operand],
+    rescale: &'p [Rescale],
+    output: &'p Operand,
+}
+
+impl ConcatParams<'_> {
+    /// One part for each input.
+    pub fn parts(&self) -> impl Iterator<Item = ConcatPart> {
+        let mut first_channel = 0;
+        self.inputs
+            .iter()
+            .zip(self.rescale)
+            .map(move |(input, by)| {
+                let part = ConcatPart {
+                    channels: input.shape.c as usize,
+                    rescale: *by,
+                    zero_points: [input.quant.zero_point, self.output.quant.zero_point],
+                    output_channels: self.output.shape.c as usize,
+                    first_channel,
+                };
+                first_channel += part.channels;
+                part
+            })
+    }
+}
+
+/// One input of a concatenation.
+#[derive(Clone, Copy, Debug)]
+pub struct ConcatPart {
+    /// Channels of the input.
+    pub channels: usize,
+    /// From the input's scale to the output's.
+    pub rescale: Rescale,
+    /// Zero points of the input and of the output.
+    pub zero_points: [i8; 2],
+    /// Channels of the output.
+    pub output_channels: usize,
+    /// The output's channel that the input's channel 0 goes to.
+    pub first_channel: usize,
+}
+
+/// Which part of a tensor is copied; see [`Op::Slice`].
+#[derive(Clone, Copy, Debug)]
+pub struct SliceParams {
+    /// Shape of the input.
+    pub input: Shape,
+    /// Shape of the output.
+    pub output: Shape,
+    /// First row, column and channel.
+    pub start: [u32; 3],
+    /// Step of rows and of columns.
+    pub step: [u32; 2],
+}
+
+/// How much is put around a tensor; see [`Op::Pad`].
+#[derive(Clone, Copy, Debug)]
+pub struct PadParams {
+    /// Shape of the input.
+    pub input: Shape,
+    /// Shape of the output.
+    pub output: Shape,
+    /// Rows, columns and channels before the input.
+    pub before: [u32; 3],
+    /// What is put around.
+    pub zero_point: i8,
+}
+
+/// A permutation of channels; see [`Op::Shuffle`].
+#[derive(Clone, Copy, Debug)]
+pub struct ShuffleParams {
+    /// Channels of a pixel.
+    pub channels: usize,
+    /// Divides the channels.
+    pub groups: usize,
+}

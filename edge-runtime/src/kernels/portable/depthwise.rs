@@ -1,0 +1,70 @@
+//! Depthwise convolution: one filter per channel, weights 1HWC, channels innermost.
+
+use crate::kernels::ConvParams;
+
+/// Channels that one pass accumulates on the stack.
+const BLOCK: usize = 32;
+
+/// Computes all outputs; input and output have the same channels.
+#[inline(always)]
+pub fn depthwise(params: &ConvParams<'_>, input: &[i8], output: &mut [i8]) {
+    let g = &params.geometry;
+    let channels = g.input.c as usize;
+    let mut out = output.chunks_exact_mut(channels);
+    for y in 0..g.output.h as usize {
+        for x in 0..g.output.w as usize {
+            let Some(pixel) = out.next() else { return };
+            let mut first = 0;
+            while first + BLOCK <= channels {
+                let acc: [i32; BLOCK] = accumulate(params, input, [y, x], first, BLOCK);
+                for (k, q) in pixel[first..first + BLOCK].iter_mut().enumerate() {
+                    *q = params.requantize.finish(first + k, acc[k]);
+                }
+                first += BLOCK;
+            }
+            let rest = channels - first;
+            let acc: [i32; BLOCK] = accumulate(params, input, [y, x], first, rest);
+            for (k, q) in pixel[first..].iter_mut().enumerate() {
+                *q = params.requantize.finish(first + k, acc[k]);
+            }
+        }
+    }
+}
+
+/// The accumulators of `count` channels from `first` at one output position.
+#[inline(always)]
+fn accumulate(
+    params: &ConvParams<'_>,
+    input: &[i8],
+    [y, x]: [usize; 2],
+    first: usize,
+    count: usize,
+) -> [i32; BLOCK] {
+    let g = &params.geometry;
+    let channels = g.input.c as usize;
+    let [kh, kw] = [g.window.kernel[0] as usize, g.window.kernel[1] as usize];
+    let dilation = [g.window.dilation[0] as isize, g.window.dilation[1] as isize];
+    let (rows, y0) = g.taps(0, y);
+    let (cols, x0) = g.taps(1, x);
+    let zero = params.input_zero_point as i32;
+    let mut acc = [0; BLOCK];
+    acc[..count].copy_from_slice(&params.requantize.bias[first..first + count]);
+    for ky in 0..kh {
+        for kx in 0..kw {
+            let w = &params.weights[(ky * kw + kx) * channels + first..][..count];
+            if rows.contains(&ky) && cols.contains(&kx) {
+                let row = (y0 + ky as isize * dilation[0]) as usize;
+                let col = (x0 + kx as isize * dilation[1]) as usize;
+                let a = &input[(row * g.input.w as usize + col) * channels + first..][..count];
+                for ((s, a), w) in acc.iter_mut().zip(a).zip(w) {
+                    *s = s.wrapping_add(*a as i32 * *w as i32);
+                }
+            } else {
+                for (s, w) in acc.iter_mut().zip(w) {
+                    *s = s.wrapping_add(zero * *w as i32);
+                }
+            }
+        }
+    }
+    acc
+}

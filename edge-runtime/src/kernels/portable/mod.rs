@@ -1,0 +1,24 @@
+//! The kernels that define the arithmetic, in safe Rust for every processor.
+//!
+//! `docs/reference/arithmetic.md` states what they compute. They index slices, so numbers and lengths that
+//! contradict each other panic. Some are compiled again for a processor's extension (`inline(always)`).
+
+mod conv;
+mod depthwise;
+mod elementwise;
+mod layout;
+mod norm;
+mod pool;
+mod requantize;
+mod unfold;
+
+pub use conv::conv;
+pub use depthwise::depthwise;
+pub use elementwise::{
+    add, add_in_place, map, map_in_place, mul, mul_in_place, prelu, prelu_in_place,
+};
+pub use layout::{concat_part, pad, shuffle, slice};
+pub use norm::norm;
+pub use pool::{avg_pool, max_pool};
+pub use requantize::{requantize, requantize_sums, rescale, saturate};
+pub use unfold::unfold;

@@ -1,0 +1,146 @@
+//! Convolutions, and the parts of which another backend makes them.
+
+use super::*;
+
+struct Numbers {
+    weights: Vec<i8>,
+    bias: Vec<i32>,
+    multiplier: Vec<i32>,
+    shift: Vec<u8>,
+}
+
+impl Numbers {
+    fn new(weights: usize, channels: usize, seed: u64) -> Self {
+        let mut random = Random::new(seed ^ 77);
+        let mut each = |low, high| (0..channels).map(|_| random.range(low, high)).collect();
+        let bias = each(-64_000, 64_000);
+        let multiplier = each(1 << 30, i32::MAX);
+        let shift: Vec<i32> = each(33, 40);
+        Self {
+            weights: values(weights, seed)
+                .into_iter()
+                .map(|w| w.max(-127))
+                .collect(),
+            bias,
+            multiplier,
+            shift: shift.into_iter().map(|n| n as u8).collect(),
+        }
+    }
+
+    fn params(&self, geometry: Geometry, groups: u32, zps: [i8; 2], low: i8) -> ConvParams<'_> {
+        ConvParams {
+            geometry,
+            groups: groups as usize,
+            weights: &self.weights,
+            input_zero_point: zps[0],
+            requantize: RequantizeParams {
+                bias: &self.bias,
+                multiplier: &self.multiplier,
+                shift: &self.shift,
+                zero_point: zps[1],
+                clamp: [low, i8::MAX],
+            },
+        }
+    }
+
+    /// Output of channel `o` for its sum of products.
+    fn output(&self, p: &RequantizeParams<'_>, o: u32, sum: i32) -> i8 {
+        let o = o as usize;
+        let acc = self.bias[o] as i64 + sum as i64;
+        scaled(
+            acc,
+            self.multiplier[o],
+            self.shift[o],
+            p.zero_point,
+            p.clamp,
+        )
+    }
+}
+
+/// The sum of products of every output of a convolution with weights OHWI.
+fn sums(p: &ConvParams<'_>, input: &[i8]) -> Vec<i32> {
+    let g = &p.geometry;
+    let [area, gi] = [
+        g.window.kernel[0] * g.window.kernel[1],
+        g.input.c / p.groups as u32,
+    ];
+    let go = g.output.c / p.groups as u32;
+    let sum = |(yx, o): ([u32; 2], u32)| {
+        let mut sum = 0;
+        for (t, k) in taps(&g.window).enumerate() {
+            for ci in 0..gi {
+                let q = at(g, input, yx, k, o / go * gi + ci).unwrap_or(p.input_zero_point);
+                let w = p.weights[((o * area + t as u32) * gi + ci) as usize];
+                sum += q as i32 * w as i32;
+            }
+        }
+        sum
+    };
+    positions(g.output).map(sum).collect()
+}
+
+proptest! {
+    #[test]
+    fn conv_follows_its_definition(
+        (h, w) in (1u32..8, 1u32..8), (groups, gi, go) in (1u32..3, 1u32..40, 1u32..7),
+        window in window(), point: bool, zps: [i8; 2], low: i8, seed: u64,
+    ) {
+        let window = if point { Window { stride: window.stride, ..Window::POINT } } else { window };
+        let input = Shape::new(h, w, groups * gi);
+        let Some(g) = geometry(input, window, groups * go) else { return Ok(()) };
+        let area = window.kernel[0] * window.kernel[1];
+        let numbers = Numbers::new((area * gi * groups * go) as usize, (groups * go) as usize, seed);
+        let x = values(input.len(), seed ^ 5);
+        let p = numbers.params(g, groups, zps, low);
+        let sums = sums(&p, &x);
+        let expected: Vec<i8> = positions(g.output).zip(&sums)
+            .map(|((_, o), sum)| numbers.output(&p.requantize, o, *sum)).collect();
+        for kernels in available() {
+            let mut got = vec![0; g.output.len()];
+            kernels.conv(&p, &x, &mut got);
+            prop_assert_eq!(&got, &expected, "{}", kernels.name());
+            // In parts: rows of a matrix, a product of matrices, and what follows.
+            let unfold = UnfoldParams { geometry: g, groups: groups as usize, zero_point: zps[0] };
+            let (depth, groups) = (unfold.depth(), groups as usize);
+            let mut rows = vec![0; sums.len() / p.requantize.bias.len() * groups * depth];
+            kernels.unfold(&unfold, &x, &mut rows);
+            let product: Vec<i32> = rows.chunks(groups * depth).flat_map(|row| {
+                let filters = numbers.weights.chunks(depth).enumerate();
+                filters.map(|(o, filter)| {
+                    let row = &row[o / go as usize * depth..][..depth];
+                    row.iter().zip(filter).map(|(q, w)| *q as i32 * *w as i32).sum()
+                })
+            }).collect();
+            prop_assert_eq!(&product, &sums, "{}", kernels.name());
+            let floats: Vec<f32> = product.iter().map(|sum| *sum as f32).collect();
+            for sums in [Sums::I32(&product), Sums::F32(&floats)] {
+                got.fill(0);
+                kernels.requantize(&p.requantize, sums, &mut got);
+                prop_assert_eq!(&got, &expected, "{}", kernels.name());
+            }
+        }
+    }
+
+    #[test]
+    fn depthwise_follows_its_definition(
+        (h, w, c) in (1u32..8, 1u32..8, 1u32..80), window in window(), zps: [i8; 2], low: i8, seed: u64,
+    ) {
+        let input = Shape::new(h, w, c);
+        let Some(g) = geometry(input, window, c) else { return Ok(()) };
+        let numbers = Numbers::new((window.kernel[0] * window.kernel[1] * c) as usize, c as usize, seed);
+        let x = values(input.len(), seed ^ 5);
+        let p = numbers.params(g, c, zps, low);
+        let expected: Vec<i8> = positions(g.output).map(|(yx, o)| {
+            let product = |(t, k)| {
+                let q = at(&g, &x, yx, k, o).unwrap_or(zps[0]);
+                q as i32 * p.weights[t * c as usize + o as usize] as i32
+            };
+            numbers.output(&p.requantize, o, taps(&window).enumerate().map(product).sum())
+        }).collect();
+        for kernels in available() {
+            let mut got = vec![0; g.output.len()];
+            kernels.depthwise(&p, &x, &mut got);
+            prop_assert_eq!(&got, &expected, "{}", kernels.name());
+        }
+    }
+}
