@@ -217,7 +217,7 @@ def deploy(board, model, program, *more, succeeds=True):
 
 def wait_for_answer(board):
     """Waits until the program listens: the service counts as started before that."""
-    command = ["target/debug/xtask", "device", "--port", board.address(), "--key", board.work / "edge.key", "info"]
+    command = ["target/debug/graft", "device", "--port", board.address(), "--key", board.work / "edge.key", "info"]
     begin = time.monotonic()
     while subprocess.run(command, capture_output=True).returncode != 0:
         if time.monotonic() - begin > ANSWER:

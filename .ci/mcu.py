@@ -13,7 +13,8 @@ NETWORKS = {
     "resnet8": "pretrainedResnet_quant.tflite",
     "vww": "vww_96_int8.tflite",
 }
-# Most instructions of an inference; M33 has the kernels of M4. TFLM with CMSIS-NN, measured the same way: docs/measuring-mcu.md.
+# Most instructions of one inference; the M33 runs the kernels of the M4. docs/reference/figures.md has the same for
+# TensorFlow Lite Micro with CMSIS-NN.
 INSTRUCTIONS = {
     ("resnet8", "qemu-m4"): 15_500_000,
     ("resnet8", "qemu-m7"): 15_500_000,

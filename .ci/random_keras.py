@@ -6,8 +6,8 @@
     .ci/random_keras.py --seed 1138 --keep /tmp/nets     one alone, shown in short, its files kept
 
 A seed is always the same network. Prints what fails and `N passed, N failed`; the exit status is 1 if something
-does. docs/random-networks.md says what is compared and why. Needs the packages tensorflow-cpu, ai-edge-litert and
-pillow.
+does. docs/internals/random-networks.md says what is compared and why. Needs the packages tensorflow-cpu,
+ai-edge-litert and pillow.
 """
 import os
 

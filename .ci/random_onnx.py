@@ -6,7 +6,8 @@
     .ci/random_onnx.py --seed 1138 --keep /tmp/nets     one alone, shown in short, its files kept
 
 A seed is always the same network. Prints what fails and `N passed, N failed`; the exit status is 1 if something
-does. docs/random-networks.md says what is compared and why. Needs the packages onnx, onnxruntime, numpy and pillow.
+does. docs/internals/random-networks.md says what is compared and why. Needs the packages onnx, onnxruntime, numpy
+and pillow.
 """
 import os
 

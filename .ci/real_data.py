@@ -227,7 +227,7 @@ def quantized_sources():
     for row, want in zip(rows, npy(DATA / "reference/resnet8_int8_out.npy", "|i1", "b")):
         same += want[row.index(max(row))] == max(want)
         steps += sum(abs(max(-128, min(127, round(p * 256) - 128)) - w) for p, w in zip(row, want)) / len(row)
-    # What one rounding for two costs, see docs/quantization.md.
+    # What one rounding for two costs, see docs/reference/quantization.md.
     check("ResNet-8: first class as the reference kernels'", same / len(rows), same / len(rows) >= 0.95)
     check("ResNet-8: mean difference in steps of the softmax", steps / len(rows), steps / len(rows) < 2)
 
@@ -237,7 +237,8 @@ def open_nsfw():
     crops = sorted((DATA / "reference/imagenet_crops").glob("*.png"))
     model = xtask("convert", "resnet50-thin-nsfw", "-o", WORK / "nsfw-f32.edge")["out"]
     want = probabilities(model, crops)
-    # Min-max hangs on single pixels here: other crops of the same pictures gave 0.016 to 0.090 (docs/quantization.md).
+    # Single pixels decide min-max ranges here: other crops of the same pictures gave 0.016 to 0.090
+    # (docs/internals/decisions.md).
     calibrated = ("calibrated on 200", ("--calib", DATA / "imagenet-sample"), 0.1)
     for name, more, most in (("data-free", (), 0.02), calibrated):
         model = xtask("convert", "resnet50-thin-nsfw", "--int8", *more, "-o", WORK / "nsfw.edge")["out"]

@@ -17,7 +17,8 @@ from pathlib import Path
 def xtask(*args):
     run = subprocess.run(["cargo", "xtask", *args, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if run.returncode != 0:
-        raise RuntimeError(run.stderr.strip())
+        # Lines of cargo's come before.
+        raise RuntimeError((run.stderr.strip().splitlines() or ["no message"])[-1])
     return json.loads(run.stdout)
 
 

@@ -259,7 +259,7 @@ fn a_hidden_layer_is_checked_and_run() {
     };
     assert_eq!(head.size(), size);
     assert!(head.bytes().len() <= size.encoded_len_bound(0));
-    // The rule of docs/arithmetic.md, written out once more.
+    // The rule of docs/reference/arithmetic.md, written out once more.
     let feature: Vec<i8> = (0..size.features)
         .map(|i| (i * 53 % 256) as u8 as i8)
         .collect();

@@ -1,1 +1,1 @@
-"""Random networks against their own runtimes; `docs/random-networks.md` says how and why."""
+"""Random networks against their own runtimes; `docs/internals/random-networks.md` says how and why."""

@@ -140,7 +140,7 @@ class Check:
         return judge.rms(theirs - self.network.judging()) if self.noise is None else self.noise
 
     def weights(self, recipe, theirs):
-        """What may come on top: asymmetric weights are rounded once more here (docs/quantization.md)."""
+        """What may come on top: asymmetric weights are rounded once more here (docs/reference/quantization.md)."""
         if recipe.weights != "QUInt8" and "WeightSymmetric" not in recipe.options:
             return 0.0
         return min(judge.rms(theirs - self.network.judging()), judge.spread(theirs)) / 2

@@ -21,7 +21,7 @@ def arguments(what, count):
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="only this one, and show the network")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the files of networks that fail (of all with --seed)")
-    parser.add_argument("--xtask", type=Path, default=ROOT / "target/debug/xtask", help="the command line, built")
+    parser.add_argument("--xtask", type=Path, default=ROOT / "target/debug/graft", help="the command line, built")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="networks at a time")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there")
     parser.add_argument("--verbose", action="store_true", help="show every comparison")

@@ -1,4 +1,4 @@
-"""What is right, what is rounding, and what is wrong. The limits are explained in docs/random-networks.md."""
+"""What is right, what is rounding, and what is wrong. The limits are explained in docs/internals/random-networks.md."""
 from dataclasses import dataclass, field
 
 import numpy as np

@@ -34,7 +34,7 @@ fn trained_twice(hidden: u16) -> usize {
     let host = retrain(
         &model,
         &MODEL,
-        BackendKind::Tract,
+        BackendKind::DEFAULT,
         &dataset,
         &options.train_options(),
         &Silent,

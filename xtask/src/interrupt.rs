@@ -1,14 +1,26 @@
-//! When a signal ends the program: no file that was only begun stays.
+//! Ctrl-C and SIGTERM.
 
 use crate::cli::Command;
+use signal_hook::consts::SIGINT;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-/// From now on, SIGINT (Ctrl-C) and SIGTERM end the program as they always do, after temporary files are removed.
-/// `deploy` has an end of its own.
-pub fn leave_nothing(command: &Command) {
+/// From here on, SIGINT (Ctrl-C) and SIGTERM still end the program, but no temporary file stays.
+///
+/// `deploy` writes no file here and has its own end, see [`catch_ctrl_c`].
+pub fn remove_temporary_files(command: &Command) {
     if !matches!(command, Command::Deploy(_)) {
         #[cfg(unix)]
-        unix::remove_at_the_end();
+        unix::remove_on_signals();
     }
+}
+
+/// From here on, SIGINT (Ctrl-C) does not end the program. It sets the flag that is returned.
+pub fn catch_ctrl_c() -> Arc<AtomicBool> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    // If it fails, Ctrl-C ends the program as usual.
+    let _ = signal_hook::flag::register(SIGINT, Arc::clone(&interrupted));
+    interrupted
 }
 
 #[cfg(unix)]
@@ -17,8 +29,8 @@ mod unix {
     use signal_hook::iterator::Signals;
     use signal_hook::low_level::emulate_default_handler;
 
-    pub fn remove_at_the_end() {
-        // Without it, a signal leaves what it always left.
+    pub fn remove_on_signals() {
+        // If it fails, signals end the program as usual, and temporary files stay.
         let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) else {
             return;
         };

@@ -1,4 +1,6 @@
-//! Graft's command line: `cargo xtask COMMAND`. Parses, calls a crate, prints; nothing else.
+//! Graft's command line: `cargo xtask COMMAND` in this workspace, `graft COMMAND` where it is installed.
+//!
+//! It parses arguments ([`cli`]), calls a crate ([`commands`]) and prints ([`output`]).
 
 mod cli;
 mod commands;
@@ -25,11 +27,11 @@ fn main() -> ExitCode {
             return usage::report(&e, args.map(|a| a.to_string_lossy().into_owned()));
         }
     };
-    interrupt::leave_nothing(&cli.command);
+    interrupt::remove_temporary_files(&cli.command);
     match commands::run(cli) {
         Ok(()) => output::exit_code(ExitCode::SUCCESS),
         Err(e) => {
-            eprintln!("error: {}", output::one_line(&e));
+            output::error(&e);
             ExitCode::FAILURE
         }
     }

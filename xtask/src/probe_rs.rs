@@ -1,4 +1,4 @@
-//! Boards behind a debug probe, through the program `probe-rs`. Built and not run: no board was at hand.
+//! Boards behind a debug probe, through the program `probe-rs`. This has never run with a board.
 
 use crate::firmware::Image;
 use crate::firmware::toolchain::says;
@@ -12,10 +12,10 @@ use std::process::Command;
 /// The program.
 const PROBE_RS: &str = "probe-rs";
 
-/// How to get it.
+/// How to install it.
 const GET: &str = "`cargo install probe-rs-tools --locked`";
 
-/// What the program calls itself, or how to get it.
+/// The program's name and version; the error says how to get it.
 pub fn version() -> Result<String, String> {
     says(PROBE_RS, &["--version"]).ok_or(GET.into())
 }
@@ -102,7 +102,7 @@ pub fn serial_port(board: &Board) -> Result<String> {
     }
 }
 
-/// Letters and digits, small: `ST-LINK` and `STLink` are the same.
+/// Letters and digits only, in lower case: `ST-LINK` and `STLink` are the same.
 fn normal(name: &str) -> String {
     let letters = name.chars().filter(char::is_ascii_alphanumeric);
     letters.map(|c| c.to_ascii_lowercase()).collect()

@@ -4,7 +4,7 @@ use converter::util::progress::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Mutex;
 
-/// One bar at a time, for the stage that goes on.
+/// The bar of the current stage.
 pub struct Bars {
     current: Mutex<ProgressBar>,
 }
@@ -59,7 +59,7 @@ impl Progress for Bars {
                 "{msg:24} {spinner} {binary_bytes} {binary_bytes_per_sec}",
             ),
         };
-        // Speed and remaining time are of this transfer, not of what was there before.
+        // Speed and remaining time count from here; `done` bytes were there before.
         let bar = bar.with_position(done);
         bar.reset_eta();
         self.show(bar, what, template);

@@ -27,8 +27,15 @@ pub fn percent(fraction: f64) -> String {
     format!("{:.1} %", 100.0 * fraction)
 }
 
+/// `12.34`: microseconds as milliseconds.
+pub fn milliseconds(microseconds: u64) -> String {
+    format!("{:.2}", microseconds as f64 / 1e3)
+}
+
 /// `0c5f…`: bytes in hexadecimal, all of them.
-pub use hex::encode as hex;
+pub fn hex(bytes: &[u8]) -> String {
+    hex::encode(bytes)
+}
 
 fn three(v: f64) -> String {
     let digits = if v < 9.995 {

@@ -2,7 +2,7 @@
 //! meant.
 
 use crate::cli::Cli;
-use crate::output;
+use crate::output::{self, name};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory};
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 /// Prints what clap has to say about these arguments (without the program's name).
 pub fn report(error: &clap::Error, args: impl Iterator<Item = String>) -> ExitCode {
     if !error.use_stderr() {
-        output::write(&error.to_string());
+        output::write(&name::in_text(&error.to_string()));
         return output::exit_code(ExitCode::SUCCESS);
     }
     let text = error.to_string();
@@ -28,14 +28,19 @@ pub fn report(error: &clap::Error, args: impl Iterator<Item = String>) -> ExitCo
         Some(ContextValue::Strings(arguments)) => arguments.first(),
         _ => None,
     };
-    let command = meant(&root, args, argument);
-    eprintln!("{} (`{command} --help` shows how)", message.join(" "));
+    let command = command_meant(&root, args, argument);
+    let message = format!("{} (`{command} --help` shows how)", message.join(" "));
+    eprintln!("{}", name::in_text(&message));
     ExitCode::from(2)
 }
 
 /// The command that the arguments lead to, as far as it is known; the one that has `argument`, if one of those on
 /// the way does.
-fn meant(root: &Command, args: impl Iterator<Item = String>, argument: Option<&String>) -> String {
+fn command_meant(
+    root: &Command,
+    args: impl Iterator<Item = String>,
+    argument: Option<&String>,
+) -> String {
     let (mut command, mut way) = (root, vec![root]);
     let mut args = args.take_while(|arg| arg != "--");
     while let Some(arg) = args.next() {
@@ -81,10 +86,10 @@ mod tests {
             ("convert -- run", "cargo xtask convert"),
         ] {
             let args = args.split_whitespace().map(String::from);
-            assert_eq!(meant(&root, args, None), command);
+            assert_eq!(command_meant(&root, args, None), command);
         }
         let args = || ["device", "infer"].map(String::from).into_iter();
-        let of = |argument: &str| meant(&root, args(), Some(&argument.to_string()));
+        let of = |argument: &str| command_meant(&root, args(), Some(&argument.to_string()));
         assert_eq!(of("--port <PORT>"), "cargo xtask device");
         assert_eq!(of("--port"), "cargo xtask device");
         assert_eq!(of("<PICTURE>"), "cargo xtask device infer");

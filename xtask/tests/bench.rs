@@ -31,7 +31,7 @@ impl Folder {
 
     /// The JSON that a command prints, or its error.
     fn run(&self, command: &str, args: &[&str]) -> Result<Value, String> {
-        let mut xtask = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut xtask = Command::new(env!("CARGO_BIN_EXE_graft"));
         let out = xtask
             .args([command, "--json"])
             .arg(self.model())

@@ -82,7 +82,7 @@ fn wait_for(what: &str, mut so: impl FnMut() -> bool) {
 fn edge() -> &'static Path {
     static EDGE: OnceLock<PathBuf> = OnceLock::new();
     EDGE.get_or_init(|| {
-        let edge = Path::new(env!("CARGO_BIN_EXE_xtask")).with_file_name("edge");
+        let edge = Path::new(env!("CARGO_BIN_EXE_graft")).with_file_name("edge");
         if !edge.exists() {
             let mut cargo = Command::new(env!("CARGO"));
             cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
@@ -166,7 +166,7 @@ impl Bench {
     }
 
     fn xtask(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_graft"));
         command.args(args).current_dir(self.dir.path());
         // No agent and nobody to ask: the key of the test must do.
         command

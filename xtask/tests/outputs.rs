@@ -26,7 +26,7 @@ impl Bench {
     }
 
     fn run(&self, args: &[&str]) -> std::process::Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_graft"));
         command
             .args(args)
             .current_dir(self.0.path())

@@ -34,7 +34,7 @@ impl Bench {
     }
 
     fn run(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_graft"));
         command.args(args).current_dir(self.dir.path());
         command.env("GRAFT_CATALOG", self.path("catalog.toml"));
         if !self.path("catalog.toml").exists() {

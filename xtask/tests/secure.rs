@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 
 /// The program for Linux, which is another package's: `cargo test` has built it, `cargo test --test secure` not.
 static EDGE: LazyLock<PathBuf> = LazyLock::new(|| {
-    let profile = Path::new(env!("CARGO_BIN_EXE_xtask")).parent().unwrap();
+    let profile = Path::new(env!("CARGO_BIN_EXE_graft")).parent().unwrap();
     let target = profile.parent().unwrap();
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--workspace", "--bin", "edge"]);
@@ -44,7 +44,7 @@ impl Bench {
     }
 
     fn run(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_graft"));
         command.args(args).current_dir(self.0.path());
         command.output().unwrap()
     }
@@ -91,7 +91,7 @@ impl<'b> Device<'b> {
     }
 
     fn simulate(bench: &'b Bench, args: &[&str]) -> Self {
-        let mut simulate = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut simulate = Command::new(env!("CARGO_BIN_EXE_graft"));
         simulate.args(["simulate", "model.edge", "--board", "rp2350"]);
         simulate.args(["--json", "--listen", "127.0.0.1:0"]);
         simulate.args(args);
@@ -249,7 +249,7 @@ fn keys_and_signatures() {
         std::fs::remove_file(b.path("new.head.sig")).unwrap();
 
         // A model over the line, likewise. The program for Linux would come back on another free port;
-        // `edge-runtime/tests/linux_program.rs` loads there.
+        // `edge-runtime/tests/linux_program` loads there.
         if device.ready["board"].is_null() {
             continue;
         }
@@ -281,7 +281,7 @@ fn keys_and_signatures() {
     b.refused(&trusting("sign.pem.pub"), "the model has no signature");
 }
 
-/// What `docs/security.md` says that other tools can do, done by OpenSSL where there is one.
+/// What `docs/guide/security.md` says that other tools can do, done by OpenSSL where there is one.
 #[test]
 fn openssl_signs_what_a_device_takes() {
     let b = Bench::new();

@@ -29,7 +29,10 @@ impl Host {
         let mut header = [0; 8];
         self.read(&mut header);
         let [a, b, c, d, e, f, g, h] = header;
-        [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])]
+        [
+            u32::from_le_bytes([a, b, c, d]),
+            u32::from_le_bytes([e, f, g, h]),
+        ]
     }
 
     /// Fills a buffer. Ends the machine when the host has closed the pipe.
@@ -48,7 +51,11 @@ impl Host {
     /// Sends a message; `layer` is 0 where it is about none.
     pub fn send(&mut self, kind: u32, layer: usize, payload: &[u8]) {
         let mut header = [0; HEADER_LEN];
-        for (to, value) in header.chunks_exact_mut(4).zip([kind, layer as u32, payload.len() as u32]) {
+        for (to, value) in
+            header
+                .chunks_exact_mut(4)
+                .zip([kind, layer as u32, payload.len() as u32])
+        {
             to.copy_from_slice(&value.to_le_bytes());
         }
         self.write(&header);

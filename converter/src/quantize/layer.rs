@@ -9,8 +9,8 @@ use super::weights::quantize_weights;
 use crate::graph::{Activation, ConvWeights, Graph, NodeId, Op, Quant, Window};
 use edge_runtime::model::Rescale;
 
-/// An operator of the trunk in int8. Inputs are in the order of the graph. `docs/reference/arithmetic.md` says what the
-/// numbers do.
+/// An operator of the trunk in int8. Inputs are in the order of the graph. `docs/reference/arithmetic.md`
+/// says what the numbers do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum QuantizedOp {
     /// Convolution, depthwise and fully connected ones included.

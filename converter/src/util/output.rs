@@ -28,8 +28,8 @@ fn begun(change: impl FnOnce(&mut Vec<PathBuf>)) {
     change(&mut BEGUN.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
-/// Removes the temporary files of every [`write()`] in progress. For a program that is about to end, e.g. by a
-/// signal.
+/// Removes the temporary files of every [`write()`] in progress. For a program that is about to end, e.g. by
+/// a signal.
 pub fn abandon() {
     begun(remove);
 }

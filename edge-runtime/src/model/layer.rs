@@ -160,7 +160,7 @@ impl Rescale {
     };
 }
 
-/// What a layer computes. All layouts are NHWC. Integer rules are those of `docs/arithmetic.md`.
+/// What a layer computes. All layouts are NHWC. Integer rules are those of `docs/reference/arithmetic.md`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Op {
     /// Convolution; a fully connected layer is one whose window covers its whole input.

@@ -1,6 +1,6 @@
 //! The `.edge` file: what is in it, and a reader that borrows from its bytes and trusts none of them.
 //!
-//! Layout (little-endian; `docs/format.md` is the specification):
+//! Layout (little-endian; `docs/reference/format.md` is the specification):
 //!
 //! | bytes | content |
 //! |---|---|

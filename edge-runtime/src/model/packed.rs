@@ -1,6 +1,6 @@
 //! Weights laid out for one family of processors: what the layouts are, and how long each part is.
 //!
-//! `docs/format.md` draws them. A layout is a pure function of family and geometry; the converter packs,
+//! `docs/reference/format.md` draws them. A layout is a pure function of family and geometry; the converter packs,
 //! the reader checks lengths, the kernels compute. Knows no kernel.
 
 pub mod mve;
@@ -78,7 +78,7 @@ pub const DEPTHWISE_CHANNELS: usize = 4;
 /// What one packed channel adds, multiplies and shifts: 16 bytes, in the order the assembly loads them.
 ///
 /// `q = saturate((high32(acc * multiplier) + rounding) >> right)`, which is the requantization of
-/// `docs/arithmetic.md` for `right = n + input shift - 32` from 1 to 23. A channel with a larger n whose
+/// `docs/reference/arithmetic.md` for `right = n + input shift - 32` from 1 to 23. A channel with a larger n whose
 /// output is always the same is stored with multiplier 0 and `right = 24`: the rounding's high byte is the
 /// output. Its own multiplier is kept in bits that then have no effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]

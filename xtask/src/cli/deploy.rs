@@ -13,10 +13,10 @@ pub struct Deploy {
     /// A board (`cargo xtask boards`), or a board.toml of your own
     #[arg(long, value_name = "NAME|board.toml")]
     pub board: String,
-    /// Where the board is, as ssh takes it: HOST, USER@HOST or a name of ~/.ssh/config
+    /// The board's address, as ssh takes it: HOST, USER@HOST or a name of ~/.ssh/config
     #[arg(long, value_name = "USER@HOST")]
     pub host: Destination,
-    /// A device program that is built already [default: built for the board's processor]
+    /// A device program that is already built [default: build it for the board's processor]
     #[arg(long, value_name = "FILE")]
     pub program: Option<PathBuf>,
     /// Install below the home directory of the login; needs no sudo
@@ -28,24 +28,24 @@ pub struct Deploy {
     /// What starts the program: systemd, or with `none` the script PREFIX/bin/graft-edge
     #[arg(long, value_enum, default_value_t = Service::Auto)]
     pub service: Service,
-    /// Where the program listens on the device: HOST:PORT or unix:PATH; what other machines can reach
-    /// needs a key [default: as before, at first 127.0.0.1:4700]
+    /// Where the program listens on the device: HOST:PORT or unix:PATH; an address that other
+    /// machines can reach needs a key [default: as before; the first time 127.0.0.1:4700]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<Listen>,
-    /// Make a key on the device, if it has none; hosts that connect to another address than loopback need it
+    /// Make a key on the device, if it has none; hosts need it to connect to an address that is not loopback
     #[arg(long, requires = "listen")]
     pub make_key: bool,
-    /// How long the new version may take to answer before the one before it is started again
+    /// How long to wait for the new version to answer before the previous one is started again
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub wait: u32,
-    /// Print the steps and do nothing
+    /// Print the steps, and do none of them
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
     pub ssh: SshArgs,
 }
 
-/// What ssh is told besides.
+/// Options that are passed on to ssh.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Passed on to ssh")]
 pub struct SshArgs {

@@ -1,73 +1,88 @@
-//! `doctor`: what is installed for each job, what is missing, and how to get it. It asks the code that the
-//! commands themselves ask.
+//! `doctor`: what is installed for each job, what is missing, and how to get it. It calls the same code as the
+//! commands that need these tools.
 
-use super::deploy::build::Plan;
+use super::deploy::build::ProgramBuild;
 use crate::firmware::toolchain::{Toolchain, on_path, says};
-use crate::{output, probe_rs, qemu};
+use crate::output::{self, Report, Table, Text};
+use crate::{probe_rs, qemu};
 use anyhow::{Result, bail};
 use converter::board::{self, schema::Kind};
 use converter::zoo::{cache, fetch};
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::path::Path;
 use std::process::Command;
 
+pub fn run(json: bool) -> Result<()> {
+    let report = DoctorReport::new(all());
+    output::print(json, &report);
+    match report.ok {
+        true => Ok(()),
+        false => bail!("the basics are missing; the table says how to get them"),
+    }
+}
+
+#[derive(Serialize)]
+struct DoctorReport {
+    /// All that every job needs is there.
+    ok: bool,
+    checks: Vec<Check>,
+}
+
 /// One thing that a job needs.
+#[derive(Serialize)]
 struct Check {
     job: &'static str,
     part: String,
-    /// What was found, or how to get it.
-    found: Result<String, String>,
-    /// Without it nothing works.
+    /// Every job needs it.
     basic: bool,
+    found: bool,
+    /// What was found.
+    detail: Option<String>,
+    /// How to get it.
+    get: Option<String>,
 }
 
 impl Check {
+    /// `found`: what was found, or how to get it.
     fn new(job: &'static str, part: impl Into<String>, found: Result<String, String>) -> Self {
         Self {
             job,
             part: part.into(),
-            found,
             basic: false,
+            found: found.is_ok(),
+            detail: found.as_ref().ok().cloned(),
+            get: found.err(),
         }
-    }
-
-    fn value(&self) -> Value {
-        json!({
-            "job": self.job, "part": self.part, "basic": self.basic, "found": self.found.is_ok(),
-            "detail": self.found.as_ref().ok(), "get": self.found.as_ref().err(),
-        })
-    }
-
-    fn cells(&self) -> Vec<String> {
-        let (state, text) = match &self.found {
-            Ok(found) => ("found", found),
-            Err(get) => ("missing", get),
-        };
-        [self.job, &self.part, state, text]
-            .map(String::from)
-            .to_vec()
     }
 }
 
-pub fn run(json: bool) -> Result<()> {
-    let checks = all();
-    let works = checks.iter().all(|c| c.found.is_ok() || !c.basic);
-    let value = json!({
-        "ok": works,
-        "checks": checks.iter().map(Check::value).collect::<Vec<_>>(),
-    });
-    output::print(json, value, || {
-        let mut rows = vec![
-            ["job", "part", "", "what, or how to get it"]
-                .map(String::from)
-                .to_vec(),
-        ];
-        rows.extend(checks.iter().map(Check::cells));
-        output::table(&rows)
-    });
-    match works {
-        true => Ok(()),
-        false => bail!("the basics are missing; the table says how to get them"),
+impl DoctorReport {
+    fn new(checks: Vec<Check>) -> Self {
+        Self {
+            ok: checks.iter().all(|c| c.found || !c.basic),
+            checks,
+        }
+    }
+}
+
+impl Report for DoctorReport {
+    fn text(&self, out: &mut Text) {
+        let mut table = Table::new(["for", "", "what, or how to get it"]).wraps(&[2]);
+        let mut job = "";
+        for check in &self.checks {
+            if check.job != job {
+                job = check.job;
+                table.row([job.into(), String::new(), String::new()]);
+            }
+            let state = if check.found { "found" } else { "missing" };
+            let text = check.detail.as_ref().or(check.get.as_ref());
+            table.row([
+                format!("  {}", check.part),
+                state.into(),
+                text.cloned().unwrap_or_default(),
+            ]);
+        }
+        out.table(&table);
     }
 }
 
@@ -186,7 +201,7 @@ fn deploy() -> Vec<Check> {
     let job = "Linux boards";
     let ssh = on_path("ssh").map(|path| path.display().to_string());
     let get = "on Debian: `apt install openssh-client`";
-    let program = Plan::new(Some(AARCH64)).map(|plan| plan.describe());
+    let program = ProgramBuild::new(Some(AARCH64)).map(|build| build.describe());
     vec![
         Check::new(job, "ssh", ssh.ok_or(get.into())),
         Check::new(job, AARCH64, program.map_err(|e| e.to_string())),
@@ -203,11 +218,19 @@ mod tests {
     fn rust_is_found_and_what_is_missing_is_told() {
         let checks = all();
         let rustc = checks.iter().find(|c| c.part == "rustc").unwrap();
-        assert!(rustc.basic && rustc.found.as_ref().unwrap().starts_with("rustc 1."));
+        let version = rustc.detail.as_ref().unwrap();
+        assert!(rustc.basic && rustc.found && version.starts_with("rustc 1."));
         assert_eq!(says("no-such-program-of-graft", &[]), None);
         let missing = Check::new("job", "part", Err("apt".into()));
-        assert_eq!(missing.value()["found"], false);
-        assert_eq!(missing.cells(), ["job", "part", "missing", "apt"]);
+        let report = DoctorReport::new(vec![missing]);
+        let mut text = Text::new(None);
+        report.text(&mut text);
+        assert!(text.finish().ends_with("job\n  part  missing  apt\n"));
+        let basic = |mut check: Check| {
+            check.basic = true;
+            DoctorReport::new(vec![check]).ok
+        };
+        assert!(report.ok && !basic(Check::new("job", "part", Err("apt".into()))));
         let targets = checks.iter().filter(|c| c.job == "firmware").count();
         assert!(targets >= 2, "the boards have two targets at least");
     }

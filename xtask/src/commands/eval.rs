@@ -1,10 +1,12 @@
 //! `eval`: accuracy on labelled pictures.
 
 use super::{folder, parse, read};
-use crate::{cli::Eval, output, progress::Bars, units};
+use crate::output::{self, Report, Text};
+use crate::{cli::Eval, progress::Bars, units};
 use anyhow::Result;
+use converter::dataset::LeftOut;
 use converter::jobs::evaluate::{EvaluateOptions, evaluate};
-use serde_json::json;
+use serde::Serialize;
 
 pub fn run(args: &Eval, json: bool) -> Result<()> {
     let bytes = read(&args.model)?;
@@ -21,34 +23,50 @@ pub fn run(args: &Eval, json: bool) -> Result<()> {
         },
         &Bars::new(),
     )?;
-    let value = json!({
-        "images": result.images,
-        "top1": result.top1,
-        "top5": result.top5,
-        "class_offset": result.class_offset,
-        "folders_by_order": result.folders_by_order,
-        "backend": kind.name(),
-        "left_out": dataset.left_out,
-    });
-    output::print(json, value, || {
-        let (top1, top5) = (units::percent(result.top1), units::percent(result.top5));
-        let offset = match result.class_offset {
-            0 => String::new(),
-            n => format!(
-                "\n  note: class i of the pictures is taken as class i + {n} of the model (--class-offset)"
-            ),
-        };
-        let order = match result.folders_by_order {
-            true => {
-                "\n  note: the folders do not have the names of the model's classes; in alphabetical order they were taken as its classes"
-            }
-            false => "",
-        };
-        format!(
-            "{} pictures on {}: top-1 {top1}, top-5 {top5}{offset}{order}",
-            result.images,
-            kind.name()
-        )
-    });
+    output::print(
+        json,
+        &EvalReport {
+            images: result.images,
+            top1: result.top1,
+            top5: result.top5,
+            class_offset: result.class_offset,
+            folders_by_order: result.folders_by_order,
+            backend: kind.name(),
+            left_out: dataset.left_out.as_ref(),
+        },
+    );
     Ok(())
+}
+
+#[derive(Serialize)]
+struct EvalReport<'d> {
+    images: usize,
+    /// Fraction of the pictures whose class comes first.
+    top1: f64,
+    /// Fraction of the pictures whose class is among the first five.
+    top5: f64,
+    class_offset: usize,
+    /// The folders were taken as the model's classes in alphabetical order.
+    folders_by_order: bool,
+    backend: &'static str,
+    left_out: Option<&'d LeftOut>,
+}
+
+impl Report for EvalReport<'_> {
+    fn text(&self, out: &mut Text) {
+        let [top1, top5] = [self.top1, self.top5].map(units::percent);
+        let (images, backend) = (self.images, self.backend);
+        out.line(format_args!(
+            "{images} pictures on {backend}: top-1 {top1}, top-5 {top5}"
+        ));
+        if self.class_offset > 0 {
+            out.note(format_args!(
+                "class i of the pictures is taken as class i + {} of the model (--class-offset)",
+                self.class_offset
+            ));
+        }
+        if self.folders_by_order {
+            out.note("the folders do not have the names of the model's classes; in alphabetical order they were taken as its classes");
+        }
+    }
 }

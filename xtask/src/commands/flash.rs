@@ -1,11 +1,15 @@
 //! `flash`: puts firmware and model on a board, and waits until it answers.
+//!
+//! - [`report`]: what is printed.
+
+mod report;
 
 use super::device::port::Port;
 use super::{fit, parse, read};
 use crate::cli::Flash;
-use crate::firmware::{self, Image};
+use crate::firmware;
 use crate::qemu::folder::Folder;
-use crate::{output, probe_rs, qemu, units};
+use crate::{output, probe_rs, qemu};
 use anyhow::{Context, Result, bail};
 use converter::board::schema::{Deploy, Kind, Use};
 use converter::board::{self, Board, Needs, Request};
@@ -13,7 +17,7 @@ use edge_runtime::client::{Client, ClientError, Patience};
 use edge_runtime::device::{DeviceError, NotReady};
 use edge_runtime::model::DType;
 use edge_runtime::signature::{PublicKey, SIGNATURE_LEN, Trust, find_signature};
-use serde_json::{Value, json};
+use report::{BuildReport, FirmwareSize, FlashReport, RunningModel, StopReport};
 use std::path::Path;
 use std::time::Duration;
 use tempfile::NamedTempFile;
@@ -74,54 +78,30 @@ pub fn run(args: &Flash, json: bool) -> Result<()> {
     };
     let runs = wait_for_answer(&board, model.is_some())
         .with_context(|| format!("{} was flashed and does not answer", board.name))?;
-    let value = json!({
-        "board": board.name,
-        "place": place,
-        "port": format!("board:{}", board.name),
-        "firmware": size(&image),
-        "signature_needed": trust.is_some(),
-        "model": runs,
-    });
-    output::print(json, value, || {
-        let model = match &runs {
-            Value::Null => "none; flash one".into(),
-            runs => format!(
-                "{}, up to {} classes",
-                runs["name"].as_str().unwrap_or(""),
-                runs["max_classes"]
-            ),
-        };
-        let rows = [
-            ("firmware", takes(&image)),
-            ("model", model),
-            ("runs in", place),
-        ];
-        format!(
-            "{} ({})\n{}\nNext:\n  cargo xtask device --port board:{1} info\n  cargo xtask monitor --board {1}",
-            board.title,
-            board.name,
-            output::pairs(&rows)
-        )
-    });
+    let report = FlashReport {
+        board: &board.name,
+        place,
+        port: format!("board:{}", board.name),
+        firmware: FirmwareSize::of(&image),
+        signature_needed: trust.is_some(),
+        model: runs,
+        title: &board.title,
+    };
+    output::print(json, &report);
     Ok(())
 }
 
 /// Builds the firmware, and checks that it fits its region and contains only what it may.
 fn build_only(board: &Board, trust: Option<&PublicKey>, json: bool) -> Result<()> {
     let image = firmware::build(board, trust)?;
-    let elf = image.elf.display().to_string();
-    let value = json!({"board": board.name, "elf": elf, "firmware": size(&image)});
-    output::print(json, value, || {
-        let rows = [("firmware", takes(&image)), ("file", elf.clone())];
-        format!("{} ({})\n{}", board.title, board.name, output::pairs(&rows))
-    });
+    let report = BuildReport {
+        board: &board.name,
+        elf: image.elf.display().to_string(),
+        firmware: FirmwareSize::of(&image),
+        title: &board.title,
+    };
+    output::print(json, &report);
     Ok(())
-}
-
-/// How much the firmware takes, as text.
-fn takes(image: &Image) -> String {
-    let [flash, ram] = [image.size.flash, image.size.ram].map(units::bytes);
-    format!("{flash} of flash, {ram} of RAM for static variables")
 }
 
 /// Packs a model for the board and checks that it fits. Returns a file with it.
@@ -172,24 +152,23 @@ fn signature(
     Ok(file)
 }
 
-/// How much the firmware takes, as JSON.
-fn size(image: &Image) -> Value {
-    json!({"flash_bytes": image.size.flash, "ram_bytes": image.size.ram})
-}
-
 /// Waits until the device answers, and returns what runs on it: nothing if no model was flashed and it has none.
-fn wait_for_answer(board: &Board, flashed: bool) -> Result<Value> {
+fn wait_for_answer(board: &Board, flashed: bool) -> Result<Option<RunningModel>> {
     let port = Port::Board(board.name.clone());
     let mut client = Client::new(port.open(None)?, super::device::session(), PATIENCE);
     match client.connect(None) {
         Err(ClientError::Device(DeviceError::NotReady(NotReady::NoModel))) if !flashed => {
-            return Ok(Value::Null);
+            return Ok(None);
         }
         connected => connected?,
     };
     let name = client.model(|m| m.name.to_string())?;
     let state = client.state()?;
-    Ok(json!({"name": name, "max_classes": state.max_classes, "ram_bytes": state.ram}))
+    Ok(Some(RunningModel {
+        name,
+        max_classes: state.max_classes,
+        ram_bytes: state.ram,
+    }))
 }
 
 fn stop(board: &Board, json: bool) -> Result<()> {
@@ -197,13 +176,7 @@ fn stop(board: &Board, json: bool) -> Result<()> {
         bail!("only boards in QEMU can be stopped; unplug {}", board.name);
     }
     let stopped = qemu::stop(&Folder::of(board)?)?;
-    output::print(
-        json,
-        json!({"board": board.name, "stopped": stopped}),
-        || match stopped {
-            true => format!("{} has ended", board.name),
-            false => format!("{} did not run", board.name),
-        },
-    );
+    let board = &board.name;
+    output::print(json, &StopReport { board, stopped });
     Ok(())
 }

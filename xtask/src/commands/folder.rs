@@ -1,4 +1,4 @@
-//! Folders of pictures. What is left out of one is said at once, before anything takes long.
+//! Folders of pictures. Files that are left out are reported at once, before the long work begins.
 
 use anyhow::Result;
 use converter::dataset::Dataset;
@@ -6,15 +6,16 @@ use std::path::Path;
 
 /// As [`Dataset::open`].
 pub fn open(dir: &Path) -> Result<Dataset> {
-    Ok(said(Dataset::open(dir)?))
+    Ok(with_note(Dataset::open(dir)?))
 }
 
 /// As [`Dataset::pictures`].
 pub fn pictures(dir: &Path) -> Result<Dataset> {
-    Ok(said(Dataset::pictures(dir)?))
+    Ok(with_note(Dataset::pictures(dir)?))
 }
 
-fn said(dataset: Dataset) -> Dataset {
+/// Prints a note about files that are left out.
+fn with_note(dataset: Dataset) -> Dataset {
     if let Some(left_out) = &dataset.left_out {
         eprintln!("note: {left_out}");
     }

@@ -1,4 +1,4 @@
-//! One file per command.
+//! The commands, each in a file or folder of its own. A command gets its arguments, calls a crate and prints a report.
 
 mod bench;
 mod boards;
@@ -54,7 +54,7 @@ pub fn run(cli: Cli) -> Result<()> {
     }
 }
 
-/// The bytes of a model file, unpacked if it is packed for a microcontroller: what the host runs.
+/// The bytes of a model file as the host runs it: unpacked if it is packed for a microcontroller.
 fn read(path: &Path) -> Result<AlignedBytes> {
     let bytes = read_as_is(path)?;
     match Model::peek_packing(&bytes) {
@@ -63,10 +63,10 @@ fn read(path: &Path) -> Result<AlignedBytes> {
     }
 }
 
-/// The bytes of a model file. Its header is looked at first: whatever is no model is not read.
+/// The bytes of a model file. The header is checked first, so that a file that is no model is not read.
 fn read_as_is(path: &Path) -> Result<AlignedBytes> {
     let unreadable = || format!("{}: cannot read the model", path.display());
-    // Asked before opening, which would wait for whoever writes into a pipe.
+    // Before the file is opened: opening a pipe would wait for its writer.
     if !path.metadata().with_context(unreadable)?.is_file() {
         bail!("{}: not a regular file, so no model", path.display());
     }
@@ -83,7 +83,7 @@ fn read_as_is(path: &Path) -> Result<AlignedBytes> {
     AlignedBytes::read(path).with_context(unreadable)
 }
 
-/// Checks a model file.
+/// Parses and checks a model file; an error names the file.
 fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<Model<'a>> {
     Model::parse(bytes).with_context(|| path.display().to_string())
 }

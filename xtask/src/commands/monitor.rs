@@ -1,6 +1,7 @@
 //! `monitor`: prints the log of a board's firmware. The file of the firmware that runs there decodes it.
 
 use crate::cli::Monitor;
+use crate::output::{Report, Text, render};
 use crate::qemu::folder::Folder;
 use crate::qemu::qmp::Qmp;
 use crate::{firmware, probe_rs};
@@ -9,7 +10,7 @@ use converter::board::schema::Deploy;
 use converter::board::{self, Board};
 use defmt_decoder::{DecodeError, Frame, Locations, Table};
 use edge_runtime::signature::PublicKey;
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -86,24 +87,33 @@ fn follow(board: &Board, once: bool, json: bool) -> Result<()> {
 
 /// Prints a line. Returns false if the output is closed.
 fn print(frame: &Frame<'_>, locations: &Locations, json: bool) -> bool {
-    let level = frame.level().map_or("print", |level| level.as_str());
-    let time = frame.display_timestamp().map(|time| time.to_string());
     let place = locations.get(&frame.index());
-    let message = frame.display_message().to_string();
-    let line = match json {
-        true => json!({
-            "level": level,
-            "seconds": time,
-            "message": message,
-            "file": place.map(|p| p.file.display().to_string()),
-            "line": place.map(|p| Value::from(p.line)),
-        })
-        .to_string(),
-        false => format!(
-            "{:>12} {level:<5} {}",
-            time.unwrap_or_default(),
-            message.escape_debug()
-        ),
+    let report = LogLine {
+        level: frame.level().map_or("print", |level| level.as_str()),
+        seconds: frame.display_timestamp().map(|time| time.to_string()),
+        message: frame.display_message().to_string(),
+        file: place.map(|p| p.file.display().to_string()),
+        line: place.map(|p| p.line),
     };
-    writeln!(std::io::stdout().lock(), "{line}").is_ok()
+    writeln!(std::io::stdout().lock(), "{}", render(json, &report)).is_ok()
+}
+
+/// A line of the firmware's log.
+#[derive(Serialize)]
+struct LogLine {
+    level: &'static str,
+    /// Since the start.
+    seconds: Option<String>,
+    message: String,
+    /// Where it is logged.
+    file: Option<String>,
+    line: Option<u64>,
+}
+
+impl Report for LogLine {
+    fn text(&self, out: &mut Text) {
+        let seconds = self.seconds.as_deref().unwrap_or_default();
+        let (level, message) = (self.level, self.message.escape_debug());
+        out.line(format_args!("{seconds:>12} {level:<5} {message}"));
+    }
 }

@@ -1,12 +1,13 @@
 //! `run`: what is on these pictures.
 
 use super::{parse, read};
-use crate::{cli::Run, output, units};
+use crate::output::{self, Report, Text};
+use crate::{cli::Run, units};
 use anyhow::Result;
 use converter::dataset::load;
 use converter::jobs::runner::{Runner, classes, output_function};
 use edge_runtime::model::{Output, OutputFunction, WeightsOrigin};
-use serde_json::json;
+use serde::Serialize;
 use std::time::Instant;
 
 pub fn run(args: &Run, json: bool) -> Result<()> {
@@ -32,52 +33,97 @@ pub fn run(args: &Run, json: bool) -> Result<()> {
         // The first inference pays for caches and page faults; it is not timed.
         runner.logits(crop)?;
     }
-    let (mut results, mut text) = (vec![], String::new());
+    let mut results = vec![];
     for (path, crop) in args.images.iter().zip(&crops) {
         let start = Instant::now();
         let logits = runner.logits(crop)?;
-        let ms = start.elapsed().as_secs_f64() * 1e3;
+        let milliseconds = start.elapsed().as_secs_f64() * 1e3;
         let mut probabilities = logits.clone();
         output.probabilities(&mut probabilities);
         let mut order: Vec<usize> = (0..logits.len()).collect();
         order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
         order.truncate(args.top as usize);
-
-        text += &format!(
-            "{}  ({ms:.1} ms on {}, 1 thread)\n",
-            path.display(),
-            kind.name()
-        );
-        for &class in &order {
-            let said = match numbers_only {
-                true => format!("{:.4}", logits[class]),
-                false => units::percent(probabilities[class] as f64),
-            };
-            text += &format!("  {said:>7}  {}\n", label(class));
-        }
-        let top: Vec<_> = order.iter().map(|&class| {
-            let probability = (!numbers_only).then_some(probabilities[class]);
-            json!({"class": class, "label": label(class), "probability": probability, "logit": logits[class]})
-        }).collect();
-        let mut result =
-            json!({"image": path.display().to_string(), "milliseconds": ms, "top": top});
-        if args.logits {
-            result["logits"] = json!(logits);
-        }
-        results.push(result);
+        let top = order.iter().map(|&class| LikelyClass {
+            class,
+            label: label(class),
+            probability: (!numbers_only).then_some(probabilities[class]),
+            logit: logits[class],
+        });
+        results.push(Classified {
+            image: path.display().to_string(),
+            milliseconds,
+            top: top.collect(),
+            logits: args.logits.then_some(logits),
+        });
     }
-    let random = matches!(model.manifest().weights, WeightsOrigin::Random { .. });
-    let note = match random {
-        true => "note: the weights of this model are random; the classes mean nothing",
-        false => "",
+    let report = RunReport {
+        backend: kind.name(),
+        threads: 1,
+        random_weights: matches!(model.manifest().weights, WeightsOrigin::Random { .. }),
+        activation: output.function.name(),
+        results,
     };
-    output::print(
-        json,
-        json!({
-            "backend": kind.name(), "threads": 1, "random_weights": random, "activation": output.function.name(),
-            "results": results,
-        }),
-        || text + note,
-    );
+    output::print(json, &report);
     Ok(())
+}
+
+#[derive(Serialize)]
+struct RunReport {
+    backend: &'static str,
+    threads: usize,
+    random_weights: bool,
+    activation: &'static str,
+    results: Vec<Classified>,
+}
+
+/// What is on one picture.
+#[derive(Serialize)]
+struct Classified {
+    image: String,
+    milliseconds: f64,
+    /// The likeliest classes, the likeliest first.
+    top: Vec<LikelyClass>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logits: Option<Vec<f32>>,
+}
+
+#[derive(Serialize)]
+struct LikelyClass {
+    class: usize,
+    label: String,
+    /// `None` if the network's numbers are no logits of classes.
+    probability: Option<f32>,
+    logit: f32,
+}
+
+impl Report for RunReport {
+    fn text(&self, out: &mut Text) {
+        for result in &self.results {
+            let Classified {
+                image,
+                milliseconds,
+                ..
+            } = result;
+            out.line(format_args!(
+                "{image}  ({milliseconds:.1} ms on {}, 1 thread)",
+                self.backend
+            ));
+            for LikelyClass {
+                label,
+                probability,
+                logit,
+                ..
+            } in &result.top
+            {
+                let shown = match probability {
+                    Some(probability) => units::percent((*probability).into()),
+                    None => format!("{logit:.4}"),
+                };
+                out.line(format_args!("  {shown:>7}  {label}"));
+            }
+        }
+        if self.random_weights {
+            out.line("note: the weights of this model are random; the classes mean nothing");
+        }
+    }
 }

@@ -1,19 +1,48 @@
 //! `sign`: signatures of models and heads.
 
-use crate::{cli::Sign, output};
+use crate::cli::Sign;
+use crate::output::{self, Report, Text};
 use anyhow::Result;
 use converter::jobs::sign::PrivateKey;
-use serde_json::json;
+use serde::Serialize;
 
 pub fn run(args: &Sign, json: bool) -> Result<()> {
     let key = PrivateKey::read(&args.key)?;
-    let (mut entries, mut text) = (vec![], String::new());
+    let mut signed = vec![];
     for file in &args.files {
-        let (what, to) = key.sign_file(file)?;
-        let (file, to) = (file.display().to_string(), to.display().to_string());
-        text += &format!("{to}: the signature of a {what}\n");
-        entries.push(json!({"file": file, "kind": what.to_string(), "signature_file": to}));
+        let (kind, signature) = key.sign_file(file)?;
+        signed.push(SignedFile {
+            file: file.display().to_string(),
+            kind: kind.to_string(),
+            signature_file: signature.display().to_string(),
+        });
     }
-    output::print(json, json!({"signed": entries}), || text);
+    output::print(json, &SignReport { signed });
     Ok(())
+}
+
+#[derive(Serialize)]
+struct SignReport {
+    signed: Vec<SignedFile>,
+}
+
+#[derive(Serialize)]
+struct SignedFile {
+    file: String,
+    /// `model` or `head`.
+    kind: String,
+    signature_file: String,
+}
+
+impl Report for SignReport {
+    fn text(&self, out: &mut Text) {
+        for SignedFile {
+            kind,
+            signature_file,
+            ..
+        } in &self.signed
+        {
+            out.line(format_args!("{signature_file}: the signature of a {kind}"));
+        }
+    }
 }

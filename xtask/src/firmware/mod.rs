@@ -63,7 +63,7 @@ fn build_binary(
     let folder = workspace().join(&board.name);
     if !folder.join("Cargo.toml").is_file() {
         bail!(
-            "there is no firmware for {} (boards/{0}/Cargo.toml is missing); docs/firmware.md says how to add one",
+            "there is no firmware for {} (boards/{0}/Cargo.toml is missing); CONTRIBUTING.md says how to add one",
             board.name
         );
     }

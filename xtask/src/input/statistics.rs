@@ -5,7 +5,7 @@ use converter::import::PixelRule;
 use converter::import::pixels::short;
 
 /// The rule for a network of `channels` channels. A number above 1 says that both are on the scale of
-/// pixels from 0 to 255; what is on two scales is refused.
+/// pixels from 0 to 255. Numbers on two different scales are an error.
 pub fn rule(mean: Option<&[f32]>, std: Option<&[f32]>, channels: usize) -> Result<PixelRule> {
     let mean = mean.map(|v| numbers("--mean", v, channels)).transpose()?;
     let std = std.map(|v| numbers("--std", v, channels)).transpose()?;
@@ -18,7 +18,7 @@ pub fn rule(mean: Option<&[f32]>, std: Option<&[f32]>, channels: usize) -> Resul
             return Ok(PixelRule::of_unit(mean, std));
         }
         (Some(mean), Some(std)) => (mean, std),
-        // Caffe's networks want the mean taken away and nothing else.
+        // Caffe's networks only subtract the mean.
         (Some(mean), None) if above(&mean) => (mean, [1.0; 3]),
         (None, Some(std)) if above(&std) => ([0.0; 3], std),
         (Some(mean), None) => bail!(

@@ -62,7 +62,7 @@ size = 5
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_graft"));
         command.args(args).current_dir(self.dir.path());
         for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
             command
@@ -384,7 +384,7 @@ fn no_disk_space_for_the_download() {
     let file: Vec<u8> = (0..300_000u32).map(|i| i as u8).collect();
     let b = Bench::new(&file);
     let mirror = serve("/models/tiny.onnx", file);
-    let exe = env!("CARGO_BIN_EXE_xtask");
+    let exe = env!("CARGO_BIN_EXE_graft");
     let script =
         format!("trap '' XFSZ; ulimit -f 100; exec '{exe}' convert tiny --mirror {mirror}");
     let mut shell = Command::new("sh");

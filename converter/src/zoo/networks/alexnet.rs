@@ -43,7 +43,8 @@ pub(super) fn alexnet(net: &mut Builder<'_>, batch_norm: bool) -> Built {
     net.linear(&format!("classifier.{at}"), x, CLASSES)
 }
 
-/// What follows a layer: `at` is the layer's number, and then that of what comes next.
+/// Adds what follows a layer. `at` is the number of the layer in torchvision's list, and afterwards that of
+/// the next layer.
 fn norm_relu(
     net: &mut Builder<'_>,
     part: &str,

@@ -96,7 +96,7 @@ pub(super) fn lite(net: &mut Builder<'_>, scale: Scale) -> Built {
     net.linear("_fc", x, CLASSES)
 }
 
-/// Expand, filter each channel, project; the input is added where the shape allows.
+/// Expands, filters each channel and projects; adds the input if it has the shape of the result.
 fn block(
     net: &mut Builder<'_>,
     name: &str,

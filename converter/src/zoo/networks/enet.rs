@@ -8,7 +8,7 @@
 use crate::graph::NodeId;
 use crate::zoo::layers::{Builder, Built, Conv};
 
-/// What stands between the two projections of a bottleneck.
+/// The convolution between the two projections of a bottleneck.
 #[derive(Clone, Copy)]
 enum Middle {
     /// 3x3.
@@ -59,8 +59,8 @@ pub(super) fn enet(net: &mut Builder<'_>) -> Built {
     net.linear("fc", x, CLASSES)
 }
 
-/// Project to a quarter of the channels, filter, expand; the input is added, halved by a 2x2 maximum where
-/// the block is, and with zero channels behind where it has too few.
+/// Projects to a quarter of the channels, filters and expands, and adds the input. In a block that halves the
+/// map, a 2x2 maximum halves the input too; channels that it lacks are zeros after its own.
 fn bottleneck(
     net: &mut Builder<'_>,
     name: &str,

@@ -1,6 +1,6 @@
 //! GoogLeNet: Szegedy et al., "Going deeper with convolutions" (2014), table 1, with batch norm for local
 //! response normalization, as torchvision has it: its "5x5" branch is 3x3. Names are torchvision's; the
-//! two auxiliary heads of its checkpoint are passed over.
+//! two auxiliary heads of its checkpoint are ignored.
 
 use crate::graph::NodeId;
 use crate::zoo::layers::{Builder, Built, Conv};

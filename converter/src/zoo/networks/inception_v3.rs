@@ -1,6 +1,6 @@
 //! Inception-v3: Szegedy et al., "Rethinking the Inception architecture" (2015), table 1 and figures 5 to 7,
 //! as torchvision ported it from TensorFlow. Names are torchvision's; the auxiliary head of its checkpoint
-//! is passed over.
+//! is ignored.
 
 use crate::graph::NodeId;
 use crate::zoo::layers::{Builder, Built, Conv};

@@ -36,7 +36,7 @@ pub(super) fn mobilenet_v2(net: &mut Builder<'_>) -> Built {
     net.linear("classifier.1", x, CLASSES)
 }
 
-/// Expand, filter each channel, project; the input is added where the shape allows.
+/// Expands, filters each channel and projects; adds the input if it has the shape of the result.
 fn block(
     net: &mut Builder<'_>,
     number: usize,

@@ -85,7 +85,8 @@ fn mobilenet_v3(net: &mut Builder<'_>, rows: &[Row], hidden: usize) -> Built {
     net.linear("classifier.3", x, CLASSES)
 }
 
-/// Expand, filter each channel, weigh the channels, project; the input is added where the shape allows.
+/// Expands, filters each channel, weights the channels and projects; adds the input if it has the shape of
+/// the result.
 fn block(net: &mut Builder<'_>, name: &str, input: NodeId, row: &Row) -> Built {
     let (mut x, mut at) = (input, 0);
     let mut part = || {
@@ -107,7 +108,8 @@ fn block(net: &mut Builder<'_>, name: &str, input: NodeId, row: &Row) -> Built {
     Ok(x)
 }
 
-/// Hu et al., "Squeeze-and-excitation networks" (2018): a factor for each channel from all their means.
+/// Squeeze-and-excitation (Hu et al., 2018): multiplies each channel by a factor that follows from the means
+/// of all channels.
 fn squeeze_excite(net: &mut Builder<'_>, name: &str, x: NodeId) -> Built {
     let channels = net.channels(x);
     let squeeze = multiple_of_8(channels / 4);

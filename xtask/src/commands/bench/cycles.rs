@@ -3,7 +3,7 @@
 //! The factors follow from Arm's timings (Cortex-M4 technical reference manual, DDI 0439, section 3.3: a load 2
 //! cycles and 1 right behind another load, LDRD 3, LDM and STM 1 and one a register, a taken branch 2 more, the
 //! rest 1; no wait states), applied to every block that ran on ResNet-8 and VWW of MLPerf Tiny. They were never
-//! compared with a board; docs/measuring-mcu.md has the figures behind them.
+//! compared with a board; docs/reference/measuring.md has the figures behind them.
 
 /// Which kernel runs a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub enum Kernel {
     Conv,
     /// The packed depthwise convolution.
     Depthwise,
-    /// Compiled code.
+    /// A portable kernel, as the compiler made it.
     Portable,
 }
 
@@ -26,7 +26,7 @@ impl Kernel {
         }
     }
 
-    /// Cycles of a hundred instructions.
+    /// Cycles per hundred instructions.
     const fn percent(self) -> u64 {
         match self {
             Self::Conv => 135,

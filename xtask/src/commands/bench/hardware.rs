@@ -1,10 +1,13 @@
-//! On hardware: the device application times inferences on its own clock. Not run here for want of a board;
-//! the requests are the same that `device bench` sends to a simulated one. A device does not say what board it
-//! is, only what its flash is like: a simulation of the very board passes for it.
+//! Boards of hardware: the device application times inferences on its own clock.
+//!
+//! This was never run on a board; it sends the same requests as `device bench`, which is tested on simulated boards.
+//! A device does not say which board it is, only how its flash is organized, so a simulation of the same board is
+//! accepted, too.
 
 use crate::cli::Bench;
 use crate::commands::device::{port::Port, session};
-use crate::{output, progress::Bars, units};
+use crate::output::{self, Report, Text};
+use crate::{progress::Bars, units};
 use anyhow::{Context, Result, bail};
 use converter::board::fit::judge;
 use converter::board::schema::Use;
@@ -13,7 +16,7 @@ use converter::util::progress::Progress as _;
 use edge_runtime::client::{Client, Patience};
 use edge_runtime::device::protocol::{self, StateInfo};
 use edge_runtime::model::Model;
-use serde_json::json;
+use serde::Serialize;
 use std::time::Duration;
 
 /// An inference of a large network may take a second.
@@ -40,32 +43,11 @@ pub fn run(board: &Board, model: &Model<'_>, args: &Bench, json: bool) -> Result
     bars.stage("inferences", args.runs.into());
     let bench = client.bench(args.runs, &mut |_| bars.step())?;
     drop(bars);
-    let found = Found {
-        bench,
-        hz: board.cpu.clock_hz,
-    };
-    let value = json!({
-        "board": board.name,
-        "core": board.cpu.core,
-        "model": model.manifest().name,
-        "clock": "device",
-        "clock_hz": board.cpu.clock_hz,
-        "runs": bench.runs,
-        "median_microseconds": bench.median,
-        "min_microseconds": bench.min,
-        "max_microseconds": bench.max,
-        "cycles": found.counted(),
-        "cycles_from_time": found.cycles(),
-        "microwatts": bench.microwatts,
-        "microjoules": found.microjoules(),
-        "macs": model.manifest().macs,
-        "arena_bytes": model.arena_bytes(),
-    });
-    output::print(json, value, || found.text(board));
+    output::print(json, &HardwareReport::new(board, model, &bench));
     Ok(())
 }
 
-/// Refuses a device that keeps its samples otherwise than the board would: its time is not the board's.
+/// Refuses a device that stores its samples in another way than the board: it is another board.
 fn is_the_board(board: &Board, model: &Model<'_>, state: &StateInfo) -> Result<()> {
     let store = board.store(Use::Samples);
     let erase = store.map_or(0, |s| s.erase);
@@ -84,59 +66,98 @@ fn is_the_board(board: &Board, model: &Model<'_>, state: &StateInfo) -> Result<(
     Ok(())
 }
 
-struct Found {
-    bench: protocol::Bench,
-    hz: Option<u64>,
+/// Time of inferences on a board.
+#[derive(Serialize)]
+struct HardwareReport<'b> {
+    board: &'b str,
+    core: &'b str,
+    model: &'b str,
+    /// Whose clock it is.
+    clock: &'static str,
+    clock_hz: Option<u64>,
+    runs: u16,
+    median_microseconds: u64,
+    min_microseconds: u64,
+    max_microseconds: u64,
+    /// Fewest cycles that the processor counted itself.
+    cycles: Option<u32>,
+    /// The median time in cycles of the processor's highest clock.
+    cycles_from_time: Option<u64>,
+    microwatts: Option<i32>,
+    /// Of one inference.
+    microjoules: Option<f64>,
+    macs: u64,
+    arena_bytes: usize,
+    #[serde(skip)]
+    title: &'b str,
 }
 
-impl Found {
-    /// Fewest cycles that the processor counted itself, if no run can have outlasted its 32 bits.
-    fn counted(&self) -> Option<u32> {
-        let most = u128::from(self.bench.max) * u128::from(self.hz?) / 1_000_000;
-        self.bench.cycles.filter(|_| most <= u128::from(u32::MAX))
+impl<'b> HardwareReport<'b> {
+    fn new(board: &'b Board, model: &Model<'b>, bench: &protocol::Bench) -> Self {
+        let hz = board.cpu.clock_hz;
+        Self {
+            board: &board.name,
+            core: &board.cpu.core,
+            model: model.manifest().name,
+            clock: "device",
+            clock_hz: hz,
+            runs: bench.runs,
+            median_microseconds: bench.median,
+            min_microseconds: bench.min,
+            max_microseconds: bench.max,
+            cycles: counted_cycles(bench, hz),
+            cycles_from_time: cycles_from_time(bench, hz),
+            microwatts: bench.microwatts,
+            microjoules: microjoules(bench),
+            macs: model.manifest().macs,
+            arena_bytes: model.arena_bytes(),
+            title: &board.title,
+        }
     }
+}
 
-    /// The median time in cycles of the processor's highest clock.
-    fn cycles(&self) -> Option<u64> {
-        let cycles = u128::from(self.bench.median) * u128::from(self.hz?) / 1_000_000;
-        u64::try_from(cycles).ok()
-    }
+/// Cycles that the processor counted itself, if no run can have outlasted its 32 bits.
+fn counted_cycles(bench: &protocol::Bench, hz: Option<u64>) -> Option<u32> {
+    let most = u128::from(bench.max) * u128::from(hz?) / 1_000_000;
+    bench.cycles.filter(|_| most <= u128::from(u32::MAX))
+}
 
-    /// Energy of one inference, if there is a sensor.
-    fn microjoules(&self) -> Option<f64> {
-        let microwatts = self.bench.microwatts?;
-        Some(f64::from(microwatts) * self.bench.median as f64 / 1e6)
-    }
+fn cycles_from_time(bench: &protocol::Bench, hz: Option<u64>) -> Option<u64> {
+    let cycles = u128::from(bench.median) * u128::from(hz?) / 1_000_000;
+    u64::try_from(cycles).ok()
+}
 
-    fn text(&self, board: &Board) -> String {
-        let ms = |micros: u64| format!("{:.2}", micros as f64 / 1e3);
-        let b = &self.bench;
-        let time = format!(
-            "median {} ms, {} to {} ms",
-            ms(b.median),
-            ms(b.min),
-            ms(b.max)
-        );
-        let mut rows = vec![("time", time)];
-        let counted = self.counted().map(|cycles| {
+/// Energy of one inference, if there is a sensor.
+fn microjoules(bench: &protocol::Bench) -> Option<f64> {
+    let microwatts = bench.microwatts?;
+    Some(f64::from(microwatts) * bench.median as f64 / 1e6)
+}
+
+impl Report for HardwareReport<'_> {
+    fn text(&self, out: &mut Text) {
+        let [median, min, max] = [
+            self.median_microseconds,
+            self.min_microseconds,
+            self.max_microseconds,
+        ]
+        .map(units::milliseconds);
+        let mut rows = vec![("time", format!("median {median} ms, {min} to {max} ms"))];
+        let counted = self.cycles.map(|cycles| {
             let cycles = units::count(cycles.into());
             format!("{cycles} at least, counted by the processor")
         });
-        let computed = self.cycles().map(|cycles| {
+        let computed = self.cycles_from_time.map(|cycles| {
             let cycles = units::count(cycles);
             format!("{cycles}, from the time at the highest clock")
         });
         rows.extend(counted.or(computed).map(|text| ("cycles", text)));
-        rows.push(match self.microjoules() {
-            Some(energy) => ("energy", format!("{energy:.0} µJ an inference")),
-            None => ("energy", "no power sensor".into()),
-        });
-        format!(
-            "{} inferences on {}\n{}",
-            b.runs,
-            board.title,
-            output::pairs(&rows)
-        )
+        let energy = match self.microjoules {
+            Some(energy) => format!("{energy:.0} µJ an inference"),
+            None => "no power sensor".into(),
+        };
+        rows.push(("energy", energy));
+        out.line(format_args!("{} inferences on {}", self.runs, self.title));
+        out.pairs(rows);
     }
 }
 
@@ -154,20 +175,15 @@ mod tests {
             cycles: Some(4_700_000),
             microwatts: Some(500_000),
         };
-        let found = Found {
-            bench,
-            hz: Some(480_000_000),
-        };
-        assert_eq!(found.cycles(), Some(4_800_000));
-        assert_eq!(found.microjoules(), Some(5000.0));
-        assert_eq!(found.counted(), Some(4_700_000));
+        let hz = Some(480_000_000);
+        assert_eq!(cycles_from_time(&bench, hz), Some(4_800_000));
+        assert_eq!(microjoules(&bench), Some(5000.0));
+        assert_eq!(counted_cycles(&bench, hz), Some(4_700_000));
         let long = protocol::Bench {
             max: 10_000_000,
             ..bench
         };
-        let hz = found.hz;
-        assert_eq!(Found { bench: long, hz }.counted(), None);
-        let none = Found { hz: None, ..found };
-        assert_eq!(none.cycles(), None);
+        assert_eq!(counted_cycles(&long, hz), None);
+        assert_eq!(cycles_from_time(&bench, None), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The network that `convert` was asked for: of a file, or of the catalog.
+//! Finds the network that `convert` was asked for: in a file, or in the catalog.
 
 use crate::{cli::Convert, input, progress::Bars};
 use anyhow::{Context, Result, bail};
@@ -15,7 +15,7 @@ use std::path::Path;
 /// Seed of random weights.
 const SEED: u64 = 0;
 
-/// A file if the argument has the name of one, else a network of the catalog.
+/// Reads the file if the argument is the name of one, else looks in the catalog.
 pub fn find(args: &Convert, bars: &Bars, notes: &mut Vec<String>) -> Result<Source> {
     let path = Path::new(&args.network);
     match import::kind(path) {
@@ -73,8 +73,8 @@ fn from_file(args: &Convert, path: &Path, notes: &mut Vec<String>) -> Result<Sou
     })
 }
 
-/// What turns the network's output into probabilities: what the user says, else what the file ends in, else a
-/// softmax; one number without an activation is left a number.
+/// The function that turns the network's output into probabilities: what the user says, else what the file ends in,
+/// else a softmax. One number without an activation stays a number.
 fn output(
     args: &Convert,
     graph: &Graph,
@@ -111,7 +111,7 @@ fn output(
     })
 }
 
-/// Classes of a network: one sigmoid is a choice of two.
+/// How many classes a network has: two for one sigmoid.
 fn classes(graph: &Graph, output: OutputFunction) -> usize {
     let shape = graph.nodes[graph.output].shape;
     match output {
@@ -120,7 +120,7 @@ fn classes(graph: &Graph, output: OutputFunction) -> usize {
     }
 }
 
-/// Names of the classes, one a line, as many as there are.
+/// Reads the names of the classes, one per line; an error if the file has another number of lines.
 fn labels(file: &Path, classes: usize) -> Result<String> {
     let name = file.display();
     let text =
@@ -221,14 +221,14 @@ fn from_catalog(args: &Convert, bars: &Bars, notes: &mut Vec<String>) -> Result<
     })
 }
 
-/// What a file that brings its own network says of it.
+/// What a file tells about the network in it.
 struct Own {
     pixels: Pixels,
     output: Option<OutputFunction>,
 }
 
-/// A network of the catalog with the numbers of a file; the file may also bring the network itself, and
-/// then says what pixels it wants and what it ends in.
+/// A network of the catalog with the weights of a file. If the file holds a network as well, also what it tells of that
+/// network's pixels and output.
 fn with_weights(
     entry: &CatalogEntry,
     path: &Path,
@@ -267,7 +267,7 @@ fn same_network(entry: &CatalogEntry, graph: &Graph, path: &Path) -> Result<()> 
     }
 }
 
-/// Whether the input and the classes of a network that brings its own graph are those of the catalog.
+/// An error if a file's network has another input or other classes than the catalog's.
 fn fits(entry: &CatalogEntry, graph: &Graph) -> Result<()> {
     let (input, spec) = (graph.input_shape(), &entry.input);
     let wanted = Shape::new(spec.height, spec.width, spec.channels());

@@ -1,11 +1,11 @@
-//! The device program, built for a board's processor.
+//! Builds the device program for a board's processor.
 
 use crate::commands::deploy::program::arch_of_target;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Targets that need a linker of their own when they are not this machine's: linker, Debian's package.
+/// Targets that need a linker of their own unless they are this machine's: target, linker, Debian's package.
 const LINKERS: [(&str, &str, &str); 4] = [
     (
         "aarch64-unknown-linux-gnu",
@@ -29,56 +29,56 @@ const LINKERS: [(&str, &str, &str); 4] = [
     ),
 ];
 
-/// Debian's Rust, whose standard libraries for other processors are packages.
+/// Debian's cargo and rustc. Debian has packages of Rust's standard library for other processors.
 const DEBIAN: (&str, &str) = ("/usr/bin/cargo", "/usr/bin/rustc");
 
-/// How the program is built.
+/// How the device program is built: which toolchain, for which target.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// Rust's name of the processor and system.
+pub struct ProgramBuild {
+    /// The target, as Rust names it.
     pub target: String,
     cargo: String,
     environment: Vec<(String, String)>,
 }
 
-impl Plan {
-    /// Chooses a toolchain that has the target's standard library, and a linker. `target`: the board's, or
-    /// this machine's.
+impl ProgramBuild {
+    /// Chooses a toolchain that has the target's standard library, and a linker. Without a `target`, builds for this
+    /// machine.
     pub fn new(target: Option<&str>) -> Result<Self> {
         let (cargo, rustc) = (variable("CARGO", "cargo"), variable("RUSTC", "rustc"));
         let native = host(&rustc)?;
         let target = target.unwrap_or(&native).to_string();
-        let mut plan = Self {
+        let mut build = Self {
             cargo,
             environment: vec![],
             target,
         };
-        if !has_std(&rustc, &plan.target) {
-            if !Path::new(DEBIAN.0).exists() || !has_std(DEBIAN.1, &plan.target) {
+        if !has_std(&rustc, &build.target) {
+            if !Path::new(DEBIAN.0).exists() || !has_std(DEBIAN.1, &build.target) {
                 bail!(
                     "no Rust standard library for {0}; `rustup target add {0}`, or on Debian install libstd-rust-web-dev:{1} for the Rust in /usr/bin; or give a built program with --program",
-                    plan.target,
-                    debian_arch(&plan.target)
+                    build.target,
+                    debian_arch(&build.target)
                 );
             }
-            plan.cargo = DEBIAN.0.into();
-            plan.environment.push(("RUSTC".into(), DEBIAN.1.into()));
+            build.cargo = DEBIAN.0.into();
+            build.environment.push(("RUSTC".into(), DEBIAN.1.into()));
         }
-        let linker = LINKERS.iter().find(|l| l.0 == plan.target);
-        if let (Some((_, linker, package)), true) = (linker, plan.target != native) {
-            let upper = plan.target.to_uppercase().replace('-', "_");
+        let linker = LINKERS.iter().find(|l| l.0 == build.target);
+        if let (Some((_, linker, package)), true) = (linker, build.target != native) {
+            let upper = build.target.to_uppercase().replace('-', "_");
             let name = format!("CARGO_TARGET_{upper}_LINKER");
             if std::env::var_os(&name).is_none() {
                 if !in_path(linker) {
                     bail!(
                         "no linker for {}: {linker} is missing (Debian: {package}); install it, set {name}, or give a built program with --program",
-                        plan.target
+                        build.target
                     );
                 }
-                plan.environment.push((name, linker.to_string()));
+                build.environment.push((name, linker.to_string()));
             }
         }
-        Ok(plan)
+        Ok(build)
     }
 
     fn command(&self) -> Command {
@@ -93,7 +93,7 @@ impl Plan {
             "edge-runtime",
         ]);
         cargo.args(["--features", "linux", "--bin", "edge"]);
-        // A folder of its own: what `cargo test` built with other features stays as it is.
+        // A folder of its own, so that builds with other features (`cargo test`) are not replaced.
         cargo.args(["--target", &self.target, "--target-dir", "target/deploy"]);
         cargo.args(["--config", "profile.release.strip=true"]);
         cargo
@@ -109,10 +109,10 @@ impl Plan {
         format!("{environment}{} {}", self.cargo, arguments.join(" "))
     }
 
-    /// Builds it, with cargo's own messages on stderr, and gives its path.
+    /// Builds it and returns its path. Cargo's messages go to stderr.
     pub fn build(&self) -> Result<PathBuf> {
         let mut cargo = self.command();
-        // Standard output is for our own result.
+        // Stdout is for the command's result.
         let status = cargo.stdin(Stdio::null()).stdout(Stdio::null()).status();
         let status = status.with_context(|| format!("cannot run {}", self.cargo))?;
         if !status.success() {
@@ -128,7 +128,7 @@ impl Plan {
     }
 }
 
-/// Graft's own folder.
+/// The root of Graft's workspace.
 fn workspace() -> PathBuf {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().unwrap_or(xtask).into()
@@ -184,11 +184,11 @@ mod tests {
 
     #[test]
     fn this_machine_needs_nothing_and_unknown_ones_are_named() {
-        let plan = Plan::new(None).unwrap();
-        assert!(plan.environment.is_empty());
-        let text = plan.describe();
+        let build = ProgramBuild::new(None).unwrap();
+        assert!(build.environment.is_empty());
+        let text = build.describe();
         assert!(text.contains("--target-dir target/deploy"), "{text}");
-        let error = Plan::new(Some("z80-unknown-linux-gnu")).unwrap_err();
+        let error = ProgramBuild::new(Some("z80-unknown-linux-gnu")).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("rustup target add z80"), "{text}");
     }

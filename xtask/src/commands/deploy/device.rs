@@ -1,26 +1,26 @@
-//! What the device is: whether it can take a program for this board, and how it is to be installed there.
+//! What the device says of itself: whether a program for this board can run there, and how it is installed.
 
-use super::layout::{Folder, Layout};
+use super::layout::{Folder, InstallPaths};
 use super::program::{arch, arch_of_target};
 use super::ssh::Said;
 use crate::cli::deploy::{Deploy, Service};
 use anyhow::{Result, anyhow, bail};
 use converter::board::Board;
 
-/// What the device is, as far as it matters.
-pub struct Device {
+/// What `deploy` needs to know of the device.
+pub struct DeviceFacts {
     /// Its processor, as [`arch`] names it.
     pub arch: String,
     /// Where everything is.
-    pub layout: Layout,
+    pub paths: InstallPaths,
     /// The login is not root, and must be.
     pub sudo: bool,
     /// What starts the program: `systemd`, `systemd-user` or `none`.
     pub service: &'static str,
 }
 
-impl Device {
-    /// Judges what the script `facts.sh` said; an error says what to do.
+impl DeviceFacts {
+    /// Reads what the script `facts.sh` said. An error says what to do.
     pub fn new(args: &Deploy, board: &Board, facts: &Said) -> Result<Self> {
         let host = &args.host;
         let system = facts.text("system");
@@ -44,14 +44,14 @@ impl Device {
             );
         }
         let root = facts.text("uid") == "0";
-        let layout = if args.user {
+        let paths = if args.user {
             let home: Folder = facts
                 .text("home")
                 .parse()
                 .map_err(|e| anyhow!("{host}: the home folder: {e}; give --prefix"))?;
-            Layout::user(args.prefix.as_ref(), &home.to_string())
+            InstallPaths::user(args.prefix.as_ref(), &home.to_string())
         } else {
-            Layout::system(args.prefix.as_ref())
+            InstallPaths::system(args.prefix.as_ref())
         };
         if !args.user && !root && !facts.has("sudo") {
             bail!(
@@ -63,12 +63,12 @@ impl Device {
             arch: device,
             sudo: !args.user && !root,
             service: service(args, facts)?,
-            layout,
+            paths,
         })
     }
 }
 
-/// What is to start the program.
+/// What starts the program.
 fn service(args: &Deploy, facts: &Said) -> Result<&'static str> {
     let (name, runs) = match args.user {
         true => ("systemd-user", facts.has("systemd_user")),

@@ -1,13 +1,14 @@
-//! `--dry-run`: the steps, and none of them done. Connects to nothing.
+//! `--dry-run`: prints the steps and does none of them. Connects to nothing.
 
-use super::build::Plan;
-use super::layout::Layout;
+use super::build::ProgramBuild;
+use super::layout::InstallPaths;
 use super::{Package, ssh};
 use crate::cli::deploy::{Deploy, Service};
-use crate::{output, units};
+use crate::output::{self, Report, Text};
+use crate::units;
 use anyhow::Result;
 use edge_runtime::signature::beside;
-use serde_json::json;
+use serde::Serialize;
 
 /// Prints what would be done.
 pub fn run(args: &Deploy, package: &Package, json: bool) -> Result<()> {
@@ -21,14 +22,14 @@ pub fn run(args: &Deploy, package: &Package, json: bool) -> Result<()> {
         Some(path) => format!("take the program {}", path.display()),
         None => format!(
             "build: {}",
-            Plan::new(package.board.cpu.target.as_deref())?.describe()
+            ProgramBuild::new(package.board.cpu.target.as_deref())?.describe()
         ),
     });
-    let layout = match args.user {
-        true => Layout::user(args.prefix.as_ref(), "~"),
-        false => Layout::system(args.prefix.as_ref()),
+    let paths = match args.user {
+        true => InstallPaths::user(args.prefix.as_ref(), "~"),
+        false => InstallPaths::system(args.prefix.as_ref()),
     };
-    let prefix = &layout.prefix;
+    let prefix = &paths.prefix;
     let become_root = if args.user {
         ""
     } else {
@@ -47,10 +48,10 @@ pub fn run(args: &Deploy, package: &Package, json: bool) -> Result<()> {
         "on the device: compare SHA-256, run the new program on the model with an empty state".into(),
     ]);
     if args.make_key {
-        steps.push(format!("make {} unless there is one", layout.key()));
+        steps.push(format!("make {} unless there is one", paths.key()));
     }
     if let Some(listen) = &args.listen {
-        let (options, key) = (layout.options(), layout.key());
+        let (options, key) = (paths.options(), paths.key());
         let needs_key = match listen.is_local() || args.make_key {
             true => String::new(),
             false => format!(
@@ -65,13 +66,29 @@ pub fn run(args: &Deploy, package: &Package, json: bool) -> Result<()> {
         Service::Auto => "systemd, or the script where none runs",
     };
     steps.extend([
-        format!("move it to {prefix}/releases/, stop the program, switch {prefix}/current, start it by {service}; state in {}", layout.state),
+        format!("move it to {prefix}/releases/, stop the program, switch {prefix}/current, start it by {service}; state in {}", paths.state),
         format!("ask it for its model for up to {} s; if it does not answer, switch back", args.wait),
         "keep this release and the one before, remove older ones".into(),
     ]);
-    output::print(json, json!({ "dry_run": true, "steps": steps }), || {
-        let lines = steps.iter().enumerate();
-        lines.map(|(i, s)| format!("{}. {s}\n", i + 1)).collect()
-    });
+    let report = DryRunReport {
+        dry_run: true,
+        steps,
+    };
+    output::print(json, &report);
     Ok(())
+}
+
+#[derive(Serialize)]
+struct DryRunReport {
+    /// Always true.
+    dry_run: bool,
+    steps: Vec<String>,
+}
+
+impl Report for DryRunReport {
+    fn text(&self, out: &mut Text) {
+        for (index, step) in self.steps.iter().enumerate() {
+            out.line(format_args!("{}. {step}", index + 1));
+        }
+    }
 }

@@ -1,15 +1,15 @@
-//! What is where on the device, and where its program listens. Knows no connection.
+//! The paths of an installation on the device, and where its program listens. Knows no connection.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What paths on the device may consist of: they stand in scripts, units and links, where nothing else
-/// would mean the same everywhere.
+/// The characters of paths on the device. These paths are used in scripts, units and links, where other characters
+/// may have a meaning.
 fn is_plain(c: char) -> bool {
     c.is_ascii_alphanumeric() || "/._+@-".contains(c)
 }
 
-/// An absolute path of a folder on the device, without surprises.
+/// An absolute path on the device, of plain characters and without `.` and `..`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder(String);
 
@@ -43,7 +43,7 @@ pub enum Listen {
 }
 
 impl Default for Listen {
-    /// What `edge serve` does by itself.
+    /// The address that `edge serve` takes by default.
     fn default() -> Self {
         Self::Tcp("127.0.0.1".into(), 4700)
     }
@@ -87,7 +87,7 @@ impl fmt::Display for Listen {
 }
 
 impl Listen {
-    /// True if other machines cannot reach it; a name that is not `localhost` may be anything.
+    /// True if other machines cannot reach it. Of host names only `localhost` counts as local.
     pub fn is_local(&self) -> bool {
         match self {
             Self::Unix(_) => true,
@@ -96,7 +96,7 @@ impl Listen {
         }
     }
 
-    /// Where the device itself connects to it.
+    /// The address at which the device itself can connect to it.
     pub fn seen_from_the_device(&self) -> Self {
         match self {
             Self::Tcp(host, port) => match ip(host) {
@@ -120,17 +120,17 @@ fn ip(host: &str) -> Option<std::net::IpAddr> {
 
 /// The program's options, as the file `options` on the device has them: `--listen ADDRESS --key FILE` and others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// Where it listens, if the file says.
+pub struct ServeOptions {
+    /// Where it listens, if the file says so.
     pub listen: Option<Listen>,
     /// Path of the key.
     pub key: Option<Folder>,
-    /// All the others.
+    /// All other words.
     pub others: Vec<String>,
 }
 
-impl Options {
-    /// Reads the line of the file.
+impl ServeOptions {
+    /// Parses the line of the file.
     pub fn read(line: &str) -> Result<Self, String> {
         let mut options = Self::default();
         let mut words = line.split_whitespace();
@@ -146,7 +146,7 @@ impl Options {
         Ok(options)
     }
 
-    /// The words for `edge info` on the device.
+    /// The arguments of `edge info` on the device.
     pub fn connect(&self) -> String {
         let listen = self.listen.clone().unwrap_or_default();
         let key = self.key.as_ref().map(|k| format!(" --key {k}"));
@@ -158,7 +158,7 @@ impl Options {
     }
 }
 
-impl fmt::Display for Options {
+impl fmt::Display for ServeOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let listen = self.listen.iter().map(|l| format!("--listen {l}"));
         let key = self.key.iter().map(|k| format!("--key {k}"));
@@ -167,9 +167,9 @@ impl fmt::Display for Options {
     }
 }
 
-/// Where everything of an installation is.
+/// The paths of an installation on the device.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layout {
+pub struct InstallPaths {
     /// Releases, links, scripts.
     pub prefix: String,
     /// Home of the program's user: the state is in it.
@@ -178,12 +178,12 @@ pub struct Layout {
     pub state: String,
     /// Options and key.
     pub config: String,
-    /// The program's own user; empty: the login's.
+    /// The user that the program runs as; empty for the login's.
     pub user: &'static str,
 }
 
-impl Layout {
-    /// Of the system: program in `/opt/graft`, state and options where docs/linux-program.md has them.
+impl InstallPaths {
+    /// An installation for the whole system, with the paths of docs/guide/linux-program.md.
     pub fn system(prefix: Option<&Folder>) -> Self {
         Self {
             prefix: prefix.map_or("/opt/graft".into(), Folder::to_string),
@@ -194,7 +194,7 @@ impl Layout {
         }
     }
 
-    /// Of a login whose home folder this is: everything in one folder.
+    /// An installation for one login, all in one folder. `home`: the login's home folder.
     pub fn user(prefix: Option<&Folder>, home: &str) -> Self {
         let prefix = prefix.map_or(format!("{home}/.local/share/graft"), Folder::to_string);
         Self {
@@ -272,14 +272,14 @@ mod tests {
     #[test]
     fn options_keep_what_they_do_not_know() {
         let line = "--classes 12 --listen 0.0.0.0:4700 --key /etc/graft/key";
-        let options = Options::read(line).unwrap();
+        let options = ServeOptions::read(line).unwrap();
         assert_eq!(options.connect(), "127.0.0.1:4700 --key /etc/graft/key");
         let written = options.to_string();
-        assert_eq!(Options::read(&written).unwrap(), options);
+        assert_eq!(ServeOptions::read(&written).unwrap(), options);
         assert!(written.ends_with("--classes 12"), "{written}");
-        assert_eq!(Options::default().connect(), "127.0.0.1:4700");
+        assert_eq!(ServeOptions::default().connect(), "127.0.0.1:4700");
         for bad in ["--listen", "--listen x", "--key $(id)", "`id`", "a;b"] {
-            assert!(Options::read(bad).is_err(), "{bad}");
+            assert!(ServeOptions::read(bad).is_err(), "{bad}");
         }
     }
 }

@@ -1,14 +1,14 @@
 //! `deploy`: program and model to a Linux board, over ssh. One file per concern:
 //!
 //! - [`device`]: whether the device can take it;
-//! - [`layout`]: what is where on it;
+//! - [`layout`]: the paths on it, and where its program listens;
 //! - [`script`] and the `.sh` files: what runs there;
 //! - [`ssh`]: the connection;
 //! - [`build`] and [`mod@program`]: what is sent;
-//! - [`report`] and [`mod@dry_run`]: what came of it, or would.
+//! - [`report`] and [`mod@dry_run`]: what is printed.
 //!
-//! The device switches by itself, in one script that it has whole before it begins: whenever the connection
-//! breaks, the old version runs or the new one does.
+//! The device switches by itself, in one script that it has received completely before it begins. Whenever the
+//! connection breaks, either the old version runs or the new one.
 
 pub mod build;
 mod device;
@@ -22,37 +22,34 @@ pub mod ssh;
 use super::{fit, parse, read};
 use crate::cli::deploy::Deploy;
 use crate::progress::Bars;
-use crate::units;
+use crate::{interrupt, output, units};
 use anyhow::{Context, Result, anyhow, bail};
-use build::Plan;
+use build::ProgramBuild;
 use converter::board::fit::{CLASSES, judge};
 use converter::board::schema::Deploy as Method;
 use converter::board::{self, Board, Needs, Request};
 use converter::util::progress::Progress;
-use device::Device;
+use device::DeviceFacts;
 use edge_runtime::model::{AlignedBytes, DType};
 use edge_runtime::signature::{SIGNATURE_LEN, find_signature};
-use layout::{Folder, Layout, Options};
+use layout::{Folder, InstallPaths, ServeOptions};
 use program::{Program, arch_of_target};
-use report::Outcome;
+use report::DeployReport;
 use sha2::{Digest, Sha256};
 use ssh::{Said, Session, Ssh};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-/// Disk that trying a program takes, besides program and model.
+/// Bytes of disk that the trial run of a program needs, besides program and model.
 const TRIAL: u64 = 10 << 20;
-
-/// Somebody pressed Ctrl-C.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 pub fn run(args: &Deploy, json: bool) -> Result<()> {
     let package = Package::new(args)?;
     if args.dry_run {
         return dry_run::run(args, &package, json);
     }
-    // ssh gets the signal as well and ends; what follows cleans up.
-    let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
-    deploy(args, &package, json).map_err(|e| match INTERRUPTED.load(Ordering::Relaxed) {
+    // ssh gets the signal as well and ends; then `deploy` fails and cleans up.
+    let interrupted = interrupt::catch_ctrl_c();
+    deploy(args, &package, json).map_err(|e| match interrupted.load(Ordering::Relaxed) {
         true => anyhow!(
             "interrupted; {} runs the version from before, or the new one if it was switching already",
             args.host
@@ -65,7 +62,7 @@ pub fn run(args: &Deploy, json: bool) -> Result<()> {
 struct Package {
     board: Board,
     model: AlignedBytes,
-    /// What lies in `FILE.sig` beside the model, if it is there: a device with `--trust` wants it.
+    /// The signature in `FILE.sig` beside the model, if there is one: a device with `--trust` needs it.
     signature: Option<[u8; SIGNATURE_LEN]>,
     model_sha256: [u8; 32],
     trunk: String,
@@ -104,13 +101,13 @@ impl Package {
         })
     }
 
-    /// Size of the sample store, when it is made: the board's.
+    /// Size of a new sample store in MiB, as the board's description says.
     fn samples_mib(&self) -> u64 {
         let samples = self.board.linux.map_or(0, |l| l.samples);
         (samples >> 20).max(1)
     }
 
-    /// Program, model and signature as one release.
+    /// The name of the release: a checksum of program, model and signature.
     fn release(&self, program: &Program) -> String {
         let both = Sha256::new().chain_update(program.sha256);
         let signature = self.signature.iter().flatten().copied();
@@ -126,23 +123,23 @@ fn deploy(args: &Deploy, package: &Package, json: bool) -> Result<()> {
     bars.stage(&format!("connecting to {}", args.host), 0);
     let ssh = Ssh::connect(&args.host, &args.ssh)?;
     let facts = ssh.session(false)?.run(script::FACTS, &[], &|_| ())?;
-    let device = Device::new(args, &package.board, &facts)?;
-    // Cargo has its own progress.
+    let device = DeviceFacts::new(args, &package.board, &facts)?;
+    // Cargo shows progress of its own.
     drop(bars);
     let program = program(args, package, &device.arch)?;
     let bars = Bars::new();
 
     let mut session = ssh.session(device.sudo)?;
-    let layout = &device.layout;
+    let paths = &device.paths;
     let places = [
-        ("prefix", layout.prefix.as_str()),
-        ("state", &layout.state),
-        ("config", &layout.config),
+        ("prefix", paths.prefix.as_str()),
+        ("state", &paths.state),
+        ("config", &paths.config),
     ];
     let begun = session.run(script::BEGIN, &places, &|_| ())?;
-    let before = Options::read(begun.text("options"))
-        .map_err(|e| anyhow!("{}: {} on the device: {e}", args.host, layout.options()))?;
-    let options = options(args, layout, &before, begun.has("key"))?;
+    let before = ServeOptions::read(begun.text("options"))
+        .map_err(|e| anyhow!("{}: {} on the device: {e}", args.host, paths.options()))?;
+    let options = options(args, paths, &before, begun.has("key"))?;
     room(args, package, &program, &begun)?;
     let incoming: Folder = begun
         .text("incoming")
@@ -169,41 +166,42 @@ fn deploy(args: &Deploy, package: &Package, json: bool) -> Result<()> {
     };
     let said = order.activate(&mut session, &|step| bars.stage(step, 0))?;
     drop(bars);
-    Outcome {
-        order: &order,
-        begun,
-        said,
+    let report = DeployReport::new(&order, &begun, &said);
+    output::print(json, &report);
+    output::warn(said.all("warning"));
+    match report.started {
+        true => Ok(()),
+        false => Err(order.not_started(&begun, &said)),
     }
-    .report(json)
 }
 
-/// What the device is to run from now on.
+/// What the device will run.
 struct Order<'a> {
     args: &'a Deploy,
     package: &'a Package,
     program: &'a Program,
-    device: &'a Device,
+    device: &'a DeviceFacts,
     release: String,
-    /// The program's options until now.
-    before: Options,
-    /// And from now on.
-    options: Options,
+    /// The program's options before.
+    before: ServeOptions,
+    /// The program's new options.
+    options: ServeOptions,
 }
 
 impl Order<'_> {
-    /// Lets the device switch.
+    /// Makes the device switch to the new version.
     fn activate(&self, session: &mut Session, step: &dyn Fn(&str)) -> Result<Said> {
-        let (layout, service) = (&self.device.layout, self.device.service);
+        let (paths, service) = (&self.device.paths, self.device.service);
         let options_line = match self.args.listen {
             Some(_) => format!("GRAFT_OPTIONS={}\n", self.options),
             None => String::new(),
         };
         let variables = [
-            ("prefix", layout.prefix.as_str()),
-            ("home", &layout.home),
-            ("state", &layout.state),
-            ("config", &layout.config),
-            ("user", layout.user),
+            ("prefix", paths.prefix.as_str()),
+            ("home", &paths.home),
+            ("state", &paths.state),
+            ("config", &paths.config),
+            ("user", paths.user),
             ("service", service),
             ("id", &self.release),
             ("program_sha256", &units::hex(&self.program.sha256)),
@@ -215,8 +213,8 @@ impl Order<'_> {
             ("connect", &self.options.connect()),
             ("connect_before", &self.before.connect()),
             ("wait_seconds", &self.args.wait.to_string()),
-            ("control_script", &script::control(layout, service)),
-            ("unit", &script::unit(layout)),
+            ("control_script", &script::control(paths, service)),
+            ("unit", &script::unit(paths)),
         ];
         let said = session.run(script::ACTIVATE, &variables, step);
         said.map_err(|e| match session.is_broken() {
@@ -226,29 +224,55 @@ impl Order<'_> {
             false => e,
         })
     }
+
+    /// The error if the new version does not answer: why, and what runs instead.
+    fn not_started(&self, begun: &Said, said: &Said) -> anyhow::Error {
+        let why = match said.text("why") {
+            "" => String::new(),
+            line => format!(" ({line})"),
+        };
+        let runs = match (said.get("rolled_back"), begun.get("current")) {
+            (Some("yes"), Some(old)) => format!("release {old} runs again"),
+            (Some(_), Some(old)) => {
+                format!("release {old} was started again and does not answer either")
+            }
+            _ => "there is no other version to go back to, it is stopped".into(),
+        };
+        anyhow!(
+            "{}: release {} did not answer within {} s{why}; {runs}",
+            self.args.host,
+            self.release,
+            self.args.wait
+        )
+    }
 }
 
-/// The program: what was given, or built.
+/// The device program: the file that was given, or a new build.
 fn program(args: &Deploy, package: &Package, device: &str) -> Result<Program> {
     let path = match &args.program {
         Some(path) => path.clone(),
         None => {
-            let plan = Plan::new(package.board.cpu.target.as_deref())?;
-            if arch_of_target(&plan.target) != device {
+            let build = ProgramBuild::new(package.board.cpu.target.as_deref())?;
+            if arch_of_target(&build.target) != device {
                 bail!(
                     "{}: its processor is {device}, and this machine builds for {}; name the device's own board",
                     args.host,
-                    plan.target
+                    build.target
                 );
             }
-            plan.build()?
+            build.build()?
         }
     };
     Program::read(&path, device)
 }
 
-/// The program's options from now on; refuses what the program would refuse.
-fn options(args: &Deploy, layout: &Layout, before: &Options, has_key: bool) -> Result<Options> {
+/// The program's new options; an error for those that the program would refuse.
+fn options(
+    args: &Deploy,
+    paths: &InstallPaths,
+    before: &ServeOptions,
+    has_key: bool,
+) -> Result<ServeOptions> {
     let Some(listen) = &args.listen else {
         return Ok(before.clone());
     };
@@ -256,16 +280,16 @@ fn options(args: &Deploy, layout: &Layout, before: &Options, has_key: bool) -> R
     if !listen.is_local() && !will_have {
         bail!("other machines can reach {listen}, and the device has no key; add --make-key");
     }
-    let key = (args.make_key || !listen.is_local()).then(|| layout.key());
+    let key = (args.make_key || !listen.is_local()).then(|| paths.key());
     let key = key.map(|k| k.parse()).transpose();
-    Ok(Options {
+    Ok(ServeOptions {
         listen: Some(listen.clone()),
         key: key.map_err(|e| anyhow!("{e}"))?,
         ..before.clone()
     })
 }
 
-/// Refuses a device whose disk is too full, before anything is copied.
+/// An error if the device's disk is too full. Called before anything is copied.
 fn room(args: &Deploy, package: &Package, program: &Program, begun: &Said) -> Result<()> {
     let mut needs = vec![(
         "free_kib",
@@ -277,7 +301,7 @@ fn room(args: &Deploy, package: &Package, program: &Program, begun: &Said) -> Re
         needs[0].1 += linux.heads + linux.samples;
     }
     for (word, bytes) in needs {
-        // Where df says nothing that we understand, the copy itself will tell.
+        // If df's answer cannot be read, a full disk is noticed by the copy itself.
         let Ok(kib) = begun.text(word).parse::<u64>() else {
             continue;
         };

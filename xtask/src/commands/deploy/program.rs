@@ -1,13 +1,13 @@
-//! The device program as a file: its bytes, their checksum, and for which processor they are.
+//! The file of the device program: its bytes, their checksum, and its processor.
 
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
-/// No device program is longer.
+/// The longest file that is taken for a device program, in bytes.
 const MAX_LEN: u64 = 256 << 20;
 
-/// What is sent.
+/// A device program.
 pub struct Program {
     /// The file's bytes.
     pub bytes: Vec<u8>,
@@ -22,7 +22,7 @@ impl Program {
         let unreadable = || format!("{name}: cannot read the program");
         let metadata = path.metadata().with_context(unreadable)?;
         if !metadata.is_file() || metadata.len() == 0 || metadata.len() > MAX_LEN {
-            bail!("{name}: that is no program");
+            bail!("{name}: not a program");
         }
         let bytes = std::fs::read(path).with_context(unreadable)?;
         match arch_of_program(&bytes) {
@@ -41,7 +41,7 @@ pub fn arch_of_target(target: &str) -> &str {
     arch(target.split('-').next().unwrap_or(target))
 }
 
-/// The architecture of what `uname -m` says.
+/// The architecture of a machine as `uname -m` names it.
 pub fn arch(machine: &str) -> &str {
     match machine {
         "arm64" => "aarch64",
@@ -52,8 +52,8 @@ pub fn arch(machine: &str) -> &str {
     }
 }
 
-/// The architecture in an ELF header. `None`: no ELF file, perhaps a script, or one of another architecture
-/// than Linux boards have; the device itself tries every program before it is used.
+/// The architecture in an ELF header. `None` for an unknown one, and for other files, e.g. scripts: the device tries
+/// every program before it uses it.
 fn arch_of_program(bytes: &[u8]) -> Option<&'static str> {
     if !bytes.starts_with(b"\x7fELF") {
         return None;

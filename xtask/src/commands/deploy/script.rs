@@ -1,66 +1,66 @@
 //! The scripts that run on the device, and how they get there. Plain POSIX sh.
 //!
-//! A session is one `sh` that reads whole scripts from its standard input, each ended by the line [`END`], and
-//! runs a script when all of it is there: a connection that breaks leaves no half of one running.
-//! What a script has to say are lines that begin with `graft: `, at last `graft: finished`; a login shell may print
-//! what it likes.
+//! A session is one `sh` that reads scripts from its standard input. Each script ends with the line [`END`], and runs
+//! only when all of it has arrived: if the connection breaks, no half script runs. A script prints lines that begin
+//! with `graft: `, and at the end `graft: finished`. A login shell may print other lines.
 
-use super::layout::Layout;
+use super::layout::InstallPaths;
 
-/// Looks at the device.
+/// Asks the device for its processor and system.
 pub const FACTS: &str = include_str!("facts.sh");
 
-/// Takes the lock and makes a folder for what is sent.
+/// Takes the lock and makes a folder for the files that are sent.
 pub const BEGIN: &str = include_str!("begin.sh");
 
-/// Makes what was sent the version that runs.
+/// Switches to the version that was sent.
 pub const ACTIVATE: &str = include_str!("activate.sh");
 
 /// Starts and stops the program on the device.
 const CONTROL: &str = include_str!("../../../../boards/linux/graft-edge.sh");
 
-/// The unit of the system.
+/// The systemd unit for the whole system.
 const UNIT: &str = include_str!("../../../../boards/linux/graft-edge.service");
 
-/// The unit of a login.
+/// The systemd unit for one login.
 const USER_UNIT: &str = include_str!("../../../../boards/linux/graft-edge.user.service");
 
 /// The line after a script.
 pub const END: &str = "#end of script";
 
-/// What reads and runs scripts. Without `'` and `!`, so that every login shell passes it on as it is.
+/// The shell program that reads and runs scripts. It has no `'` and no `!`, so that every login shell passes it on
+/// unchanged.
 pub const READER: &str = r##"s=; n=$(printf "\nx"); n=${n%x}; while IFS= read -r l; do case $l in "#end of script") eval "$s"; s=;; *) s=$s$l$n;; esac; done"##;
 
-/// Before every script.
+/// Comes before every script.
 const PREAMBLE: &str = "\
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 say() { printf 'graft: %s\\n' \"$*\"; }
 fail() { say error \"$*\"; exit 1; }
 ";
 
-/// Any text as one word of a shell.
+/// A text quoted as one word for a shell.
 pub fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// A script with the variables that it reads, ready to be sent.
+/// A script with the values of its variables, ready to be sent.
 pub fn whole(script: &str, variables: &[(&str, &str)]) -> String {
     let mut text = String::from(PREAMBLE);
     for (name, value) in variables {
         text += &format!("{name}={}\n", quote(value));
     }
-    // Nothing but the session may read what comes after the script.
+    // Only the session may read what comes after the script.
     text + script + "main </dev/null\nsay finished\n" + END + "\n"
 }
 
 /// The script that starts and stops the program, for an installation.
-pub fn control(layout: &Layout, service: &str) -> String {
+pub fn control(paths: &InstallPaths, service: &str) -> String {
     let variables = [
-        ("prefix", layout.prefix.as_str()),
-        ("state", &layout.state),
-        ("user", layout.user),
+        ("prefix", paths.prefix.as_str()),
+        ("state", &paths.state),
+        ("user", paths.user),
         ("service", service),
-        ("options", &layout.options()),
+        ("options", &paths.options()),
     ];
     let mut text = String::from("#!/bin/sh\n");
     for (name, value) in variables {
@@ -70,14 +70,14 @@ pub fn control(layout: &Layout, service: &str) -> String {
 }
 
 /// The unit for systemd.
-pub fn unit(layout: &Layout) -> String {
-    let prefix = &layout.prefix;
+pub fn unit(paths: &InstallPaths) -> String {
+    let prefix = &paths.prefix;
     let start = format!(
         "ExecStart={prefix}/current/edge serve --model {prefix}/current/model.edge --state {} $GRAFT_OPTIONS",
-        layout.state
+        paths.state
     );
-    let options = format!("EnvironmentFile=-{}", layout.options());
-    let template = if layout.user.is_empty() {
+    let options = format!("EnvironmentFile=-{}", paths.options());
+    let template = if paths.user.is_empty() {
         USER_UNIT
     } else {
         UNIT
@@ -137,9 +137,9 @@ mod tests {
 
     #[test]
     fn the_scripts_are_scripts() {
-        let layout = Layout::system(None);
+        let paths = InstallPaths::system(None);
         let texts = [FACTS, BEGIN, ACTIVATE].map(|s| whole(s, &[]));
-        for text in texts.iter().chain([&control(&layout, "none")]) {
+        for text in texts.iter().chain([&control(&paths, "none")]) {
             let mut shell = Command::new("sh")
                 .arg("-n")
                 .stdin(Stdio::piped())
@@ -155,13 +155,16 @@ mod tests {
 
     #[test]
     fn units_start_the_current_release() {
-        for layout in [Layout::system(None), Layout::user(None, "/home/pi")] {
-            let unit = unit(&layout);
-            let start = format!("\nExecStart={}/current/edge serve --model ", layout.prefix);
+        for paths in [
+            InstallPaths::system(None),
+            InstallPaths::user(None, "/home/pi"),
+        ] {
+            let unit = unit(&paths);
+            let start = format!("\nExecStart={}/current/edge serve --model ", paths.prefix);
             assert!(unit.contains(&start), "{unit}");
-            let options = format!("\nEnvironmentFile=-{}/options\n", layout.config);
+            let options = format!("\nEnvironmentFile=-{}/options\n", paths.config);
             assert!(unit.contains(&options), "{unit}");
-            assert_eq!(unit.contains("\nUser=graft\n"), !layout.user.is_empty());
+            assert_eq!(unit.contains("\nUser=graft\n"), !paths.user.is_empty());
         }
     }
 }

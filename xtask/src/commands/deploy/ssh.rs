@@ -1,7 +1,7 @@
 //! The connection to the device: the user's own ssh, with its keys, configuration and agent.
 //!
-//! One control connection serves everything, so that a password is asked for once. Its remote side and those of
-//! all sessions end when their standard input does, that is, when this process ends in whatever way.
+//! All sessions share one control connection, so that a password is asked for once. The programs on the device end
+//! when their standard input ends, and so whenever this process ends, for whatever reason.
 
 use super::script::{self, READER, quote};
 use crate::cli::deploy::SshArgs;
@@ -12,19 +12,19 @@ use std::str::FromStr;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Most bytes in a line that a device sends.
+/// Bytes in a line that a device sends, at most.
 const MAX_LINE: u64 = 16 << 10;
 
-/// Most lines that a script has to say.
+/// Lines that a script prints, at most.
 const MAX_LINES: usize = 10_000;
 
-/// Bytes that are handed to ssh at a time.
+/// Bytes that are written to ssh at a time.
 const CHUNK: usize = 64 << 10;
 
-/// How long the ends of a connection may take to part.
+/// How long to wait for a connection to close.
 const PARTING: Duration = Duration::from_secs(5);
 
-/// Whom ssh is to connect to.
+/// The host, as ssh takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination(String);
 
@@ -47,10 +47,10 @@ impl std::fmt::Display for Destination {
     }
 }
 
-/// What every call of ssh is given before the host.
+/// The arguments of every call of ssh, without the host.
 pub fn arguments(args: &SshArgs) -> Vec<String> {
     let mut all = vec![];
-    // Of an option that is given twice, ssh takes the first: the user's own come first.
+    // If an option is given twice, ssh takes the first, so the user's own options come first.
     for option in &args.options {
         all.extend(["-o".into(), option.clone()]);
     }
@@ -74,11 +74,11 @@ pub fn arguments(args: &SshArgs) -> Vec<String> {
     all
 }
 
-/// A connection that is up.
+/// An open connection.
 pub struct Ssh {
     host: Destination,
     arguments: Vec<String>,
-    /// Holds the control socket; nobody else may enter.
+    /// Holds the control socket; only this user may enter it.
     dir: tempfile::TempDir,
     master: Remote,
 }
@@ -106,7 +106,7 @@ impl Ssh {
         }
     }
 
-    /// A further ssh through the connection. If that is gone, it fails and does not connect by itself.
+    /// Another ssh through the same connection. If that is closed, it fails; it never connects by itself.
     fn through(&self, command: &str) -> Command {
         let mut ssh = Command::new("ssh");
         ssh.args(["-o", "ControlMaster=no", "-o", "ProxyCommand=false", "-S"]);
@@ -117,7 +117,7 @@ impl Ssh {
         ssh
     }
 
-    /// A shell on the device that runs scripts, as root if wanted.
+    /// Starts a shell on the device that runs scripts, as root with `sudo`.
     pub fn session(&self, sudo: bool) -> Result<Session> {
         let sudo = if sudo { "sudo -n " } else { "" };
         let command = format!("exec {sudo}sh -c {}", quote(READER));
@@ -128,7 +128,7 @@ impl Ssh {
         })
     }
 
-    /// Writes a file on the device; its folder is there. `moved` hears how many bytes went.
+    /// Writes a file on the device, into a folder that exists. Calls `moved` with each number of bytes that was sent.
     pub fn upload(&self, bytes: &[u8], path: &str, moved: &dyn Fn(u64)) -> Result<()> {
         let broken = || format!("{}: the connection broke while copying", self.host);
         let mut remote = Remote::start(self.through(&format!("exec cat >{}", quote(path))))?;
@@ -155,8 +155,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// Runs a script, and gives what it said but for the steps, which `step` hears at once. A script that
-    /// fails is an error with its own words.
+    /// Runs a script and returns what it printed. Its steps go to `step` at once instead. If the script fails, the
+    /// error is the script's own message.
     pub fn run(
         &mut self,
         script: &str,
@@ -164,7 +164,7 @@ impl Session {
         step: &dyn Fn(&str),
     ) -> Result<Said> {
         let text = script::whole(script, variables);
-        // What becomes of it is read below in any case.
+        // A failure shows below, when the answer is read.
         let _ = self.remote.write(text.as_bytes());
         let mut said = Said(vec![]);
         while let Some(line) = self.remote.line().with_context(|| self.host.clone())? {
@@ -176,7 +176,7 @@ impl Session {
                 _ => said.0.push((word.into(), rest.into())),
             }
             if said.0.len() > MAX_LINES {
-                bail!("{}: the device talks without end", self.host);
+                bail!("{}: the device sends too much output", self.host);
             }
         }
         self.broken = true;
@@ -184,33 +184,33 @@ impl Session {
         bail!("{}: {complaint}", self.host)
     }
 
-    /// True if it ended before a script had.
+    /// True if the connection broke while a script ran.
     pub fn is_broken(&self) -> bool {
         self.broken
     }
 }
 
-/// What a script said: words, each with its text.
+/// What a script printed: keywords, each with a text.
 pub struct Said(Vec<(String, String)>);
 
 impl Said {
-    /// The text of a word.
+    /// The text of a keyword.
     pub fn get(&self, word: &str) -> Option<&str> {
         let said = self.0.iter().find(|(w, _)| w == word);
         said.map(|(_, text)| text.as_str())
     }
 
-    /// The text of a word, or nothing.
+    /// The text of a keyword; empty if there is none.
     pub fn text(&self, word: &str) -> &str {
         self.get(word).unwrap_or_default()
     }
 
-    /// True if a word was said.
+    /// True if the keyword was printed.
     pub fn has(&self, word: &str) -> bool {
         self.get(word).is_some()
     }
 
-    /// The texts of a word that was said several times.
+    /// All texts of a keyword.
     pub fn all<'a>(&'a self, word: &'a str) -> impl Iterator<Item = &'a str> {
         let of_word = self.0.iter().filter(move |(w, _)| w == word);
         of_word.map(|(_, text)| text.as_str())
@@ -222,7 +222,7 @@ struct Remote {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
-    /// Gives the last line of what it complained about.
+    /// Returns the last line of its error output.
     stderr: Option<JoinHandle<String>>,
 }
 
@@ -251,7 +251,7 @@ impl Remote {
         }
     }
 
-    /// The next line that is for us, or `None` at the end.
+    /// The next line of a script, or `None` at the end. Other lines, of the login shell, are skipped.
     fn line(&mut self) -> Result<Option<String>> {
         for _ in 0..MAX_LINES {
             let mut bytes = vec![];
@@ -264,10 +264,10 @@ impl Remote {
                 return Ok(Some(line.to_string()));
             }
         }
-        bail!("the device talks without end")
+        bail!("the device sends too much output")
     }
 
-    /// Ends it, and gives the last line that it complained with, or `otherwise`.
+    /// Ends it, and returns the last line of its error output, or `otherwise` if there is none.
     fn complaint(&mut self, otherwise: &str) -> String {
         self.part();
         let said = self.stderr.take().and_then(|thread| thread.join().ok());
@@ -277,7 +277,7 @@ impl Remote {
         }
     }
 
-    /// Closes its input and waits for it, not for ever.
+    /// Closes its input and waits for it to end, for a limited time.
     fn part(&mut self) {
         self.stdin = None;
         let end = Instant::now() + PARTING;
@@ -298,7 +298,7 @@ impl Drop for Remote {
     }
 }
 
-/// Reads to the end, and keeps the last line that is not empty.
+/// Reads to the end and returns the last line that is not empty.
 fn last_line(stderr: impl Read) -> String {
     let mut reader = BufReader::new(stderr);
     let mut last = String::new();
@@ -316,7 +316,7 @@ fn last_line(stderr: impl Read) -> String {
     }
 }
 
-/// Without what could command a terminal.
+/// Removes control characters, which could change the terminal.
 fn printable(line: &str) -> String {
     let clean: String = line.trim().chars().filter(|c| !c.is_control()).collect();
     clean.trim().into()

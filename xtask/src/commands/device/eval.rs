@@ -1,12 +1,13 @@
 //! `eval`: accuracy on labelled pictures, each inference on the device.
 
 use super::{Connection, head, input::InputRule};
-use crate::{cli::device::Eval, output, progress::Bars, units};
+use crate::output::{self, Report, Text};
+use crate::{cli::device::Eval, progress::Bars, units};
 use anyhow::{Context, Result, bail};
-use converter::dataset::Dataset;
+use converter::dataset::{Dataset, LeftOut};
 use converter::util::progress::Progress as _;
 use edge_runtime::head::Head;
-use serde_json::json;
+use serde::Serialize;
 use std::time::Instant;
 
 pub fn run(client: &mut Connection, args: &Eval, data: Dataset, json: bool) -> Result<()> {
@@ -36,27 +37,43 @@ pub fn run(client: &mut Connection, args: &Eval, data: Dataset, json: bool) -> R
     }
     drop(bars);
     let images = data.items.len();
-    let top1 = right as f64 / images as f64;
-    let mean = micros as f64 / 1e3 / images as f64;
-    let seconds = start.elapsed().as_secs_f64();
-    let value = json!({
-        "images": images,
-        "right": right,
-        "top1": top1,
-        "mean_inference_milliseconds": mean,
-        "seconds": seconds,
-        "left_out": data.left_out,
-    });
-    output::print(json, value, || {
-        format!(
-            "{images} pictures: top-1 {}; {mean:.1} ms an inference, {seconds:.1} s in all",
-            units::percent(top1)
-        )
-    });
+    let report = DeviceEvalReport {
+        images,
+        right,
+        top1: right as f64 / images as f64,
+        mean_inference_milliseconds: micros as f64 / 1e3 / images as f64,
+        seconds: start.elapsed().as_secs_f64(),
+        left_out: data.left_out.as_ref(),
+    };
+    output::print(json, &report);
     Ok(())
 }
 
-/// The head's class for each class of the pictures: by name where there are names, else by number.
+#[derive(Serialize)]
+struct DeviceEvalReport<'d> {
+    images: usize,
+    /// Pictures whose class came first.
+    right: usize,
+    top1: f64,
+    mean_inference_milliseconds: f64,
+    /// With the time to send the pictures.
+    seconds: f64,
+    left_out: Option<&'d LeftOut>,
+}
+
+impl Report for DeviceEvalReport<'_> {
+    fn text(&self, out: &mut Text) {
+        out.line(format_args!(
+            "{} pictures: top-1 {}; {:.1} ms an inference, {:.1} s in all",
+            self.images,
+            units::percent(self.top1),
+            self.mean_inference_milliseconds,
+            self.seconds
+        ));
+    }
+}
+
+/// The head's class for each class of the pictures: by name if both have names, else by number.
 fn classes(client: &mut Connection, data: &Dataset) -> Result<Vec<usize>> {
     let bytes = head::fetch(client)?;
     let head = Head::parse_alone(&bytes)?;

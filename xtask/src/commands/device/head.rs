@@ -1,9 +1,10 @@
 //! `commit`, `rollback`, `export-head`, `import-head`.
 
 use super::Connection;
-use super::info::active_text;
+use super::info::head_name;
 use crate::cli::device::{ExportHead, ImportHead};
-use crate::{output, units};
+use crate::output::{self, Report, Text};
+use crate::units;
 use anyhow::{Context, Result, bail};
 use edge_runtime::client::Identity;
 use edge_runtime::client::report::{ActiveHead, Committed};
@@ -11,12 +12,12 @@ use edge_runtime::device::DeviceError;
 use edge_runtime::head::Head;
 use edge_runtime::model::{AlignedBytes, header};
 use edge_runtime::signature::{SIGNATURE_LEN, find_signature};
-use serde_json::json;
+use serde::Serialize;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// Longest head file that is read here: 65536 classes of 65536 features are no device's.
+/// The longest head file that is read, in bytes. The heads of devices are far smaller.
 const MAX_HEAD: u64 = 256 << 20;
 
 /// A head to import, and its signature.
@@ -80,15 +81,13 @@ pub fn commit(client: &mut Connection, json: bool) -> Result<()> {
     let committed = Committed {
         head_sequence: sequence,
     };
-    output::report(json, &committed, || format!("head {sequence} is active"));
+    output::print(json, &CommitReport(committed));
     Ok(())
 }
 
 pub fn rollback(client: &mut Connection, json: bool) -> Result<()> {
     let active = client.rollback()?;
-    output::report(json, &ActiveHead::from(&active), || {
-        format!("{} is active", active_text(&active))
-    });
+    output::print(json, &RollbackReport(ActiveHead::from(&active)));
     Ok(())
 }
 
@@ -96,27 +95,20 @@ pub fn export(client: &mut Connection, args: &ExportHead, json: bool) -> Result<
     let bytes = fetch(client)?;
     converter::util::output::write(&args.file, &bytes)?;
     let head = Head::parse_alone(&bytes)?;
-    let value = json!({
-        "file": args.file.display().to_string(),
-        "bytes": bytes.len(),
-        "classes": head.classes(),
-        "features": head.features(),
-        "head_sha256": sha256(&bytes),
-        "trunk_sha256": units::hex(head.trunk_sha256()),
-    });
-    output::print(json, value, || {
-        format!(
-            "{}: a head of {} classes, {}",
-            args.file.display(),
-            head.classes(),
-            units::bytes(bytes.len() as u64)
-        )
-    });
+    let report = ExportReport {
+        file: args.file.display().to_string(),
+        bytes: bytes.len(),
+        classes: head.classes(),
+        features: head.features(),
+        head_sha256: sha256(&bytes),
+        trunk_sha256: units::hex(head.trunk_sha256()),
+    };
+    output::print(json, &report);
     Ok(())
 }
 
-/// Refuses what the device would refuse at its commit, and a head that is too long for its slots, as the one of a
-/// network with many classes.
+/// An error if the device would refuse the head when it is committed, or if it is too long for a slot, like the head
+/// of a network with many classes.
 fn room(
     client: &mut Connection,
     identity: &Identity,
@@ -156,17 +148,73 @@ pub fn import(
         true => Some(client.commit()?),
         false => None,
     };
-    let value = json!({
-        "file": args.file.display().to_string(),
-        "bytes": file.head.len(),
-        "head_sha256": file.sha256,
-        "signed": file.signature.is_some(),
-        "committed": sequence.is_some(),
-        "head_sequence": sequence,
-    });
-    output::print(json, value, || match sequence {
-        Some(sequence) => format!("head {sequence} is active"),
-        None => "the head is on the device; `commit` checks it and makes it active".into(),
-    });
+    let report = ImportReport {
+        file: args.file.display().to_string(),
+        bytes: file.head.len(),
+        head_sha256: &file.sha256,
+        signed: file.signature.is_some(),
+        committed: sequence.is_some(),
+        head_sequence: sequence,
+    };
+    output::print(json, &report);
     Ok(())
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct CommitReport(Committed);
+
+impl Report for CommitReport {
+    fn text(&self, out: &mut Text) {
+        out.line(format_args!("head {} is active", self.0.head_sequence));
+    }
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct RollbackReport(ActiveHead);
+
+impl Report for RollbackReport {
+    fn text(&self, out: &mut Text) {
+        let head = head_name(self.0.head_sequence);
+        out.line(format_args!("{head} is active"));
+    }
+}
+
+#[derive(Serialize)]
+struct ExportReport {
+    file: String,
+    bytes: usize,
+    classes: usize,
+    features: usize,
+    head_sha256: String,
+    trunk_sha256: String,
+}
+
+impl Report for ExportReport {
+    fn text(&self, out: &mut Text) {
+        let Self { file, classes, .. } = self;
+        let bytes = units::bytes(self.bytes as u64);
+        out.line(format_args!("{file}: a head of {classes} classes, {bytes}"));
+    }
+}
+
+#[derive(Serialize)]
+struct ImportReport<'f> {
+    file: String,
+    bytes: usize,
+    head_sha256: &'f str,
+    signed: bool,
+    committed: bool,
+    /// `None` until it is committed.
+    head_sequence: Option<u32>,
+}
+
+impl Report for ImportReport<'_> {
+    fn text(&self, out: &mut Text) {
+        match self.head_sequence {
+            Some(sequence) => out.line(format_args!("head {sequence} is active")),
+            None => out.line("the head is on the device; `commit` checks it and makes it active"),
+        }
+    }
 }

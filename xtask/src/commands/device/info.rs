@@ -1,87 +1,97 @@
 //! `info`: what is on the device.
 
 use super::{Connection, input::InputRule};
-use crate::{output, units};
+use crate::output::{self, Report, Text};
+use crate::units;
 use anyhow::Result;
 use edge_runtime::client::Identity;
-use edge_runtime::client::report::Info;
-use edge_runtime::head::store::Active;
+use edge_runtime::client::report::{Heads, Info};
+use serde::Serialize;
 
 pub fn run(client: &mut Connection, identity: &Identity, json: bool) -> Result<()> {
-    // A rule that makes no sense is an error here, not only with the first picture.
+    // An input rule that makes no sense is reported here, not only with the first picture.
     InputRule::ask(client)?;
-    let info = Info::ask(client, identity)?;
-    let s = client.state()?;
-    output::report(json, &info, || {
+    output::print(json, &InfoReport(Info::ask(client, identity)?));
+    Ok(())
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct InfoReport(Info);
+
+impl Report for InfoReport {
+    fn text(&self, out: &mut Text) {
+        let Info {
+            model,
+            head,
+            samples,
+            flash,
+            stack,
+            ram,
+            ..
+        } = &self.0;
         let bytes = |n: u32| units::bytes(n.into());
-        let waiting = match s.candidate {
-            true => "; another one waits for commit",
-            false => "",
-        };
-        let previous = match &s.previous {
-            Some(active) => format!("; rollback leads to {}", active_text(active)),
-            None => String::new(),
-        };
-        let [h, w, c] = info.model.input;
-        let name = format!(
-            "{}, input {h}x{w}x{c}, {} features",
-            info.model.name.escape_debug(),
-            info.model.features
-        );
-        let signed = match s.signed {
-            true => "; takes signed ones only",
-            false => "",
-        };
+        let [h, w, c] = model.input;
         let mut rows = vec![
-            ("model", name),
-            ("trunk", info.model.trunk_sha256.clone()),
             (
-                "head",
+                "model",
                 format!(
-                    "{}, {} classes{previous}{waiting}{signed}",
-                    active_text(&s.active),
-                    s.head_classes
+                    "{}, input {h}x{w}x{c}, {} features",
+                    model.name.escape_debug(),
+                    model.features
                 ),
             ),
+            ("trunk", model.trunk_sha256.clone()),
+            ("head", heads(head)),
             (
                 "samples",
                 format!(
                     "{} of {} in {} classes; up to {} can be trained",
-                    s.samples, s.max_samples, s.classes, s.max_classes
+                    samples.stored, samples.capacity, samples.classes, samples.max_classes
                 ),
             ),
             (
                 "RAM",
                 format!(
                     "{}; of that {} for activations, {} for training the stored classes, in turn, with up to {} hidden units",
-                    bytes(s.ram),
-                    bytes(s.arena),
-                    bytes(s.training),
-                    info.ram.most_hidden
+                    bytes(ram.bytes),
+                    bytes(ram.arena_bytes),
+                    bytes(ram.training_bytes),
+                    ram.most_hidden
                 ),
             ),
             (
                 "flash",
-                format!("{} for heads and samples", bytes(s.flash.len)),
+                format!("{} for heads and samples", bytes(flash.bytes)),
             ),
         ];
-        if let Some(stack) = s.stack {
-            let text = format!(
-                "{} of {} used at most",
-                bytes(stack.used),
-                bytes(stack.size)
-            );
-            rows.push(("stack", text));
-        }
-        output::pairs(&rows)
-    });
-    Ok(())
+        rows.extend(stack.map(|stack| {
+            let (used, size) = (bytes(stack.used_bytes), bytes(stack.bytes));
+            ("stack", format!("{used} of {size} used at most"))
+        }));
+        out.pairs(rows);
+    }
 }
 
-/// A head in the device's stores, for people.
-pub fn active_text(active: &Active) -> String {
-    match active {
-        Active::Factory => "the factory head".into(),
-        Active::Slot { sequence, .. } => format!("head {sequence}"),
+fn heads(head: &Heads) -> String {
+    let mut text = format!("{}, {} classes", head_name(head.sequence), head.classes);
+    if let Some(previous) = &head.previous {
+        let name = head_name(previous.head_sequence);
+        text += &format!("; rollback leads to {name}");
+    }
+    if head.waiting_for_commit {
+        text += "; another one waits for commit";
+    }
+    if head.signature_needed {
+        text += "; takes signed ones only";
+    }
+    text
+}
+
+/// A head in the device's store by its sequence number, for people.
+pub fn head_name(sequence: u32) -> String {
+    match sequence {
+        0 => "the factory head".into(),
+        number => format!("head {number}"),
     }
 }

@@ -1,18 +1,20 @@
-//! Pictures as the device's model wants them, by the rule that the device states; `infer`.
+//! `infer`, and how pictures become inputs of the device's model.
 
 use super::Connection;
-use crate::{cli::device::Infer, output, units};
+use crate::output::{self, Report, Text};
+use crate::{cli::device::Infer, units};
 use anyhow::{Result, bail};
 use converter::dataset::{load, preprocess};
 use edge_runtime::client::report::{Class, Inference};
 use edge_runtime::device::protocol::ModelInfo;
 use edge_runtime::model::{DType, InputSpec, Quant, Shape};
+use serde::Serialize;
 use std::path::Path;
 
-/// Longest input that is prepared here, whatever a device asks for.
+/// The longest input that is prepared, in bytes, whatever the device states.
 const MAX_INPUT: u64 = 64 << 20;
 
-/// How a picture becomes an input.
+/// How a picture becomes an input, as the device states it.
 pub struct InputRule {
     spec: InputSpec,
     quant: Quant,
@@ -24,7 +26,7 @@ impl InputRule {
         client.model(Self::checked)?
     }
 
-    /// The rule of a device's model; refuses what no model of ours says.
+    /// The rule of a device's model; an error for a rule that no model of Graft has.
     pub fn checked(model: &ModelInfo<'_>) -> Result<Self> {
         let spec = model.spec;
         if model.dtype != DType::I8 {
@@ -60,27 +62,40 @@ impl InputRule {
 pub fn infer(client: &mut Connection, args: &Infer, json: bool) -> Result<()> {
     InputRule::ask(client)?.send(client, &args.picture)?;
     let (micros, top) = client.infer(args.top)?;
-    let picture = args.picture.display().to_string();
-    let seen = Inference {
-        image: picture.clone(),
+    let report = InferReport(Inference {
+        image: args.picture.display().to_string(),
         microseconds: micros,
         top: top.iter().map(Class::from).collect(),
         logits: args.logits.then(|| client.logits()).transpose()?,
-    };
-    output::report(json, &seen, || {
-        let mut text = format!("{picture}  ({:.1} ms on the device)\n", micros as f64 / 1e3);
-        for t in &top {
-            let label = match t.label.as_str() {
-                "" => format!("class {}", t.class),
+    });
+    output::print(json, &report);
+    Ok(())
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct InferReport(Inference);
+
+impl Report for InferReport {
+    fn text(&self, out: &mut Text) {
+        let Inference {
+            image,
+            microseconds,
+            top,
+            ..
+        } = &self.0;
+        let ms = *microseconds as f64 / 1e3;
+        out.line(format_args!("{image}  ({ms:.1} ms on the device)"));
+        for class in top {
+            let label = match class.label.as_str() {
+                "" => format!("class {}", class.class),
                 label => label.escape_debug().to_string(),
             };
-            let said = match t.probability {
+            let shown = match class.probability {
                 Some(probability) => units::percent(probability.into()),
-                None => format!("{:.4}", t.logit),
+                None => format!("{:.4}", class.logit),
             };
-            text += &format!("  {said:>7}  {label}\n");
+            out.line(format_args!("  {shown:>7}  {label}"));
         }
-        text
-    });
-    Ok(())
+    }
 }

@@ -1,11 +1,13 @@
-//! `load`: a model to the device, and the device back with it.
+//! `load`: sends a model to the device, and waits until the device runs it.
 
 use super::Connection;
+use super::info::head_name;
 use super::port::Port;
 use crate::cli::device::Load;
 use crate::commands::{fit, parse, read_as_is};
+use crate::output::{self, Report, Text};
 use crate::progress::Bars;
-use crate::{output, units};
+use crate::units;
 use anyhow::{Context, Result, anyhow, bail};
 use converter::board::{self, Board, Needs, Request};
 use converter::pack;
@@ -15,13 +17,13 @@ use edge_runtime::device::protocol::{LoadInfo, ModelId};
 use edge_runtime::device::{DeviceError, LoadError, NotReady};
 use edge_runtime::model::{AlignedBytes, DType, Family, Model};
 use edge_runtime::signature::{SIGNATURE_LEN, find_signature};
-use serde_json::json;
+use serde::Serialize;
 use std::time::{Duration, Instant};
 
-/// How long to wait before a device that restarts is asked again.
+/// The pause between two tries to reach a device that restarts.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// A model file as it is, and what else is known before the device is asked.
+/// A model file, and what else is known before the device is asked.
 pub struct ModelFile {
     bytes: AlignedBytes,
     signature: Option<[u8; SIGNATURE_LEN]>,
@@ -49,15 +51,14 @@ impl ModelFile {
         })
     }
 
-    /// The file that a device takes: packed for its kernels, as `flash` does it. Whatever can be said against it
-    /// without asking the device is said.
-    fn for_device(self, args: &Load, info: &LoadInfo) -> Result<Prepared> {
+    /// The file for the device: packed for its kernels, as `flash` does. An error if the device would refuse it.
+    fn for_device(self, args: &Load, info: &LoadInfo) -> Result<LoadFile> {
         let model = parse(&args.file, &self.bytes)?;
         let family = model.packing().map(|packing| packing.family);
         let (bytes, signature) = if family == info.family {
             (self.bytes, self.signature)
         } else if info.signed {
-            // A signature is of these very bytes.
+            // The signature covers the bytes of the file, so the file cannot be packed here.
             bail!(
                 "{}: the device takes signed models only, and runs them packed for {}, which this file is not; convert it for the device's board (`convert --board NAME`) and sign that file",
                 args.file.display(),
@@ -84,12 +85,12 @@ impl ModelFile {
             let needs = Needs::of(&Model::parse(&bytes)?, bytes.len());
             fit::require(&board::fit::judge(&needs, board, &Request::default()))?;
         }
-        Ok(Prepared { bytes, signature })
+        Ok(LoadFile { bytes, signature })
     }
 }
 
-/// A file as it is sent.
-struct Prepared {
+/// The bytes that are sent.
+struct LoadFile {
     bytes: AlignedBytes,
     signature: Option<[u8; SIGNATURE_LEN]>,
 }
@@ -102,7 +103,7 @@ pub fn run(
     json: bool,
 ) -> Result<()> {
     let info = client.load_info()?;
-    let Prepared { bytes, signature } = file.for_device(args, &info)?;
+    let LoadFile { bytes, signature } = file.for_device(args, &info)?;
     let model = Model::parse(&bytes)?;
     let id = ModelId::of(&model);
 
@@ -129,46 +130,66 @@ pub fn run(
     bars.stage("waiting for the device to start", 0);
     let mut client = back(open, &id, Duration::from_secs(args.wait.into()))?;
     drop(bars);
-    let name = client.model(|m| m.name.to_string())?;
     let state = client.state()?;
-    let seconds = start.elapsed().as_secs_f64();
-    let family = info.family.map(Family::name);
-    let trunk = units::hex(model.trunk_sha256());
-    let value = json!({
-        "file": args.file.display().to_string(),
-        "model": name,
-        "trunk_sha256": trunk,
-        "bytes": bytes.len(),
-        "packed_for": family,
-        "signed": signature.is_some(),
-        "head_sequence": state.active.sequence(),
-        "samples": state.samples,
-        "seconds": seconds,
-        "sending_seconds": sent,
-    });
-    output::print(json, value, || {
-        let packed = family.map_or(String::new(), |f| format!(", packed for {f}"));
-        let head = super::info::active_text(&state.active);
-        let rows = [
-            ("model", name.escape_debug().to_string()),
-            ("trunk", trunk.clone()),
-            (
-                "file",
-                format!("{}{packed}", units::bytes(bytes.len() as u64)),
-            ),
-            ("head", head),
-            ("samples", state.samples.to_string()),
-            (
-                "time",
-                format!("{sent:.1} s to send, {:.1} s until it ran", seconds - sent),
-            ),
-        ];
-        output::pairs(&rows)
-    });
+    let report = LoadReport {
+        file: args.file.display().to_string(),
+        model: client.model(|m| m.name.to_string())?,
+        trunk_sha256: units::hex(model.trunk_sha256()),
+        bytes: bytes.len(),
+        packed_for: info.family.map(Family::name),
+        signed: signature.is_some(),
+        head_sequence: state.active.sequence(),
+        samples: state.samples,
+        seconds: start.elapsed().as_secs_f64(),
+        sending_seconds: sent,
+    };
+    output::print(json, &report);
     Ok(())
 }
 
-/// Waits until the device runs this very model.
+#[derive(Serialize)]
+struct LoadReport {
+    file: String,
+    model: String,
+    trunk_sha256: String,
+    bytes: usize,
+    packed_for: Option<&'static str>,
+    signed: bool,
+    /// Of the active head; 0 is the factory head.
+    head_sequence: u32,
+    /// Samples that the device kept.
+    samples: u32,
+    /// Until the device ran the model.
+    seconds: f64,
+    sending_seconds: f64,
+}
+
+impl Report for LoadReport {
+    fn text(&self, out: &mut Text) {
+        let packed = self.packed_for;
+        let packed = packed.map_or(String::new(), |f| format!(", packed for {f}"));
+        let sent = self.sending_seconds;
+        out.pairs([
+            ("model", self.model.escape_debug().to_string()),
+            ("trunk", self.trunk_sha256.clone()),
+            (
+                "file",
+                format!("{}{packed}", units::bytes(self.bytes as u64)),
+            ),
+            ("head", head_name(self.head_sequence)),
+            ("samples", self.samples.to_string()),
+            (
+                "time",
+                format!(
+                    "{sent:.1} s to send, {:.1} s until it ran",
+                    self.seconds - sent
+                ),
+            ),
+        ]);
+    }
+}
+
+/// Waits until the device runs this model.
 fn back(open: &dyn Fn() -> Result<Connection>, id: &ModelId, wait: Duration) -> Result<Connection> {
     let start = Instant::now();
     loop {

@@ -1,4 +1,8 @@
-//! `device`: what a user asks of a device over its line. One file per concern.
+//! `device`: requests to a device over its connection.
+//!
+//! - [`port`]: the connection;
+//! - [`info`], [`input`] (`infer`), [`samples`], [`retrain`], [`head`], [`measure`] (`bench`, `power`), [`system`] (`log`,
+//!   `reset`), [`load`], [`eval`]: the requests.
 
 mod eval;
 mod head;
@@ -17,11 +21,11 @@ use anyhow::Result;
 use edge_runtime::client::{Client, ClientError, Identity, Patience};
 use edge_runtime::device::DeviceError;
 use edge_runtime::transport::Key;
-use port::Line;
+use port::OpenPort;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A connected device.
-type Connection = Client<Line>;
+type Connection = Client<OpenPort>;
 
 pub fn run(args: &Device, json: bool) -> Result<()> {
     let expect = match &args.model {
@@ -43,7 +47,7 @@ pub fn run(args: &Device, json: bool) -> Result<()> {
         let identity = identity.map_err(|e| args.port.explain(key.as_ref(), e))?;
         Ok((client, identity))
     };
-    // A device whose application does not run can be restarted and given a model nevertheless.
+    // Even if its application does not run, a device can be restarted and given a model.
     let begin = || -> Result<Connection> {
         let mut client = open()?;
         match client.connect(expect) {
@@ -51,7 +55,7 @@ pub fn run(args: &Device, json: bool) -> Result<()> {
             Err(e) => Err(args.port.explain(key.as_ref(), e)),
         }
     };
-    // Files are looked at before the device is asked for anything.
+    // Files are checked before the device gets any request.
     match &args.command {
         DeviceCommand::Info => {
             let (mut client, identity) = connect()?;
@@ -91,7 +95,7 @@ pub fn run(args: &Device, json: bool) -> Result<()> {
     }
 }
 
-/// A session number that no other run of this program is likely to have used lately.
+/// A session number that is unlikely to be that of another recent run of this program.
 pub fn session() -> u32 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.unwrap_or_default();

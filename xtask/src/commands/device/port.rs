@@ -1,4 +1,4 @@
-//! The line to a device: a socket, encrypted if there is a key, or a serial port; all as the client's byte pipe.
+//! The connection to a device: a socket, encrypted if there is a key, or a serial port.
 
 use crate::probe_rs;
 use crate::qemu::folder::Folder;
@@ -12,7 +12,7 @@ use std::io::{self, ErrorKind};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// How long to wait for a serial device that takes nothing.
+/// How long to wait for a serial device that accepts no bytes.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Baud rate of serial ports; USB ones ignore it.
@@ -56,13 +56,13 @@ impl FromStr for Port {
     }
 }
 
-/// The kind that was left away, where the rest says which one it is.
+/// A question about the missing kind, if the rest of the text suggests one.
 fn hint(text: &str) -> String {
     let kind = match text {
         _ if converter::board::all().iter().any(|b| b.name == text) => "board",
         _ if text.starts_with("/dev/") || text.starts_with("COM") => "serial",
         _ if text.starts_with(['/', '.']) => "unix",
-        // No kind stands before its colon.
+        // `host:port` without a kind.
         _ if format!("tcp:{text}").parse::<Address>().is_ok() => "tcp",
         _ => return String::new(),
     };
@@ -81,13 +81,13 @@ impl std::fmt::Display for Port {
 }
 
 impl Port {
-    /// Opens it. With a key, the device must prove that it has it, too.
-    pub fn open(&self, key: Option<&Key>) -> Result<Line> {
+    /// Opens it. With a key, the device must prove that it has the same key.
+    pub fn open(&self, key: Option<&Key>) -> Result<OpenPort> {
         match self {
             Self::Board(name) => board(name)?.open(key),
             Self::Socket(address) => {
                 let line = transport::Connection::connect(address, key)?;
-                Ok(Line::Socket(Box::new(line)))
+                Ok(OpenPort::Socket(Box::new(line)))
             }
             Self::Serial(..) if key.is_some() => {
                 bail!("{self}: a key is for tcp: and unix: lines; leave --key away")
@@ -98,12 +98,12 @@ impl Port {
                 let port = port.with_context(|| {
                     format!("{self}: cannot connect; check that the device is plugged in and runs")
                 })?;
-                Ok(Line::Serial(port))
+                Ok(OpenPort::Serial(port))
             }
         }
     }
 
-    /// The failure of the first request over this line, in words of this line.
+    /// The error of the first request, with the likely reason for this kind of connection.
     pub fn explain(&self, key: Option<&Key>, error: ClientError) -> anyhow::Error {
         let refused = match (self, key, &error) {
             (Self::Socket(address), None, ClientError::Pipe(e)) => missing_key(address, e),
@@ -113,7 +113,7 @@ impl Port {
     }
 }
 
-/// The port of a board.
+/// The port that leads to a board.
 fn board(name: &str) -> Result<Port> {
     let board = converter::board::find(name)?;
     match &board.deploy {
@@ -138,15 +138,15 @@ fn board(name: &str) -> Result<Port> {
     }
 }
 
-/// An open line.
-pub enum Line {
+/// An open connection.
+pub enum OpenPort {
     /// A socket.
     Socket(Box<transport::Connection>),
     /// A serial port.
     Serial(Box<dyn SerialPort>),
 }
 
-impl Pipe for Line {
+impl Pipe for OpenPort {
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Socket(line) => line.send(bytes),
@@ -159,7 +159,7 @@ impl Pipe for Line {
             Self::Socket(line) => return line.receive(buffer, timeout),
             Self::Serial(port) => port,
         };
-        // Zero would mean: for ever.
+        // Zero would mean no timeout.
         port.set_timeout(timeout.max(Duration::from_millis(1)))?;
         match port.read(buffer) {
             Ok(0) => Err(io::Error::new(

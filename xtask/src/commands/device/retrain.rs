@@ -1,21 +1,21 @@
-//! `retrain-head`: pictures to the device, features and training there.
+//! `retrain-head`: sends pictures to the device, which computes their features and trains.
 
 use super::samples::store;
 use super::{Connection, input::InputRule};
 use crate::commands::folder;
-use crate::{cli::device::RetrainHead, output, progress::Bars, units};
+use crate::output::{self, Report, Text};
+use crate::{cli::device::RetrainHead, progress::Bars, units};
 use anyhow::{Result, bail};
-use converter::dataset::Dataset;
+use converter::dataset::{Dataset, LeftOut};
 use converter::util::progress::Progress as _;
-use edge_runtime::client;
 use edge_runtime::client::report::Training;
 use edge_runtime::client::{judged, names};
 use edge_runtime::device::protocol::{ClassMode, Progress, RetrainOptions};
-use serde_json::json;
+use serde::Serialize;
 use std::path::Path;
 use std::time::Instant;
 
-/// What the store did with the pictures.
+/// What became of the pictures in the device's sample store.
 #[derive(Default)]
 struct Stored {
     added: usize,
@@ -23,7 +23,7 @@ struct Stored {
     seconds: f64,
 }
 
-/// Class folders whose names a device takes.
+/// Opens class folders; an error if the device would refuse one of their names.
 pub fn open(dir: &Path) -> Result<Dataset> {
     let dataset = folder::open(dir)?;
     if dataset.classes.is_empty() {
@@ -67,7 +67,7 @@ pub fn run(
     };
     let new = data.map_or(&[][..], |d| &d.classes);
     let lost = client.check_training(new, args.clear, &options)?;
-    output::warn(&judged::lost(&lost));
+    output::warn(judged::lost(&lost));
     let bars = Bars::new();
     let stored = match data {
         Some(data) => send(client, args, data, &bars)?,
@@ -82,17 +82,20 @@ pub fn run(
     })?;
     let seconds = start.elapsed().as_secs_f64();
     drop(bars);
-    let report = Training::new(&new, lost);
-    output::warn(&report.warnings);
-    let mut value = json!(report);
-    if let Some(left_out) = data.and_then(|d| d.left_out.as_ref()) {
-        value["left_out"] = json!(left_out);
-    }
-    output::print(json, value, || text(&new, args, &stored, seconds));
+    let training = Training::new(&new, lost);
+    output::warn(&training.warnings);
+    let report = DeviceRetrainReport {
+        training,
+        left_out: data.and_then(|d| d.left_out.as_ref()),
+        stored,
+        training_seconds: seconds,
+        wanted_commit: !args.no_commit,
+    };
+    output::print(json, &report);
     Ok(())
 }
 
-/// Sends the pictures, in the order in which the host's `retrain-head` takes them.
+/// Sends the pictures, in the same order as the host's `retrain-head` uses them.
 fn send(
     client: &mut Connection,
     args: &RetrainHead,
@@ -118,61 +121,81 @@ fn send(
     Ok(stored)
 }
 
-fn text(new: &client::Training, args: &RetrainHead, stored: &Stored, seconds: f64) -> String {
-    let (new, classes) = (&new.retrained, &new.classes);
-    let percent = |top1: Option<f32>| top1.map(|t| units::percent(t.into()));
-    let fate = match (new.committed, args.no_commit) {
-        (Some(sequence), _) => format!("committed as head {sequence}"),
-        (None, true) => "waits for `commit`".into(),
-        (None, false) => {
-            "not committed: it is worse than the present head; `commit` takes it all the same"
-                .into()
+#[derive(Serialize)]
+struct DeviceRetrainReport<'d> {
+    #[serde(flatten)]
+    training: Training,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<&'d LeftOut>,
+    #[serde(skip)]
+    stored: Stored,
+    #[serde(skip)]
+    training_seconds: f64,
+    #[serde(skip)]
+    wanted_commit: bool,
+}
+
+impl Report for DeviceRetrainReport<'_> {
+    fn text(&self, out: &mut Text) {
+        let (new, stored) = (&self.training, &self.stored);
+        let percent = |top1: Option<f32>| top1.map(|t| units::percent(t.into()));
+        let held_out = match percent(new.held_out_top1) {
+            Some(top1) => top1 + &judged::scope(&new.by_class),
+            None => "none held out: too few samples a class (8 are needed)".into(),
+        };
+        let mut rows = vec![
+            (
+                "samples",
+                format!(
+                    "{} trained on, {} held out, {} classes",
+                    new.samples, new.held_out, new.classes
+                ),
+            ),
+            ("held-out top-1", held_out),
+        ];
+        if new.held_out > 0 {
+            let by_class = judged::by_class(&new.by_class, units::percent);
+            rows.push(("by class", by_class));
         }
-    };
-    let mut rows = vec![
-        (
-            "samples",
-            format!(
-                "{} trained on, {} held out, {} classes",
-                new.samples, new.held_out, new.classes
+        if let Some(present) = percent(new.present_top1) {
+            rows.push(("the head before", format!("{present} on the same samples")));
+        }
+        let best = match new.best_epoch {
+            0 => "no epoch better than the start".into(),
+            best => format!("best epoch {best}"),
+        };
+        rows.extend([
+            ("training RAM", units::bytes(new.training_ram_bytes.into())),
+            (
+                "time",
+                format!(
+                    "{:.1} s to send {} pictures and run the trunk, {:.1} s to train, {best}",
+                    stored.seconds, stored.added, self.training_seconds
+                ),
             ),
-        ),
-        (
-            "held-out top-1",
-            percent(new.held_out_top1)
-                .map(|top1| top1 + &judged::scope(classes))
-                .unwrap_or_else(|| "none held out: too few samples a class (8 are needed)".into()),
-        ),
-    ];
-    if new.held_out > 0 {
-        rows.push(("by class", judged::by_class(classes, units::percent)));
+        ]);
+        if stored.evicted > 0 {
+            let evicted = stored.evicted;
+            rows.push((
+                "store",
+                format!("full: {evicted} older samples of the largest classes made room"),
+            ));
+        }
+        rows.extend([("SHA-256", new.head_sha256.clone()), ("head", self.fate())]);
+        out.pairs(rows);
     }
-    if let Some(present) = percent(new.present_top1) {
-        rows.push(("the head before", format!("{present} on the same samples")));
-    }
-    rows.push(("training RAM", units::bytes(new.training_bytes.into())));
-    rows.push((
-        "time",
-        format!(
-            "{:.1} s to send {} pictures and run the trunk, {seconds:.1} s to train, {}",
-            stored.seconds,
-            stored.added,
-            match new.epoch {
-                0 => "no epoch better than the start".into(),
-                best => format!("best epoch {best}"),
+}
+
+impl DeviceRetrainReport<'_> {
+    /// What becomes of the new head.
+    fn fate(&self) -> String {
+        match self.training.head_sequence {
+            Some(sequence) => format!("committed as head {sequence}"),
+            None if !self.wanted_commit => "waits for `commit`".into(),
+            None => {
+                "not committed: it is worse than the present head; `commit` takes it all the same"
+                    .into()
             }
-        ),
-    ));
-    if stored.evicted > 0 {
-        rows.push((
-            "store",
-            format!(
-                "full: {} older samples of the largest classes made room",
-                stored.evicted
-            ),
-        ));
+        }
     }
-    rows.push(("SHA-256", units::hex(&new.sha256)));
-    rows.push(("head", fate));
-    output::pairs(&rows)
 }

@@ -2,16 +2,16 @@
 
 use super::{Connection, input::InputRule};
 use crate::cli::device::{AddSample, ClearSamples};
-use crate::output;
+use crate::output::{self, Report, Table, Text};
 use anyhow::{Context, Result};
 use edge_runtime::client::names;
 use edge_runtime::client::report::SampleCounts;
 use edge_runtime::device::samples::Added;
 use edge_runtime::head::PoolKind;
-use serde_json::json;
+use serde::Serialize;
 use std::path::Path;
 
-/// Makes a picture a sample.
+/// Stores a picture as a sample of a class.
 pub fn store(
     client: &mut Connection,
     rule: &InputRule,
@@ -28,57 +28,97 @@ pub fn store(
 pub fn add(client: &mut Connection, args: &AddSample, json: bool) -> Result<()> {
     names::check(&args.class)?;
     let rule = InputRule::ask(client)?;
-    let mut all = vec![];
+    let mut samples = vec![];
     for picture in &args.pictures {
-        all.push(store(client, &rule, picture, &args.class, args.pool)?);
+        let added = store(client, &rule, picture, &args.class, args.pool)?;
+        samples.push(AddedSample {
+            image: picture.display().to_string(),
+            id: added.id,
+            held_out: added.held_out,
+            evicted: added.evicted,
+        });
     }
-    let held_out = all.iter().filter(|a| a.held_out).count();
-    let evicted = all.iter().filter(|a| a.evicted.is_some()).count();
-    let samples = args.pictures.iter().zip(&all).map(|(picture, a)| {
-        json!({
-            "image": picture.display().to_string(), "id": a.id,
-            "held_out": a.held_out, "evicted": a.evicted,
-        })
-    });
-    let value = json!({
-        "class": args.class,
-        "added": all.len(),
-        "held_out": held_out,
-        "evicted": evicted,
-        "samples": samples.collect::<Vec<_>>(),
-    });
-    output::print(json, value, || {
-        format!(
-            "{} samples of '{}' stored, {held_out} of them held out to judge the training; {evicted} older ones made room",
-            all.len(),
-            args.class
-        )
-    });
+    let report = AddReport {
+        class: &args.class,
+        added: samples.len(),
+        held_out: samples.iter().filter(|s| s.held_out).count(),
+        evicted: samples.iter().filter(|s| s.evicted.is_some()).count(),
+        samples,
+    };
+    output::print(json, &report);
     Ok(())
+}
+
+#[derive(Serialize)]
+struct AddReport<'a> {
+    class: &'a str,
+    added: usize,
+    held_out: usize,
+    evicted: usize,
+    samples: Vec<AddedSample>,
+}
+
+#[derive(Serialize)]
+struct AddedSample {
+    image: String,
+    id: u32,
+    held_out: bool,
+    /// The sample whose place it took.
+    evicted: Option<u32>,
+}
+
+impl Report for AddReport<'_> {
+    fn text(&self, out: &mut Text) {
+        out.line(format_args!(
+            "{} samples of '{}' stored, {} of them held out to judge the training; {} older ones made room",
+            self.added, self.class, self.held_out, self.evicted
+        ));
+    }
 }
 
 pub fn list(client: &mut Connection, json: bool) -> Result<()> {
     let samples = SampleCounts::from(&client.samples()?[..]);
-    output::report(json, &samples, || {
-        if samples.classes.is_empty() {
-            return "no samples; `add-sample` and `retrain-head --data` add some".into();
-        }
-        let mut rows = vec![["class", "samples", "held out"].map(String::from).to_vec()];
-        rows.extend(samples.classes.iter().map(|c| {
-            vec![
-                c.class.escape_debug().to_string(),
-                c.samples.to_string(),
-                c.held_out.to_string(),
-            ]
-        }));
-        output::table(&rows)
-    });
+    output::print(json, &SamplesReport(samples));
     Ok(())
 }
 
+#[derive(Serialize)]
+#[serde(transparent)]
+struct SamplesReport(SampleCounts);
+
+impl Report for SamplesReport {
+    fn text(&self, out: &mut Text) {
+        if self.0.classes.is_empty() {
+            out.line("no samples; `add-sample` and `retrain-head --data` add some");
+            return;
+        }
+        let mut table = Table::new(["class", "samples", "held out"]).wraps(&[0]);
+        for c in &self.0.classes {
+            table.row([
+                c.class.escape_debug().to_string(),
+                c.samples.to_string(),
+                c.held_out.to_string(),
+            ]);
+        }
+        out.table(&table);
+    }
+}
+
 pub fn clear(client: &mut Connection, args: &ClearSamples, json: bool) -> Result<()> {
-    let samples = client.clear_samples(args.class.as_deref())?;
-    let value = json!({"cleared": samples, "class": args.class});
-    output::print(json, value, || format!("{samples} samples deleted"));
+    let cleared = client.clear_samples(args.class.as_deref())?;
+    let class = args.class.as_deref();
+    output::print(json, &ClearReport { cleared, class });
     Ok(())
+}
+
+#[derive(Serialize)]
+struct ClearReport<'a> {
+    cleared: u32,
+    class: Option<&'a str>,
+}
+
+impl Report for ClearReport<'_> {
+    fn text(&self, out: &mut Text) {
+        out.line(format_args!("{} samples deleted", self.cleared));
+    }
 }

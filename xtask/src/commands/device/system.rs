@@ -1,100 +1,169 @@
 //! `log` and `reset`.
 
 use super::Connection;
-use crate::output;
+use super::info::head_name;
+use crate::output::{self, Report, Text};
 use anyhow::Result;
 use edge_runtime::client::ClientError;
 use edge_runtime::device::{DeviceError, Event, EventKind, FaultKind};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 pub fn log(client: &mut Connection, json: bool) -> Result<()> {
     let (events, lost) = client.log()?;
-    let value = json!({
-        "lost": lost,
-        "events": events.iter().map(event_value).collect::<Vec<_>>(),
-    });
-    output::print(json, value, || {
-        let mut text = String::new();
-        if lost > 0 {
-            text += &format!("{lost} older events are lost\n");
-        }
-        for event in &events {
-            let seconds = event.micros as f64 / 1e6;
-            text += &format!("{seconds:>12.3} s  {}\n", event_text(&event.kind));
-        }
-        if text.is_empty() {
-            text = "nothing since the log was read last".into();
-        }
-        text
-    });
+    let events = events.iter().map(LogEntry::from).collect();
+    output::print(json, &LogReport { lost, events });
     Ok(())
 }
 
-fn event_value(event: &Event) -> Value {
-    let mut value = match event.kind {
-        EventKind::Started { samples, sequence } => {
-            json!({"event": "started", "samples": samples, "head_sequence": sequence})
-        }
-        EventKind::Session { number } => json!({"event": "session", "number": number}),
-        EventKind::Committed { sequence } => {
-            json!({"event": "committed", "head_sequence": sequence})
-        }
-        EventKind::RolledBack { sequence } => {
-            json!({"event": "rolled-back", "head_sequence": sequence})
-        }
-        EventKind::Trained { samples, unjudged } => {
-            json!({"event": "trained", "samples": samples, "unjudged_classes": unjudged})
-        }
-        EventKind::FlashFailed { at } => json!({"event": "flash-failed", "at": at}),
-        EventKind::Fault(fault) => json!({
-            "event": "fault", "kind": fault_kind(fault.kind), "at": fault.at,
-            "file": fault.file.as_str(), "in_a_row": fault.in_a_row,
-        }),
-    };
-    value["microseconds"] = event.micros.into();
-    value
+#[derive(Serialize)]
+struct LogReport {
+    /// Events that newer ones overwrote before they were read.
+    lost: u32,
+    events: Vec<LogEntry>,
 }
 
-fn event_text(kind: &EventKind) -> String {
-    let head = |sequence: &u32| match sequence {
-        0 => "the factory head".into(),
-        n => format!("head {n}"),
-    };
-    match kind {
-        EventKind::Started { samples, sequence } => {
-            format!("started with {} and {samples} samples", head(sequence))
-        }
-        EventKind::Session { number } => format!("session {number:#010x} opened"),
-        EventKind::Committed { sequence } => format!("{} committed", head(sequence)),
-        EventKind::RolledBack { sequence } => format!("rolled back to {}", head(sequence)),
-        EventKind::Trained {
-            samples,
-            unjudged: 0,
-        } => format!("trained on {samples} samples"),
-        EventKind::Trained { samples, unjudged } => {
-            format!("trained on {samples} samples; classes that were not judged: {unjudged}")
-        }
-        EventKind::FlashFailed { at } => format!("the flash failed at offset {at}"),
-        EventKind::Fault(fault) => {
-            let at = match fault.kind {
-                FaultKind::Panic => format!("{}:{}", fault.file.as_str().escape_debug(), fault.at),
-                FaultKind::HardFault => format!("{:#010x}", fault.at),
-                FaultKind::Exception => format!("exception {}", fault.at),
-            };
-            let kind = fault_kind(fault.kind);
-            format!(
-                "restarted after a {kind} at {at}, {} in a row",
-                fault.in_a_row
-            )
+#[derive(Serialize)]
+struct LogEntry {
+    microseconds: u64,
+    #[serde(flatten)]
+    event: LogEvent,
+}
+
+/// An event of the device's log, under the names of the JSON.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum LogEvent {
+    Started {
+        samples: u32,
+        head_sequence: u32,
+    },
+    Session {
+        number: u32,
+    },
+    Committed {
+        head_sequence: u32,
+    },
+    RolledBack {
+        head_sequence: u32,
+    },
+    Trained {
+        samples: u32,
+        unjudged_classes: u32,
+    },
+    FlashFailed {
+        at: u32,
+    },
+    Fault {
+        kind: &'static str,
+        at: u32,
+        file: String,
+        in_a_row: u32,
+    },
+}
+
+impl From<&Event> for LogEntry {
+    fn from(event: &Event) -> Self {
+        Self {
+            microseconds: event.micros,
+            event: LogEvent::from(&event.kind),
         }
     }
 }
 
-fn fault_kind(kind: FaultKind) -> &'static str {
-    match kind {
-        FaultKind::Panic => "panic",
-        FaultKind::HardFault => "hard-fault",
-        FaultKind::Exception => "unhandled-exception",
+impl From<&EventKind> for LogEvent {
+    fn from(kind: &EventKind) -> Self {
+        match kind {
+            EventKind::Started { samples, sequence } => Self::Started {
+                samples: *samples,
+                head_sequence: *sequence,
+            },
+            EventKind::Session { number } => Self::Session { number: *number },
+            EventKind::Committed { sequence } => Self::Committed {
+                head_sequence: *sequence,
+            },
+            EventKind::RolledBack { sequence } => Self::RolledBack {
+                head_sequence: *sequence,
+            },
+            EventKind::Trained { samples, unjudged } => Self::Trained {
+                samples: *samples,
+                unjudged_classes: *unjudged,
+            },
+            EventKind::FlashFailed { at } => Self::FlashFailed { at: *at },
+            EventKind::Fault(fault) => Self::Fault {
+                kind: match fault.kind {
+                    FaultKind::Panic => "panic",
+                    FaultKind::HardFault => "hard-fault",
+                    FaultKind::Exception => "unhandled-exception",
+                },
+                at: fault.at,
+                file: fault.file.as_str().into(),
+                in_a_row: fault.in_a_row,
+            },
+        }
+    }
+}
+
+impl Report for LogReport {
+    fn text(&self, out: &mut Text) {
+        if self.lost > 0 {
+            out.line(format_args!("{} older events are lost", self.lost));
+        }
+        for LogEntry {
+            microseconds,
+            event,
+        } in &self.events
+        {
+            let seconds = *microseconds as f64 / 1e6;
+            out.line(format_args!("{seconds:>12.3} s  {}", event.text()));
+        }
+        if self.lost == 0 && self.events.is_empty() {
+            out.line("nothing since the log was read last");
+        }
+    }
+}
+
+impl LogEvent {
+    fn text(&self) -> String {
+        match self {
+            Self::Started {
+                samples,
+                head_sequence,
+            } => {
+                let head = head_name(*head_sequence);
+                format!("started with {head} and {samples} samples")
+            }
+            Self::Session { number } => format!("session {number:#010x} opened"),
+            Self::Committed { head_sequence } => {
+                format!("{} committed", head_name(*head_sequence))
+            }
+            Self::RolledBack { head_sequence } => {
+                format!("rolled back to {}", head_name(*head_sequence))
+            }
+            Self::Trained {
+                samples,
+                unjudged_classes: 0,
+            } => format!("trained on {samples} samples"),
+            Self::Trained {
+                samples,
+                unjudged_classes,
+            } => format!(
+                "trained on {samples} samples; classes that were not judged: {unjudged_classes}"
+            ),
+            Self::FlashFailed { at } => format!("the flash failed at offset {at}"),
+            Self::Fault {
+                kind,
+                at,
+                file,
+                in_a_row,
+            } => {
+                let place = match *kind {
+                    "panic" => format!("{}:{at}", file.escape_debug()),
+                    "hard-fault" => format!("{at:#010x}"),
+                    _ => format!("exception {at}"),
+                };
+                format!("restarted after a {kind} at {place}, {in_a_row} in a row")
+            }
+        }
     }
 }
 
@@ -104,8 +173,18 @@ pub fn reset(client: &mut Connection, json: bool) -> Result<()> {
         Ok(()) | Err(ClientError::Device(DeviceError::NoSession)) => (),
         Err(e) => return Err(e.into()),
     }
-    output::print(json, json!({"reset": true}), || {
-        "the device restarts".into()
-    });
+    output::print(json, &ResetReport { reset: true });
     Ok(())
+}
+
+#[derive(Serialize)]
+struct ResetReport {
+    /// Always true.
+    reset: bool,
+}
+
+impl Report for ResetReport {
+    fn text(&self, out: &mut Text) {
+        out.line("the device restarts");
+    }
 }

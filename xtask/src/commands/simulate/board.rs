@@ -1,4 +1,5 @@
-//! What of a board the simulated device has: a flash with both stores, one for the model, so much RAM, a sensor.
+//! The hardware of the simulated device, as a board describes it: flash for both stores, flash for the model, RAM and a
+//! power sensor.
 
 use crate::commands::fit;
 use anyhow::{Context, Result, bail};
@@ -16,10 +17,10 @@ use edge_runtime::signature::Trust;
 /// Address and shunt in microohms of most INA219 breakouts, for boards that name no such sensor.
 const SENSOR: (u8, u32) = (0x40, 100_000);
 
-/// A device as a board makes it, whatever model it runs.
-pub struct Device {
+/// The hardware of a board, whatever model runs on it.
+pub struct SimulatedBoard {
     /// The board's name.
-    pub board: String,
+    pub name: String,
     /// Flash for heads and samples, one after the other.
     pub geometry: Geometry,
     /// Where they are in it.
@@ -28,13 +29,13 @@ pub struct Device {
     pub model: Geometry,
     /// Address of the INA219 and its shunt in microohms.
     pub sensor: (Address, u32),
-    /// Classes that it is started for, if not for as many as fit.
+    /// Classes that it can train, if not as many as fit.
     classes: Option<usize>,
-    source: Board,
+    board: Board,
 }
 
-impl Device {
-    /// The device, started for so many classes; `len`: bytes of the first model.
+impl SimulatedBoard {
+    /// `classes`: how many it can train, if not as many as fit; `len`: bytes of the first model.
     pub fn new(board: &str, classes: Option<u32>, len: usize) -> Result<Self> {
         let board = board::find(board)?;
         let (geometry, areas) = flash(&board)?;
@@ -44,12 +45,12 @@ impl Device {
             model: model_flash(&board, len)?,
             sensor: sensor(&board)?,
             classes: classes.map(|n| n as usize),
-            board: board.name.clone(),
-            source: board,
+            name: board.name.clone(),
+            board,
         })
     }
 
-    /// Says with numbers if a model does not fit the board as `fit` judges.
+    /// An error with numbers if a model does not fit the board, as `fit` judges.
     pub fn require(&self, model: &Model<'_>) -> Result<()> {
         if model.dtype() != DType::I8 {
             bail!("a device runs int8 models, and this one is float; convert it with --int8");
@@ -58,19 +59,19 @@ impl Device {
             classes: self.classes.unwrap_or(CLASSES),
             ..Request::default()
         };
-        let bytes = board::pack_for(model, &self.source)?;
+        let bytes = board::pack_for(model, &self.board)?;
         let needs = Needs::of(&Model::parse(&bytes)?, bytes.len());
-        fit::require(&judge(&needs, &self.source, &request))
+        fit::require(&judge(&needs, &self.board, &request))
     }
 
-    /// What the application takes with a model, or why it does not run. The board runs it packed for its kernels,
-    /// which takes scratch memory; the simulation runs it as it is, in the memory that the board would need.
+    /// The memory that the application needs with a model, or why it does not run. The board runs the model packed for
+    /// its kernels, which takes scratch memory; the simulation runs it as it is, in the memory that the board would need.
     pub fn plan(&self, model: &Model<'_>, file_len: usize) -> Result<MemoryPlan, NotReady> {
         if model.dtype() != DType::I8 {
             return Err(NotReady::FloatModel);
         }
         let damaged = |_| NotReady::DamagedModel;
-        let bytes = board::pack_for(model, &self.source).map_err(damaged)?;
+        let bytes = board::pack_for(model, &self.board).map_err(damaged)?;
         let packed = Model::parse(&bytes).map_err(|e| NotReady::from(&e))?;
         let ram = self.ram(file_len);
         let plan = match self.classes {
@@ -86,7 +87,7 @@ impl Device {
         plan.map_err(|e| NotReady::from(&e))
     }
 
-    /// Which models are taken over the line into a flash of so many bytes.
+    /// Which models can be loaded over the line into a flash of so many bytes.
     pub fn limits(&self, capacity: u32, trust: Trust) -> Limits {
         Limits {
             capacity,
@@ -99,16 +100,15 @@ impl Device {
         }
     }
 
-    /// Bytes of RAM for the application beside a model file of so many bytes; as good as endless, if the board
-    /// does not say.
+    /// Bytes of RAM for the application beside a model file of so many bytes; no limit if the board does not say.
     pub fn ram(&self, file_len: usize) -> usize {
         let ram = self.ram_limit(file_len);
         ram.map_or(usize::MAX, |ram| usize::try_from(ram).unwrap_or(usize::MAX))
     }
 
-    /// The same as the board says it.
+    /// The same; `None` if the board does not say.
     pub fn ram_limit(&self, file_len: usize) -> Option<u64> {
-        ram(&self.source, file_len as u64)
+        ram(&self.board, file_len as u64)
     }
 }
 

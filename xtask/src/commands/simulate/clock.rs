@@ -1,4 +1,4 @@
-//! The machine's clock as a device's.
+//! The host's clock as the clock of a device.
 
 use edge_runtime::device::Clock;
 use std::time::Instant;

@@ -1,9 +1,10 @@
-//! The device's line: TCP connections, one after another, on which bytes may be damaged or lost.
+//! The simulated device's connection: TCP, one host at a time. Bytes may be damaged or lost on it.
 
 use anyhow::{Context, Result};
 use edge_runtime::device::Clock;
 use edge_runtime::device::load::ModelStore;
-use edge_runtime::device::server::{LoadServer, Server};
+use edge_runtime::device::server::LoadServer;
+use edge_runtime::device::server::Server;
 use edge_runtime::flash::Flash;
 use edge_runtime::power::PowerMeter;
 use edge_runtime::sim::{Faults, NoisyLine};
@@ -11,19 +12,19 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-/// A host that takes nothing for so long is gone.
+/// A host that reads nothing for so long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is at the other end of a line: an application, or a loader.
-pub trait Served {
-    /// Takes what has arrived; `send` gets the frames to send.
+/// What answers at the device's end of the line: the application, or the loader of a model.
+pub trait Answers {
+    /// Handles bytes that arrived; calls `send` with each frame of the answer.
     fn receive(&mut self, bytes: &[u8], send: &mut dyn FnMut(&[u8]));
 
-    /// True once something else is to be served.
+    /// True once something else answers from then on: the device restarts, or a model is loaded.
     fn is_over(&self) -> bool;
 }
 
-impl<F: Flash, C: Clock, P: PowerMeter> Served for Server<'_, '_, F, C, P> {
+impl<F: Flash, C: Clock, P: PowerMeter> Answers for Server<'_, '_, F, C, P> {
     fn receive(&mut self, bytes: &[u8], send: &mut dyn FnMut(&[u8])) {
         Server::receive(self, bytes, send);
     }
@@ -32,7 +33,7 @@ impl<F: Flash, C: Clock, P: PowerMeter> Served for Server<'_, '_, F, C, P> {
     }
 }
 
-impl<S: ModelStore> Served for LoadServer<'_, S> {
+impl<S: ModelStore> Answers for LoadServer<'_, S> {
     fn receive(&mut self, bytes: &[u8], send: &mut dyn FnMut(&[u8])) {
         LoadServer::receive(self, bytes, send);
     }
@@ -41,8 +42,8 @@ impl<S: ModelStore> Served for LoadServer<'_, S> {
     }
 }
 
-/// A listener with the noise of its line.
-pub struct Line {
+/// A listener on a line with noise.
+pub struct TcpLine {
     listener: TcpListener,
     address: SocketAddr,
     connection: Option<TcpStream>,
@@ -50,7 +51,7 @@ pub struct Line {
     down: NoisyLine,
 }
 
-impl Line {
+impl TcpLine {
     /// Starts to listen.
     pub fn listen(address: SocketAddr, faults: Faults, seed: u64) -> Result<Self> {
         let cannot = || format!("{address}: cannot listen");
@@ -69,7 +70,7 @@ impl Line {
         self.address
     }
 
-    /// Sends what was not asked for right now.
+    /// Sends a frame that answers no request of now.
     pub fn send(&mut self, frame: &[u8]) {
         let mut out = vec![];
         self.down.carry(frame, &mut out);
@@ -80,10 +81,10 @@ impl Line {
         }
     }
 
-    /// Serves until it is over; the connection stays, as a serial line's would.
-    pub fn serve(&mut self, served: &mut impl Served) -> Result<()> {
+    /// Answers until [`Answers::is_over`]. The connection stays open, as that of a serial line would.
+    pub fn serve(&mut self, device: &mut impl Answers) -> Result<()> {
         let (mut buffer, mut arrived) = ([0; 4096], vec![]);
-        while !served.is_over() {
+        while !device.is_over() {
             let stream = match &mut self.connection {
                 Some(stream) => stream,
                 none => none.insert(accept(&self.listener)?),
@@ -102,10 +103,10 @@ impl Line {
                 }
             }
             let (down, mut gone) = (&mut self.down, false);
-            served.receive(&arrived, &mut |frame| {
+            device.receive(&arrived, &mut |frame| {
                 let mut out = vec![];
                 down.carry(frame, &mut out);
-                // What began is finished, whoever listens.
+                // The answer is made to its end, even if the host is gone.
                 gone = gone || stream.write_all(&out).is_err();
             });
             if gone {
@@ -119,7 +120,7 @@ impl Line {
 fn accept(listener: &TcpListener) -> Result<TcpStream> {
     loop {
         let (stream, _) = listener.accept().context("cannot accept connections")?;
-        // A connection that is gone already is none.
+        // The host may be gone already.
         let ready = stream
             .set_nodelay(true)
             .and_then(|()| stream.set_write_timeout(Some(WRITE_TIMEOUT)));

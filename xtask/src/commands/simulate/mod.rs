@@ -1,15 +1,16 @@
 //! `simulate`: a device in this process, with a board's flash and RAM.
 //!
-//! The process is the device: ending it is pulling the plug, and what `--state` keeps survives that.
+//! The process is the device: to end it is to pull the plug. Only the folder of `--state` survives that.
 
 mod board;
 mod clock;
 mod line;
+mod report;
 
 use super::{parse, read};
-use crate::{cli::device::Simulate, output, units};
+use crate::{cli::device::Simulate, output};
 use anyhow::{Context, Result, bail};
-use board::Device;
+use board::SimulatedBoard;
 use clock::WallClock;
 use edge_runtime::client::report::Listening;
 use edge_runtime::device::NotReady;
@@ -25,8 +26,8 @@ use edge_runtime::signature::{
     PublicKey, SIGNATURE_LEN, Trust, beside, find_signature, signature_in,
 };
 use edge_runtime::sim::{Faults, FlashImage, SensorBus};
-use line::Line;
-use serde_json::json;
+use line::TcpLine;
+use report::SimulateReport;
 use std::path::Path;
 
 /// What the simulated sensor measures: 25 mV over the shunt, 5 V at the load.
@@ -37,12 +38,12 @@ pub fn run(args: &Simulate, json: bool) -> Result<()> {
     let given = given.map(|path| Ok::<_, anyhow::Error>((path, read(path)?)));
     let given = given.transpose()?;
     let len = given.as_ref().map_or(0, |(_, bytes)| bytes.len());
-    let device = Device::new(&args.board, args.classes, len)?;
+    let device = SimulatedBoard::new(&args.board, args.classes, len)?;
     let trust = match &args.trust {
         Some(key) => Trust::Signed(PublicKey::read(key)?),
         None => Trust::Anyone,
     };
-    let given = given.map(|(path, bytes)| Given::new(path, bytes, args, &device, &trust));
+    let given = given.map(|(path, bytes)| FirstModel::new(path, bytes, args, &device, &trust));
     let given = given.transpose()?;
     let mut flash = image(args, &device, "flash", device.geometry)?;
     let mut region = ModelRegion::new(image(args, &device, "model", device.model)?);
@@ -61,7 +62,7 @@ pub fn run(args: &Simulate, json: bool) -> Result<()> {
         damaged: ppm(args.damage),
         doubled: 0,
     };
-    let mut line = Line::listen(args.listen, faults, args.seed)?;
+    let mut line = TcpLine::listen(args.listen, faults, args.seed)?;
     let bus = SensorBus::new(device.sensor.0.as_byte());
     bus.set(LOAD.0, LOAD.1);
     let mut meter = Ina219::new(bus, device.sensor.0, device.sensor.1)?;
@@ -69,7 +70,7 @@ pub fn run(args: &Simulate, json: bool) -> Result<()> {
     let limits = device.limits(region.capacity(), trust);
     let mut announced = false;
     loop {
-        // Every turn is a start of the device: RAM keeps nothing, flash its content.
+        // Each turn is a start of the device: RAM is empty, and flash keeps its content.
         let started = started(&device, region.bytes(), &trust);
         if !announced {
             announced = true;
@@ -106,24 +107,29 @@ pub fn run(args: &Simulate, json: bool) -> Result<()> {
     }
 }
 
-/// A flash of the device: a file, if there is a folder for it.
-fn image(args: &Simulate, device: &Device, what: &str, geometry: Geometry) -> Result<FlashImage> {
+/// A flash of the device, in a file if `--state` names a folder.
+fn image(
+    args: &Simulate,
+    device: &SimulatedBoard,
+    what: &str,
+    geometry: Geometry,
+) -> Result<FlashImage> {
     let Some(dir) = &args.state else {
         return Ok(FlashImage::volatile(geometry, true));
     };
     std::fs::create_dir_all(dir)
         .with_context(|| format!("{}: cannot create the folder", dir.display()))?;
-    let path = dir.join(format!("{}.{what}", device.board));
+    let path = dir.join(format!("{}.{what}", device.name));
     FlashImage::open(&path, geometry, true).with_context(|| path.display().to_string())
 }
 
-/// The model in the region with what it takes, or why none runs.
+/// The model in flash and the memory that it needs, or why none runs.
 fn started<'r>(
-    device: &Device,
+    device: &SimulatedBoard,
     region: &'r [u8],
     trust: &Trust,
 ) -> Result<(Model<'r>, MemoryPlan), NotReady> {
-    // Nothing but the lengths in its header is believed before its signature is.
+    // Before the signature is checked, only the lengths in the header are used.
     Header::read(region).map_err(|e| NotReady::from(&e))?;
     let trusted = trust.check_region(region);
     trusted.map_err(|_| NotReady::Untrusted)?;
@@ -133,19 +139,19 @@ fn started<'r>(
     Ok((model, plan))
 }
 
-/// A model that is put into the device before its first start.
-struct Given {
+/// A model that is put on the device before its first start.
+struct FirstModel {
     bytes: AlignedBytes,
     signature: Option<[u8; SIGNATURE_LEN]>,
 }
 
-impl Given {
-    /// The file, if the device takes it.
+impl FirstModel {
+    /// The file; an error if the device would refuse it.
     fn new(
         path: &Path,
         bytes: AlignedBytes,
         args: &Simulate,
-        device: &Device,
+        device: &SimulatedBoard,
         trust: &Trust,
     ) -> Result<Self> {
         let signature = match trust.is_required() {
@@ -181,37 +187,28 @@ impl Given {
 
 /// Says that the device listens, and what runs.
 fn announce(
-    device: &Device,
+    device: &SimulatedBoard,
     started: &Result<(Model<'_>, MemoryPlan), NotReady>,
-    line: &Line,
+    line: &TcpLine,
     signature_needed: bool,
     json: bool,
 ) {
     let runs = started.as_ref().ok();
-    let (ram, classes) = runs.map_or((0, 0), |(_, plan)| (plan.total(), plan.classes));
-    let mut value = json!(Listening {
-        listening: line.address().to_string(),
-        model: runs.map(|(model, _)| model.manifest().name.into()),
-        ram_bytes: ram,
-        flash_bytes: device.geometry.len,
-        most_classes: classes,
-        encrypted: false,
-        signature_needed,
-    });
-    value["board"] = json!(device.board);
+    let (ram_bytes, most_classes) = runs.map_or((0, 0), |(_, plan)| (plan.total(), plan.classes));
     let len = runs.map_or(0, |(model, _)| model.header().file_len() as usize);
-    value["ram_limit_bytes"] = json!(device.ram_limit(len));
-    output::print(json, value, || {
-        let first = match started {
-            Ok((model, _)) => format!(
-                "{} on a simulated {}: {} of RAM, {} of flash for heads and samples, up to {classes} classes",
-                model.manifest().name,
-                device.board,
-                units::bytes(ram as u64),
-                units::bytes(device.geometry.len.into()),
-            ),
-            Err(reason) => format!("a simulated {}: {reason}", device.board),
-        };
-        format!("{first}\nlistening on {}", line.address())
-    });
+    let report = SimulateReport {
+        listening: Listening {
+            listening: line.address().to_string(),
+            model: runs.map(|(model, _)| model.manifest().name.into()),
+            ram_bytes,
+            flash_bytes: device.geometry.len,
+            most_classes,
+            encrypted: false,
+            signature_needed,
+        },
+        board: &device.name,
+        ram_limit_bytes: device.ram_limit(len),
+        not_ready: started.as_ref().err().map(ToString::to_string),
+    };
+    output::print(json, &report);
 }

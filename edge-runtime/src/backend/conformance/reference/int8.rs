@@ -1,4 +1,4 @@
-//! int8 layers, by the rules of `docs/arithmetic.md`.
+//! int8 layers, by the rules of `docs/reference/arithmetic.md`.
 
 use super::{at, each, inside, neighbours, part, shuffled, sliced, taps};
 use crate::model::{ConvData, Layer, MapFunction, Model, Op, Rescale, Shape, Window};

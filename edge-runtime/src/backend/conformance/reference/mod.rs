@@ -1,4 +1,4 @@
-//! What every layer must give, as plain loops over `docs/arithmetic.md`.
+//! What every layer must give, as plain loops over `docs/reference/arithmetic.md`.
 //!
 //! It is slow and simple on purpose, and shares no code with any kernel: a mistake in a kernel, or in a helper that
 //! several kernels call, cannot hide here. It reads models through [`crate::model`], and nothing else of this crate.

@@ -1,4 +1,4 @@
-//! The reference against numbers worked out by hand from `docs/arithmetic.md`.
+//! The reference against numbers worked out by hand from `docs/reference/arithmetic.md`.
 
 use super::*;
 use crate::backend::conformance::{Network, Tensor};
