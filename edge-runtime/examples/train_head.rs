@@ -187,7 +187,7 @@ fn a_head_is_trained_kept_and_rolled_back() {
 
     let mut flash = FlashImage::volatile(GEOMETRY, true);
     assert_eq!(commit(&model, &mut flash, &head).unwrap(), Active::Factory);
-    let slot = |sequence| Active::Slot {
+    let slot = |sequence: u32| Active::Slot {
         slot: (sequence as u8 - 1) % 2,
         sequence,
     };

@@ -64,7 +64,7 @@ fn its_own_shell_gives_the_hosts_head() {
         let host = retrain(&model, &MODEL, kind, &dataset, &train_options, &Silent).unwrap();
         let host = Model::parse(&host.bytes).unwrap();
         let host = host.head().unwrap().bytes();
-        let sha256: String = host[64..96].iter().map(|b| format!("{b:02x}")).collect();
+        let sha256 = hex::encode(&host[64..96]);
         let mut command = place.own("retrain-head");
         command.arg("--data").arg(&data);
         command.args(["--clear", "--force", "--seed", "3"]);

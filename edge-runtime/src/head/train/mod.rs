@@ -236,8 +236,15 @@ pub struct Trained {
 /// let mut workspace = vec![0.0; size.workspace_len()];
 /// let quant = Quant { scale: 0.1, zero_point: 0 };
 /// let options = TrainOptions { seed: 7, ..TrainOptions::default() };
-/// let (progress, right) = (&mut |_| (), &mut |_| ());
-/// let trained = train(&Samples, quant, &options, &mut layers, &mut workspace, progress, right)?;
+/// let trained = train(
+///     &Samples,
+///     quant,
+///     &options,
+///     &mut layers,
+///     &mut workspace,
+///     &mut |epoch| println!("epoch {}: {}", epoch.number, epoch.loss),
+///     &mut |_right| (),
+/// )?;
 /// assert_eq!((trained.right, trained.judges), (2, 2));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
