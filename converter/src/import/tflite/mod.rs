@@ -15,6 +15,7 @@ mod input;
 mod live;
 mod node;
 mod ops;
+#[allow(clippy::all)] // flatc's style, not ours
 mod schema_generated;
 mod steps;
 mod stored;
