@@ -1,13 +1,13 @@
 //! Walks the plan of an int8 model over a borrowed file and one caller-owned arena.
 //!
-//! No allocation, no state but the arena: an inference is a loop over the layers. Each layer's numbers are
-//! [`Params`], which a family of kernels ([`Kernels`]) computes; the engine itself knows no operator, no board
-//! and no head. The feature map that it leaves goes to [`crate::head`].
+//! No allocation, no state but the arena: an inference is a loop over the layers, each computed by a family of
+//! kernels ([`Kernels`]). The engine itself knows no operator, no board and no head. The feature map that it
+//! leaves goes to [`crate::head`].
 //!
-//! Numbers come from the file: [`Params::of`] takes the model as their source. Kernels that pack weights when
-//! a model is loaded would give another [`Weights`](crate::kernels::Weights), and nothing else here would change.
+//! Weights and other numbers come from the file: the model is the [`Weights`](kernels::Weights) of every layer.
+//! Kernels that pack weights when a model is loaded would give another one, and nothing else here would change.
 
-use crate::kernels::{self, Kernels, Native, PackedParams, Params};
+use crate::kernels::{self, Kernels, Native, PackedParams};
 use crate::model::{ALIGNMENT, ConvData, DType, Layer, Layout, Model, Operand};
 use core::ops::Range;
 
@@ -192,16 +192,15 @@ fn run_layer<K: Kernels + ?Sized>(
     layer: &Layer<'_>,
     arena: &mut [i8],
 ) {
-    let Some(params) = Params::of(model, layer) else {
-        unreachable!("`model::check` refuses float parts in an int8 model")
-    };
-    if let Params::Packed(params) = &params {
-        return run_packed(kernels, params, layer, arena);
+    if let Some(params) = PackedParams::of(model, layer) {
+        return run_packed(kernels, &params, layer, arena);
     }
     let (around, output) = Around::split(arena, &layer.output);
     let in_place = layer.op.in_place() && layer.inputs[0].offset == layer.output.offset;
     let input = |i: usize| (i > 0 || !in_place).then(|| around.input(&layer.inputs[i]));
-    params.run(kernels, input, output);
+    let Some(()) = kernels::run(kernels, model, layer, input, output) else {
+        unreachable!("`model::check` refuses float parts in an int8 model")
+    };
 }
 
 fn run_packed<K: Kernels + ?Sized>(

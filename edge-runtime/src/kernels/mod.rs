@@ -33,6 +33,7 @@ pub use cortex_m::CortexM;
 pub use geometry::Geometry;
 pub use params::*;
 pub use portable::{requantize, rescale};
+pub use run::run;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub use x86_64::Avx2;
 

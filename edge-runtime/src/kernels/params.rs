@@ -1,8 +1,9 @@
 //! The numbers of an operator, made once from a layer: what every backend reads instead of the layer itself.
 //!
-//! [`Params::of`] is the one place that takes a layer apart. It borrows from the layer and from a
-//! [`Weights`] source, and allocates nothing. The arithmetic that the numbers mean is in
-//! [`super::portable`]; `docs/reference/arithmetic.md` states it.
+//! Each struct has a function `of(weights, layer)`, the one place that takes such a layer apart. It borrows from
+//! the layer and from a [`Weights`] source, and allocates nothing. It gives `None` for a layer of another kind,
+//! a float one included, and panics on a layer that `Model::parse` would refuse. What the numbers mean,
+//! [`super::portable`] defines and `docs/reference/arithmetic.md` states.
 
 use super::Geometry;
 use crate::model::norm_table::NormTable;
@@ -24,204 +25,42 @@ impl Weights for Model<'_> {
     }
 }
 
-/// One int8 layer with all its numbers.
-#[derive(Clone, Copy, Debug)]
-pub enum Params<'p> {
-    /// [`Op::Conv`].
-    Conv(ConvParams<'p>),
-    /// [`Op::DepthwiseConv`].
-    Depthwise(ConvParams<'p>),
-    /// One of these two, packed for a family of processors.
-    Packed(PackedParams<'p>),
-    /// [`Op::MaxPool`].
-    MaxPool(Geometry),
-    /// [`Op::AvgPool`].
-    AvgPool(AvgPoolParams<'p>),
-    /// [`Op::Add`].
-    Add(AddParams),
-    /// [`Op::Concat`].
-    Concat(ConcatParams<'p>),
-    /// [`Op::Map`].
-    Map(MapParams<'p>),
-    /// [`Op::Slice`].
-    Slice(SliceParams),
-    /// [`Op::Pad`].
-    Pad(PadParams),
-    /// [`Op::Mul`].
-    Mul(MulParams),
-    /// [`Op::PRelu`].
-    PRelu(PReluParams<'p>),
-    /// [`Op::LocalResponseNorm`].
-    Norm(NormParams<'p>),
-    /// [`Op::Shuffle`].
-    Shuffle(ShuffleParams),
+/// i32 values of a blob.
+#[inline(always)]
+fn i32s(weights: &(impl Weights + ?Sized), blob: Blob) -> &[i32] {
+    bytemuck::cast_slice(weights.bytes(blob))
 }
 
-impl<'p> Params<'p> {
-    /// The numbers of a layer of a checked model; `None` for a float layer.
-    ///
-    /// # Panics
-    /// If the layer is not one that `Model::parse` accepts.
+/// int8 values of a blob.
+#[inline(always)]
+fn i8s(weights: &(impl Weights + ?Sized), blob: Blob) -> &[i8] {
+    bytemuck::cast_slice(weights.bytes(blob))
+}
+
+/// Zero points of the first two inputs.
+#[inline(always)]
+fn two_zero_points(layer: &Layer<'_>) -> [i8; 2] {
+    [0, 1].map(|i: usize| layer.inputs[i].quant.zero_point)
+}
+
+impl Geometry {
+    /// A window between the first input of a layer and its output.
     #[inline(always)]
-    pub fn of(weights: &'p (impl Weights + ?Sized), layer: &'p Layer<'_>) -> Option<Self> {
-        let (input, output) = (&layer.inputs[0], &layer.output);
-        let around = |window: &Window| Geometry {
-            input: input.shape,
-            output: output.shape,
+    fn around(layer: &Layer<'_>, window: &Window) -> Self {
+        Self {
+            input: layer.inputs[0].shape,
+            output: layer.output.shape,
             window: *window,
-        };
-        let zero_points = || [0, 1].map(|i: usize| layer.inputs[i].quant.zero_point);
-        let i32s = |blob| bytemuck::cast_slice::<u8, i32>(weights.bytes(blob));
-        Some(match &layer.op {
-            Op::Conv {
-                window,
-                groups,
-                data,
-            } => Self::conv(weights, layer, around(window), *groups, data)?,
-            Op::DepthwiseConv { window, data } => {
-                match Self::conv(weights, layer, around(window), input.shape.c, data)? {
-                    Self::Conv(params) => Self::Depthwise(params),
-                    packed => packed,
-                }
-            }
-            Op::MaxPool { window } => Self::MaxPool(around(window)),
-            Op::AvgPool {
-                window,
-                multipliers,
-                shift,
-                ..
-            } => Self::AvgPool(AvgPoolParams {
-                geometry: around(window),
-                multipliers: i32s(*multipliers),
-                shift: *shift,
-                input_zero_point: input.quant.zero_point,
-                output_zero_point: output.quant.zero_point,
-            }),
-            Op::Add {
-                multipliers,
-                shift,
-                clamp,
-                ..
-            } => Self::Add(AddParams {
-                zero_points: zero_points(),
-                multipliers: *multipliers,
-                shift: *shift,
-                output_zero_point: output.quant.zero_point,
-                clamp: *clamp,
-            }),
-            Op::Concat { rescale } => Self::Concat(ConcatParams {
-                inputs: &layer.inputs,
-                rescale,
-                output,
-            }),
-            Op::Map {
-                function: MapFunction::Table(table),
-            } => Self::Map(MapParams {
-                table: bytemuck::cast_slice(weights.bytes(*table)),
-            }),
-            Op::Map {
-                function: MapFunction::Activation(_),
-            } => return None,
-            Op::Slice { start, step } => Self::Slice(SliceParams {
-                input: input.shape,
-                output: output.shape,
-                start: *start,
-                step: *step,
-            }),
-            Op::Pad { before, .. } => Self::Pad(PadParams {
-                input: input.shape,
-                output: output.shape,
-                before: *before,
-                zero_point: input.quant.zero_point,
-            }),
-            Op::Mul { multiplier, shift } => Self::Mul(MulParams {
-                zero_points: zero_points(),
-                multiplier: *multiplier,
-                shift: *shift,
-                output_zero_point: output.quant.zero_point,
-            }),
-            Op::PRelu {
-                slopes,
-                positive,
-                shift,
-            } => Self::PRelu(PReluParams {
-                slopes: i32s(*slopes),
-                positive: *positive,
-                shift: *shift,
-                input_zero_point: input.quant.zero_point,
-                output_zero_point: output.quant.zero_point,
-            }),
-            Op::LocalResponseNorm {
-                size,
-                table,
-                index_shift,
-                shift,
-                ..
-            } => Self::Norm(NormParams {
-                channels: input.shape.c as usize,
-                size: *size as usize,
-                table: i32s(*table),
-                spacing: NormTable::new(*index_shift),
-                shift: *shift,
-                input_zero_point: input.quant.zero_point,
-                output_zero_point: output.quant.zero_point,
-            }),
-            Op::Shuffle { groups } => Self::Shuffle(ShuffleParams {
-                channels: input.shape.c as usize,
-                groups: *groups as usize,
-            }),
-        })
+        }
     }
 
+    /// The shapes of a [`Op::MaxPool`].
     #[inline(always)]
-    fn conv(
-        weights: &'p (impl Weights + ?Sized),
-        layer: &'p Layer<'_>,
-        geometry: Geometry,
-        groups: u32,
-        data: &ConvData,
-    ) -> Option<Self> {
-        let input_zero_point = layer.inputs[0].quant.zero_point;
-        let output_zero_point = layer.output.quant.zero_point;
-        Some(match *data {
-            ConvData::I8 {
-                weights: filters,
-                bias,
-                multiplier,
-                shift,
-                clamp,
-            } => Self::Conv(ConvParams {
-                geometry,
-                groups: groups as usize,
-                weights: bytemuck::cast_slice(weights.bytes(filters)),
-                input_zero_point,
-                requantize: RequantizeParams {
-                    bias: bytemuck::cast_slice(weights.bytes(bias)),
-                    multiplier: bytemuck::cast_slice(weights.bytes(multiplier)),
-                    shift: weights.bytes(shift),
-                    zero_point: output_zero_point,
-                    clamp,
-                },
-            }),
-            ConvData::Packed {
-                layout,
-                weights: filters,
-                channels,
-                input_shift,
-                clamp,
-                scratch: _,
-            } => Self::Packed(PackedParams {
-                layout,
-                geometry,
-                weights: bytemuck::cast_slice(weights.bytes(filters)),
-                records: bytemuck::cast_slice(weights.bytes(channels)),
-                input_shift,
-                input_zero_point,
-                output_zero_point,
-                clamp,
-            }),
-            ConvData::F32 { .. } => return None,
-        })
+    pub fn of_max_pool(layer: &Layer<'_>) -> Option<Self> {
+        match &layer.op {
+            Op::MaxPool { window } => Some(Self::around(layer, window)),
+            _ => None,
+        }
     }
 }
 
@@ -238,6 +77,45 @@ pub struct ConvParams<'p> {
     pub input_zero_point: i8,
     /// From the sums to the output.
     pub requantize: RequantizeParams<'p>,
+}
+
+impl<'p> ConvParams<'p> {
+    /// Of an int8 convolution, depthwise or not, that is not packed.
+    #[inline(always)]
+    pub fn of(weights: &'p (impl Weights + ?Sized), layer: &'p Layer<'_>) -> Option<Self> {
+        let (window, groups, data) = match &layer.op {
+            Op::Conv {
+                window,
+                groups,
+                data,
+            } => (window, *groups, data),
+            Op::DepthwiseConv { window, data } => (window, layer.inputs[0].shape.c, data),
+            _ => return None,
+        };
+        let ConvData::I8 {
+            weights: filters,
+            bias,
+            multiplier,
+            shift,
+            clamp,
+        } = *data
+        else {
+            return None;
+        };
+        Some(Self {
+            geometry: Geometry::around(layer, window),
+            groups: groups as usize,
+            weights: i8s(weights, filters),
+            input_zero_point: layer.inputs[0].quant.zero_point,
+            requantize: RequantizeParams {
+                bias: i32s(weights, bias),
+                multiplier: i32s(weights, multiplier),
+                shift: weights.bytes(shift),
+                zero_point: layer.output.quant.zero_point,
+                clamp,
+            },
+        })
+    }
 }
 
 /// How the sums of a convolution become its int8 output.
@@ -304,6 +182,37 @@ pub struct PackedParams<'p> {
     pub clamp: [i8; 2],
 }
 
+impl<'p> PackedParams<'p> {
+    /// Of a packed convolution, depthwise or not.
+    #[inline(always)]
+    pub fn of(weights: &'p (impl Weights + ?Sized), layer: &'p Layer<'_>) -> Option<Self> {
+        let (Op::Conv { window, data, .. } | Op::DepthwiseConv { window, data }) = &layer.op else {
+            return None;
+        };
+        let ConvData::Packed {
+            layout,
+            weights: filters,
+            channels,
+            input_shift,
+            clamp,
+            scratch: _,
+        } = *data
+        else {
+            return None;
+        };
+        Some(Self {
+            layout,
+            geometry: Geometry::around(layer, window),
+            weights: i8s(weights, filters),
+            records: bytemuck::cast_slice(weights.bytes(channels)),
+            input_shift,
+            input_zero_point: layer.inputs[0].quant.zero_point,
+            output_zero_point: layer.output.quant.zero_point,
+            clamp,
+        })
+    }
+}
+
 /// The numbers of an int8 mean; see [`Op::AvgPool`].
 #[derive(Clone, Copy, Debug)]
 pub struct AvgPoolParams<'p> {
@@ -317,6 +226,29 @@ pub struct AvgPoolParams<'p> {
     pub input_zero_point: i8,
     /// Of the output.
     pub output_zero_point: i8,
+}
+
+impl<'p> AvgPoolParams<'p> {
+    /// Of an int8 mean.
+    #[inline(always)]
+    pub fn of(weights: &'p (impl Weights + ?Sized), layer: &'p Layer<'_>) -> Option<Self> {
+        let Op::AvgPool {
+            window,
+            multipliers,
+            shift,
+            ..
+        } = &layer.op
+        else {
+            return None;
+        };
+        Some(Self {
+            geometry: Geometry::around(layer, window),
+            multipliers: i32s(weights, *multipliers),
+            shift: *shift,
+            input_zero_point: layer.inputs[0].quant.zero_point,
+            output_zero_point: layer.output.quant.zero_point,
+        })
+    }
 }
 
 /// The numbers of an int8 addition; see [`Op::Add`].
@@ -334,6 +266,29 @@ pub struct AddParams {
     pub clamp: [i8; 2],
 }
 
+impl AddParams {
+    /// Of an addition.
+    #[inline(always)]
+    pub fn of(layer: &Layer<'_>) -> Option<Self> {
+        let Op::Add {
+            multipliers,
+            shift,
+            clamp,
+            ..
+        } = &layer.op
+        else {
+            return None;
+        };
+        Some(Self {
+            zero_points: two_zero_points(layer),
+            multipliers: *multipliers,
+            shift: *shift,
+            output_zero_point: layer.output.quant.zero_point,
+            clamp: *clamp,
+        })
+    }
+}
+
 /// The numbers of an int8 product; see [`Op::Mul`].
 #[derive(Clone, Copy, Debug)]
 pub struct MulParams {
@@ -345,6 +300,22 @@ pub struct MulParams {
     pub shift: u8,
     /// Added after scaling.
     pub output_zero_point: i8,
+}
+
+impl MulParams {
+    /// Of a product.
+    #[inline(always)]
+    pub fn of(layer: &Layer<'_>) -> Option<Self> {
+        let Op::Mul { multiplier, shift } = &layer.op else {
+            return None;
+        };
+        Some(Self {
+            zero_points: two_zero_points(layer),
+            multiplier: *multiplier,
+            shift: *shift,
+            output_zero_point: layer.output.quant.zero_point,
+        })
+    }
 }
 
 /// The numbers of an int8 PReLU; see [`Op::PRelu`].
@@ -362,11 +333,49 @@ pub struct PReluParams<'p> {
     pub output_zero_point: i8,
 }
 
+impl<'p> PReluParams<'p> {
+    /// Of an int8 PReLU.
+    #[inline(always)]
+    pub fn of(weights: &'p (impl Weights + ?Sized), layer: &'p Layer<'_>) -> Option<Self> {
+        let Op::PRelu {
+            slopes,
+            positive,
+            shift,
+        } = &layer.op
+        else {
+            return None;
+        };
+        Some(Self {
+            slopes: i32s(weights, *slopes),
+            positive: *positive,
+            shift: *shift,
+            input_zero_point: layer.inputs[0].quant.zero_point,
+            output_zero_point: layer.output.quant.zero_point,
+        })
+    }
+}
+
 /// The table of a function of single int8 values; see [`Op::Map`].
 #[derive(Clone, Copy, Debug)]
 pub struct MapParams<'p> {
     /// 256 outputs, that of -128 first.
     pub table: &'p [i8],
+}
+
+impl<'p> MapParams<'p> {
+    /// Of an int8 function with a table.
+    #[inline(always)]
+    pub fn of(weights: &'p (impl Weights + ?Sized), layer: &'p Layer<'_>) -> Option<Self> {
+        let Op::Map {
+            function: MapFunction::Table(table),
+        } = &layer.op
+        else {
+            return None;
+        };
+        Some(Self {
+            table: i8s(weights, *table),
+        })
+    }
 }
 
 /// The numbers of an int8 local response normalization; see [`Op::LocalResponseNorm`].
@@ -388,6 +397,32 @@ pub struct NormParams<'p> {
     pub output_zero_point: i8,
 }
 
+impl<'p> NormParams<'p> {
+    /// Of an int8 local response normalization.
+    #[inline(always)]
+    pub fn of(weights: &'p (impl Weights + ?Sized), layer: &'p Layer<'_>) -> Option<Self> {
+        let Op::LocalResponseNorm {
+            size,
+            table,
+            index_shift,
+            shift,
+            ..
+        } = &layer.op
+        else {
+            return None;
+        };
+        Some(Self {
+            channels: layer.output.shape.c as usize,
+            size: *size as usize,
+            table: i32s(weights, *table),
+            spacing: NormTable::new(*index_shift),
+            shift: *shift,
+            input_zero_point: layer.inputs[0].quant.zero_point,
+            output_zero_point: layer.output.quant.zero_point,
+        })
+    }
+}
+
 /// The numbers of an int8 concatenation; see [`Op::Concat`].
 #[derive(Clone, Copy, Debug)]
 pub struct ConcatParams<'p> {
@@ -396,7 +431,20 @@ pub struct ConcatParams<'p> {
     output: &'p Operand,
 }
 
-impl ConcatParams<'_> {
+impl<'p> ConcatParams<'p> {
+    /// Of an int8 concatenation.
+    #[inline(always)]
+    pub fn of(layer: &'p Layer<'_>) -> Option<Self> {
+        let Op::Concat { rescale } = &layer.op else {
+            return None;
+        };
+        Some(Self {
+            inputs: &layer.inputs,
+            rescale,
+            output: &layer.output,
+        })
+    }
+
     /// One part for each input.
     pub fn parts(&self) -> impl Iterator<Item = ConcatPart> {
         let mut first_channel = 0;
@@ -445,6 +493,22 @@ pub struct SliceParams {
     pub step: [u32; 2],
 }
 
+impl SliceParams {
+    /// Of a slice, int8 or float.
+    #[inline(always)]
+    pub fn of(layer: &Layer<'_>) -> Option<Self> {
+        let Op::Slice { start, step } = &layer.op else {
+            return None;
+        };
+        Some(Self {
+            input: layer.inputs[0].shape,
+            output: layer.output.shape,
+            start: *start,
+            step: *step,
+        })
+    }
+}
+
 /// How much is put around a tensor; see [`Op::Pad`].
 #[derive(Clone, Copy, Debug)]
 pub struct PadParams {
@@ -458,6 +522,22 @@ pub struct PadParams {
     pub zero_point: i8,
 }
 
+impl PadParams {
+    /// Of a padding.
+    #[inline(always)]
+    pub fn of(layer: &Layer<'_>) -> Option<Self> {
+        let Op::Pad { before, .. } = &layer.op else {
+            return None;
+        };
+        Some(Self {
+            input: layer.inputs[0].shape,
+            output: layer.output.shape,
+            before: *before,
+            zero_point: layer.inputs[0].quant.zero_point,
+        })
+    }
+}
+
 /// A permutation of channels; see [`Op::Shuffle`].
 #[derive(Clone, Copy, Debug)]
 pub struct ShuffleParams {
@@ -465,4 +545,18 @@ pub struct ShuffleParams {
     pub channels: usize,
     /// Divides the channels.
     pub groups: usize,
+}
+
+impl ShuffleParams {
+    /// Of a shuffle, int8 or float.
+    #[inline(always)]
+    pub fn of(layer: &Layer<'_>) -> Option<Self> {
+        let Op::Shuffle { groups } = &layer.op else {
+            return None;
+        };
+        Some(Self {
+            channels: layer.output.shape.c as usize,
+            groups: *groups as usize,
+        })
+    }
 }

@@ -18,8 +18,8 @@ use super::kernel::KernelLayer;
 use super::network::{Network, check_size};
 use super::requantize::{Center, Requantize};
 use super::unfold::Unfold;
-use crate::kernels::{ConvParams, Geometry, Kernels, Params, UnfoldParams};
-use crate::model::{Layer, Model};
+use crate::kernels::{ConvParams, Geometry, Kernels, UnfoldParams};
+use crate::model::{Layer, Model, Op};
 use tract_core::internal::*;
 use tract_core::ops::einsum::EinSum;
 
@@ -39,15 +39,15 @@ pub fn wire(
         .map(|i| net.tensor(i))
         .collect::<TractResult<_>>()?;
     let x = *inputs.first().context("it has no input")?;
-    match Params::of(model, layer) {
-        Some(Params::Conv(params)) => Convolution::new(&params, kernels).wire_product(net, x),
-        Some(Params::Depthwise(params)) => {
-            Convolution::new(&params, kernels).wire_depthwise(net, x)
-        }
-        Some(Params::Packed(_)) | None => {
-            bail!("its weights are float, or packed for a microcontroller")
-        }
-        Some(_) => {
+    let conv = || {
+        let params = ConvParams::of(model, layer)
+            .context("its weights are float, or packed for a microcontroller")?;
+        TractResult::Ok(Convolution::new(&params, kernels))
+    };
+    match layer.op {
+        Op::Conv { .. } => conv()?.wire_product(net, x),
+        Op::DepthwiseConv { .. } => conv()?.wire_depthwise(net, x),
+        _ => {
             let node = Custom::new(KernelLayer::new(model, layer, kernels));
             net.node("", node, &inputs)
         }

@@ -1,8 +1,8 @@
 //! int8 layers that a family of kernels computes whole.
 
-use super::custom::{Compute, filled, values};
+use super::custom::{Compute, values};
 use super::network::dims;
-use crate::kernels::{Kernels, Params, Weights};
+use crate::kernels::{self, Kernels, Weights};
 use crate::model::{AlignedBytes, Blob, Layer, Model};
 use tract_core::internal::*;
 
@@ -58,9 +58,11 @@ impl Compute for KernelLayer {
         let inputs = (0..inputs.len())
             .map(|i| values::<i8>(inputs, i))
             .collect::<TractResult<TVec<_>>>()?;
-        let params = Params::of(&self.numbers, &self.layer).context("a float layer")?;
-        filled(&dims(self.layer.output.shape), |output| {
-            params.run(self.kernels, |i| inputs.get(i).copied(), output)
-        })
+        let mut output = Tensor::zero::<i8>(&dims(self.layer.output.shape))?;
+        let values = output.try_as_plain_ram_mut()?.as_slice_mut::<i8>()?;
+        let input = |i: usize| inputs.get(i).copied();
+        kernels::run(self.kernels, &self.numbers, &self.layer, input, values)
+            .context("a float layer")?;
+        Ok(output)
     }
 }
