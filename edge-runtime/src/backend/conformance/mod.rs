@@ -16,7 +16,7 @@
 //! # Ok::<(), Box<edge_runtime::backend::conformance::Failure>>(())
 //! ```
 //!
-//! Knows backends by their trait only. `tests/conformance.rs` has the list of those that it runs on.
+//! Knows backends by their trait only. `tests/conformance/main.rs` has the list of those that it runs on.
 
 mod cases;
 mod failure;
