@@ -59,7 +59,8 @@ impl Compute for KernelLayer {
             .map(|i| values::<i8>(inputs, i))
             .collect::<TractResult<TVec<_>>>()?;
         let mut output = Tensor::zero::<i8>(&dims(self.layer.output.shape))?;
-        let values = output.try_as_plain_ram_mut()?.as_slice_mut::<i8>()?;
+        let mut plain = output.try_as_plain_ram_mut()?;
+        let values = plain.as_slice_mut::<i8>()?;
         let input = |i: usize| inputs.get(i).copied();
         kernels::run(self.kernels, &self.numbers, &self.layer, input, values)
             .context("a float layer")?;
