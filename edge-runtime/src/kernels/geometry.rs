@@ -15,24 +15,26 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    /// True if no dimension is zero, the window gives the output's rows and columns, and both tensors with
-    /// their padding fit an address space of 31 bits. Kernels with raw pointers ask this first.
-    pub fn is_possible(&self) -> bool {
+    /// True if input and output have so many elements, at least one, and the window with its padding gives the
+    /// output's rows and columns. Kernels with raw pointers ask this first; no offset in a tensor that passes
+    /// overflows 32 bits.
+    pub fn fits(&self, input: usize, output: usize) -> bool {
         let w = &self.window;
-        let positive = [w.kernel, w.stride, w.dilation];
-        let fits = |axis: usize, len: u32| {
-            let padded = len as u64 + w.pad_before[axis] as u64 + w.pad_after[axis] as u64;
-            padded <= i32::MAX as u64
+        let has = |shape: &Shape, elements: usize| {
+            let area = shape.h.checked_mul(shape.w);
+            let len = area.and_then(|area| area.checked_mul(shape.c));
+            elements > 0 && len.is_some_and(|len| len as usize == elements)
         };
-        let elements = |s: &Shape| {
-            let len = s.h.checked_mul(s.w).and_then(|area| area.checked_mul(s.c));
-            len.is_some_and(|len| (1..=i32::MAX as u32).contains(&len))
-        };
-        positive.iter().flatten().all(|v| *v > 0)
-            && elements(&self.input)
-            && elements(&self.output)
-            && fits(0, self.input.h)
-            && fits(1, self.input.w)
+        let [above, left] = w.pad_before;
+        let [below, right] = w.pad_after;
+        // A step of 0 gives no output length.
+        w.kernel[0] > 0
+            && w.kernel[1] > 0
+            && w.dilation[0] > 0
+            && w.dilation[1] > 0
+            && (above | left | below | right) < 1 << 30
+            && has(&self.input, input)
+            && has(&self.output, output)
             && w.output_len(0, self.input.h) == Some(self.output.h)
             && w.output_len(1, self.input.w) == Some(self.output.w)
     }

@@ -16,9 +16,8 @@ impl<'c> PackedCall<'c> {
     /// Checks everything that memory safety of the kernels hangs on.
     ///
     /// # Panics
-    /// If the geometry is impossible ([`Geometry::is_possible`](super::Geometry::is_possible)), the layout
-    /// cannot hold it, a length is not what layout and geometry say, or weights or scratch start off a
-    /// multiple of 4.
+    /// If the geometry is impossible ([`Geometry::fits`](super::Geometry::fits)), the layout cannot hold it, a
+    /// length is not what layout and geometry say, or weights or scratch start off a multiple of 4.
     pub fn new(
         params: &'c PackedParams<'c>,
         input: &'c [i8],
@@ -30,11 +29,9 @@ impl<'c> PackedCall<'c> {
         let groups = if depthwise { g.input.c } else { 1 };
         let aligned = |slice: &[i8]| slice.as_ptr().addr().is_multiple_of(4);
         // One assertion, since each is code on a small processor.
-        let agree = g.is_possible()
+        let agree = g.fits(input.len(), output.len())
             && layout.holds(&g.window, groups, depthwise)
             && (!depthwise || g.input.c == g.output.c)
-            && input.len() == g.input.len()
-            && output.len() == g.output.len()
             && params.weights.len() as u64 == layout.weights_len(&g.window, g.input, g.output)
             && params.records.len() as u64 == layout.records(g.output)
             && scratch.len() as u64 >= layout.scratch_len(&g.window, g.input, g.output)
@@ -184,7 +181,7 @@ mod tests {
     #[test]
     fn each_impossible_geometry_is_refused() {
         type Change = fn(&mut Geometry);
-        // Those of `Geometry::is_possible` whose lengths can be computed at all.
+        // Those that `Geometry::fits` refuses whose lengths can be computed at all.
         let changes: [(&str, Change); 4] = [
             ("more rows than there are", |g| g.output.h += 1),
             ("fewer columns than there are", |g| g.output.w -= 1),
@@ -214,13 +211,13 @@ mod tests {
             },
             ..geometry()
         };
-        assert!(large.is_possible());
+        assert!(large.fits(large.input.len(), large.output.len()));
         assert!(!Case::new(Layout::MveDepthwise, large).is_accepted());
         let mut dilated = geometry();
         dilated.window.dilation = [2, 2];
         dilated.window.pad_before = [2, 2];
         dilated.window.pad_after = [2, 2];
-        assert!(dilated.is_possible());
+        assert!(dilated.fits(dilated.input.len(), dilated.output.len()));
         assert!(!Case::new(Layout::DspDepthwise, dilated).is_accepted());
         for layout in [Layout::DspDepthwise, Layout::MveDepthwise] {
             let mut other = geometry();

@@ -40,7 +40,8 @@ fn i8s(weights: &(impl Weights + ?Sized), blob: Blob) -> &[i8] {
 /// Zero points of the first two inputs.
 #[inline(always)]
 fn two_zero_points(layer: &Layer<'_>) -> [i8; 2] {
-    [0, 1].map(|i: usize| layer.inputs[i].quant.zero_point)
+    let [a, b] = [&layer.inputs[0], &layer.inputs[1]];
+    [a.quant.zero_point, b.quant.zero_point]
 }
 
 impl Geometry {

@@ -182,6 +182,7 @@ impl Layout {
     }
 
     /// True if the layout can hold a convolution with this window, in so many groups or depthwise.
+    #[inline(never)] // once in a microcontroller's program, whose kernels ask it as well as the reader
     pub fn holds(self, window: &Window, groups: u32, depthwise: bool) -> bool {
         if self.is_foreign() {
             return false;

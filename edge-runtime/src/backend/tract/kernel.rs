@@ -1,6 +1,6 @@
 //! int8 layers that a family of kernels computes whole.
 
-use super::custom::{Compute, values};
+use super::custom::{Compute, filled, values};
 use super::network::dims;
 use crate::kernels::{self, Kernels, Weights};
 use crate::model::{AlignedBytes, Blob, Layer, Model};
@@ -58,14 +58,12 @@ impl Compute for KernelLayer {
         let inputs = (0..inputs.len())
             .map(|i| values::<i8>(inputs, i))
             .collect::<TractResult<TVec<_>>>()?;
-        let mut output = Tensor::zero::<i8>(&dims(self.layer.output.shape))?;
         let input = |i: usize| inputs.get(i).copied();
-        {
-            let mut plain = output.try_as_plain_ram_mut()?;
-            let values = plain.as_slice_mut::<i8>()?;
-            kernels::run(self.kernels, &self.numbers, &self.layer, input, values)
-                .context("a float layer")?;
-        }
+        let mut done = None;
+        let output = filled(&dims(self.layer.output.shape), |output| {
+            done = kernels::run(self.kernels, &self.numbers, &self.layer, input, output);
+        })?;
+        done.context("a float layer, or a packed one")?;
         Ok(output)
     }
 }

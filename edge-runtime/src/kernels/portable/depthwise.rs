@@ -15,31 +15,29 @@ pub fn depthwise(params: &ConvParams<'_>, input: &[i8], output: &mut [i8]) {
         for x in 0..g.output.w as usize {
             let Some(pixel) = out.next() else { return };
             let mut first = 0;
-            while first + BLOCK <= channels {
-                let acc: [i32; BLOCK] = accumulate(params, input, [y, x], first, BLOCK);
-                for (k, q) in pixel[first..first + BLOCK].iter_mut().enumerate() {
-                    *q = params.requantize.finish(first + k, acc[k]);
+            while first < channels {
+                // A length that the compiler knows is faster.
+                match channels - first {
+                    BLOCK.. => block(params, input, [y, x], first, BLOCK, pixel),
+                    rest => block(params, input, [y, x], first, rest, pixel),
                 }
                 first += BLOCK;
-            }
-            let rest = channels - first;
-            let acc: [i32; BLOCK] = accumulate(params, input, [y, x], first, rest);
-            for (k, q) in pixel[first..].iter_mut().enumerate() {
-                *q = params.requantize.finish(first + k, acc[k]);
             }
         }
     }
 }
 
-/// The accumulators of `count` channels from `first` at one output position.
-#[inline(always)]
-fn accumulate(
+/// `count` channels of one output pixel, from `first` on.
+// Inlined where it is compiled for extensions of the processor; on a microcontroller once is enough.
+#[cfg_attr(not(target_os = "none"), inline(always))]
+fn block(
     params: &ConvParams<'_>,
     input: &[i8],
     [y, x]: [usize; 2],
     first: usize,
     count: usize,
-) -> [i32; BLOCK] {
+    pixel: &mut [i8],
+) {
     let g = &params.geometry;
     let channels = g.input.c as usize;
     let [kh, kw] = [g.window.kernel[0] as usize, g.window.kernel[1] as usize];
@@ -47,7 +45,7 @@ fn accumulate(
     let (rows, y0) = g.taps(0, y);
     let (cols, x0) = g.taps(1, x);
     let zero = params.input_zero_point as i32;
-    let mut acc = [0; BLOCK];
+    let mut acc = [0i32; BLOCK];
     acc[..count].copy_from_slice(&params.requantize.bias[first..first + count]);
     for ky in 0..kh {
         for kx in 0..kw {
@@ -66,5 +64,7 @@ fn accumulate(
             }
         }
     }
-    acc
+    for (k, q) in pixel[first..first + count].iter_mut().enumerate() {
+        *q = params.requantize.finish(first + k, acc[k]);
+    }
 }

@@ -3,14 +3,17 @@
 use super::requantize::saturate;
 use crate::kernels::{AvgPoolParams, Geometry};
 use core::ops::Range;
+use core::slice::ChunksExact;
 
 /// Maximum of the elements under the window; padding never wins.
 pub fn max_pool(g: &Geometry, input: &[i8], output: &mut [i8]) {
-    each_position(g, output, |out, at| {
+    each_position(g, output, |out, under| {
         out.fill(i8::MIN);
-        for pixel in at.pixels(g, input) {
-            for (q, i) in out.iter_mut().zip(pixel) {
-                *q = (*q).max(*i);
+        for y in under.rows.clone() {
+            for pixel in under.row(g, input, y) {
+                for (q, i) in out.iter_mut().zip(pixel) {
+                    *q = (*q).max(*i);
+                }
             }
         }
     });
@@ -33,14 +36,16 @@ impl AvgPoolParams<'_> {
 pub fn avg_pool(params: &AvgPoolParams<'_>, input: &[i8], output: &mut [i8]) {
     const BLOCK: usize = 32;
     let g = &params.geometry;
-    each_position(g, output, |out, at| {
-        let count = at.rows.len() * at.cols.len();
+    each_position(g, output, |out, under| {
+        let count = under.rows.len() * under.columns.len();
         let zero = params.input_zero_point as i32 * count as i32;
         for (block, out) in out.chunks_mut(BLOCK).enumerate() {
             let mut sums = [0i32; BLOCK];
-            for pixel in at.pixels(g, input) {
-                for (s, i) in sums.iter_mut().zip(&pixel[block * BLOCK..]) {
-                    *s += *i as i32;
+            for y in under.rows.clone() {
+                for pixel in under.row(g, input, y) {
+                    for (s, i) in sums.iter_mut().zip(&pixel[block * BLOCK..]) {
+                        *s += *i as i32;
+                    }
                 }
             }
             for (q, s) in out.iter_mut().zip(sums) {
@@ -51,35 +56,40 @@ pub fn avg_pool(params: &AvgPoolParams<'_>, input: &[i8], output: &mut [i8]) {
 }
 
 /// The part of the input under the window at one position.
-struct Patch {
+struct Under {
     rows: Range<usize>,
-    cols: Range<usize>,
+    columns: Range<usize>,
 }
 
-impl Patch {
-    fn pixels<'i>(&self, g: &Geometry, input: &'i [i8]) -> impl Iterator<Item = &'i [i8]> {
+impl Under {
+    /// The pixels of row `y`.
+    #[inline(always)]
+    fn row<'i>(&self, g: &Geometry, input: &'i [i8], y: usize) -> ChunksExact<'i, i8> {
         let (w, c) = (g.input.w as usize, g.input.c as usize);
-        let cols = self.cols.clone();
-        self.rows
-            .clone()
-            .flat_map(move |y| cols.clone().map(move |x| &input[(y * w + x) * c..][..c]))
+        let row = &input[(y * w + self.columns.start) * c..];
+        row[..self.columns.len() * c].chunks_exact(c)
     }
 }
 
-fn each_position(g: &Geometry, output: &mut [i8], mut each: impl FnMut(&mut [i8], Patch)) {
+#[inline(always)]
+fn each_position(g: &Geometry, output: &mut [i8], each: impl Fn(&mut [i8], &Under)) {
     let mut out = output.chunks_exact_mut(g.output.c as usize);
     for y in 0..g.output.h as usize {
+        let rows = inside(g, 0, y);
         for x in 0..g.output.w as usize {
             let Some(pixel) = out.next() else { return };
-            let input_range = |axis, at| {
-                let (taps, origin) = g.taps(axis, at);
-                (origin + taps.start as isize) as usize..(origin + taps.end as isize) as usize
+            let under = Under {
+                rows: rows.clone(),
+                columns: inside(g, 1, x),
             };
-            let patch = Patch {
-                rows: input_range(0, y),
-                cols: input_range(1, x),
-            };
-            each(pixel, patch);
+            each(pixel, &under);
         }
     }
+}
+
+/// Rows or columns of the input under the window at an output position.
+#[inline(never)] // once in a microcontroller's program
+fn inside(g: &Geometry, axis: usize, at: usize) -> Range<usize> {
+    let (taps, origin) = g.taps(axis, at);
+    (origin + taps.start as isize) as usize..(origin + taps.end as isize) as usize
 }
