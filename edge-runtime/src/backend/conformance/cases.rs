@@ -82,7 +82,7 @@ impl Case {
         let mut tensors = vec![0];
         for _ in 0..count {
             let x = tensors[tensors.len() - 1];
-            if builder.network.tensor(x).shape.len() > 1 << 12 {
+            if tensors.len() > 1 && builder.network.tensor(x).shape.len() > 1 << 12 {
                 break;
             }
             let kind = builder.random.pick(&Kind::ALL);
