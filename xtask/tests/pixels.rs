@@ -229,7 +229,6 @@ fn network(start: Start) -> Vec<u8> {
         initializer,
         input: vec![value("x", start.kind, &start.dims)],
         output: vec![value("y", DataType::Float, &[1, start.classes])],
-        ..Default::default()
     };
     let opset = pb::OperatorSetIdProto {
         domain: String::new(),

@@ -3,7 +3,7 @@
 //! - [`schema`]: what a `board.toml` says (`docs/reference/boards.md`);
 //! - [`known`]: the boards that come with Graft;
 //! - [`mod@find`]: a board by its name or its file;
-//! - [`family`]: the kernels for which a model is packed;
+//! - [`mod@family`]: the kernels for which a model is packed;
 //! - [`sizes`]: flash and RAM that the device application takes, from sizes alone;
 //! - [`needs`]: what a model needs of a board;
 //! - [`mod@fit`]: compares that with what the board has;

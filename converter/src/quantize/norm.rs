@@ -32,8 +32,8 @@ impl Table {
     /// `step_ratio` is that value divided by the one of the output.
     ///
     /// The factor is a power of `bias + alpha / size * sum`, so a piece of an octave is nearly straight,
-    /// however many octaves there are (see [`bits`]). One shift serves all of them. Entries are rounded and
-    /// lines are cut to whole units of `2^-shift`. No factor is above [`LARGEST`], so that such a unit is at
+    /// however many octaves there are (see `bits`). One shift serves all of them. Entries are rounded and
+    /// lines are cut to whole units of `2^-shift`. No factor is above `LARGEST`, so that such a unit is at
     /// most `2^-13`, and an output is off by at most `255 * 1.5 / 2^13 < 0.05` steps, however small its
     /// factor. Products of a 9-bit number and a factor of at most 2^22 stay below 2^30.
     pub fn new(norm: &LocalResponseNorm, channels: u32, step: f64, step_ratio: f64) -> Self {

@@ -101,7 +101,7 @@ mod tests {
             }
         }
 
-        fn is_accepted(mut self) -> bool {
+        fn accepts(mut self) -> bool {
             let params = PackedParams {
                 layout: self.layout,
                 geometry: self.geometry,
@@ -142,9 +142,9 @@ mod tests {
     }
 
     #[test]
-    fn what_agrees_is_accepted() {
+    fn what_agrees_accepts() {
         for layout in LAYOUTS {
-            assert!(Case::new(layout, geometry()).is_accepted(), "{layout:?}");
+            assert!(Case::new(layout, geometry()).accepts(), "{layout:?}");
         }
     }
 
@@ -173,7 +173,7 @@ mod tests {
             for (what, change) in changes {
                 let mut case = Case::new(layout, geometry());
                 change(&mut case);
-                assert!(!case.is_accepted(), "{layout:?} with {what}");
+                assert!(!case.accepts(), "{layout:?} with {what}");
             }
         }
     }
@@ -192,10 +192,7 @@ mod tests {
             for (what, change) in changes {
                 let mut bad = geometry();
                 change(&mut bad);
-                assert!(
-                    !Case::new(layout, bad).is_accepted(),
-                    "{layout:?} with {what}"
-                );
+                assert!(!Case::new(layout, bad).accepts(), "{layout:?} with {what}");
             }
         }
     }
@@ -212,17 +209,17 @@ mod tests {
             ..geometry()
         };
         assert!(large.fits(large.input.len(), large.output.len()));
-        assert!(!Case::new(Layout::MveDepthwise, large).is_accepted());
+        assert!(!Case::new(Layout::MveDepthwise, large).accepts());
         let mut dilated = geometry();
         dilated.window.dilation = [2, 2];
         dilated.window.pad_before = [2, 2];
         dilated.window.pad_after = [2, 2];
         assert!(dilated.fits(dilated.input.len(), dilated.output.len()));
-        assert!(!Case::new(Layout::DspDepthwise, dilated).is_accepted());
+        assert!(!Case::new(Layout::DspDepthwise, dilated).accepts());
         for layout in [Layout::DspDepthwise, Layout::MveDepthwise] {
             let mut other = geometry();
             other.output.c = 12;
-            assert!(!Case::new(layout, other).is_accepted(), "{layout:?}");
+            assert!(!Case::new(layout, other).accepts(), "{layout:?}");
         }
     }
 }

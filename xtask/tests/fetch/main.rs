@@ -196,7 +196,6 @@ fn tiny() -> Vec<u8> {
         initializer: vec![tensor("weight", &[4, 3, 8, 8]), tensor("bias", &[4])],
         input: vec![value("x", &[1, 3, 8, 8])],
         output: vec![value("y", &[1, 4])],
-        ..Default::default()
     };
     let opset = pb::OperatorSetIdProto {
         domain: String::new(),

@@ -60,6 +60,9 @@ impl Data {
     }
 }
 
+/// A network made by hand: its name, the shape of its input, and what adds its layers.
+type HandMade = (&'static str, Shape, fn(&mut Builder));
+
 /// Inputs of a case: the second one finds what the first one left in memory.
 const INPUTS: usize = 2;
 
@@ -101,7 +104,7 @@ impl Case {
 
     /// Networks as people make them, with random numbers.
     pub fn hand_made(dtype: DType) -> Vec<Self> {
-        let make = |(i, (name, shape, build)): (usize, (&str, Shape, fn(&mut Builder)))| {
+        let make = |(i, (name, shape, build)): (usize, HandMade)| {
             let mut builder = Builder::of_shape(Random::new(i as u64), dtype, shape);
             build(&mut builder);
             Self::of(
@@ -109,7 +112,7 @@ impl Case {
                 builder,
             )
         };
-        let networks: [(&str, Shape, fn(&mut Builder)); 6] = [
+        let networks: [HandMade; 6] = [
             ("residual block", Shape::new(9, 9, 3), residual),
             ("inverted residual", Shape::new(8, 8, 8), inverted_residual),
             ("inception", Shape::new(7, 7, 6), inception),

@@ -1,7 +1,7 @@
 //! One suite that every backend, every family of kernels and every emulated board must pass.
 //!
 //! It makes small networks, runs them on a [`Runtime`] and compares every element of every layer with a reference of
-//! its own ([`reference`]): bit for bit if int8, within a tolerance if float. A [`Failure`] names backend, operator,
+//! its own ([`mod@reference`]): bit for bit if int8, within a tolerance if float. A [`Failure`] names backend, operator,
 //! the call that makes the case again, the first element that differs, and the fewest layers that still show it.
 //!
 //! ```
@@ -193,12 +193,15 @@ fn guarded<T>(
     })
 }
 
-/// For every input, the outputs of all layers, and what a session that shows nothing gives.
+/// The outputs of all layers, and what a session that shows nothing gives.
+type Outputs = (Vec<Data>, Data);
+
+/// The outputs for every input; an error comes with the input's index.
 fn observe(
     runtime: &dyn Runtime,
     model: &Model<'_>,
     inputs: &[Data],
-) -> Result<Vec<(Vec<Data>, Data)>, (usize, BackendError)> {
+) -> Result<Vec<Outputs>, (usize, BackendError)> {
     let first = |e| (0, e);
     let prepared = runtime.prepare(model).map_err(first)?;
     let mut observer = prepared.clone().observer().map_err(first)?;
