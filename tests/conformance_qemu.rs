@@ -9,7 +9,7 @@
 
 use conformance_message::{HEADER_LEN, command, kind};
 use converter::pack;
-use edge_runtime::backend::conformance::{cases, check};
+use edge_runtime::backend::conformance::{Case, Kind, cases, check};
 use edge_runtime::backend::{BackendError, Observer, Prepared, Runtime, Session, Values};
 use edge_runtime::model::{AlignedBytes, ConvData, DType, Family, Layout, Model};
 use std::collections::BTreeMap;
@@ -21,6 +21,8 @@ use std::sync::{Arc, Mutex};
 /// Cases of each kind of layer, and random networks.
 const LAYERS: u32 = 40;
 const NETWORKS: u32 = 40;
+/// Further cases of depthwise convolutions.
+const DEPTHWISE: u32 = 80;
 
 const NAME: &str = "qemu";
 
@@ -270,7 +272,10 @@ fn run(core: &str, family: Family, layouts: &[Layout]) {
         packed: packed.clone(),
     };
     let (mut failures, mut wrong): (Vec<String>, Vec<&str>) = (vec![], vec![]);
-    for case in cases(DType::I8, LAYERS, NETWORKS) {
+    // Shifted input is rare; a depthwise convolution needs many cases until it has been there.
+    let more = (LAYERS..LAYERS + DEPTHWISE)
+        .map(|index| Case::layer(Kind::DepthwiseConv, DType::I8, index));
+    for case in cases(DType::I8, LAYERS, NETWORKS).chain(more) {
         if let Err(failure) = check(&format!("qemu, {core}"), &runtime, &case)
             && !wrong.contains(&failure.operator)
         {
