@@ -461,7 +461,7 @@ fn a_device_takes_another_model(board: &'static str) {
     );
     let logs = bench.logs();
     assert!(
-        logs.contains("the application ends: a host brings a model of"),
+        logs.contains("the application ends: a host sends a model of"),
         "{logs}"
     );
 }

@@ -2,7 +2,8 @@
 
 #[cfg(feature = "tract")]
 use super::TractRuntime;
-use super::{EngineRuntime, Runtime};
+use super::{BackendError, EngineRuntime, Runtime, Session};
+use crate::model::Model;
 use std::str::FromStr;
 
 /// A backend of this build.
@@ -38,6 +39,14 @@ impl BackendKind {
             #[cfg(feature = "tract")]
             BackendKind::Tract => Box::new(TractRuntime::new()),
         }
+    }
+
+    /// A session of its own for a model.
+    ///
+    /// # Errors
+    /// As [`Runtime::prepare`] and [`Prepared::session`](super::Prepared::session).
+    pub fn session<'m>(self, model: &Model<'m>) -> Result<Box<dyn Session + 'm>, BackendError> {
+        self.runtime().prepare(model)?.session()
     }
 
     /// Name on the command line.

@@ -1,6 +1,7 @@
 //! The arguments.
 
 use clap::{Args, Parser, Subcommand};
+use edge_runtime::backend::BackendKind;
 use edge_runtime::device::samples::MAX_CLASSES;
 use edge_runtime::head::{MAX_HIDDEN, PoolKind};
 use edge_runtime::transport::Address;
@@ -51,6 +52,9 @@ pub struct LocalArgs {
     /// Most classes that can be trained
     #[arg(long, value_name = "N", default_value_t = MAX_CLASSES)]
     pub classes: usize,
+    /// What runs the trunk; all backends give the same bits
+    #[arg(long, value_name = "BACKEND", default_value = BackendKind::Engine.name())]
+    pub backend: BackendKind,
     #[command(flatten)]
     pub trust: TrustArgs,
 }
@@ -104,6 +108,9 @@ pub struct DeviceArgs {
     /// Most classes that can be trained
     #[arg(long, value_name = "N", default_value_t = MAX_CLASSES)]
     pub classes: usize,
+    /// What runs the trunk; all backends give the same bits
+    #[arg(long, value_name = "BACKEND", default_value = BackendKind::Engine.name(), conflicts_with = "connect")]
+    pub backend: BackendKind,
     #[command(flatten)]
     pub trust: TrustArgs,
     /// Ask the program that listens there: HOST:PORT or unix:PATH

@@ -4,6 +4,7 @@ use crate::cli::{DeviceArgs, LocalArgs};
 use crate::error::Error;
 use crate::output::Output;
 use crate::progress::Steps;
+use edge_runtime::backend::BackendKind;
 use edge_runtime::client::{Client, ClientError, Patience, Pipe};
 use edge_runtime::device::NotReady;
 use edge_runtime::device::app::AppError;
@@ -92,11 +93,22 @@ pub fn with_app_and_loader<R>(
     });
     memory.resize(memory.capacity().min(need), 0);
     let (clock, meter) = (MonotonicClock::start(), Hwmon::find(Path::new(HWMON)));
+    let mut session = match &plan {
+        // The application has the engine already.
+        Ok((model, _)) if own.backend != BackendKind::Engine => Some(own.backend.session(model)?),
+        _ => None,
+    };
     let app = match &plan {
         Ok((model, _)) => App::new(model, flash, clock, meter, &mut memory, &config)
             .map_err(|e| (NotReady::from(&e), e.to_string())),
         Err(e) => Err(e.clone()),
     };
+    let app = app.map(|mut app| {
+        if let Some(session) = &mut session {
+            app.run_on(session.as_mut());
+        }
+        app
+    });
     let (app, reason) = match app {
         Ok(app) => (Some(app), NotReady::NoModel),
         Err((reason, text)) => {
@@ -139,7 +151,12 @@ pub fn with_app<R>(
     let plan = MemoryPlan::new(&model, &flash.geometry(), &areas, own.classes);
     let mut memory = vec![0; plan.map_err(AppError::from)?.total()];
     let (clock, meter) = (MonotonicClock::start(), Hwmon::find(Path::new(HWMON)));
-    let app = App::new(&model, flash, clock, meter, &mut memory, &config)?;
+    let other = own.backend != BackendKind::Engine; // which the application has already
+    let mut session = other.then(|| own.backend.session(&model)).transpose()?;
+    let mut app = App::new(&model, flash, clock, meter, &mut memory, &config)?;
+    if let Some(session) = &mut session {
+        app.run_on(session.as_mut());
+    }
     act(app)
 }
 
@@ -206,6 +223,7 @@ pub fn ask(target: &DeviceArgs, output: Output, job: impl Job) -> Result<(), Err
         state: target.state.clone().unwrap_or_default(),
         samples_mib: target.samples_mib,
         classes: target.classes,
+        backend: target.backend,
         trust: target.trust.clone(),
     };
     with_app(&own, |app| {

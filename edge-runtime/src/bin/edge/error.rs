@@ -1,5 +1,6 @@
 //! Every error that ends the program, in one line each.
 
+use edge_runtime::backend::BackendError;
 use edge_runtime::client::ClientError;
 use edge_runtime::device::app::AppError;
 use edge_runtime::linux::{ListenError, StateError};
@@ -45,6 +46,9 @@ pub enum Error {
     /// The application.
     #[error(transparent)]
     App(#[from] AppError),
+    /// The backend.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
     /// The key file.
     #[error(transparent)]
     Key(#[from] KeyError),

@@ -1,7 +1,7 @@
 //! Benchmarks: how long an inference takes, and how much power the device draws meanwhile.
 
 use super::dispatch::Core;
-use super::infer::{engine, logits_of};
+use super::infer::logits_of;
 use super::transfer::Transfer;
 use crate::device::Clock;
 use crate::device::error::DeviceError;
@@ -12,7 +12,7 @@ use crate::head::FeatureRule;
 use crate::power::{PowerError, PowerMeter};
 
 impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
-    /// Times `runs` inferences of trunk and head on whatever is in the arena.
+    /// Times `runs` inferences of trunk and head on whatever is in the input's place.
     pub fn bench(
         &mut self,
         runs: u16,
@@ -30,10 +30,9 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
         let mut power = Ok(0i64);
         for number in 1..=runs {
             let (start, first) = (self.clock.micros(), self.clock.cycles());
-            let mut engine = engine(self.model, self.work)?;
             let feature = self.feature.get_mut(..rule.features);
             let feature: &mut [i8] = bytemuck::cast_slice_mut(feature.ok_or(DeviceError::Area)?);
-            rule.apply(engine.run(), feature);
+            rule.apply(self.trunk.run(self.model, self.work)?, feature);
             head.logits(feature, logits);
             let last = self.clock.cycles();
             let taken = first

@@ -2,6 +2,7 @@
 
 use super::heads::Candidate;
 use super::transfer::Transfer;
+use super::trunk::Trunk;
 use crate::device::Clock;
 use crate::device::error::{DeviceError, LoadError};
 use crate::device::events::{EventKind, Events};
@@ -18,6 +19,7 @@ use crate::signature::Trust;
 /// The application without session and last reply.
 pub(super) struct Core<'a, F, C, P> {
     pub model: &'a Model<'a>,
+    pub trunk: Trunk<'a>,
     pub flash: F,
     pub clock: C,
     pub power: P,
@@ -25,7 +27,7 @@ pub(super) struct Core<'a, F, C, P> {
     pub heads: HeadStore,
     pub samples: SampleStore<'a>,
     pub events: Events,
-    /// The arena during inference, the workspace during training.
+    /// The arena while the engine runs, the workspace during training.
     pub work: &'a mut [u8],
     /// Where a head is written before it is committed.
     pub candidate_area: &'a mut [u8],

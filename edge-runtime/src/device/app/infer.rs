@@ -7,10 +7,9 @@ use crate::device::Clock;
 use crate::device::error::DeviceError;
 use crate::device::protocol::{LOGITS_IN_REPLY, MAX_TOP, Reply, Top};
 use crate::device::samples::MAX_CLASS_NAME;
-use crate::engine::Engine;
 use crate::flash::Flash;
 use crate::head::{FeatureRule, Head, math};
-use crate::model::{Model, OutputFunction};
+use crate::model::OutputFunction;
 use crate::power::PowerMeter;
 
 impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
@@ -26,21 +25,20 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
 
     /// Takes a part of the announced input.
     pub fn input_chunk(&mut self, offset: u32, data: &[u8]) -> Result<Reply<'_>, DeviceError> {
-        let mut engine = engine(self.model, self.work)?;
-        let to = bytemuck::cast_slice_mut(engine.input_mut());
+        let to = bytemuck::cast_slice_mut(self.trunk.input(self.model, self.work)?);
         let next = self.input.chunk(to, offset, data)?;
         Ok(Reply::Received { next })
     }
 
     /// Runs the trunk on the input, which must be whole, and pools its map into the feature.
     pub fn run_trunk(&mut self, rule: &FeatureRule) -> Result<(), DeviceError> {
-        let mut engine = engine(self.model, self.work)?;
-        self.input
-            .finish(bytemuck::cast_slice(engine.input_mut()))?;
+        let input = self.trunk.input(self.model, self.work)?;
+        self.input.finish(bytemuck::cast_slice(input))?;
         self.input = Transfer::default();
         let feature = self.feature.get_mut(..rule.features);
         let feature = feature.ok_or(DeviceError::Area)?;
-        rule.apply(engine.run(), bytemuck::cast_slice_mut(feature));
+        let map = self.trunk.run(self.model, self.work)?;
+        rule.apply(map, bytemuck::cast_slice_mut(feature));
         Ok(())
     }
 
@@ -74,14 +72,6 @@ impl<F: Flash, C: Clock, P: PowerMeter> Core<'_, F, C, P> {
             values: part.copied().collect(),
         })
     }
-}
-
-/// The engine with its arena at the start of `work`.
-pub(super) fn engine<'e>(
-    model: &'e Model<'e>,
-    work: &'e mut [u8],
-) -> Result<Engine<'e, 'e>, DeviceError> {
-    Engine::new(model, bytemuck::cast_slice_mut(work)).map_err(|_| DeviceError::Area)
 }
 
 /// The logits of so many classes in `memory`.

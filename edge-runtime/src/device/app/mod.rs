@@ -12,6 +12,7 @@ mod infer;
 mod retrain;
 mod samples;
 mod transfer;
+mod trunk;
 
 use super::Clock;
 use super::error::{DeviceError, NotReady};
@@ -30,6 +31,7 @@ use crate::signature::Trust;
 use dispatch::Core;
 use heads::Candidate;
 use transfer::Transfer;
+use trunk::Trunk;
 
 /// Configuration of the application.
 #[derive(Clone, Copy, Debug)]
@@ -185,6 +187,7 @@ impl<'a, F: Flash, C: Clock, P: PowerMeter> App<'a, F, C, P> {
         events.push(clock.micros(), started);
         let core = Core {
             model,
+            trunk: Trunk::default(),
             flash,
             clock,
             power,
@@ -211,6 +214,14 @@ impl<'a, F: Flash, C: Clock, P: PowerMeter> App<'a, F, C, P> {
             reset: false,
             load: None,
         })
+    }
+
+    /// Runs the trunk on a backend's session of the same model from now on, and no longer on the engine.
+    ///
+    /// All backends give the same bits, so nothing else changes: features, heads and logits are those of the engine.
+    #[cfg(feature = "std")]
+    pub fn run_on(&mut self, session: &'a mut (dyn crate::backend::Session + 'a)) {
+        self.core.trunk.session = Some(session);
     }
 
     /// Serves one payload: `send` gets messages of progress and the reply. Payloads that are late or of no

@@ -172,6 +172,9 @@ pub enum DeviceError {
     /// A model is not loaded.
     #[error(transparent)]
     Load(LoadError),
+    /// The backend that runs the trunk failed.
+    #[error("the device's backend failed; start its program with `--backend engine`")]
+    Backend,
 }
 
 /// What a device may lack.

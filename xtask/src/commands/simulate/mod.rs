@@ -12,6 +12,7 @@ use crate::{cli::device::Simulate, output};
 use anyhow::{Context, Result, bail};
 use board::SimulatedBoard;
 use clock::WallClock;
+use edge_runtime::backend::BackendKind;
 use edge_runtime::client::report::Listening;
 use edge_runtime::device::NotReady;
 use edge_runtime::device::app::{App, Config};
@@ -87,9 +88,14 @@ pub fn run(args: &Simulate, json: bool) -> Result<()> {
                     stack: None,
                     load: Some(limits),
                 };
+                let other = args.backend != BackendKind::Engine; // which the application has already
+                let mut session = other.then(|| args.backend.session(&model)).transpose()?;
                 let mut memory = vec![0; plan.total()];
                 let mut app =
                     App::new(&model, &mut flash, &clock, &mut meter, &mut memory, &config)?;
+                if let Some(session) = &mut session {
+                    app.run_on(session.as_mut());
+                }
                 line.serve(&mut Server::new(&mut app, &mut rx, &mut tx))?;
                 let Some(load) = app.take_load() else {
                     continue;
