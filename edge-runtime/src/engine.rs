@@ -4,8 +4,8 @@
 //! kernels ([`Kernels`]). The engine itself knows no operator, no board and no head. The feature map that it
 //! leaves goes to [`crate::head`].
 //!
-//! Weights and other numbers come from the file: the model is the [`Weights`](kernels::Weights) of every layer.
-//! Kernels that pack weights when a model is loaded would give another one, and nothing else here would change.
+//! Weights and other numbers come from the file: the model is the [`Weights`](kernels::Weights) of every layer. On
+//! a host, [`crate::backend`] walks the same plan with weights that kernels have packed ([`kernels::Prepacked`]).
 
 use crate::kernels::{self, Kernels, Native, PackedParams};
 use crate::model::{ALIGNMENT, ConvData, DType, Layer, Layout, Model, Operand};
@@ -94,24 +94,33 @@ impl<'m, 'r, K: Kernels + ?Sized> Engine<'m, 'r, K> {
         arena: &'r mut [i8],
         kernels: &'r K,
     ) -> Result<Self, EngineError> {
-        if model.dtype() != DType::I8 {
-            return Err(EngineError::FloatModel);
-        }
+        Self::check(model, kernels)?;
         let (have, need) = (arena.len(), model.arena_bytes());
         if have < need {
             return Err(EngineError::Arena { have, need });
         }
-        if model.packing().is_some() {
-            if !arena.as_ptr().addr().is_multiple_of(ALIGNMENT) {
-                return Err(EngineError::Misaligned);
-            }
-            check_layouts(model, kernels)?;
+        if model.packing().is_some() && !arena.as_ptr().addr().is_multiple_of(ALIGNMENT) {
+            return Err(EngineError::Misaligned);
         }
         Ok(Self {
             model,
             arena,
             kernels,
         })
+    }
+
+    /// Whether the engine runs a model with these kernels.
+    ///
+    /// # Errors
+    /// If the model is float, or packed for another processor.
+    pub fn check(model: &Model<'_>, kernels: &K) -> Result<(), EngineError> {
+        if model.dtype() != DType::I8 {
+            return Err(EngineError::FloatModel);
+        }
+        match model.packing() {
+            Some(_) => check_layouts(model, kernels),
+            None => Ok(()),
+        }
     }
 
     /// Where the next picture goes: the model's input, NHWC, quantized. It is overwritten by [`Self::run`].
@@ -150,12 +159,13 @@ fn check_layouts<K: Kernels + ?Sized>(model: &Model<'_>, kernels: &K) -> Result<
     Ok(())
 }
 
-fn range(operand: &Operand) -> Range<usize> {
+/// The bytes of a tensor in the arena.
+pub(crate) fn range(operand: &Operand) -> Range<usize> {
     operand.offset as usize..operand.offset as usize + operand.shape.len()
 }
 
 /// The arena without one layer's output. The plan check has shown that no input overlaps it.
-struct Around<'a> {
+pub(crate) struct Around<'a> {
     before: &'a [i8],
     after: &'a [i8],
     /// Where `after` starts.
@@ -164,7 +174,7 @@ struct Around<'a> {
 
 impl<'a> Around<'a> {
     /// Takes the output out of the arena.
-    fn split(arena: &'a mut [i8], output: &Operand) -> (Self, &'a mut [i8]) {
+    pub fn split(arena: &'a mut [i8], output: &Operand) -> (Self, &'a mut [i8]) {
         let range = range(output);
         let (before, rest) = arena.split_at_mut(range.start);
         let (output, after) = rest.split_at_mut(range.len());
@@ -176,7 +186,8 @@ impl<'a> Around<'a> {
         (around, output)
     }
 
-    fn input(&self, operand: &Operand) -> &'a [i8] {
+    /// The bytes of an input.
+    pub fn input(&self, operand: &Operand) -> &'a [i8] {
         let range = range(operand);
         if range.start >= self.end {
             &self.after[range.start - self.end..range.end - self.end]
@@ -186,7 +197,8 @@ impl<'a> Around<'a> {
     }
 }
 
-fn run_layer<K: Kernels + ?Sized>(
+/// Computes one layer in the arena.
+pub(crate) fn run_layer<K: Kernels + ?Sized>(
     model: &Model<'_>,
     kernels: &K,
     layer: &Layer<'_>,

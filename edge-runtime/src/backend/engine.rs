@@ -1,12 +1,13 @@
 //! The no_std engine as a backend: what a microcontroller runs, on the host.
 
 use super::{BackendError, Observer, Prepared, Runtime, Session, Values};
-use crate::engine::Engine;
-use crate::kernels::{self, Native};
-use crate::model::{DType, Model};
+use crate::engine::{self, Engine};
+use crate::kernels::{self, Native, Prepacked};
+use crate::model::{AlignedBytes, DType, Layer, Model};
 use std::sync::Arc;
 
-/// Runs int8 models with [`Engine`]. The weights are read in place; a session is an arena.
+/// Runs int8 models as [`Engine`] does. What is prepared has the weights of convolutions packed for the kernels, if
+/// these ask for it; other numbers are read in place. A session is an arena.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineRuntime {
     kernels: &'static Native,
@@ -39,29 +40,32 @@ impl Runtime for EngineRuntime {
     }
 
     fn prepare<'m>(&self, model: &Model<'m>) -> Result<Arc<dyn Prepared<'m> + 'm>, BackendError> {
-        let prepared = PreparedModel {
-            model: model.clone(),
-            kernels: self.kernels,
-        };
-        // Float models and layouts without kernel are refused here.
-        let engine = Engine::with_kernels(model, &mut prepared.arena(), self.kernels).map(|_| ());
-        engine.map_err(|e| BackendError::Unsupported {
+        Engine::check(model, self.kernels).map_err(|e| BackendError::Unsupported {
             backend: Self::NAME,
             why: e.to_string(),
         })?;
-        Ok(Arc::new(prepared))
+        let step = |layer: Layer<'m>| Step {
+            conv: kernels::prepack(self.kernels, model, &layer),
+            layer,
+        };
+        Ok(Arc::new(PreparedModel {
+            model: model.clone(),
+            kernels: self.kernels,
+            steps: model.layers().map(step).collect(),
+        }))
     }
+}
+
+/// A layer, and its weights if they are packed.
+struct Step<'m> {
+    layer: Layer<'m>,
+    conv: Option<Box<dyn Prepacked>>,
 }
 
 struct PreparedModel<'m> {
     model: Model<'m>,
     kernels: &'static Native,
-}
-
-impl PreparedModel<'_> {
-    fn arena(&self) -> Vec<i8> {
-        vec![0; self.model.arena_bytes()]
-    }
+    steps: Vec<Step<'m>>,
 }
 
 impl<'m> Prepared<'m> for PreparedModel<'m> {
@@ -77,38 +81,56 @@ impl<'m> Prepared<'m> for PreparedModel<'m> {
 /// Activations of one inference at a time.
 struct Arena<'m> {
     prepared: Arc<PreparedModel<'m>>,
-    bytes: Vec<i8>,
+    bytes: AlignedBytes,
+    /// What the kernels of packed convolutions work with.
+    scratch: Vec<u64>,
 }
 
 impl<'m> Arena<'m> {
     fn new(prepared: Arc<PreparedModel<'m>>) -> Self {
-        let bytes = prepared.arena();
-        Self { prepared, bytes }
+        let convolutions = prepared.steps.iter().flat_map(|s| &s.conv);
+        let scratch = convolutions.map(|c| c.scratch_len()).max().unwrap_or(0);
+        Self {
+            bytes: AlignedBytes::zeroed(prepared.model.arena_bytes()),
+            scratch: vec![0; scratch],
+            prepared,
+        }
     }
 
-    /// The engine with `input` in its place.
-    fn engine(&mut self, input: Values<'_>) -> Result<Engine<'m, '_>, BackendError> {
-        let model = &self.prepared.model;
+    /// One inference, which shows each layer's output to `observe(layer, values)`.
+    fn infer(
+        &mut self,
+        input: Values<'_>,
+        mut observe: impl FnMut(usize, &[i8]),
+    ) -> Result<&[i8], BackendError> {
+        let PreparedModel {
+            model,
+            kernels,
+            steps,
+        } = &*self.prepared;
         input.check(DType::I8, model.input().shape.len())?;
-        let engine = Engine::with_kernels(model, &mut self.bytes, self.prepared.kernels);
-        let mut engine = engine.map_err(|e| BackendError::Engine {
-            backend: EngineRuntime::NAME,
-            layer: String::new(),
-            why: e.to_string(),
-        })?;
+        let arena: &mut [i8] = bytemuck::cast_slice_mut(&mut self.bytes);
         if let Values::I8(values) = input {
-            engine.input_mut().copy_from_slice(values);
+            arena[engine::range(&model.input())].copy_from_slice(values);
         }
-        Ok(engine)
+        for (index, Step { layer, conv }) in steps.iter().enumerate() {
+            match conv {
+                None => engine::run_layer(model, *kernels, layer, arena),
+                Some(conv) => {
+                    let (around, output) = engine::Around::split(arena, &layer.output);
+                    let input = around.input(&layer.inputs[0]);
+                    conv.run(0..conv.units().count, input, output, &mut self.scratch);
+                }
+            }
+            observe(index, &arena[engine::range(&layer.output)]);
+        }
+        Ok(&arena[engine::range(&model.output())])
     }
 }
 
 impl Session for Arena<'_> {
     fn run(&mut self, input: Values<'_>) -> Result<Values<'_>, BackendError> {
-        self.engine(input)?.run();
-        let output = self.prepared.model.output();
-        let values = &self.bytes[output.offset as usize..][..output.shape.len()];
-        Ok(Values::I8(values))
+        self.infer(input, |_, _| ()).map(Values::I8)
     }
 }
 
@@ -122,8 +144,7 @@ impl Observer for Arena<'_> {
         input: Values<'_>,
         observe: &mut dyn FnMut(usize, Values<'_>),
     ) -> Result<(), BackendError> {
-        self.engine(input)?
-            .run_observed(|layer, values| observe(layer, Values::I8(values)));
+        self.infer(input, |layer, values| observe(layer, Values::I8(values)))?;
         Ok(())
     }
 }

@@ -22,6 +22,8 @@ mod geometry;
 mod packed;
 pub mod params;
 pub mod portable;
+#[cfg(feature = "std")]
+mod prepacked;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -33,6 +35,8 @@ pub use cortex_m::CortexM;
 pub use geometry::Geometry;
 pub use params::*;
 pub use portable::{requantize, rescale};
+#[cfg(feature = "std")]
+pub use prepacked::{Prepacked, Units, prepack};
 pub use run::run;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub use x86_64::Avx2;
@@ -55,6 +59,20 @@ pub trait Kernels: core::fmt::Debug + Send + Sync {
     /// Convolution with one filter per channel.
     fn depthwise(&self, p: &ConvParams<'_>, input: &[i8], output: &mut [i8]) {
         portable::depthwise(p, input, output);
+    }
+
+    /// [`Self::conv`] with weights packed for this family, which is faster. `None` if there is nothing to gain.
+    #[cfg(feature = "std")]
+    fn prepack_conv(&self, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {
+        let _ = p;
+        None
+    }
+
+    /// As [`Self::prepack_conv`], for [`Self::depthwise`].
+    #[cfg(feature = "std")]
+    fn prepack_depthwise(&self, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {
+        let _ = p;
+        None
     }
 
     /// True if [`Self::packed`] takes weights that lie so.

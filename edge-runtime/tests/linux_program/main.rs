@@ -87,6 +87,14 @@ fn edge(command: &str) -> Command {
     edge
 }
 
+/// The backends of the program. What `GRAFT_EDGE` names has the engine only.
+fn backends() -> &'static [BackendKind] {
+    match std::env::var_os("GRAFT_EDGE") {
+        Some(_) => &[BackendKind::Engine],
+        None => BackendKind::ALL,
+    }
+}
+
 /// A server that is killed when the test is done with it.
 struct Running {
     child: Child,

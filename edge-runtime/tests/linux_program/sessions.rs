@@ -4,8 +4,14 @@ use super::*;
 
 #[test]
 fn a_session_over_tcp_gives_the_simulations_head() {
+    for backend in backends() {
+        a_session_over_tcp(backend.name());
+    }
+}
+
+fn a_session_over_tcp(backend: &str) {
     let place = Place::new();
-    let server = Running::start(&place, "127.0.0.1:0", &[]);
+    let server = Running::start(&place, "127.0.0.1:0", &["--backend", backend]);
     let model = Model::parse(&MODEL).unwrap();
     let mut client = server.client();
     let identity = client.connect(Some(*model.trunk_sha256())).unwrap();

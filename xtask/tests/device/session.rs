@@ -1,6 +1,7 @@
 //! Whole sessions with a simulated device, over good and bad lines.
 
 use crate::support::{Bench, CLASSES, Device, keys};
+use edge_runtime::backend::BackendKind;
 use graft_tests::class_folders;
 use serde_json::Value;
 #[cfg(unix)]
@@ -11,12 +12,26 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 #[test]
-fn a_whole_session() {
+fn a_whole_session_on_every_backend() {
+    for backend in BackendKind::ALL {
+        a_whole_session(backend.name());
+    }
+}
+
+fn a_whole_session(backend: &str) {
     let b = Bench::new();
     b.model("small.edge", 1, true);
     class_folders(&b.path("train"), &CLASSES, 16, 1);
     class_folders(&b.path("val"), &CLASSES, 5, 500);
-    let simulated = ["small.edge", "--board", "rp2350", "--state", "state"];
+    let simulated = [
+        "small.edge",
+        "--board",
+        "rp2350",
+        "--state",
+        "state",
+        "--backend",
+        backend,
+    ];
     let device = Device::start(&b, &simulated);
     let ram = &device.ready["ram_limit_bytes"];
     assert!(device.ready["ram_bytes"].as_u64() <= ram.as_u64());

@@ -1,10 +1,9 @@
 //! What runs the trunk for the application: the engine, or on a host a session of any backend.
 
 use crate::device::error::DeviceError;
-use crate::engine::Engine;
-use crate::model::{Model, Operand};
+use crate::engine::{Engine, range};
+use crate::model::Model;
 use core::marker::PhantomData;
-use core::ops::Range;
 
 #[cfg(feature = "std")]
 use crate::backend::{Session, Values};
@@ -51,8 +50,4 @@ impl Trunk<'_> {
         engine.run();
         arena.get(range(&model.output())).ok_or(DeviceError::Area)
     }
-}
-
-fn range(operand: &Operand) -> Range<usize> {
-    operand.offset as usize..operand.offset as usize + operand.shape.len()
 }

@@ -1,0 +1,128 @@
+//! From sixteen sums to sixteen int8 outputs: the normative requantization without 64-bit shifts.
+//!
+//! `(acc * m + 2^(n-1)) >> n`, for n of 33 or more, is `(high(acc * m) + 2^(n-33)) >> (n - 32)`, where `high` is the
+//! upper half of the 64-bit product: what is cut off cannot reach the rounding. A channel with a smaller n scales
+//! by 1/4 or more, so a sum beyond 2^14 saturates in any case. There the sum is first limited to that, and then
+//! multiplied by 2^14, which n makes good. An n below 19 counts as 19: that scales by 2048 at least, and every
+//! sum but 0 saturates either way.
+
+use super::lanes::load_i32;
+use crate::kernels::RequantizeParams;
+use core::arch::x86_64::*;
+
+/// Output channels that are computed together.
+pub const CHANNELS: usize = 16;
+
+/// The channel of each place in a pair of vectors: as the two packs at the end undo it.
+pub const ORDER: [usize; CHANNELS] = [0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15];
+
+/// Bits by which sums of channels with a large scale are moved up.
+const UP: u8 = 14;
+
+/// The numbers of sixteen channels, in [`ORDER`].
+#[derive(Clone, Debug)]
+pub struct Channels {
+    bias: [[i32; 8]; 2],
+    multiplier: [[i32; 8]; 2],
+    round: [[i32; 8]; 2],
+    down: [[i32; 8]; 2],
+    limit: [[i32; 8]; 2],
+    up: [[i32; 8]; 2],
+    /// True if a channel is limited and moved up.
+    large: bool,
+}
+
+impl Channels {
+    /// Of the channels from `first` on, up to `end`; what lies beyond gives 0 and is not stored.
+    pub fn new(p: &RequantizeParams<'_>, first: usize, end: usize) -> Self {
+        let mut all = Self {
+            bias: [[0; 8]; 2],
+            multiplier: [[0; 8]; 2],
+            round: [[0; 8]; 2],
+            down: [[1; 8]; 2],
+            limit: [[i32::MAX; 8]; 2],
+            up: [[0; 8]; 2],
+            large: false,
+        };
+        for (place, channel) in ORDER.iter().enumerate() {
+            let c = first + channel;
+            if c >= end {
+                continue;
+            }
+            let at = (place / 8, place % 8);
+            let large = p.shift[c] < 33;
+            let shift = match large {
+                true => p.shift[c].max(33 - UP) + UP,
+                false => p.shift[c],
+            };
+            all.bias[at.0][at.1] = p.bias[c];
+            all.multiplier[at.0][at.1] = p.multiplier[c];
+            all.round[at.0][at.1] = 1 << (shift - 33);
+            all.down[at.0][at.1] = (shift - 32).into();
+            if large {
+                all.limit[at.0][at.1] = 1 << UP;
+                all.up[at.0][at.1] = UP.into();
+                all.large = true;
+            }
+        }
+        all
+    }
+
+    /// The bias of each place.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub fn bias(&self) -> [__m256i; 2] {
+        [load_i32(&self.bias[0]), load_i32(&self.bias[1])]
+    }
+
+    /// Eight scaled sums, without the zero point.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn scale(&self, half: usize, mut acc: __m256i) -> __m256i {
+        if self.large {
+            let limit = load_i32(&self.limit[half]);
+            let low = _mm256_sub_epi32(_mm256_setzero_si256(), limit);
+            acc = _mm256_max_epi32(_mm256_min_epi32(acc, limit), low);
+            acc = _mm256_sllv_epi32(acc, load_i32(&self.up[half]));
+        }
+        let m = load_i32(&self.multiplier[half]);
+        let even = _mm256_srli_epi64::<32>(_mm256_mul_epi32(acc, m));
+        let odd = _mm256_mul_epi32(_mm256_srli_epi64::<32>(acc), _mm256_srli_epi64::<32>(m));
+        let high = _mm256_blend_epi32::<0b1010_1010>(even, odd);
+        let rounded = _mm256_add_epi32(high, load_i32(&self.round[half]));
+        _mm256_srav_epi32(rounded, load_i32(&self.down[half]))
+    }
+}
+
+/// What all channels of an output share.
+#[derive(Clone, Copy, Debug)]
+pub struct Output {
+    zero_point: i8,
+    clamp: [i8; 2],
+}
+
+impl Output {
+    /// Of a convolution.
+    pub fn new(p: &RequantizeParams<'_>) -> Self {
+        Self {
+            zero_point: p.zero_point,
+            clamp: p.clamp,
+        }
+    }
+
+    /// The outputs of sixteen sums, the bias included, in the order of the channels.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub fn of(&self, acc: [__m256i; 2], channels: &Channels) -> __m128i {
+        let zero = _mm256_set1_epi32(self.zero_point.into());
+        let [a, b] = [0, 1].map(|half| channels.scale(half, acc[half]));
+        let a = _mm256_add_epi32(a, zero);
+        let b = _mm256_add_epi32(b, zero);
+        let pairs = _mm256_packs_epi32(a, b);
+        let low = _mm256_castsi256_si128(pairs);
+        let high = _mm256_extracti128_si256::<1>(pairs);
+        let q = _mm_packs_epi16(low, high);
+        let q = _mm_max_epi8(q, _mm_set1_epi8(self.clamp[0]));
+        _mm_min_epi8(q, _mm_set1_epi8(self.clamp[1]))
+    }
+}

@@ -1,0 +1,35 @@
+//! Loads and stores of whole vectors, through references that prove the memory: the only raw pointers of the family.
+
+use core::arch::x86_64::*;
+
+/// Sixteen int8 values, as 16 bits each.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub fn widen(from: &[i8; 16]) -> __m256i {
+    // SAFETY: the reference is to 16 bytes; the load needs no alignment.
+    _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(from.as_ptr().cast()) })
+}
+
+/// Sixteen 16-bit values.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub fn load_i16(from: &[i16; 16]) -> __m256i {
+    // SAFETY: the reference is to 32 bytes; the load needs no alignment.
+    unsafe { _mm256_loadu_si256(from.as_ptr().cast()) }
+}
+
+/// Eight 32-bit values.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub fn load_i32(from: &[i32; 8]) -> __m256i {
+    // SAFETY: the reference is to 32 bytes; the load needs no alignment.
+    unsafe { _mm256_loadu_si256(from.as_ptr().cast()) }
+}
+
+/// Stores sixteen int8 values.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub fn store_i8(to: &mut [i8; 16], values: __m128i) {
+    // SAFETY: the reference is to 16 bytes; the store needs no alignment.
+    unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), values) }
+}
