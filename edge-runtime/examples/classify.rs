@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn classify(model: &Model<'_>, picture: &Picture) -> Result<Vec<(String, f32)>, Box<dyn Error>> {
     let head = model.head().ok_or("the model has no head")?;
     // Packs the weights, once. Threads share what is prepared and have a session each.
-    let prepared = BackendKind::DEFAULT.runtime().prepare(model)?;
+    let prepared = BackendKind::fastest_for(model).runtime().prepare(model)?;
     let mut session = prepared.session()?;
 
     // From the picture to the model's input: resized, cropped, normalized.

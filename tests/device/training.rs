@@ -34,7 +34,7 @@ fn trained_twice(hidden: u16) -> usize {
     let host = retrain(
         &model,
         &MODEL,
-        BackendKind::DEFAULT,
+        BackendKind::fastest_for(&model),
         &dataset,
         &options.train_options(),
         &Silent,

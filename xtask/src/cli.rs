@@ -35,6 +35,15 @@ pub struct Cli {
     /// Print one JSON object on stdout instead of text
     #[arg(long, global = true)]
     pub json: bool,
+    /// Run int8 layers with these kernels of the processor [default: the fastest that it can run]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FAMILY",
+        env = "GRAFT_KERNELS",
+        hide_env_values = true
+    )]
+    pub kernels: Option<String>,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -198,9 +207,9 @@ pub struct Run {
     /// Picture files: JPEG, PNG, WebP, GIF, BMP, TIFF or binary PNM
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
-    /// What runs the model: `tract` or `engine` (the device's, int8 only); int8 gives the same bits on both
-    #[arg(long, value_name = "BACKEND", default_value = BackendKind::DEFAULT.name())]
-    pub backend: BackendKind,
+    /// What runs the model: `engine` (int8 only) or `tract`; int8 gives the same bits on both [default: the fastest]
+    #[arg(long, value_name = "BACKEND")]
+    pub backend: Option<BackendKind>,
     /// How many classes to show
     #[arg(long, default_value_t = 5, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
     pub top: u32,
@@ -217,9 +226,9 @@ pub struct Eval {
     /// Class folders, or a folder with labels.csv (columns file,class_index)
     #[arg(value_name = "DIR")]
     pub data: PathBuf,
-    /// What runs the model: `tract` or `engine` (the device's, int8 only); int8 gives the same bits on both
-    #[arg(long, value_name = "BACKEND", default_value = BackendKind::DEFAULT.name())]
-    pub backend: BackendKind,
+    /// What runs the model: `engine` (int8 only) or `tract`; int8 gives the same bits on both [default: the fastest]
+    #[arg(long, value_name = "BACKEND")]
+    pub backend: Option<BackendKind>,
     /// Look at no more than N pictures, spread over the classes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
@@ -253,16 +262,23 @@ pub struct Verify {
 
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// The model; must be int8
-    #[arg(value_name = "FILE.edge")]
-    pub model: PathBuf,
-    /// A microcontroller board (`cargo xtask boards`)
+    /// The models; on a board one, which must be int8
+    #[arg(required = true, value_name = "FILE.edge")]
+    pub models: Vec<PathBuf>,
+    /// A microcontroller board (`cargo xtask boards`) [default: this computer]
     #[arg(long, value_name = "NAME")]
-    pub board: String,
+    pub board: Option<String>,
+    /// On this computer: what runs the models [default: the fastest for each]
+    #[arg(long, value_name = "BACKEND", conflicts_with = "board")]
+    pub backend: Option<BackendKind>,
+    /// On this computer: time every layer too
+    #[arg(long, conflicts_with = "board")]
+    pub layers: bool,
     /// The connection to a hardware board that was flashed with the model [default: board:NAME]
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", requires = "board")]
     pub port: Option<Port>,
-    /// How many inferences to time on hardware; QEMU counts the instructions of one
+    /// How many inferences to time on hardware, or in each of five rounds on this computer; QEMU counts the
+    /// instructions of one
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub runs: u16,
 }
@@ -281,9 +297,9 @@ pub struct RetrainHead {
     /// Where to write the model with the new head [default: FILE-retrained.edge]
     #[arg(short, long, value_name = "FILE.edge")]
     pub output: Option<PathBuf>,
-    /// What runs the trunk; every backend gives the same head
-    #[arg(long, value_name = "BACKEND", default_value = BackendKind::DEFAULT.name())]
-    pub backend: BackendKind,
+    /// What runs the trunk; every backend gives the same head [default: the fastest]
+    #[arg(long, value_name = "BACKEND")]
+    pub backend: Option<BackendKind>,
     /// Decides the order of the pictures; the same seed gives the same head, bit for bit
     #[arg(long, default_value_t = 0)]
     pub seed: u64,

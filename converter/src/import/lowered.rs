@@ -43,7 +43,7 @@ pub fn about(graph: &Graph) -> About<'static> {
 
 /// A session of the default backend.
 fn session<'m>(model: &Model<'m>) -> Box<dyn Session + 'm> {
-    let prepared = BackendKind::DEFAULT.runtime().prepare(model);
+    let prepared = BackendKind::fastest_for(model).runtime().prepare(model);
     let session = prepared.and_then(|p| p.session());
     session.unwrap_or_else(|e| panic!("{e}"))
 }

@@ -64,7 +64,7 @@ pub fn observe(
     if count == 0 {
         return Ok(Observed::new(split.layers.len() + 1, rule));
     }
-    let prepared = BackendKind::DEFAULT.runtime().prepare(float)?;
+    let prepared = BackendKind::fastest_for(float).runtime().prepare(float)?;
     let run = |indices: &[usize]| {
         let mut observer = prepared.clone().observer()?;
         let mut seen = Observed::new(split.layers.len() + 1, rule);

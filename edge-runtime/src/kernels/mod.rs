@@ -25,6 +25,8 @@ pub mod portable;
 #[cfg(feature = "std")]
 mod prepacked;
 mod run;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+mod spans;
 #[cfg(test)]
 mod tests;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
@@ -198,10 +200,39 @@ pub type Native = CortexM;
 #[cfg(not(any(feature = "std", all(target_arch = "arm", target_os = "none"))))]
 pub type Native = Portable;
 
-/// The fastest family that this processor can run.
+/// The family that [`force`] has named; without that, the fastest that this processor can run.
 #[cfg(feature = "std")]
 pub fn native() -> &'static Native {
-    available().next().unwrap_or(&Portable)
+    let fastest = || available().next().unwrap_or(&Portable);
+    FORCED.get().copied().unwrap_or_else(fastest)
+}
+
+#[cfg(feature = "std")]
+static FORCED: std::sync::OnceLock<&'static dyn Kernels> = std::sync::OnceLock::new();
+
+/// Makes a family of [`available`] the one that [`native`] gives from now on, in the whole program. The first call
+/// counts.
+///
+/// # Errors
+/// If this processor can run no family of that name.
+#[cfg(feature = "std")]
+pub fn force(name: &str) -> Result<(), UnknownKernels> {
+    let named = available().find(|kernels| kernels.name() == name);
+    let named = named.ok_or_else(|| UnknownKernels(name.into()))?;
+    FORCED.get_or_init(|| named);
+    Ok(())
+}
+
+/// A name that no family has that this processor can run.
+#[cfg(feature = "std")]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this processor runs no kernels '{0}'; it runs: {all}", all = names_of_all())]
+pub struct UnknownKernels(pub String);
+
+#[cfg(feature = "std")]
+fn names_of_all() -> String {
+    let names: Vec<&str> = available().map(|kernels| kernels.name()).collect();
+    names.join(", ")
 }
 
 /// The family that the program is built for.

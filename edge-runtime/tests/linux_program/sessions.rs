@@ -60,7 +60,7 @@ fn its_own_shell_gives_the_hosts_head() {
     class_folders(&data, &CLASSES, EACH, 50);
     let model = Model::parse(&MODEL).unwrap();
     let dataset = Dataset::open(&data).unwrap();
-    let kind = BackendKind::DEFAULT;
+    let kind = BackendKind::fastest_for(&model);
     // Without and with a hidden layer.
     for (number, hidden) in [(1, 0), (2, 0), (3, 24)] {
         let train_options = TrainOptions {

@@ -30,9 +30,9 @@ pub struct Simulate {
     /// How many classes can be trained at most [default: as many as fit the board]
     #[arg(long, value_name = "N", value_parser = super::classes)]
     pub classes: Option<u32>,
-    /// What runs the trunk; all backends give the same bits
-    #[arg(long, value_name = "BACKEND", default_value = BackendKind::Engine.name())]
-    pub backend: BackendKind,
+    /// What runs the trunk; all backends give the same bits [default: the fastest]
+    #[arg(long, value_name = "BACKEND")]
+    pub backend: Option<BackendKind>,
     /// Probability that a byte on the connection is damaged, in each direction
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = probability)]
     pub damage: f64,

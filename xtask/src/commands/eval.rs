@@ -6,12 +6,13 @@ use crate::{cli::Eval, progress::Bars, units};
 use anyhow::Result;
 use converter::dataset::LeftOut;
 use converter::jobs::evaluate::{EvaluateOptions, evaluate};
+use edge_runtime::backend::BackendKind;
 use serde::Serialize;
 
 pub fn run(args: &Eval, json: bool) -> Result<()> {
     let bytes = read(&args.model)?;
     let model = parse(&args.model, &bytes)?;
-    let kind = args.backend;
+    let kind = args.backend.unwrap_or(BackendKind::fastest_for(&model));
     let dataset = folder::open(&args.data)?;
     let result = evaluate(
         &model,

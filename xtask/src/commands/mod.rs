@@ -23,6 +23,7 @@ pub mod verify;
 use crate::cli::{Cli, Command};
 use anyhow::{Context, Result, bail};
 use converter::pack;
+use edge_runtime::kernels;
 use edge_runtime::model::header::{self, Header};
 use edge_runtime::model::{AlignedBytes, Model};
 use std::fs::File;
@@ -32,6 +33,9 @@ use std::path::Path;
 /// Runs the command.
 pub fn run(cli: Cli) -> Result<()> {
     let json = cli.json;
+    if let Some(family) = &cli.kernels {
+        kernels::force(family)?;
+    }
     match cli.command {
         Command::Models => models::run(json),
         Command::Convert(args) => convert::run(&args, json),

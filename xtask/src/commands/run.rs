@@ -6,6 +6,7 @@ use crate::{cli::Run, units};
 use anyhow::Result;
 use converter::dataset::load;
 use converter::jobs::runner::{Runner, classes, output_function};
+use edge_runtime::backend::BackendKind;
 use edge_runtime::model::{Output, OutputFunction, WeightsOrigin};
 use serde::Serialize;
 use std::time::Instant;
@@ -13,7 +14,7 @@ use std::time::Instant;
 pub fn run(args: &Run, json: bool) -> Result<()> {
     let bytes = read(&args.model)?;
     let model = parse(&args.model, &bytes)?;
-    let kind = args.backend;
+    let kind = args.backend.unwrap_or(BackendKind::fastest_for(&model));
     classes(&model)?;
     let label = |class: usize| match model.head().and_then(|h| h.label(class)) {
         Some(label) => label.to_string(),

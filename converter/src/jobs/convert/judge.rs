@@ -99,7 +99,7 @@ fn float_logits(
     crops: &[Vec<u8>],
     progress: &dyn Progress,
 ) -> Result<(Logits, f64), ConvertError> {
-    let pool = RunnerPool::new(model, BackendKind::DEFAULT)?;
+    let pool = RunnerPool::new(model, BackendKind::fastest_for(model))?;
     let one = |crop: &Vec<u8>| {
         let start = Instant::now();
         let logits = pool.with(|runner| runner.any_logits(crop))?;
@@ -118,7 +118,7 @@ fn float_logits(
 
 /// Logits of an int8 model, picture by picture.
 fn int8_logits(model: &Model<'_>, crops: &[Vec<u8>]) -> Result<Logits, ConvertError> {
-    let pool = RunnerPool::new(model, BackendKind::DEFAULT)?;
+    let pool = RunnerPool::new(model, BackendKind::fastest_for(model))?;
     let logits = crops
         .par_iter()
         .map(|crop| pool.with(|runner| runner.logits(crop)))

@@ -1,5 +1,7 @@
-//! int8 layers: tract multiplies and accumulates, the engine's kernels do the rest, so that the result
-//! equals the engine's bit for bit.
+//! int8 layers, whose results equal the engine's bit for bit.
+//!
+//! Where the kernels pack weights for this processor ([`crate::kernels::Prepacked`]), a convolution is one node, and
+//! that is theirs. Elsewhere tract multiplies and accumulates, and the engine's kernels do the rest:
 //!
 //! A convolution becomes up to three nodes: its windows unfolded into rows (padding reads the zero
 //! point), tract's int8 matrix product with i32 accumulators, and our requantization. tract's own
@@ -9,16 +11,15 @@
 //! A depthwise convolution is tract's float one: tract has none for int8, and f32 adds integers exactly
 //! as long as no partial sum reaches 2^24, which is checked for each filter. One that fails the check goes
 //! the way of grouped convolutions.
-//!
-//! One EfficientNet-Lite0 (384 M MACs) takes 20 ms so, 26 ms in float, on one AVX-512 core.
 
 use super::custom::Custom;
 use super::float;
 use super::kernel::KernelLayer;
 use super::network::{Network, check_size};
+use super::prepacked::PrepackedLayer;
 use super::requantize::{Center, Requantize};
 use super::unfold::Unfold;
-use crate::kernels::{ConvParams, Geometry, Kernels, UnfoldParams};
+use crate::kernels::{ConvParams, Geometry, Kernels, UnfoldParams, prepack};
 use crate::model::{Layer, Model, Op};
 use tract_core::internal::*;
 use tract_core::ops::einsum::EinSum;
@@ -39,6 +40,10 @@ pub fn wire(
         .map(|i| net.tensor(i))
         .collect::<TractResult<_>>()?;
     let x = *inputs.first().context("it has no input")?;
+    if let Some(conv) = prepack(kernels, model, layer) {
+        let output = layer.output.shape;
+        return net.node("", Custom::new(PrepackedLayer { conv, output }), &inputs);
+    }
     let conv = || {
         let params = ConvParams::of(model, layer)
             .context("its weights are float, or packed for a microcontroller")?;

@@ -11,6 +11,7 @@ mod kernel;
 mod network;
 mod norm;
 mod part;
+mod prepacked;
 mod requantize;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,15 @@ pub struct Cli {
     /// Print one JSON object on stdout instead of text
     #[arg(long, global = true)]
     pub json: bool,
+    /// Run int8 layers with these kernels of the processor [default: the fastest that it can run]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FAMILY",
+        env = "GRAFT_KERNELS",
+        hide_env_values = true
+    )]
+    pub kernels: Option<String>,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -52,9 +61,9 @@ pub struct LocalArgs {
     /// Most classes that can be trained
     #[arg(long, value_name = "N", default_value_t = MAX_CLASSES)]
     pub classes: usize,
-    /// What runs the trunk; all backends give the same bits
-    #[arg(long, value_name = "BACKEND", default_value = BackendKind::Engine.name())]
-    pub backend: BackendKind,
+    /// What runs the trunk; all backends give the same bits [default: the fastest]
+    #[arg(long, value_name = "BACKEND")]
+    pub backend: Option<BackendKind>,
     #[command(flatten)]
     pub trust: TrustArgs,
 }
@@ -108,9 +117,9 @@ pub struct DeviceArgs {
     /// Most classes that can be trained
     #[arg(long, value_name = "N", default_value_t = MAX_CLASSES)]
     pub classes: usize,
-    /// What runs the trunk; all backends give the same bits
-    #[arg(long, value_name = "BACKEND", default_value = BackendKind::Engine.name(), conflicts_with = "connect")]
-    pub backend: BackendKind,
+    /// What runs the trunk; all backends give the same bits [default: the fastest]
+    #[arg(long, value_name = "BACKEND", conflicts_with = "connect")]
+    pub backend: Option<BackendKind>,
     #[command(flatten)]
     pub trust: TrustArgs,
     /// Ask the program that listens there: HOST:PORT or unix:PATH

@@ -4,7 +4,7 @@ use crate::cli::{DeviceArgs, LocalArgs};
 use crate::error::Error;
 use crate::output::Output;
 use crate::progress::Steps;
-use edge_runtime::backend::BackendKind;
+use edge_runtime::backend::{BackendError, BackendKind, Session};
 use edge_runtime::client::{Client, ClientError, Patience, Pipe};
 use edge_runtime::device::NotReady;
 use edge_runtime::device::app::AppError;
@@ -94,9 +94,8 @@ pub fn with_app_and_loader<R>(
     memory.resize(memory.capacity().min(need), 0);
     let (clock, meter) = (MonotonicClock::start(), Hwmon::find(Path::new(HWMON)));
     let mut session = match &plan {
-        // The application has the engine already.
-        Ok((model, _)) if own.backend != BackendKind::Engine => Some(own.backend.session(model)?),
-        _ => None,
+        Ok((model, _)) => Some(session(own, model)?),
+        Err(_) => None,
     };
     let app = match &plan {
         Ok((model, _)) => App::new(model, flash, clock, meter, &mut memory, &config)
@@ -151,13 +150,16 @@ pub fn with_app<R>(
     let plan = MemoryPlan::new(&model, &flash.geometry(), &areas, own.classes);
     let mut memory = vec![0; plan.map_err(AppError::from)?.total()];
     let (clock, meter) = (MonotonicClock::start(), Hwmon::find(Path::new(HWMON)));
-    let other = own.backend != BackendKind::Engine; // which the application has already
-    let mut session = other.then(|| own.backend.session(&model)).transpose()?;
+    let mut session = session(own, &model)?;
     let mut app = App::new(&model, flash, clock, meter, &mut memory, &config)?;
-    if let Some(session) = &mut session {
-        app.run_on(session.as_mut());
-    }
+    app.run_on(session.as_mut());
     act(app)
+}
+
+/// A session of the backend that is asked for, or of the fastest.
+fn session<'m>(own: &LocalArgs, model: &Model<'m>) -> Result<Box<dyn Session + 'm>, BackendError> {
+    let fastest = BackendKind::fastest_for(model);
+    own.backend.unwrap_or(fastest).session(model)
 }
 
 /// The key that this device trusts, after the signature of its model was checked.
@@ -208,7 +210,7 @@ pub fn ask(target: &DeviceArgs, output: Output, job: impl Job) -> Result<(), Err
     if let Some(address) = &target.connect {
         let key = target.key.as_deref().map(Key::read).transpose()?;
         let line = Connection::connect(address, key.as_ref())?;
-        let mut client = Client::new(line, session(), Patience::default());
+        let mut client = Client::new(line, session_number(), Patience::default());
         if let Err(e) = client.connect(None) {
             let refused = match &e {
                 ClientError::Pipe(e) if key.is_none() => missing_key(address, e),
@@ -231,14 +233,14 @@ pub fn ask(target: &DeviceArgs, output: Output, job: impl Job) -> Result<(), Err
         let mut steps = Steps::new();
         let mut watch = |progress| steps.training(progress);
         let pipe = LocalPipe::new(app, &mut rx, &mut tx, &mut watch);
-        let mut client = Client::new(pipe, session(), Patience::default());
+        let mut client = Client::new(pipe, session_number(), Patience::default());
         client.connect(None)?;
         job.run(&mut client, output)
     })
 }
 
 /// A number that no other session had lately.
-fn session() -> u32 {
+fn session_number() -> u32 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let micros = now.map_or(0, |d| d.as_micros() as u32);
     micros ^ std::process::id().rotate_left(16)

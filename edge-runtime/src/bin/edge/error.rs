@@ -3,6 +3,7 @@
 use edge_runtime::backend::BackendError;
 use edge_runtime::client::ClientError;
 use edge_runtime::device::app::AppError;
+use edge_runtime::kernels::UnknownKernels;
 use edge_runtime::linux::{ListenError, StateError};
 use edge_runtime::model::ModelError;
 use edge_runtime::picture::{DatasetError, LoadError};
@@ -46,6 +47,9 @@ pub enum Error {
     /// The application.
     #[error(transparent)]
     App(#[from] AppError),
+    /// The family of kernels.
+    #[error(transparent)]
+    Kernels(#[from] UnknownKernels),
     /// The backend.
     #[error(transparent)]
     Backend(#[from] BackendError),

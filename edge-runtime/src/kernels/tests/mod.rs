@@ -93,6 +93,16 @@ fn portable_is_always_available_and_last() {
 }
 
 #[test]
+fn unknown_families_are_refused_by_name() {
+    let error = force("sse9").unwrap_err().to_string();
+    assert!(
+        error.starts_with("this processor runs no kernels 'sse9'; it runs: ")
+            && error.ends_with("portable"),
+        "{error}"
+    );
+}
+
+#[test]
 fn impossible_geometries_are_told() {
     let window = Window {
         kernel: [3, 3],

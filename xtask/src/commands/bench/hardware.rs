@@ -17,6 +17,7 @@ use edge_runtime::client::{Client, Patience};
 use edge_runtime::device::protocol::{self, StateInfo};
 use edge_runtime::model::Model;
 use serde::Serialize;
+use std::path::Path;
 use std::time::Duration;
 
 /// An inference of a large network may take a second.
@@ -25,14 +26,14 @@ const PATIENCE: Patience = Patience {
     attempts: 10,
 };
 
-pub fn run(board: &Board, model: &Model<'_>, args: &Bench, json: bool) -> Result<()> {
+pub fn run(board: &Board, model: &Model<'_>, file: &Path, args: &Bench, json: bool) -> Result<()> {
     let port = args.port.clone().unwrap_or(Port::Board(board.name.clone()));
     let mut client = Client::new(port.open(None)?, session(), PATIENCE);
     let flash_it = || {
         format!(
             "{} does not run this model; `cargo xtask flash --board {0} {}`",
             board.name,
-            args.model.display()
+            file.display()
         )
     };
     client

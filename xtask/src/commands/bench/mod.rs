@@ -1,12 +1,14 @@
-//! `bench`: measures a model on a microcontroller. In QEMU it counts instructions; on hardware the device measures
-//! time with its own clock.
+//! `bench`: measures models on this computer, or one on a microcontroller. In QEMU it counts instructions; on
+//! hardware the device measures time with its own clock.
 //!
+//! - [`host`]: this computer;
 //! - [`cycles`]: an estimate of a Cortex-M4's cycles from instructions;
 //! - [`hardware`]: boards of hardware;
 //! - [`report`]: what is printed of boards in QEMU.
 
 mod cycles;
 mod hardware;
+mod host;
 mod report;
 
 use super::{parse, read};
@@ -23,15 +25,24 @@ use edge_runtime::model::{DType, Model};
 use report::{CountedHead, CountedLayer, QemuReport};
 
 pub fn run(args: &Bench, json: bool) -> Result<()> {
-    if board::find::file(&args.board).is_some() {
+    let files = args
+        .models
+        .iter()
+        .map(|path| Ok((path, read(path)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let Some(name) = &args.board else {
+        return host::run(args, &files, json);
+    };
+    let [(path, bytes)] = &files[..] else {
+        bail!("a board runs one model; give one file")
+    };
+    if board::find::file(name).is_some() {
         bail!(
-            "{}: bench runs on boards that come with Graft; give a name (`cargo xtask boards`)",
-            args.board
+            "{name}: bench runs on boards that come with Graft; give a name (`cargo xtask boards`)"
         );
     }
-    let board = board::find(&args.board)?;
-    let bytes = read(&args.model)?;
-    let model = parse(&args.model, &bytes)?;
+    let board = board::find(name)?;
+    let model = parse(path, bytes)?;
     if model.dtype() != DType::I8 {
         bail!("a microcontroller runs int8 models, and this one is float; convert it with --int8");
     }
@@ -40,7 +51,7 @@ pub fn run(args: &Bench, json: bool) -> Result<()> {
             bail!("--port is for hardware; {} starts by itself", board.name)
         }
         Deploy::Qemu { .. } => in_qemu(&board, &model, json),
-        Deploy::ProbeRs { .. } => hardware::run(&board, &model, args, json),
+        Deploy::ProbeRs { .. } => hardware::run(&board, &model, path, args, json),
         other => bail!(
             "bench measures microcontrollers, and {} is none ({other})",
             board.name

@@ -7,6 +7,7 @@ use crate::{cli::RetrainHead, output, progress::Bars};
 use anyhow::{Result, bail};
 use converter::jobs::evaluate::{EvaluateOptions, evaluate};
 use converter::jobs::retrain::retrain;
+use edge_runtime::backend::BackendKind;
 use edge_runtime::client::judged;
 use edge_runtime::head::train::TrainOptions;
 use report::RetrainReport;
@@ -40,8 +41,9 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
         weight_decay: args.weight_decay.unwrap_or(defaults.weight_decay),
         ..defaults
     };
+    let backend = args.backend.unwrap_or(BackendKind::fastest_for(&model));
     let bars = Bars::new();
-    let new = retrain(&model, &bytes, args.backend, &dataset, &options, &bars)?;
+    let new = retrain(&model, &bytes, backend, &dataset, &options, &bars)?;
     converter::util::output::write(&out, &new.bytes)?;
     let seconds = start.elapsed().as_secs_f64();
     let new_model = parse(&out, &new.bytes)?;
@@ -71,7 +73,7 @@ pub fn run(args: &RetrainHead, json: bool) -> Result<()> {
     };
     if let Some(val) = &val {
         let all = EvaluateOptions::default();
-        report.measured(&evaluate(&new_model, args.backend, val, all, &bars)?);
+        report.measured(&evaluate(&new_model, backend, val, all, &bars)?);
     }
     drop(bars);
     output::warn(&warnings);

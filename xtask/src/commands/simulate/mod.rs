@@ -88,14 +88,12 @@ pub fn run(args: &Simulate, json: bool) -> Result<()> {
                     stack: None,
                     load: Some(limits),
                 };
-                let other = args.backend != BackendKind::Engine; // which the application has already
-                let mut session = other.then(|| args.backend.session(&model)).transpose()?;
+                let backend = args.backend.unwrap_or(BackendKind::fastest_for(&model));
+                let mut session = backend.session(&model)?;
                 let mut memory = vec![0; plan.total()];
                 let mut app =
                     App::new(&model, &mut flash, &clock, &mut meter, &mut memory, &config)?;
-                if let Some(session) = &mut session {
-                    app.run_on(session.as_mut());
-                }
+                app.run_on(session.as_mut());
                 line.serve(&mut Server::new(&mut app, &mut rx, &mut tx))?;
                 let Some(load) = app.take_load() else {
                     continue;

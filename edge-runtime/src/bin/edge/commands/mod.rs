@@ -11,10 +11,14 @@ use crate::cli::{Cli, Command};
 use crate::device::ask;
 use crate::error::Error;
 use crate::output::Output;
+use edge_runtime::kernels;
 
 /// Runs a command.
 pub fn run(cli: Cli) -> Result<(), Error> {
     let output = Output { json: cli.json };
+    if let Some(family) = &cli.kernels {
+        kernels::force(family)?;
+    }
     match cli.command {
         Command::Serve(args) => serve::run(&args, output),
         Command::Info(target) => ask(&target, output, info::Info),

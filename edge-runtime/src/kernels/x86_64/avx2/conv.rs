@@ -5,7 +5,8 @@
 //! widened once for all filters. Padding becomes the zero point there, so no border is a special case.
 
 use super::finish::{CHANNELS, Channels, ORDER, Output};
-use super::lanes::{store_i8, widen};
+use super::lanes::{store_i8, store_i16, widen};
+use crate::kernels::spans::Spans;
 use crate::kernels::{ConvParams, Geometry, Prepacked, Units};
 use core::arch::x86_64::*;
 use core::ops::Range;
@@ -20,6 +21,7 @@ const STRIP: usize = 96 << 10;
 #[derive(Debug)]
 pub struct Conv {
     geometry: Geometry,
+    spans: Spans,
     groups: usize,
     input_zero_point: i8,
     /// Pairs of values under a window, of one group.
@@ -63,6 +65,7 @@ impl Conv {
         }
         Self {
             geometry: *g,
+            spans: Spans::new(g),
             groups: p.groups,
             input_zero_point: p.input_zero_point,
             pairs,
@@ -92,24 +95,17 @@ impl Conv {
             for block in 0..self.blocks {
                 let number = group * self.blocks + block;
                 let weights = &self.weights[number * self.pairs..][..self.pairs];
-                let into = group * filters + block * CHANNELS;
                 let job = Job {
                     weights,
                     channels: &self.channels[number],
                     output: &self.output,
                     filters: (filters - block * CHANNELS).min(CHANNELS),
+                    stride: all,
                 };
-                let mut rows = rows.chunks(ROWS * self.pairs);
-                for pixels in output.chunks_mut(ROWS * all) {
-                    let Some(rows) = rows.next() else { return };
-                    match rows.len() / self.pairs {
-                        6 => job.tile::<6>(rows, &mut pixels[into..], all),
-                        5 => job.tile::<5>(rows, &mut pixels[into..], all),
-                        4 => job.tile::<4>(rows, &mut pixels[into..], all),
-                        3 => job.tile::<3>(rows, &mut pixels[into..], all),
-                        2 => job.tile::<2>(rows, &mut pixels[into..], all),
-                        _ => job.tile::<1>(rows, &mut pixels[into..], all),
-                    }
+                let into = &mut output[group * filters + block * CHANNELS..];
+                match self.channels[number].scales_large() {
+                    false => job.rows::<false>(rows, into),
+                    true => job.rows::<true>(rows, into),
                 }
             }
         }
@@ -122,44 +118,58 @@ impl Conv {
         let [kh, kw] = g.window.kernel.map(|k| k as usize);
         let (all, width) = (g.input.c as usize, g.input.w as usize);
         let part = all / self.groups;
-        let columns = g.output.w as usize;
         // Neighbours in a row of the window are neighbours in memory.
         let dense = self.groups == 1 && g.window.dilation[1] == 1;
-        let dilation = g.window.dilation.map(|d| d as isize);
-        let zero = self.input_zero_point.into();
-        for (i, row) in strip.chunks_exact_mut(2 * self.pairs).enumerate() {
-            let (y, x) = ((first + i) / columns, (first + i) % columns);
-            let (rows, y0) = g.taps(0, y);
-            let (cols, x0) = g.taps(1, x);
-            let whole = rows.len() == kh && cols.len() == kw;
-            if !whole {
-                row.fill(zero);
-            } else if let Some(last) = row.last_mut() {
-                // Beyond an odd number of values; its weight is 0.
-                *last = 0;
+        let row_len = 2 * self.pairs;
+        let mut start = 0;
+        for [y, x] in self.spans.from(first) {
+            if start == strip.len() {
+                return;
             }
+            let (rows, columns) = (y.taps(), x.taps());
+            if rows.len() < kh || columns.len() < kw {
+                strip[start..][..row_len].fill(self.input_zero_point.into());
+            } else {
+                // Beyond an odd number of values; its weight is 0.
+                strip[start + row_len - 1] = 0;
+            }
+            let whole = columns.len() == kw;
+            let rows = if columns.is_empty() { 0..0 } else { rows };
             for ky in rows {
-                let at = (y0 + ky as isize * dilation[0]) as usize * width;
-                if dense && !cols.is_empty() {
-                    let at = at + (x0 + cols.start as isize) as usize;
-                    let to = &mut row[(ky * kw + cols.start) * part..][..cols.len() * part];
-                    copy(to, &input[at * all..][..cols.len() * part]);
+                let at = y.at(ky) * width;
+                if dense {
+                    let to = start + (ky * kw + columns.start) * part;
+                    let at = (at + x.at(columns.start)) * all;
+                    copy(strip, to, &input[at..], columns.len() * part, whole);
                     continue;
                 }
-                for kx in cols.clone() {
-                    let at = at + (x0 + kx as isize * dilation[1]) as usize;
-                    let to = &mut row[(ky * kw + kx) * part..][..part];
-                    copy(to, &input[at * all + group * part..][..part]);
+                for kx in columns.clone() {
+                    let to = start + (ky * kw + kx) * part;
+                    let at = (at + x.at(kx)) * all + group * part;
+                    copy(strip, to, &input[at..], part, false);
                 }
             }
+            start += row_len;
         }
     }
 }
 
-/// Copies int8 values as 16 bits each; both slices have one length.
+/// Copies `len` int8 values as 16 bits each to `strip[at..]`; a few more if what follows is written later.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn copy(to: &mut [i16], from: &[i8]) {
+fn copy(strip: &mut [i16], at: usize, from: &[i8], len: usize, more: bool) {
+    let strip = &mut strip[at..];
+    if more
+        && len < 16
+        && let (Some(to), Some(from)) = (strip.first_chunk_mut(), from.first_chunk())
+    {
+        return store_i16(to, widen(from));
+    }
+    let (to16, to) = strip[..len].as_chunks_mut::<16>();
+    let (from16, from) = from[..len].as_chunks::<16>();
+    for (to, from) in to16.iter_mut().zip(from16) {
+        store_i16(to, widen(from));
+    }
     for (to, from) in to.iter_mut().zip(from) {
         *to = (*from).into();
     }
@@ -172,37 +182,69 @@ struct Job<'j> {
     output: &'j Output,
     /// Filters of the block, of which the last has fewer.
     filters: usize,
+    /// From one pixel's output to the next.
+    stride: usize,
 }
 
 impl Job<'_> {
-    /// `N` rows, one after another; their outputs are `stride` apart.
+    /// All rows of a strip, one after another. `LARGE` if a channel [scales large](Channels::scales_large).
     #[target_feature(enable = "avx2")]
-    fn tile<const N: usize>(&self, rows: &[[i16; 2]], output: &mut [i8], stride: usize) {
+    fn rows<const LARGE: bool>(&self, rows: &[[i16; 2]], output: &mut [i8]) {
         let pairs = self.weights.len();
-        let rows: [&[[i16; 2]]; N] = core::array::from_fn(|i| &rows[i * pairs..][..pairs]);
+        let mut first = 0;
+        for rows in rows.chunks(ROWS * pairs) {
+            let output = &mut output[first * self.stride..];
+            match rows.len() / pairs {
+                6 => self.tile::<6, LARGE>(rows, output),
+                5 => self.tile::<5, LARGE>(rows, output),
+                4 => self.tile::<4, LARGE>(rows, output),
+                3 => self.tile::<3, LARGE>(rows, output),
+                2 => self.tile::<2, LARGE>(rows, output),
+                _ => self.tile::<1, LARGE>(rows, output),
+            }
+            first += ROWS;
+        }
+    }
+
+    /// `N` rows.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn tile<const N: usize, const LARGE: bool>(&self, rows: &[[i16; 2]], output: &mut [i8]) {
+        let pairs = self.weights.len();
+        // A loop: closures are not compiled for AVX2.
+        let mut each: [&[[i16; 2]]; N] = [&[]; N];
+        for (i, row) in each.iter_mut().enumerate() {
+            *row = &rows[i * pairs..][..pairs];
+        }
         let mut acc = [self.channels.bias(); N];
         for (k, both) in self.weights.iter().enumerate() {
             let (halves, _) = both.as_chunks::<16>();
             let w = [widen(&halves[0]), widen(&halves[1])];
             for i in 0..N {
-                let pair = _mm256_set1_epi32(bytemuck::cast(rows[i][k]));
+                let pair = _mm256_set1_epi32(bytemuck::cast(each[i][k]));
                 acc[i][0] = _mm256_add_epi32(acc[i][0], _mm256_madd_epi16(pair, w[0]));
                 acc[i][1] = _mm256_add_epi32(acc[i][1], _mm256_madd_epi16(pair, w[1]));
             }
         }
-        for (i, acc) in acc.into_iter().enumerate() {
-            let q = self.output.of(acc, self.channels);
-            let to = &mut output[i * stride..];
+        let output = &mut output[..(N - 1) * self.stride + self.filters];
+        for i in 0..N {
+            let q = self.output.of::<LARGE>(acc[i], self.channels);
+            let to = &mut output[i * self.stride..];
             match to.first_chunk_mut() {
                 Some(to) if self.filters == CHANNELS => store_i8(to, q),
-                _ => {
-                    let mut all = [0; CHANNELS];
-                    store_i8(&mut all, q);
-                    to[..self.filters].copy_from_slice(&all[..self.filters]);
-                }
+                _ => store_some(&mut to[..self.filters], q),
             }
         }
     }
+}
+
+/// Stores the first values.
+#[inline(never)]
+#[target_feature(enable = "avx2")]
+fn store_some(to: &mut [i8], values: __m128i) {
+    let mut all = [0; CHANNELS];
+    store_i8(&mut all, values);
+    to.copy_from_slice(&all[..to.len()]);
 }
 
 impl Prepacked for Conv {

@@ -5,6 +5,7 @@
 
 use super::finish::{CHANNELS, Channels, Output};
 use super::lanes::{load_i16, store_i8, widen};
+use crate::kernels::spans::Spans;
 use crate::kernels::{ConvParams, Geometry, Prepacked, Units};
 use core::arch::x86_64::*;
 use core::ops::Range;
@@ -16,6 +17,7 @@ const TAPS: usize = 64;
 #[derive(Debug)]
 pub struct Depthwise {
     geometry: Geometry,
+    spans: Spans,
     blocks: Vec<Block>,
     output: Output,
     /// What taps in the padding read: a zero point for each channel.
@@ -61,6 +63,7 @@ impl Depthwise {
         };
         Some(Self {
             geometry: *g,
+            spans: Spans::new(g),
             blocks: firsts.map(block).collect(),
             output: Output::new(&p.requantize),
             padding: vec![p.input_zero_point; channels],
@@ -73,20 +76,17 @@ impl Depthwise {
         let g = &self.geometry;
         let (channels, width) = (g.input.c as usize, g.input.w as usize);
         let [kh, kw] = g.window.kernel.map(|k| k as usize);
-        let dilation = g.window.dilation.map(|d| d as isize);
-        let columns = g.output.w as usize;
         let mut taps = [&self.padding[..]; TAPS];
-        for (i, pixel) in output.chunks_exact_mut(channels).enumerate() {
-            let (y, x) = ((first + i) / columns, (first + i) % columns);
-            let (rows, y0) = g.taps(0, y);
-            let (cols, x0) = g.taps(1, x);
-            if rows.len() * cols.len() < kh * kw {
+        let pixels = output.chunks_exact_mut(channels);
+        for (pixel, [y, x]) in pixels.zip(self.spans.from(first)) {
+            let (rows, columns) = (y.taps(), x.taps());
+            if rows.len() < kh || columns.len() < kw {
                 taps[..kh * kw].fill(&self.padding);
             }
             for ky in rows {
-                let row = (y0 + ky as isize * dilation[0]) as usize * width;
-                for kx in cols.clone() {
-                    let at = (row + (x0 + kx as isize * dilation[1]) as usize) * channels;
+                let at = y.at(ky) * width;
+                for kx in columns.clone() {
+                    let at = (at + x.at(kx)) * channels;
                     taps[ky * kw + kx] = &input[at..][..channels];
                 }
             }
@@ -100,22 +100,20 @@ impl Depthwise {
     fn pixel(&self, taps: &[&[i8]; TAPS], pixel: &mut [i8]) {
         let (taps, _) = taps.as_chunks::<2>();
         for block in &self.blocks {
-            let of = |tap: &[i8]| {
-                tap[block.first..]
-                    .first_chunk()
-                    .copied()
-                    .unwrap_or_default()
-            };
             let mut acc = block.channels.bias();
             for ([a, b], [low, high]) in taps.iter().zip(&block.weights) {
-                let (a, b) = (widen(&of(a)), widen(&of(b)));
+                let (a, b) = (&a[block.first..], &b[block.first..]);
+                let (Some(a), Some(b)) = (a.first_chunk(), b.first_chunk()) else {
+                    return;
+                };
+                let (a, b) = (widen(a), widen(b));
                 let both = _mm256_unpacklo_epi16(a, b);
                 acc[0] = _mm256_add_epi32(acc[0], _mm256_madd_epi16(both, load_i16(low)));
                 let both = _mm256_unpackhi_epi16(a, b);
                 acc[1] = _mm256_add_epi32(acc[1], _mm256_madd_epi16(both, load_i16(high)));
             }
             if let Some(to) = pixel[block.first..].first_chunk_mut() {
-                store_i8(to, self.output.of(acc, &block.channels));
+                store_i8(to, self.output.of::<true>(acc, &block.channels));
             }
         }
     }

@@ -28,7 +28,6 @@ pub struct Channels {
     down: [[i32; 8]; 2],
     limit: [[i32; 8]; 2],
     up: [[i32; 8]; 2],
-    /// True if a channel is limited and moved up.
     large: bool,
 }
 
@@ -68,6 +67,11 @@ impl Channels {
         all
     }
 
+    /// True if a channel scales by 1/4 or more, so that sums are limited first.
+    pub fn scales_large(&self) -> bool {
+        self.large
+    }
+
     /// The bias of each place.
     #[inline]
     #[target_feature(enable = "avx2")]
@@ -78,20 +82,28 @@ impl Channels {
     /// Eight scaled sums, without the zero point.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn scale(&self, half: usize, mut acc: __m256i) -> __m256i {
-        if self.large {
+    fn scale<const LARGE: bool>(&self, half: usize, mut acc: __m256i) -> __m256i {
+        if LARGE {
             let limit = load_i32(&self.limit[half]);
             let low = _mm256_sub_epi32(_mm256_setzero_si256(), limit);
             acc = _mm256_max_epi32(_mm256_min_epi32(acc, limit), low);
             acc = _mm256_sllv_epi32(acc, load_i32(&self.up[half]));
         }
         let m = load_i32(&self.multiplier[half]);
-        let even = _mm256_srli_epi64::<32>(_mm256_mul_epi32(acc, m));
-        let odd = _mm256_mul_epi32(_mm256_srli_epi64::<32>(acc), _mm256_srli_epi64::<32>(m));
+        // A product's upper half is in the odd places, where those of the odd channels belong.
+        let even = odd_places(_mm256_mul_epi32(acc, m));
+        let odd = _mm256_mul_epi32(odd_places(acc), odd_places(m));
         let high = _mm256_blend_epi32::<0b1010_1010>(even, odd);
         let rounded = _mm256_add_epi32(high, load_i32(&self.round[half]));
         _mm256_srav_epi32(rounded, load_i32(&self.down[half]))
     }
+}
+
+/// The values of odd places, in the even places too.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn odd_places(values: __m256i) -> __m256i {
+    _mm256_castps_si256(_mm256_movehdup_ps(_mm256_castsi256_ps(values)))
 }
 
 /// What all channels of an output share.
@@ -110,14 +122,14 @@ impl Output {
         }
     }
 
-    /// The outputs of sixteen sums, the bias included, in the order of the channels.
+    /// The outputs of sixteen sums, the bias included, in the order of the channels. `LARGE` if a channel
+    /// [scales large](Channels::scales_large).
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub fn of(&self, acc: [__m256i; 2], channels: &Channels) -> __m128i {
+    pub fn of<const LARGE: bool>(&self, acc: [__m256i; 2], channels: &Channels) -> __m128i {
         let zero = _mm256_set1_epi32(self.zero_point.into());
-        let [a, b] = [0, 1].map(|half| channels.scale(half, acc[half]));
-        let a = _mm256_add_epi32(a, zero);
-        let b = _mm256_add_epi32(b, zero);
+        let a = _mm256_add_epi32(channels.scale::<LARGE>(0, acc[0]), zero);
+        let b = _mm256_add_epi32(channels.scale::<LARGE>(1, acc[1]), zero);
         let pairs = _mm256_packs_epi32(a, b);
         let low = _mm256_castsi256_si128(pairs);
         let high = _mm256_extracti128_si256::<1>(pairs);

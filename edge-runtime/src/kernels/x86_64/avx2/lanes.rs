@@ -33,3 +33,11 @@ pub fn store_i8(to: &mut [i8; 16], values: __m128i) {
     // SAFETY: the reference is to 16 bytes; the store needs no alignment.
     unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), values) }
 }
+
+/// Stores sixteen 16-bit values.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub fn store_i16(to: &mut [i16; 16], values: __m256i) {
+    // SAFETY: the reference is to 32 bytes; the store needs no alignment.
+    unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), values) }
+}
