@@ -262,7 +262,7 @@ pub struct Verify {
 
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// The models; on a board one, which must be int8
+    /// The models; on a board one, which must be int8; with --peers also files for peers
     #[arg(required = true, value_name = "FILE.edge")]
     pub models: Vec<PathBuf>,
     /// A microcontroller board (`cargo xtask boards`) [default: this computer]
@@ -271,6 +271,10 @@ pub struct Bench {
     /// On this computer: what runs the models [default: the fastest for each]
     #[arg(long, value_name = "BACKEND", conflicts_with = "board")]
     pub backend: Option<BackendKind>,
+    /// On this computer: a Python with onnxruntime, openvino or ai-edge-litert, which time .onnx and .tflite files
+    /// in turns with the models
+    #[arg(long, value_name = "PYTHON", conflicts_with = "board")]
+    pub peers: Option<PathBuf>,
     /// On this computer: time every layer too
     #[arg(long, conflicts_with = "board")]
     pub layers: bool,

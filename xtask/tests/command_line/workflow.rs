@@ -1,7 +1,10 @@
 //! Whole workflows on small models.
 
 use crate::support::Bench;
-use graft_tests::class_folders;
+use converter::jobs::convert::convert;
+use converter::util::progress::Silent;
+use graft_tests::{class_folders, source};
+use serde_json::Value;
 
 #[test]
 fn the_whole_way_on_a_small_model() {
@@ -71,6 +74,65 @@ fn the_whole_way_on_a_small_model() {
     assert_eq!(results[0]["logits"].as_array().unwrap().len(), 2);
     let text = b.run(&["run", "new.edge", "val/red/000.png"]);
     assert!(String::from_utf8_lossy(&text.stdout).contains("red"));
+}
+
+#[test]
+fn models_are_timed_in_turns_on_this_computer() {
+    let b = Bench::new();
+    b.model("int8.edge");
+    let float = convert(source(1), None, &Silent).unwrap().bytes;
+    b.write("float.edge", &float);
+    let timed = b.json(&[
+        "bench",
+        "int8.edge",
+        "float.edge",
+        "--runs",
+        "2",
+        "--layers",
+    ]);
+    let models = timed["models"].as_array().unwrap();
+    let kinds: Vec<_> = models
+        .iter()
+        .map(|m| (&m["dtype"], &m["backend"]))
+        .collect();
+    let [int8, float32, engine, tract] = ["int8", "float32", "engine", "tract"].map(Value::from);
+    assert_eq!(kinds, [(&int8, &engine), (&float32, &tract)]);
+    for model in models {
+        let [min, median, last] = ["min_ms", "median_ms", "p95_ms"].map(|k| model[k].as_f64());
+        assert!(
+            Some(0.0) < min && min <= median && median <= last,
+            "{model}"
+        );
+        let inspected = b.json(&["inspect", "int8.edge"]);
+        assert_eq!(model["macs"], inspected["macs"]);
+        let names = |layers: &Value| -> Vec<Value> {
+            let layers = layers.as_array().unwrap().iter();
+            layers.map(|l| l["name"].clone()).collect()
+        };
+        assert_eq!(names(&model["layers"]), names(&inspected["layers"]));
+    }
+    let ratio = models[1]["ratio"].as_f64().unwrap();
+    let medians = [0, 1].map(|i| models[i]["median_ms"].as_f64().unwrap());
+    assert!((ratio - medians[1] / medians[0]).abs() < 1e-9);
+    // One family of kernels, by option and by environment.
+    let forced = b.json(&["bench", "int8.edge", "--runs", "1", "--kernels", "portable"]);
+    assert_eq!(forced["kernels"], "portable");
+    let mut command = b.command(&["bench", "int8.edge", "--runs", "1", "--json"]);
+    let out = command.env("GRAFT_KERNELS", "portable").output().unwrap();
+    let forced: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(forced["kernels"], "portable");
+    b.refused(
+        &["bench", "int8.edge", "--kernels", "sse9"],
+        &["runs no kernels 'sse9'", "portable"],
+    );
+    b.refused(
+        &["bench", "int8.edge", "float.edge", "--board", "qemu-m4"],
+        &["a board runs one model"],
+    );
+    b.refused(
+        &["bench", "float.edge", "--backend", "engine"],
+        &["int8 models", "--int8"],
+    );
 }
 
 #[test]

@@ -25,24 +25,20 @@ use edge_runtime::model::{DType, Model};
 use report::{CountedHead, CountedLayer, QemuReport};
 
 pub fn run(args: &Bench, json: bool) -> Result<()> {
-    let files = args
-        .models
-        .iter()
-        .map(|path| Ok((path, read(path)?)))
-        .collect::<Result<Vec<_>>>()?;
     let Some(name) = &args.board else {
-        return host::run(args, &files, json);
+        return host::run(args, json);
     };
-    let [(path, bytes)] = &files[..] else {
+    let [path] = &args.models[..] else {
         bail!("a board runs one model; give one file")
     };
+    let bytes = read(path)?;
     if board::find::file(name).is_some() {
         bail!(
             "{name}: bench runs on boards that come with Graft; give a name (`cargo xtask boards`)"
         );
     }
     let board = board::find(name)?;
-    let model = parse(path, bytes)?;
+    let model = parse(path, &bytes)?;
     if model.dtype() != DType::I8 {
         bail!("a microcontroller runs int8 models, and this one is float; convert it with --int8");
     }
@@ -53,7 +49,7 @@ pub fn run(args: &Bench, json: bool) -> Result<()> {
         Deploy::Qemu { .. } => in_qemu(&board, &model, json),
         Deploy::ProbeRs { .. } => hardware::run(&board, &model, path, args, json),
         other => bail!(
-            "bench measures microcontrollers, and {} is none ({other})",
+            "bench measures microcontrollers and the computer it runs on, and {} is none ({other}); run it there without --board",
             board.name
         ),
     }
