@@ -44,6 +44,15 @@ fn backends() -> Vec<Subject> {
         )
     };
     let mut all: Vec<Subject> = kernels::available().map(engine).collect();
+    for threads in [2, 3] {
+        // Even the smallest layers are divided.
+        let runtime = EngineRuntime::new().threads(threads).divide_from(0);
+        all.push(subject(
+            &format!("engine on {threads} threads"),
+            runtime,
+            int8,
+        ));
+    }
     all.push(subject("tract", TractRuntime::new(), both));
     all.push(subject(
         "tract on portable kernels",

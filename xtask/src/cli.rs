@@ -271,6 +271,9 @@ pub struct Bench {
     /// On this computer: what runs the models [default: the fastest for each]
     #[arg(long, value_name = "BACKEND", conflicts_with = "board")]
     pub backend: Option<BackendKind>,
+    /// On this computer: threads of one inference; several numbers time each model with each (tract has one)
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "1", conflicts_with = "board", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Vec<u16>,
     /// On this computer: a Python with onnxruntime, openvino or ai-edge-litert, which time .onnx and .tflite files
     /// in turns with the models
     #[arg(long, value_name = "PYTHON", conflicts_with = "board")]

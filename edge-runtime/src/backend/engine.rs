@@ -11,6 +11,15 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub struct EngineRuntime {
     kernels: &'static Native,
+    threads: Threads,
+}
+
+/// How many threads one inference may take.
+#[derive(Clone, Copy, Debug)]
+struct Threads {
+    count: usize,
+    /// Layers with fewer multiplications stay on one: to wake a thread takes longer.
+    from_macs: u64,
 }
 
 impl EngineRuntime {
@@ -24,7 +33,27 @@ impl EngineRuntime {
 
     /// The engine with kernels of the caller's choice.
     pub fn with_kernels(kernels: &'static Native) -> Self {
-        Self { kernels }
+        Self {
+            kernels,
+            threads: Threads {
+                count: 1,
+                from_macs: 1 << 20,
+            },
+        }
+    }
+
+    /// Each inference on so many threads, which share every large convolution. The results do not depend on it.
+    #[cfg(feature = "threads")]
+    pub fn threads(mut self, count: usize) -> Self {
+        self.threads.count = count.max(1);
+        self
+    }
+
+    /// Layers with fewer multiplications than this stay on one thread: a million, if nothing is said.
+    #[cfg(feature = "threads")]
+    pub fn divide_from(mut self, macs: u64) -> Self {
+        self.threads.from_macs = macs;
+        self
     }
 }
 
@@ -46,26 +75,63 @@ impl Runtime for EngineRuntime {
         })?;
         let step = |layer: Layer<'m>| Step {
             conv: kernels::prepack(self.kernels, model, &layer),
+            parts: match layer.macs() >= self.threads.from_macs {
+                true => self.threads.count,
+                false => 1,
+            },
             layer,
         };
         Ok(Arc::new(PreparedModel {
             model: model.clone(),
             kernels: self.kernels,
             steps: model.layers().map(step).collect(),
+            pool: pool(self.threads.count)?,
         }))
     }
+}
+
+/// Threads that share an inference.
+#[cfg(feature = "threads")]
+type Pool = rayon::ThreadPool;
+/// There are none.
+#[cfg(not(feature = "threads"))]
+type Pool = core::convert::Infallible;
+
+#[cfg(not(feature = "threads"))]
+fn pool(_: usize) -> Result<Option<Pool>, BackendError> {
+    Ok(None)
+}
+
+/// A pool; none for one thread, which is the caller's.
+#[cfg(feature = "threads")]
+fn pool(threads: usize) -> Result<Option<Pool>, BackendError> {
+    if threads == 1 {
+        return Ok(None);
+    }
+    let named = |i| format!("engine {i}");
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(named);
+    pool.build().map(Some).map_err(|e| BackendError::Engine {
+        backend: EngineRuntime::NAME,
+        layer: String::new(),
+        why: e.to_string(),
+    })
 }
 
 /// A layer, and its weights if they are packed.
 struct Step<'m> {
     layer: Layer<'m>,
     conv: Option<Box<dyn Prepacked>>,
+    /// How many threads share it.
+    parts: usize,
 }
 
 struct PreparedModel<'m> {
     model: Model<'m>,
     kernels: &'static Native,
     steps: Vec<Step<'m>>,
+    pool: Option<Pool>,
 }
 
 impl<'m> Prepared<'m> for PreparedModel<'m> {
@@ -82,17 +148,18 @@ impl<'m> Prepared<'m> for PreparedModel<'m> {
 struct Arena<'m> {
     prepared: Arc<PreparedModel<'m>>,
     bytes: AlignedBytes,
-    /// What the kernels of packed convolutions work with.
-    scratch: Vec<u64>,
+    /// What the kernels of packed convolutions work with, for each thread.
+    scratch: Vec<Vec<u64>>,
 }
 
 impl<'m> Arena<'m> {
     fn new(prepared: Arc<PreparedModel<'m>>) -> Self {
         let convolutions = prepared.steps.iter().flat_map(|s| &s.conv);
         let scratch = convolutions.map(|c| c.scratch_len()).max().unwrap_or(0);
+        let threads = prepared.steps.iter().map(|s| s.parts).max().unwrap_or(1);
         Self {
             bytes: AlignedBytes::zeroed(prepared.model.arena_bytes()),
-            scratch: vec![0; scratch],
+            scratch: vec![vec![0; scratch]; threads],
             prepared,
         }
     }
@@ -103,23 +170,22 @@ impl<'m> Arena<'m> {
         input: Values<'_>,
         mut observe: impl FnMut(usize, &[i8]),
     ) -> Result<&[i8], BackendError> {
-        let PreparedModel {
-            model,
-            kernels,
-            steps,
-        } = &*self.prepared;
+        let prepared = &*self.prepared;
+        let (model, kernels) = (&prepared.model, prepared.kernels);
         input.check(DType::I8, model.input().shape.len())?;
         let arena: &mut [i8] = bytemuck::cast_slice_mut(&mut self.bytes);
         if let Values::I8(values) = input {
             arena[engine::range(&model.input())].copy_from_slice(values);
         }
-        for (index, Step { layer, conv }) in steps.iter().enumerate() {
-            match conv {
-                None => engine::run_layer(model, *kernels, layer, arena),
+        for (index, step) in prepared.steps.iter().enumerate() {
+            let layer = &step.layer;
+            match &step.conv {
+                None => engine::run_layer(model, kernels, layer, arena),
                 Some(conv) => {
                     let (around, output) = engine::Around::split(arena, &layer.output);
                     let input = around.input(&layer.inputs[0]);
-                    conv.run(0..conv.units().count, input, output, &mut self.scratch);
+                    let scratch = &mut self.scratch[..step.parts];
+                    convolve(&**conv, input, output, scratch, prepared.pool.as_ref());
                 }
             }
             observe(index, &arena[engine::range(&layer.output)]);
@@ -128,8 +194,50 @@ impl<'m> Arena<'m> {
     }
 }
 
+/// Computes a packed convolution in as many parts as there are pieces of scratch memory, each on a thread of the pool.
+fn convolve(
+    conv: &dyn Prepacked,
+    input: &[i8],
+    output: &mut [i8],
+    scratch: &mut [Vec<u64>],
+    pool: Option<&Pool>,
+) {
+    let units = conv.units();
+    let parts = match pool {
+        Some(_) => scratch.len().min(units.count),
+        None => 1,
+    };
+    let part = |i: usize| units.count * i / parts..units.count * (i + 1) / parts;
+    #[cfg(feature = "threads")]
+    if let Some(pool) = pool
+        && parts > 1
+    {
+        return pool.in_place_scope(|scope| {
+            let mut rest = output;
+            for (i, scratch) in scratch[..parts].iter_mut().enumerate() {
+                let (own, after) = rest.split_at_mut(units.elements(&part(i)).len());
+                rest = after;
+                scope.spawn(move |_| conv.run(part(i), input, own, scratch));
+            }
+        });
+    }
+    if let Some(scratch) = scratch.first_mut() {
+        conv.run(part(0), input, output, scratch);
+    }
+}
+
 impl Session for Arena<'_> {
     fn run(&mut self, input: Values<'_>) -> Result<Values<'_>, BackendError> {
+        #[cfg(feature = "threads")]
+        {
+            let prepared = self.prepared.clone();
+            if let Some(pool) = &prepared.pool {
+                // In the pool, so that waiting for a part means working on another.
+                pool.install(|| self.infer(input, |_, _| ()).map(|_| ()))?;
+                let output = engine::range(&prepared.model.output());
+                return Ok(Values::I8(&bytemuck::cast_slice(&self.bytes)[output]));
+            }
+        }
         self.infer(input, |_, _| ()).map(Values::I8)
     }
 }

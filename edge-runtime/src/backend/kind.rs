@@ -48,6 +48,16 @@ impl BackendKind {
         }
     }
 
+    /// The backend itself, each inference on so many threads where it can divide one.
+    #[cfg(feature = "threads")]
+    pub fn runtime_on(self, threads: usize) -> Box<dyn Runtime> {
+        match self {
+            BackendKind::Engine => Box::new(EngineRuntime::new().threads(threads)),
+            #[cfg(feature = "tract")]
+            BackendKind::Tract => self.runtime(),
+        }
+    }
+
     /// A session of its own for a model.
     ///
     /// # Errors

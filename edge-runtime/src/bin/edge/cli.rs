@@ -64,6 +64,9 @@ pub struct LocalArgs {
     /// What runs the trunk; all backends give the same bits [default: the fastest]
     #[arg(long, value_name = "BACKEND")]
     pub backend: Option<BackendKind>,
+    /// Threads of one inference, where the backend can divide one [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
     #[command(flatten)]
     pub trust: TrustArgs,
 }
@@ -120,6 +123,9 @@ pub struct DeviceArgs {
     /// What runs the trunk; all backends give the same bits [default: the fastest]
     #[arg(long, value_name = "BACKEND", conflicts_with = "connect")]
     pub backend: Option<BackendKind>,
+    /// Threads of one inference, where the backend can divide one [default: all cores]
+    #[arg(long, value_name = "N", conflicts_with = "connect", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
     #[command(flatten)]
     pub trust: TrustArgs,
     /// Ask the program that listens there: HOST:PORT or unix:PATH

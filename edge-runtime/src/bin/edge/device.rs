@@ -159,7 +159,10 @@ pub fn with_app<R>(
 /// A session of the backend that is asked for, or of the fastest.
 fn session<'m>(own: &LocalArgs, model: &Model<'m>) -> Result<Box<dyn Session + 'm>, BackendError> {
     let fastest = BackendKind::fastest_for(model);
-    own.backend.unwrap_or(fastest).session(model)
+    let backend = own.backend.unwrap_or(fastest);
+    let cores = || std::thread::available_parallelism().map_or(1, |n| n.get());
+    let threads = own.threads.map_or_else(cores, usize::from);
+    backend.runtime_on(threads).prepare(model)?.session()
 }
 
 /// The key that this device trusts, after the signature of its model was checked.
@@ -226,6 +229,7 @@ pub fn ask(target: &DeviceArgs, output: Output, job: impl Job) -> Result<(), Err
         samples_mib: target.samples_mib,
         classes: target.classes,
         backend: target.backend,
+        threads: target.threads,
         trust: target.trust.clone(),
     };
     with_app(&own, |app| {

@@ -82,17 +82,30 @@ impl Conv {
         (fit / ROWS).clamp(1, 16) * ROWS
     }
 
-    /// The pixels from `first` on; `strip` has two values for each of `pairs`, and `output` the pixels' channels.
+    /// True if the output is one pixel, which is divided by blocks of filters: a fully connected layer.
+    fn is_one_pixel(&self) -> bool {
+        let output = &self.geometry.output;
+        output.h == 1 && output.w == 1 && self.groups == 1
+    }
+
+    /// The pixels from `first` on, of the filters of `blocks`; `strip` has two values for each of `pairs`, and `output` the pixels' channels.
     #[target_feature(enable = "avx2")]
-    fn pixels(&self, first: usize, input: &[i8], output: &mut [i8], strip: &mut [i16]) {
+    fn pixels(
+        &self,
+        first: usize,
+        blocks: Range<usize>,
+        input: &[i8],
+        output: &mut [i8],
+        strip: &mut [i16],
+    ) {
         let all = self.geometry.output.c as usize;
         let filters = all / self.groups;
-        let count = output.len() / all;
+        let count = output.len().div_ceil(all);
         let strip = &mut strip[..count * 2 * self.pairs];
         for group in 0..self.groups {
             self.unfold(first, group, input, strip);
             let (rows, _) = strip.as_chunks::<2>();
-            for block in 0..self.blocks {
+            for block in blocks.clone() {
                 let number = group * self.blocks + block;
                 let weights = &self.weights[number * self.pairs..][..self.pairs];
                 let job = Job {
@@ -102,7 +115,7 @@ impl Conv {
                     filters: (filters - block * CHANNELS).min(CHANNELS),
                     stride: all,
                 };
-                let into = &mut output[group * filters + block * CHANNELS..];
+                let into = &mut output[group * filters + (block - blocks.start) * CHANNELS..];
                 match self.channels[number].scales_large() {
                     false => job.rows::<false>(rows, into),
                     true => job.rows::<true>(rows, into),
@@ -250,9 +263,13 @@ fn store_some(to: &mut [i8], values: __m128i) {
 impl Prepacked for Conv {
     fn units(&self) -> Units {
         let output = &self.geometry.output;
+        let (count, len) = match self.is_one_pixel() {
+            true => (self.blocks, CHANNELS),
+            false => (output.h as usize * output.w as usize, output.c as usize),
+        };
         Units {
-            count: output.h as usize * output.w as usize,
-            len: output.c as usize,
+            count,
+            len,
             total: output.len(),
         }
     }
@@ -267,11 +284,15 @@ impl Prepacked for Conv {
 
     fn run(&self, units: Range<usize>, input: &[i8], output: &mut [i8], scratch: &mut [u64]) {
         let strip: &mut [i16] = bytemuck::cast_slice_mut(scratch);
+        if self.is_one_pixel() {
+            // SAFETY: `Avx2::prepack_conv` makes this where the processor has AVX2.
+            return unsafe { self.pixels(0, units, input, output, strip) };
+        }
         let len = self.strip() * self.geometry.output.c as usize;
         let firsts = units.step_by(self.strip());
         for (first, output) in firsts.zip(output.chunks_mut(len)) {
             // SAFETY: `Avx2::prepack_conv` makes this where the processor has AVX2.
-            unsafe { self.pixels(first, input, output, strip) }
+            unsafe { self.pixels(first, 0..self.blocks, input, output, strip) }
         }
     }
 }

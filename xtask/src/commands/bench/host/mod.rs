@@ -34,9 +34,18 @@ pub fn run(args: &Bench, json: bool) -> Result<()> {
         .map(|path| Ok((path, read(path)?)))
         .collect::<Result<Vec<_>>>()?;
     let mut all: Vec<Box<dyn Round + '_>> = vec![];
-    for path in &args.models {
+    let each = args
+        .models
+        .iter()
+        .flat_map(|m| args.threads.iter().map(move |t| (m, *t)));
+    for (path, threads) in each {
+        let threads = threads.into();
         if let Some((_, bytes)) = ours.iter().find(|(ours, _)| *ours == path) {
-            all.push(Box::new(Own::new(parse(path, bytes)?, args.backend)?));
+            all.push(Box::new(Own::new(
+                parse(path, bytes)?,
+                args.backend,
+                threads,
+            )?));
             continue;
         }
         let Some(peers) = &peers else {
@@ -45,7 +54,7 @@ pub fn run(args: &Bench, json: bool) -> Result<()> {
                 path.display()
             );
         };
-        for peer in peers.start(path)? {
+        for peer in peers.start(path, threads)? {
             all.push(Box::new(peer));
         }
     }
@@ -70,7 +79,6 @@ pub fn run(args: &Bench, json: bool) -> Result<()> {
     let report = HostReport {
         cpu: cpu(),
         kernels: kernels::native().name(),
-        threads: 1,
         rounds: ROUNDS,
         runs,
         models,
@@ -105,6 +113,7 @@ impl Round for Peer {
         Ok(Timed {
             model: self.file.clone(),
             backend: self.name.clone(),
+            threads: self.threads,
             prepare_ms: self.prepare_ms,
             first_ms: self.first_ms,
             ..Timed::default()
@@ -125,7 +134,6 @@ struct HostReport {
     cpu: Option<String>,
     /// The family of kernels that int8 models run on.
     kernels: &'static str,
-    threads: usize,
     rounds: usize,
     /// Inferences of each model in each round.
     runs: usize,
@@ -140,6 +148,7 @@ struct Timed {
     dtype: Option<&'static str>,
     /// Ours, or the name of the peer and its version.
     backend: String,
+    threads: usize,
     macs: Option<u64>,
     /// From the parsed file to a session: weights are packed here.
     prepare_ms: f64,
@@ -211,13 +220,14 @@ impl Report for HostReport {
     fn text(&self, out: &mut Text) {
         let cpu = self.cpu.as_deref().unwrap_or("this computer");
         out.line(format_args!(
-            "{cpu}, one thread, {} kernels for int8; {} rounds of {} inferences, without the head",
+            "{cpu}, {} kernels for int8; {} rounds of {} inferences, without the head",
             self.kernels, self.rounds, self.runs
         ));
         let header = [
             "model",
             "type",
             "backend",
+            "threads",
             "prepare",
             "first",
             "median ms",
@@ -232,6 +242,7 @@ impl Report for HostReport {
                 m.model.clone(),
                 m.dtype.unwrap_or_default().into(),
                 m.backend.clone(),
+                m.threads.to_string(),
                 ms(m.prepare_ms),
                 ms(m.first_ms),
                 ms(m.median_ms),

@@ -38,6 +38,7 @@ impl Input {
 pub struct Own<'m> {
     model: Model<'m>,
     backend: BackendKind,
+    threads: usize,
     prepared: Arc<dyn Prepared<'m> + 'm>,
     session: Box<dyn Session + 'm>,
     input: Input,
@@ -47,11 +48,11 @@ pub struct Own<'m> {
 
 impl<'m> Own<'m> {
     /// Prepares a model and runs it once.
-    pub fn new(model: Model<'m>, backend: Option<BackendKind>) -> Result<Self> {
+    pub fn new(model: Model<'m>, backend: Option<BackendKind>, threads: usize) -> Result<Self> {
         let backend = backend.unwrap_or(BackendKind::fastest_for(&model));
         let input = Input::of(&model)?;
         let start = Instant::now();
-        let prepared = backend.runtime().prepare(&model)?;
+        let prepared = backend.runtime_on(threads).prepare(&model)?;
         let mut session = prepared.clone().session()?;
         let prepare_ms = milliseconds(start);
         let start = Instant::now();
@@ -59,6 +60,10 @@ impl<'m> Own<'m> {
         Ok(Self {
             first_ms: milliseconds(start),
             model,
+            threads: match backend {
+                BackendKind::Engine => threads,
+                BackendKind::Tract => 1,
+            },
             backend,
             prepared,
             session,
@@ -112,6 +117,7 @@ impl Round for Own<'_> {
             model: self.model.manifest().name.into(),
             dtype: Some(dtype),
             backend: self.backend.name().into(),
+            threads: self.threads,
             macs: Some(self.model.manifest().macs),
             prepare_ms: self.prepare_ms,
             first_ms: self.first_ms,

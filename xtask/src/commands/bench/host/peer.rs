@@ -40,11 +40,11 @@ impl<'p> Peers<'p> {
     }
 
     /// Starts every peer that reads such files.
-    pub fn start(&self, file: &Path) -> Result<Vec<Peer>> {
+    pub fn start(&self, file: &Path, threads: usize) -> Result<Vec<Peer>> {
         let name = file.to_string_lossy();
         let able = self.found.iter().filter(|(_, f)| name.ends_with(&f.reads));
         let peers = able
-            .map(|(peer, found)| Peer::start(self.python, peer, &found.version, file))
+            .map(|(peer, found)| Peer::start(self.python, peer, &found.version, file, threads))
             .collect::<Result<Vec<_>>>()?;
         if peers.is_empty() {
             let all: Vec<&str> = self.found.keys().map(String::as_str).collect();
@@ -63,6 +63,8 @@ pub struct Peer {
     pub name: String,
     /// The file's name.
     pub file: String,
+    /// Of one inference.
+    pub threads: usize,
     /// From the file to a session.
     pub prepare_ms: f64,
     /// The first inference.
@@ -79,11 +81,17 @@ struct Ready {
 }
 
 impl Peer {
-    fn start(python: &Path, peer: &str, version: &str, file: &Path) -> Result<Self> {
+    fn start(
+        python: &Path,
+        peer: &str,
+        version: &str,
+        file: &Path,
+        threads: usize,
+    ) -> Result<Self> {
         let mut child = Command::new(python)
             .args(["-c", SCRIPT, "run", peer])
             .arg(file)
-            .arg("1")
+            .arg(threads.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -99,6 +107,7 @@ impl Peer {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into(),
+            threads,
             prepare_ms: 0.0,
             first_ms: 0.0,
             child,
