@@ -58,12 +58,12 @@ impl Spans {
     /// Row and column of every pixel from `first` on.
     #[inline(always)]
     pub fn from(&self, first: usize) -> impl Iterator<Item = [&Span; 2]> {
-        let row = first / self.columns.len();
-        let column = first % self.columns.len();
-        let rest = self.columns[column..]
-            .iter()
-            .map(move |x| [&self.rows[row], x]);
-        let below = self.rows[row + 1..].iter();
-        rest.chain(below.flat_map(|y| self.columns.iter().map(move |x| [y, x])))
+        let (row, column) = (first / self.columns.len(), first % self.columns.len());
+        let mut rows = self.rows.iter().skip(row);
+        let rest = rows
+            .next()
+            .into_iter()
+            .flat_map(move |y| self.columns[column..].iter().map(move |x| [y, x]));
+        rest.chain(rows.flat_map(|y| self.columns.iter().map(move |x| [y, x])))
     }
 }

@@ -95,6 +95,53 @@ fn run_in_parts(packed: &dyn Prepacked, seed: u64, input: &[i8], output: &mut [i
     }
 }
 
+/// The largest sums that a kernel may meet on its way: all channels have the same values, each an extreme, so that no
+/// product cancels another.
+#[test]
+fn conv_3x3_of_extremes_follows_its_definition() {
+    let shape = Shape::new(9, 9, 256);
+    let window = Window {
+        kernel: [3, 3],
+        pad_before: [1, 1],
+        pad_after: [1, 1],
+        ..Window::POINT
+    };
+    let g = geometry(shape, window, 16).unwrap();
+    for seed in 0..12 {
+        let mut random = Random::new(seed);
+        let mut extremes = |count: usize, low: i8, each: usize| -> Vec<i8> {
+            let one = |_| {
+                if random.range(0, 1) == 0 {
+                    low
+                } else {
+                    i8::MAX
+                }
+            };
+            let all: Vec<i8> = (0..count).map(one).collect();
+            all.into_iter()
+                .flat_map(|v| core::iter::repeat_n(v, each))
+                .collect()
+        };
+        let x = extremes(81, i8::MIN, 256);
+        let mut numbers = Numbers::new(0, 16, seed + 1);
+        numbers.weights = extremes(9 * 16, -127, 256);
+        numbers.shift = vec![50; 16];
+        let p = numbers.params(g, 1, [i8::MIN, 3], i8::MIN);
+        let expected: Vec<i8> = positions(g.output)
+            .zip(sums(&p, &x))
+            .map(|((_, o), sum)| numbers.output(&p.requantize, o, sum))
+            .collect();
+        for kernels in available() {
+            let Some(packed) = kernels.prepack_conv(&p) else {
+                continue;
+            };
+            let mut got = vec![0; g.output.len()];
+            run_in_parts(&*packed, seed << 9, &x, &mut got);
+            assert_eq!(got, expected, "{}, seed {seed}", kernels.name());
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn conv_follows_its_definition(
@@ -139,6 +186,31 @@ proptest! {
                 kernels.requantize(&p.requantize, sums, &mut got);
                 prop_assert_eq!(&got, &expected, "{}", kernels.name());
             }
+        }
+    }
+
+    /// Layers that kernels may compute in another way: 3x3 over whole blocks of channels, with all extremes.
+    #[test]
+    fn conv_3x3_follows_its_definition(
+        (h, w) in (6u32..14, 6u32..14), (blocks_in, blocks_out) in (1u32..4, 1u32..3),
+        pad_before in (0u32..3, 0u32..3), pad_after in (0u32..3, 0u32..3), zps: [i8; 2], low: i8, seed: u64,
+    ) {
+        let window = Window {
+            kernel: [3, 3], pad_before: pad_before.into(), pad_after: pad_after.into(), ..Window::POINT
+        };
+        let (ci, co) = (16 * blocks_in, 16 * blocks_out);
+        let input = Shape::new(h, w, ci);
+        let Some(g) = geometry(input, window, co) else { return Ok(()) };
+        let numbers = Numbers::new((9 * ci * co) as usize, co as usize, seed);
+        let x = values(input.len(), seed ^ 5);
+        let p = numbers.params(g, 1, zps, low);
+        let expected: Vec<i8> = positions(g.output).zip(sums(&p, &x))
+            .map(|((_, o), sum)| numbers.output(&p.requantize, o, sum)).collect();
+        for kernels in available() {
+            let Some(packed) = kernels.prepack_conv(&p) else { continue };
+            let mut got = vec![0; g.output.len()];
+            run_in_parts(&*packed, seed, &x, &mut got);
+            prop_assert_eq!(&got, &expected, "{}", kernels.name());
         }
     }
 

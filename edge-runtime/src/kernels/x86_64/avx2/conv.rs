@@ -140,13 +140,13 @@ impl Conv {
                 return;
             }
             let (rows, columns) = (y.taps(), x.taps());
-            if rows.len() < kh || columns.len() < kw {
+            let whole = rows.len() == kh && columns.len() == kw;
+            if !whole {
                 strip[start..][..row_len].fill(self.input_zero_point.into());
             } else {
                 // Beyond an odd number of values; its weight is 0.
                 strip[start + row_len - 1] = 0;
             }
-            let whole = columns.len() == kw;
             let rows = if columns.is_empty() { 0..0 } else { rows };
             for ky in rows {
                 let at = y.at(ky) * width;
@@ -172,12 +172,12 @@ impl Conv {
 #[target_feature(enable = "avx2")]
 fn copy(strip: &mut [i16], at: usize, from: &[i8], len: usize, more: bool) {
     let strip = &mut strip[at..];
-    if more
-        && len < 16
-        && let (Some(to), Some(from)) = (strip.first_chunk_mut(), from.first_chunk())
-    {
-        return store_i16(to, widen(from));
-    }
+    let whole = len.next_multiple_of(16);
+    let len = if more && whole <= strip.len() && whole <= from.len() {
+        whole
+    } else {
+        len
+    };
     let (to16, to) = strip[..len].as_chunks_mut::<16>();
     let (from16, from) = from[..len].as_chunks::<16>();
     for (to, from) in to16.iter_mut().zip(from16) {

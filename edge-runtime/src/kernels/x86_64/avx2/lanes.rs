@@ -41,3 +41,11 @@ pub fn store_i16(to: &mut [i16; 16], values: __m256i) {
     // SAFETY: the reference is to 32 bytes; the store needs no alignment.
     unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), values) }
 }
+
+/// Stores eight 32-bit values.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub fn store_i32(to: &mut [i32; 8], values: __m256i) {
+    // SAFETY: the reference is to 32 bytes; the store needs no alignment.
+    unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), values) }
+}

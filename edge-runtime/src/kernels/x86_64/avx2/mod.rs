@@ -4,6 +4,7 @@ mod conv;
 mod depthwise;
 mod finish;
 mod lanes;
+mod winograd;
 
 use crate::kernels::*;
 
@@ -39,7 +40,10 @@ impl Kernels for Avx2 {
     }
 
     fn prepack_conv(&self, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {
-        Some(Box::new(conv::Conv::new(p)))
+        match winograd::Winograd::new(p) {
+            Some(winograd) => Some(Box::new(winograd)),
+            None => Some(Box::new(conv::Conv::new(p))),
+        }
     }
 
     fn prepack_depthwise(&self, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {
