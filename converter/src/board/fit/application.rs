@@ -154,7 +154,8 @@ impl<'a> Application<'a> {
     }
 
     fn ram_on_linux(&self, classes: usize) -> Requirement {
-        let needs = self.block(classes);
+        // The backend that runs the trunk has an arena of its own.
+        let needs = self.block(classes) + self.needs.arena_bytes;
         let place = match self.room {
             Some(_) => "RAM that system and model leave",
             None => "RAM of this machine, not known here",

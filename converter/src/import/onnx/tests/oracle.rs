@@ -11,7 +11,10 @@ use tract_onnx::prelude::*;
 /// What tract-onnx computes for `x`, whose dimensions are `dims`.
 fn tract(file: &[u8], dims: &[usize], x: &[f32]) -> TractResult<Vec<f32>> {
     let mut file = file;
+    // Shapes that a file notes may name a dimension that is fixed here.
     let model = tract_onnx::onnx()
+        .with_ignore_value_info(true)
+        .with_ignore_output_shapes(true)
         .model_for_read(&mut file)?
         .with_input_fact(0, f32::fact(dims).into())?
         .into_optimized()?

@@ -101,7 +101,7 @@ impl Winograd {
         self.geometry.output.w.div_ceil(2) as usize
     }
 
-    /// The tiles of a range, counted row by row from `rows.start` on.
+    /// The tiles of a range, counted row by row from `first_row` on, where `output` starts.
     #[target_feature(enable = "avx2")]
     fn tiles(
         &self,
@@ -119,10 +119,10 @@ impl Winograd {
         let sums = &mut sums[..PLACES * count];
         for (i, tile) in tiles.clone().enumerate() {
             let (row, column) = (first_row + tile / self.columns(), tile % self.columns());
-            self.transform(row, column, input, values, count, i);
+            self.transform([row, column], input, values, i);
         }
         let (pairs, _) = values.as_chunks::<2>();
-        for (block, numbers) in self.channels.iter().enumerate() {
+        for block in 0..self.channels.len() {
             for place in 0..PLACES {
                 let weights = &self.weights[(block * PLACES + place) * self.pairs..][..self.pairs];
                 let rows = &pairs[place * count * self.pairs..][..count * self.pairs];
@@ -140,24 +140,17 @@ impl Winograd {
             }
             for (i, tile) in tiles.clone().enumerate() {
                 let (row, column) = (tile / self.columns(), tile % self.columns());
-                self.finish(numbers, block, sums, count, i, [row, column], output);
+                self.finish(block, sums, i, [row, column], output);
             }
         }
     }
 
     /// `B' d B` of all channels of a tile, to `values[place][tile][channel]`.
     #[target_feature(enable = "avx2")]
-    fn transform(
-        &self,
-        row: usize,
-        column: usize,
-        input: &[i8],
-        values: &mut [i16],
-        tiles: usize,
-        tile: usize,
-    ) {
+    fn transform(&self, [row, column]: [usize; 2], input: &[i8], values: &mut [i16], tile: usize) {
         let g = &self.geometry;
         let channels = 2 * self.pairs;
+        let tiles = values.len() / (PLACES * channels);
         let [top, left] = g.window.pad_before.map(|p| p as usize);
         let mut pixels = [&self.padding[..]; PLACES];
         for (i, pixel) in pixels.iter_mut().enumerate() {
@@ -191,20 +184,20 @@ impl Winograd {
         }
     }
 
-    /// `A' m A` of sixteen filters of a tile, divided by 4, to up to four pixels of the output.
+    /// `A' m A` of a block of filters at the tile of this row and column, divided by 4, to up to four pixels of the
+    /// output. `sums` are those of all tiles of the strip, of which this is number `tile`.
     #[target_feature(enable = "avx2")]
     fn finish(
         &self,
-        numbers: &Channels,
         block: usize,
         sums: &[[i32; CHANNELS]],
-        tiles: usize,
         tile: usize,
         [row, column]: [usize; 2],
         output: &mut [i8],
     ) {
         let shape = &self.geometry.output;
         let (width, filters) = (shape.w as usize, shape.c as usize);
+        let (numbers, tiles) = (&self.channels[block], sums.len() / PLACES);
         let mut acc = [[_mm256_setzero_si256(); 2]; 4];
         let bias = numbers.bias();
         for half in 0..2 {
