@@ -1,4 +1,7 @@
 //! Sum and product of two tensors, and functions of single elements.
+//!
+//! Where kernels are compiled once more for extensions of a processor, they are inlined there. A microcontroller has
+//! one copy.
 
 use super::requantize::{requantize, saturate};
 use crate::kernels::{AddParams, MapParams, MulParams, PReluParams};
@@ -73,9 +76,9 @@ impl AddParams {
 }
 
 /// `output[i] = a[i] + b[i]`, rescaled.
-#[inline(always)]
+#[cfg_attr(not(target_os = "none"), inline(always))]
 pub fn add(p: &AddParams, a: &[i8], b: &[i8], output: &mut [i8]) {
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn run(sum: impl Sum, a: &[i8], b: &[i8], output: &mut [i8]) {
         // By fours: compilers that optimize for size do not unroll.
         let (a4, a) = a.as_chunks::<4>();
@@ -101,9 +104,9 @@ pub fn add(p: &AddParams, a: &[i8], b: &[i8], output: &mut [i8]) {
 }
 
 /// As [`add`], the first input being overwritten.
-#[inline(always)]
+#[cfg_attr(not(target_os = "none"), inline(always))]
 pub fn add_in_place(p: &AddParams, a: &mut [i8], b: &[i8]) {
-    #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), inline(always))]
     fn run(sum: impl Sum, a: &mut [i8], b: &[i8]) {
         let (b4, b) = b.as_chunks::<4>();
         let (fours, rest) = a.as_chunks_mut::<4>();
@@ -144,7 +147,7 @@ impl MulParams {
 }
 
 /// `output[i] = a[i] * b[i % b.len()]`, rescaled: `b` is as long as `a`, or has one value per channel.
-#[inline(always)]
+#[cfg_attr(not(target_os = "none"), inline(always))]
 pub fn mul(p: &MulParams, a: &[i8], b: &[i8], output: &mut [i8]) {
     for (out, a) in output.chunks_mut(b.len()).zip(a.chunks(b.len())) {
         for ((q, a), b) in out.iter_mut().zip(a).zip(b) {
@@ -154,7 +157,7 @@ pub fn mul(p: &MulParams, a: &[i8], b: &[i8], output: &mut [i8]) {
 }
 
 /// As [`mul`], the first input being overwritten.
-#[inline(always)]
+#[cfg_attr(not(target_os = "none"), inline(always))]
 pub fn mul_in_place(p: &MulParams, a: &mut [i8], b: &[i8]) {
     for a in a.chunks_mut(b.len()) {
         for (a, b) in a.iter_mut().zip(b) {
@@ -174,7 +177,7 @@ impl PReluParams<'_> {
 }
 
 /// Every channel's negative values by its slope, rescaled.
-#[inline(always)]
+#[cfg_attr(not(target_os = "none"), inline(always))]
 pub fn prelu(p: &PReluParams<'_>, input: &[i8], output: &mut [i8]) {
     let channels = p.slopes.len();
     for (out, pixel) in output.chunks_mut(channels).zip(input.chunks(channels)) {
@@ -185,7 +188,7 @@ pub fn prelu(p: &PReluParams<'_>, input: &[i8], output: &mut [i8]) {
 }
 
 /// As [`prelu`], the input being overwritten.
-#[inline(always)]
+#[cfg_attr(not(target_os = "none"), inline(always))]
 pub fn prelu_in_place(p: &PReluParams<'_>, values: &mut [i8]) {
     for pixel in values.chunks_mut(p.slopes.len()) {
         for (q, slope) in pixel.iter_mut().zip(p.slopes) {

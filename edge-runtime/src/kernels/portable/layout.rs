@@ -4,7 +4,7 @@ use super::requantize::rescale;
 use crate::kernels::{ConcatPart, PadParams, ShuffleParams, SliceParams};
 
 /// Writes one input of a concatenation into its channels of the output.
-#[inline(always)]
+#[cfg_attr(not(target_os = "none"), inline(always))]
 pub fn concat_part(p: &ConcatPart, input: &[i8], output: &mut [i8]) {
     let pixels = output
         .chunks_exact_mut(p.output_channels)

@@ -6,7 +6,7 @@ use core::ops::Range;
 use core::slice::ChunksExact;
 
 /// Maximum of the elements under the window; padding never wins.
-#[inline(always)]
+#[cfg_attr(not(target_os = "none"), inline(always))]
 pub fn max_pool(g: &Geometry, input: &[i8], output: &mut [i8]) {
     each_position(g, output, |out, under| {
         out.fill(i8::MIN);
@@ -34,7 +34,7 @@ impl AvgPoolParams<'_> {
 }
 
 /// Mean of the elements under the window.
-#[inline(always)]
+#[cfg_attr(not(target_os = "none"), inline(always))]
 pub fn avg_pool(params: &AvgPoolParams<'_>, input: &[i8], output: &mut [i8]) {
     const BLOCK: usize = 32;
     let g = &params.geometry;
