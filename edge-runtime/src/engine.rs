@@ -94,13 +94,18 @@ impl<'m, 'r, K: Kernels + ?Sized> Engine<'m, 'r, K> {
         arena: &'r mut [i8],
         kernels: &'r K,
     ) -> Result<Self, EngineError> {
-        Self::check(model, kernels)?;
+        if model.dtype() != DType::I8 {
+            return Err(EngineError::FloatModel);
+        }
         let (have, need) = (arena.len(), model.arena_bytes());
         if have < need {
             return Err(EngineError::Arena { have, need });
         }
-        if model.packing().is_some() && !arena.as_ptr().addr().is_multiple_of(ALIGNMENT) {
-            return Err(EngineError::Misaligned);
+        if model.packing().is_some() {
+            if !arena.as_ptr().addr().is_multiple_of(ALIGNMENT) {
+                return Err(EngineError::Misaligned);
+            }
+            check_layouts(model, kernels)?;
         }
         Ok(Self {
             model,
