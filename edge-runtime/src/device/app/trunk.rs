@@ -9,6 +9,8 @@ use core::marker::PhantomData;
 use crate::backend::{Session, Values};
 
 /// Runs the trunk of one model. Its input lies in the application's working memory, where the engine has it.
+///
+/// The methods are `inline`, so that the engine is compiled with the program, for size on a microcontroller, and not here.
 #[derive(Default)]
 pub(super) struct Trunk<'a> {
     /// Without one, the engine runs; its arena is the start of the working memory.
@@ -19,6 +21,7 @@ pub(super) struct Trunk<'a> {
 
 impl Trunk<'_> {
     /// Where the next input goes. `work` is the application's working memory.
+    #[inline]
     pub fn input<'w>(
         &self,
         model: &Model<'_>,
@@ -31,6 +34,7 @@ impl Trunk<'_> {
     }
 
     /// Runs it on what is in [`Self::input`], and gives the last feature map.
+    #[inline]
     pub fn run<'t>(
         &'t mut self,
         model: &Model<'_>,
