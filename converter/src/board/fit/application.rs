@@ -155,7 +155,7 @@ impl<'a> Application<'a> {
 
     fn ram_on_linux(&self, classes: usize) -> Requirement {
         // The backend that runs the trunk has an arena of its own.
-        let needs = self.block(classes) + self.needs.arena_bytes;
+        let needs = self.block(classes).saturating_add(self.needs.arena_bytes);
         let place = match self.room {
             Some(_) => "RAM that system and model leave",
             None => "RAM of this machine, not known here",

@@ -404,8 +404,8 @@ fn the_shared_float_models() {
     let Some(folder) = shared() else { return };
     for (name, dims) in [
         ("resnet20_cifar10.onnx", [1, 3, 32, 32]),
-        ("mlperf-tiny/resnet8.onnx", [1, 32, 32, 3]),
-        ("mlperf-tiny/vww_mobilenet_v1_025_96.onnx", [1, 96, 96, 3]),
+        ("mlperf-tiny/resnet8.onnx", [1, 3, 32, 32]),
+        ("mlperf-tiny/vww_mobilenet_v1_025_96.onnx", [1, 3, 96, 96]),
     ] {
         let file = std::fs::read(folder.join("models").join(name)).unwrap();
         agrees(name, &file, &dims);
