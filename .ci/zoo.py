@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Converts networks of the catalog with random weights to int8 and compares engine and tract on them.
+"""Converts networks of the catalog with random weights to int8, and compares engine and tract on them, and the
+fastest kernels of this processor with the portable ones.
 
     zoo.py [--all | NAME...]
 
@@ -31,11 +32,18 @@ elif not sys.argv[1:]:
 failed = []
 with tempfile.TemporaryDirectory() as work:
     out = str(Path(work) / "model.edge")
+    picture = Path(work) / "picture.ppm"
+    pixels = bytes((x * x // 7 + 3 * y * (c + 1)) % 256 for y in range(240) for x in range(240) for c in range(3))
+    picture.write_bytes(b"P6 240 240 255\n" + pixels)
     for name in names:
         start = time.time()
         try:
             converted = xtask("convert", name, "--weights", "random", "--int8", "-o", out)
             equal = xtask("verify", out, "--limit", "1")["equal"]
+            # Both backends run the same kernels.
+            fastest = xtask("run", out, str(picture), "--logits")["results"][0]["logits"]
+            portable = xtask("run", out, str(picture), "--logits", "--kernels", "portable")["results"][0]["logits"]
+            equal = equal and fastest == portable
         except RuntimeError as e:
             # These come only as a file with a graph of its own.
             if "no architecture" in str(e):
@@ -50,4 +58,4 @@ with tempfile.TemporaryDirectory() as work:
             failed.append(name)
 if failed:
     sys.exit(f"{len(failed)} of {len(names)} failed: {', '.join(failed)}")
-print(f"all {len(names)} convert, and both backends agree")
+print(f"all {len(names)} convert; both backends and all kernels agree")
