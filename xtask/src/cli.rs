@@ -71,7 +71,7 @@ pub enum Command {
     Boards(Boards),
     /// Check whether a model fits a board, and say what to change if not
     Fit(Fit),
-    /// Measure a model on a board: instructions per layer in QEMU, time on hardware; flash and RAM
+    /// Time models on this computer; or measure one on a board: instructions per layer in QEMU, time on hardware
     Bench(Bench),
     /// Simulate a device: a board's flash and RAM, a power sensor, a connection over TCP
     Simulate(device::Simulate),
