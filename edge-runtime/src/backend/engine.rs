@@ -194,7 +194,8 @@ impl<'m> Arena<'m> {
     }
 }
 
-/// Computes a packed convolution in as many parts as there are pieces of scratch memory, each on a thread of the pool.
+/// Computes a packed convolution in as many parts as there are pieces of scratch memory, each on a thread of the
+/// pool.
 fn convolve(
     conv: &dyn Prepacked,
     input: &[i8],

@@ -19,9 +19,6 @@ pub trait Prepacked: Debug + Send + Sync {
     /// Words of 8 bytes that [`Self::run`] needs for itself.
     fn scratch_len(&self) -> usize;
 
-    /// Bytes that the packed numbers take.
-    fn bytes(&self) -> usize;
-
     /// Computes the parts `units` of the output, which are `output`, from the whole input.
     ///
     /// # Panics

@@ -1,6 +1,9 @@
 //! Models over the line: old or new, never none.
 
 use super::*;
+use converter::jobs::convert::convert;
+use converter::util::progress::Silent;
+use graft_tests::source;
 
 fn load(
     client: &mut Client<Connection>,
@@ -107,23 +110,22 @@ fn a_model_is_loaded_and_the_program_starts_anew() {
 #[test]
 fn a_program_without_a_model_takes_one() {
     let place = Place::new();
-    for content in [
-        None,
-        Some(&b"no model"[..]),
-        Some(&MODEL[..MODEL.len() - 7]),
+    let float = convert(source(7), None, &Silent).unwrap().bytes;
+    for (content, reason) in [
+        (None, NotReady::NoModel),
+        (Some(&b"no model"[..]), NotReady::NoModel),
+        (Some(&MODEL[..MODEL.len() - 7]), NotReady::DamagedModel),
+        (Some(&float[..]), NotReady::FloatModel),
     ] {
         let path = place.path("model.edge");
         std::fs::remove_file(&path).unwrap();
         if let Some(content) = content {
             std::fs::write(&path, content).unwrap();
         }
-        let mut server = Running::start(&place, "127.0.0.1:0", &[]);
+        // The engine refuses floats by itself, and the program must not end for that.
+        let mut server = Running::start(&place, "127.0.0.1:0", &["--backend", "engine"]);
         let line = Connection::connect(&server.address.parse().unwrap(), None).unwrap();
         let mut client = Client::new(line, 1, Patience::default());
-        let reason = match content {
-            Some(content) if content.len() > 1000 => NotReady::DamagedModel,
-            _ => NotReady::NoModel,
-        };
         assert_eq!(refusal(client.connect(None)), DeviceError::NotReady(reason));
         load(&mut client, &MODEL, None).unwrap();
         server.wait();

@@ -135,6 +135,66 @@ fn models_are_timed_in_turns_on_this_computer() {
     );
 }
 
+/// A stand-in for a Python: what it says decides what is printed.
+#[cfg(unix)]
+#[test]
+fn peers_take_turns_with_our_models() {
+    use std::os::unix::fs::PermissionsExt;
+    let b = Bench::new();
+    b.model("int8.edge");
+    b.write("net.onnx", b"");
+    let python = r#"#!/bin/sh
+if [ "$3" = list ]; then
+  echo '{"onnxruntime": {"version": "9.9", "reads": ".onnx"}}'
+else
+  echo '{"prepare_ms": 5, "first_ms": 4}'
+  while read -r count; do echo "[$(yes 2 | head -n "$count" | paste -sd,)]"; done
+fi
+"#;
+    b.write("python", python.as_bytes());
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(b.path("python"), executable).unwrap();
+    let bench = ["bench", "int8.edge", "net.onnx", "--runs", "3"];
+    let timed = b.json(&[&bench[..], &["--threads", "1,2", "--peers", "./python"]].concat());
+    let models = timed["models"].as_array().unwrap();
+    let kinds: Vec<_> = models
+        .iter()
+        .map(|m| (&m["backend"], &m["threads"]))
+        .collect();
+    let [engine, peer] = ["engine", "onnxruntime 9.9"].map(Value::from);
+    let [one, two] = [1, 2].map(Value::from);
+    let expected = [
+        (&engine, &one),
+        (&engine, &two),
+        (&peer, &one),
+        (&peer, &two),
+    ];
+    assert_eq!(kinds, expected);
+    let of_peer = &models[2];
+    assert_eq!(
+        (&of_peer["model"], &of_peer["median_ms"]),
+        (&"net.onnx".into(), &2.0.into())
+    );
+    assert_eq!(
+        (&of_peer["prepare_ms"], &of_peer["first_ms"]),
+        (&5.0.into(), &4.0.into())
+    );
+    b.refused(&bench, &["net.onnx", "convert it", "--peers"]);
+    b.write("net.tflite", b"");
+    b.refused(
+        &["bench", "net.tflite", "--peers", "./python"],
+        &["none of the peers (onnxruntime) reads such a file"],
+    );
+    b.refused(
+        &["bench", "net.onnx", "--peers", "true"],
+        &["--peers true", "Python 3"],
+    );
+    b.refused(
+        &["bench", "net.onnx", "--peers", "no-such-python"],
+        &["--peers no-such-python: cannot start it"],
+    );
+}
+
 #[test]
 fn a_random_efficientnet_converts_without_network() {
     let b = Bench::new();

@@ -93,21 +93,20 @@ pub fn with_app_and_loader<R>(
     });
     memory.resize(memory.capacity().min(need), 0);
     let (clock, meter) = (MonotonicClock::start(), Hwmon::find(Path::new(HWMON)));
-    let mut session = match &plan {
-        Ok((model, _)) => Some(session(own, model)?),
-        Err(_) => None,
-    };
+    let mut trunk = None;
     let app = match &plan {
         Ok((model, _)) => App::new(model, flash, clock, meter, &mut memory, &config)
             .map_err(|e| (NotReady::from(&e), e.to_string())),
         Err(e) => Err(e.clone()),
     };
-    let app = app.map(|mut app| {
-        if let Some(session) = &mut session {
-            app.run_on(session.as_mut());
+    // Only for a model that the application takes: with any other it waits for a better one.
+    let app = match (app, &plan) {
+        (Ok(mut app), Ok((model, _))) => {
+            app.run_on(trunk.insert(session(own, model)?).as_mut());
+            Ok(app)
         }
-        app
-    });
+        (app, _) => app,
+    };
     let (app, reason) = match app {
         Ok(app) => (Some(app), NotReady::NoModel),
         Err((reason, text)) => {
@@ -150,9 +149,10 @@ pub fn with_app<R>(
     let plan = MemoryPlan::new(&model, &flash.geometry(), &areas, own.classes);
     let mut memory = vec![0; plan.map_err(AppError::from)?.total()];
     let (clock, meter) = (MonotonicClock::start(), Hwmon::find(Path::new(HWMON)));
-    let mut session = session(own, &model)?;
+    let mut trunk;
     let mut app = App::new(&model, flash, clock, meter, &mut memory, &config)?;
-    app.run_on(session.as_mut());
+    trunk = session(own, &model)?;
+    app.run_on(trunk.as_mut());
     act(app)
 }
 

@@ -10,7 +10,8 @@ use crate::backend::{Session, Values};
 
 /// Runs the trunk of one model. Its input lies in the application's working memory, where the engine has it.
 ///
-/// The methods are `inline`, so that the engine is compiled with the program, for size on a microcontroller, and not here.
+/// The methods are `inline`, so that the engine is compiled with the program, for size on a microcontroller, and not
+/// here.
 #[derive(Default)]
 pub(super) struct Trunk<'a> {
     /// Without one, the engine runs; its arena is the start of the working memory.

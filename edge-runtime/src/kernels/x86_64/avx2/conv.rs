@@ -36,12 +36,15 @@ pub struct Conv {
 }
 
 impl Conv {
-    /// Packs the weights.
-    pub fn new(p: &ConvParams<'_>) -> Self {
+    /// Packs the weights; `None` if a group has so few filters that blocks of sixteen would be mostly empty.
+    pub fn new(p: &ConvParams<'_>) -> Option<Self> {
         let g = &p.geometry;
         let taps = (g.window.kernel[0] * g.window.kernel[1]) as usize;
         let depth = taps * (g.input.c as usize / p.groups);
         let filters = g.output.c as usize / p.groups;
+        if filters < CHANNELS / 2 {
+            return None;
+        }
         let (pairs, blocks) = (depth.div_ceil(2), filters.div_ceil(CHANNELS));
         let mut weights = Vec::with_capacity(p.groups * blocks * pairs);
         let mut channels = Vec::with_capacity(p.groups * blocks);
@@ -63,7 +66,7 @@ impl Conv {
                 }
             }
         }
-        Self {
+        Some(Self {
             geometry: *g,
             spans: Spans::new(g),
             groups: p.groups,
@@ -73,7 +76,7 @@ impl Conv {
             weights,
             channels,
             output: Output::new(&p.requantize),
-        }
+        })
     }
 
     /// Pixels of a strip.
@@ -88,7 +91,8 @@ impl Conv {
         output.h == 1 && output.w == 1 && self.groups == 1
     }
 
-    /// The pixels from `first` on, of the filters of `blocks`; `strip` has two values for each of `pairs`, and `output` the pixels' channels.
+    /// The pixels from `first` on, of the filters of `blocks`. `strip` is memory for their windows, and `output`
+    /// their channels.
     #[target_feature(enable = "avx2")]
     fn pixels(
         &self,
@@ -276,10 +280,6 @@ impl Prepacked for Conv {
 
     fn scratch_len(&self) -> usize {
         (self.strip() * 2 * self.pairs).div_ceil(4)
-    }
-
-    fn bytes(&self) -> usize {
-        size_of_val(&*self.weights) + size_of_val(&*self.channels)
     }
 
     fn run(&self, units: Range<usize>, input: &[i8], output: &mut [i8], scratch: &mut [u64]) {

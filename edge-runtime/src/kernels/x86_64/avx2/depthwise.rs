@@ -104,7 +104,7 @@ impl Depthwise {
             for ([a, b], [low, high]) in taps.iter().zip(&block.weights) {
                 let (a, b) = (&a[block.first..], &b[block.first..]);
                 let (Some(a), Some(b)) = (a.first_chunk(), b.first_chunk()) else {
-                    return;
+                    unreachable!("`new` takes sixteen channels at least")
                 };
                 let (a, b) = (widen(a), widen(b));
                 let both = _mm256_unpacklo_epi16(a, b);
@@ -112,9 +112,10 @@ impl Depthwise {
                 let both = _mm256_unpackhi_epi16(a, b);
                 acc[1] = _mm256_add_epi32(acc[1], _mm256_madd_epi16(both, load_i16(high)));
             }
-            if let Some(to) = pixel[block.first..].first_chunk_mut() {
-                store_i8(to, self.output.of::<true>(acc, &block.channels));
-            }
+            let Some(to) = pixel[block.first..].first_chunk_mut() else {
+                unreachable!("`new` takes sixteen channels at least")
+            };
+            store_i8(to, self.output.of::<true>(acc, &block.channels));
         }
     }
 }
@@ -131,11 +132,6 @@ impl Prepacked for Depthwise {
 
     fn scratch_len(&self) -> usize {
         0
-    }
-
-    fn bytes(&self) -> usize {
-        let block = |b: &Block| size_of_val(&*b.weights) + size_of_val(b);
-        self.blocks.iter().map(block).sum()
     }
 
     fn run(&self, units: Range<usize>, input: &[i8], output: &mut [i8], _: &mut [u64]) {

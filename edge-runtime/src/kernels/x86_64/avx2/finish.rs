@@ -85,7 +85,8 @@ impl Channels {
     fn scale<const LARGE: bool>(&self, half: usize, mut acc: __m256i) -> __m256i {
         if LARGE {
             let limit = load_i32(&self.limit[half]);
-            let low = _mm256_sub_epi32(_mm256_setzero_si256(), limit);
+            // One below the negative limit, so that an unlimited channel keeps i32::MIN.
+            let low = _mm256_xor_si256(limit, _mm256_set1_epi32(-1));
             acc = _mm256_max_epi32(_mm256_min_epi32(acc, limit), low);
             acc = _mm256_sllv_epi32(acc, load_i32(&self.up[half]));
         }
@@ -136,5 +137,64 @@ impl Output {
         let q = _mm_packs_epi16(low, high);
         let q = _mm_max_epi8(q, _mm_set1_epi8(self.clamp[0]));
         _mm_min_epi8(q, _mm_set1_epi8(self.clamp[1]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::Avx2;
+    use crate::kernels::x86_64::avx2::lanes::store_i8;
+
+    #[target_feature(enable = "avx2")]
+    fn outputs(p: &RequantizeParams<'_>, acc: i32) -> [i8; CHANNELS] {
+        let mut q = [0; CHANNELS];
+        let acc = [_mm256_set1_epi32(acc); 2];
+        let channels = Channels::new(p, 0, CHANNELS);
+        store_i8(&mut q, Output::new(p).of::<true>(acc, &channels));
+        q
+    }
+
+    /// Every shift of the format, sums and multipliers at their ends, in exact arithmetic.
+    #[test]
+    fn extremes_are_exact() {
+        if Avx2::detect().is_none() {
+            eprintln!("skipped: this processor has no AVX2");
+            return;
+        }
+        let ends = [
+            i32::MIN,
+            i32::MIN + 1,
+            -16385,
+            -16384,
+            -1,
+            0,
+            1,
+            16384,
+            16385,
+            i32::MAX,
+        ];
+        for n in 1..=62u8 {
+            for m in [1 << 30, (1 << 30) + 1, 1_500_000_001, i32::MAX] {
+                for acc in ends {
+                    // One channel of another kind in every second place.
+                    let shift = core::array::from_fn(|c| if c % 2 == 0 { n } else { 63 - n });
+                    let p = RequantizeParams {
+                        bias: &[0; CHANNELS],
+                        multiplier: &[m; CHANNELS],
+                        shift: &shift,
+                        zero_point: 3,
+                        clamp: [-120, 127],
+                    };
+                    let exact: [i8; CHANNELS] = shift.map(|n| {
+                        let product = acc as i128 * m as i128 + (1 << (n - 1));
+                        (product.div_euclid(1 << n) + 3).clamp(-120, 127) as i8
+                    });
+                    // SAFETY: the processor has AVX2, as was asked above.
+                    let got = unsafe { outputs(&p, acc) };
+                    assert_eq!(got, exact, "({acc} * {m}) >> {n}");
+                }
+            }
+        }
     }
 }

@@ -42,7 +42,7 @@ impl Kernels for Avx2 {
     fn prepack_conv(&self, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {
         match winograd::Winograd::new(p) {
             Some(winograd) => Some(Box::new(winograd)),
-            None => Some(Box::new(conv::Conv::new(p))),
+            None => Some(Box::new(conv::Conv::new(p)?)),
         }
     }
 

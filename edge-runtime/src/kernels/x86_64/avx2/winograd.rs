@@ -1,9 +1,11 @@
-//! Convolution of 3x3, stride 1, with 4 multiplications where the definition has 9: Winograd's F(2x2, 3x3), in integers.
+//! Convolution of 3x3, stride 1, with 4 multiplications where the definition has 9: Winograd's F(2x2, 3x3), in
+//! integers.
 //!
-//! Four outputs come from a tile of 4x4 inputs: `A' ((G g G') * (B' d B)) A`, summed over the channels (Lavin and Gray
-//! 2016). `G` has halves, so its rows are taken twice, and the sums come out four times as large; they divide by 4 without
-//! rest. All values fit: with inputs of 8 bits `B' d B` is at most 512, `G g G'` at most 9 * 128, so with 256 channels
-//! the products sum to less than 2^28, and nine of those sums to less than 2^31. The result is the definition's, exactly.
+//! Four outputs come from a tile of 4x4 inputs: `A' ((G g G') * (B' d B)) A`, summed over the channels (Lavin and
+//! Gray 2016). `G` has halves, so its rows are taken twice, and the sums come out four times as large; they divide
+//! by 4 without rest. All values fit: with inputs of 8 bits `B' d B` is at most 512, `G g G'` at most 9 * 128, so
+//! with 256 channels the products sum to less than 2^28, and nine of those sums to less than 2^31. The result is
+//! the definition's, exactly.
 //!
 //! Transformed weights take 3.6 times the memory, so layers with many filters are left to [`super::conv`].
 
@@ -62,9 +64,7 @@ impl Winograd {
         let mut weights = vec![[0; 2 * CHANNELS]; blocks * PLACES * pairs];
         for filter in 0..filters {
             let (block, channel) = (filter / CHANNELS, filter % CHANNELS);
-            let Some(place) = ORDER.iter().position(|c| *c == channel) else {
-                continue;
-            };
+            let place = ORDER[channel]; // the order is its own inverse
             for c in 0..inputs {
                 let at = |y: usize, x: usize| {
                     i16::from(p.weights[((filter * 3 + y) * 3 + x) * inputs + c])
@@ -163,9 +163,10 @@ impl Winograd {
         for first in (0..channels).step_by(CHANNELS) {
             let mut d = [_mm256_setzero_si256(); PLACES];
             for i in 0..PLACES {
-                if let Some(of) = pixels[i][first..].first_chunk() {
-                    d[i] = widen(of);
-                }
+                let Some(of) = pixels[i][first..].first_chunk() else {
+                    unreachable!("`new` takes whole blocks of channels")
+                };
+                d[i] = widen(of);
             }
             for x in 0..4 {
                 let [a, b, c, e] = along(d[x], d[4 + x], d[8 + x], d[12 + x]);
@@ -176,9 +177,10 @@ impl Winograd {
                 let [a, b, c, e] = along(d[at], d[at + 1], d[at + 2], d[at + 3]);
                 for (x, value) in [a, b, c, e].into_iter().enumerate() {
                     let to = ((at + x) * tiles + tile) * channels + first;
-                    if let Some(to) = values[to..].first_chunk_mut() {
-                        store_i16(to, value);
-                    }
+                    let Some(to) = values[to..].first_chunk_mut() else {
+                        unreachable!("`new` takes whole blocks of channels")
+                    };
+                    store_i16(to, value);
                 }
             }
         }
@@ -222,6 +224,7 @@ impl Winograd {
         for (i, acc) in acc.into_iter().enumerate() {
             let (y, x) = (2 * row + i / 2, 2 * column + i % 2);
             let at = (y * width + x) * filters + block * CHANNELS;
+            // A tile may reach beyond an odd height or width.
             if x < width
                 && let Some(to) = output.get_mut(at..).and_then(|to| to.first_chunk_mut())
             {
@@ -297,10 +300,6 @@ impl Prepacked for Winograd {
     fn scratch_len(&self) -> usize {
         let values = (PLACES * self.strip() * 2 * self.pairs).div_ceil(4);
         values + PLACES * self.strip() * CHANNELS / 2
-    }
-
-    fn bytes(&self) -> usize {
-        size_of_val(&*self.weights) + size_of_val(&*self.channels)
     }
 
     fn run(&self, units: Range<usize>, input: &[i8], output: &mut [i8], scratch: &mut [u64]) {

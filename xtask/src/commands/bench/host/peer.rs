@@ -28,8 +28,13 @@ impl<'p> Peers<'p> {
     pub fn find(python: &'p Path) -> Result<Self> {
         let out = Command::new(python).args(["-c", SCRIPT, "list"]).output();
         let out = out.with_context(|| format!("--peers {}: cannot start it", python.display()))?;
-        let found: BTreeMap<String, Found> = serde_json::from_slice(&out.stdout)
-            .with_context(|| format!("--peers {}: is no Python 3", python.display()))?;
+        let found: BTreeMap<String, Found> =
+            serde_json::from_slice(&out.stdout).with_context(|| {
+                format!(
+                    "--peers {}: does not answer as a Python 3 does",
+                    python.display()
+                )
+            })?;
         if found.is_empty() {
             bail!(
                 "--peers {}: this Python has no peer; install onnxruntime, openvino or ai-edge-litert in it",
