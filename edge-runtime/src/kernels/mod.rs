@@ -24,6 +24,8 @@ pub mod params;
 pub mod portable;
 #[cfg(feature = "std")]
 mod prepacked;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+mod quads;
 mod run;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod spans;
@@ -41,7 +43,7 @@ pub use portable::{requantize, rescale};
 pub use prepacked::{Prepacked, Units, prepack};
 pub use run::run;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
-pub use x86_64::Avx2;
+pub use x86_64::{Avx2, Avx512Vnni, AvxVnni};
 
 use crate::model::Layout;
 
@@ -250,7 +252,11 @@ pub const fn native() -> &'static Native {
 /// Every family that this processor can run, the fastest first and [`Portable`] last.
 pub fn available() -> impl Iterator<Item = &'static dyn Kernels> {
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
-    let fast = [Avx2::detect().map(|k| k as &dyn Kernels)];
+    let fast = [
+        Avx512Vnni::detect().map(|k| k as &dyn Kernels),
+        AvxVnni::detect().map(|k| k as &dyn Kernels),
+        Avx2::detect().map(|k| k as &dyn Kernels),
+    ];
     #[cfg(all(target_arch = "arm", target_os = "none"))]
     let fast = [Some(&CortexM as &dyn Kernels)];
     #[cfg(not(any(

@@ -1,0 +1,139 @@
+//! Convolutions for processors with an instruction that multiplies four int8 values by four others and adds the
+//! products: `vpdpbusd` of x86-64, and its like.
+//!
+//! The algorithms are written once, over [`Quads`]: sixteen sums, and sixteen quads of int8 values to multiply. A
+//! family brings the instructions. A value of its type proves that the processor has them, so nothing here is
+//! unsafe; what is, lies in the family's few instructions.
+
+mod conv;
+mod depthwise;
+mod scale;
+
+pub use conv::Conv;
+pub use depthwise::Depthwise;
+pub use scale::{Channels, EXACT, FLOAT, HIGH, MAGIC, Output, Scaling};
+
+use bytemuck::{Pod, Zeroable};
+use core::fmt::Debug;
+
+/// Output channels that are computed together: a block.
+pub const BLOCK: usize = 16;
+
+/// Sixteen quads of int8 values, as they lie in memory: of one filter or channel each.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C, align(64))]
+pub struct Line(pub [i8; 4 * BLOCK]);
+
+impl Line {
+    /// All zeros.
+    pub const ZERO: Self = Self([0; 4 * BLOCK]);
+}
+
+/// The instructions of a family. A value exists only where the processor has them.
+pub trait Quads: Copy + Debug + Send + Sync + 'static {
+    /// What activations are combined with by exclusive or before they are multiplied: 0x80 if the instruction takes
+    /// them without sign, which adds 128, and 0 otherwise.
+    const FLIP: u8;
+    /// Blocks that a tile of a matrix product may hold; the registers say it: 1 or 4.
+    const BLOCKS: usize;
+    /// Sixteen 32-bit sums.
+    type Sums: Copy;
+    /// Sixteen quads.
+    type Quads: Copy;
+    /// Numbers of sixteen channels in registers.
+    type Ready: Copy;
+
+    /// Does a job in a function that is compiled with the instructions.
+    fn enabled(self, job: impl Job<Self>);
+
+    /// Sixteen sums from memory.
+    fn sums(self, from: &[i32; BLOCK]) -> Self::Sums;
+
+    /// Sixteen quads from memory.
+    fn load(self, from: &Line) -> Self::Quads;
+
+    /// The same quad sixteen times.
+    fn repeat(self, quad: [i8; 4]) -> Self::Quads;
+
+    /// Adds to each sum the products of four activations, with [`Self::FLIP`] applied, and four weights.
+    fn multiply_add(
+        self,
+        sums: Self::Sums,
+        activations: Self::Quads,
+        weights: Self::Quads,
+    ) -> Self::Sums;
+
+    /// Copies sixteen activations, with [`Self::FLIP`] applied.
+    fn flip_16(self, from: &[i8; 16], to: &mut [i8; 16]);
+
+    /// As [`Self::flip_16`], for sixty-four.
+    fn flip_64(self, from: &[i8; 64], to: &mut [i8; 64]);
+
+    /// Four rows of up to 64 activations each, all of one length, to quads: line `k` has the four values of each of
+    /// the channels from `16 * k` on, with [`Self::FLIP`] applied. Channels beyond the rows are of no meaning.
+    fn interleave(self, rows: [&[i8]; 4], to: [&mut Line; 4]);
+
+    /// Loads the numbers of sixteen channels.
+    fn ready(self, channels: &Channels) -> Self::Ready;
+
+    /// Scales sums, the bias included, and adds the zero point. `SCALING` is one of [`scale`]'s.
+    fn scale<const SCALING: u8>(
+        self,
+        sums: Self::Sums,
+        numbers: &Self::Ready,
+        output: &Output,
+    ) -> Self::Sums;
+
+    /// Stores scaled sums, saturated and clamped.
+    fn store(self, scaled: Self::Sums, output: &Output, to: &mut [i8; BLOCK]);
+
+    /// As [`Self::store`], for four blocks.
+    fn store_4(self, scaled: [Self::Sums; 4], output: &Output, to: &mut [i8; 4 * BLOCK]) {
+        let (blocks, _) = to.as_chunks_mut();
+        for (block, scaled) in blocks.iter_mut().zip(scaled) {
+            self.store(scaled, output, block);
+        }
+    }
+}
+
+/// What [`Quads::enabled`] does. `run` and all that it calls must be inlined, or it is compiled without the
+/// instructions.
+pub trait Job<Q: Quads> {
+    /// Does it.
+    fn run(self, q: Q);
+}
+
+/// The same activations copied with [`Quads::FLIP`] applied; up to 15 more if `more` and both have room.
+#[inline(always)]
+fn flip<Q: Quads>(q: Q, from: &[i8], to: &mut [i8], len: usize, more: bool) {
+    let whole = len.next_multiple_of(16);
+    let len = match more && whole <= to.len() && whole <= from.len() {
+        true => whole,
+        false => len,
+    };
+    let (to64, to) = to[..len].as_chunks_mut::<64>();
+    let (from64, from) = from[..len].as_chunks::<64>();
+    for (to, from) in to64.iter_mut().zip(from64) {
+        q.flip_64(from, to);
+    }
+    let (to16, to) = to.as_chunks_mut::<16>();
+    let (from16, from) = from.as_chunks::<16>();
+    for (to, from) in to16.iter_mut().zip(from16) {
+        q.flip_16(from, to);
+    }
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = from ^ Q::FLIP as i8;
+    }
+}
+
+/// Calls a method with the const argument that a [`Scaling`] is.
+macro_rules! with_scaling {
+    ($scaling:expr, $on:ident.$method:ident($($argument:expr),*)) => {
+        match $scaling {
+            Scaling::Float => $on.$method::<FLOAT>($($argument),*),
+            Scaling::High => $on.$method::<HIGH>($($argument),*),
+            Scaling::Exact => $on.$method::<EXACT>($($argument),*),
+        }
+    };
+}
+use with_scaling;

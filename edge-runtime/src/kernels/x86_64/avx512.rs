@@ -1,0 +1,212 @@
+//! Kernels for AVX-512 with VNNI: server processors of Intel since Ice Lake, of AMD since Zen 4.
+
+use super::portable;
+use crate::kernels::quads::{self, BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, MAGIC, Output, Quads};
+use crate::kernels::*;
+use core::arch::x86_64::*;
+
+/// The family for processors with AVX-512 and its VNNI.
+#[derive(Clone, Copy, Debug)]
+pub struct Avx512Vnni(());
+
+impl Avx512Vnni {
+    /// The family, if the processor has what it needs.
+    pub fn detect() -> Option<&'static Self> {
+        // The only place that makes one: that a value exists proves that the processor has all of this.
+        let has = std::arch::is_x86_feature_detected!("avx512f")
+            && std::arch::is_x86_feature_detected!("avx512bw")
+            && std::arch::is_x86_feature_detected!("avx512vl")
+            && std::arch::is_x86_feature_detected!("avx512vnni");
+        has.then_some(&Self(()))
+    }
+}
+
+impl Kernels for Avx512Vnni {
+    fn name(&self) -> &'static str {
+        "avx512-vnni"
+    }
+
+    fn prepack_conv(&self, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {
+        Some(Box::new(quads::Conv::new(*self, p)?))
+    }
+
+    fn prepack_depthwise(&self, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {
+        Some(Box::new(quads::Depthwise::new(*self, p)?))
+    }
+
+    portable! { "avx512f,avx512bw,avx512vl,avx512vnni" }
+}
+
+/// Numbers of sixteen channels.
+#[derive(Clone, Copy)]
+pub struct Ready {
+    scale: __m512,
+    multiplier: __m512i,
+    round: __m512i,
+    down: __m512i,
+    limit: __m512i,
+    up: __m512i,
+}
+
+/// Sixteen 32-bit integers.
+#[inline(always)]
+fn load(from: &[i32; BLOCK]) -> __m512i {
+    bytemuck::cast(*from)
+}
+
+// SAFETY, of every block here: `self` proves that the processor has the instructions.
+impl Quads for Avx512Vnni {
+    const FLIP: u8 = 0x80;
+    const BLOCKS: usize = 4;
+    type Sums = __m512i;
+    type Quads = __m512i;
+    type Ready = Ready;
+
+    #[inline(always)]
+    fn enabled(self, job: impl Job<Self>) {
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+        fn run(q: Avx512Vnni, job: impl Job<Avx512Vnni>) {
+            job.run(q);
+        }
+        // SAFETY: as above.
+        unsafe { run(self, job) }
+    }
+
+    #[inline(always)]
+    fn sums(self, from: &[i32; BLOCK]) -> __m512i {
+        load(from)
+    }
+
+    #[inline(always)]
+    fn load(self, from: &Line) -> __m512i {
+        bytemuck::cast(*from)
+    }
+
+    #[inline(always)]
+    fn repeat(self, quad: [i8; 4]) -> __m512i {
+        // SAFETY: as above.
+        unsafe { _mm512_set1_epi32(i32::from_ne_bytes(quad.map(|b| b as u8))) }
+    }
+
+    #[inline(always)]
+    fn multiply_add(self, sums: __m512i, activations: __m512i, weights: __m512i) -> __m512i {
+        // SAFETY: as above.
+        unsafe { _mm512_dpbusd_epi32(sums, activations, weights) }
+    }
+
+    #[inline(always)]
+    fn flip_16(self, from: &[i8; 16], to: &mut [i8; 16]) {
+        let from: __m128i = bytemuck::cast(*from);
+        // SAFETY: as above.
+        *to = bytemuck::cast(unsafe { _mm_xor_si128(from, _mm_set1_epi8(-128)) });
+    }
+
+    #[inline(always)]
+    fn flip_64(self, from: &[i8; 64], to: &mut [i8; 64]) {
+        let from: __m512i = bytemuck::cast(*from);
+        // SAFETY: as above.
+        *to = bytemuck::cast(unsafe { _mm512_xor_si512(from, _mm512_set1_epi8(-128)) });
+    }
+
+    #[inline(always)]
+    fn interleave(self, rows: [&[i8]; 4], to: [&mut Line; 4]) {
+        let len = rows[0].len();
+        let mask = u64::MAX >> (64 - len.clamp(1, 64));
+        // SAFETY: as above; and a load touches only the bytes of its mask, which are those of the row.
+        let lines = unsafe {
+            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            let mut r = [_mm512_setzero_si512(); 4];
+            for i in 0..4 {
+                // All have the length of the first.
+                let row = rows[i][..len].as_ptr();
+                let values = _mm512_maskz_loadu_epi8(mask, row);
+                let flipped = _mm512_xor_si512(values, _mm512_set1_epi8(-128));
+                // Interleaving works on each quarter of a vector. Afterwards vector `k` has the `k`th four channels
+                // of each, which are to be sixteen neighbours.
+                r[i] = _mm512_permutexvar_epi32(order, flipped);
+            }
+            let low = [_mm512_unpacklo_epi8(r[0], r[1]), _mm512_unpacklo_epi8(r[2], r[3])];
+            let high = [_mm512_unpackhi_epi8(r[0], r[1]), _mm512_unpackhi_epi8(r[2], r[3])];
+            [
+                _mm512_unpacklo_epi16(low[0], low[1]),
+                _mm512_unpackhi_epi16(low[0], low[1]),
+                _mm512_unpacklo_epi16(high[0], high[1]),
+                _mm512_unpackhi_epi16(high[0], high[1]),
+            ]
+        };
+        for (to, line) in to.into_iter().zip(lines) {
+            *to = bytemuck::cast(line);
+        }
+    }
+
+    #[inline(always)]
+    fn ready(self, channels: &Channels) -> Ready {
+        Ready {
+            scale: bytemuck::cast(channels.scale),
+            multiplier: load(&channels.multiplier),
+            round: load(&channels.round),
+            down: load(&channels.down),
+            limit: load(&channels.limit),
+            up: load(&channels.up),
+        }
+    }
+
+    #[inline(always)]
+    fn scale<const SCALING: u8>(self, sums: __m512i, numbers: &Ready, output: &Output) -> __m512i {
+        // SAFETY: as above.
+        unsafe {
+            if SCALING == FLOAT {
+                let zero = _mm512_set1_ps(MAGIC + f32::from(output.zero_point));
+                let scaled = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), numbers.scale, zero);
+                let magic = _mm512_set1_epi32(MAGIC.to_bits() as i32);
+                return _mm512_sub_epi32(_mm512_castps_si512(scaled), magic);
+            }
+            let mut sums = sums;
+            if SCALING == EXACT {
+                // One below the negative limit, so that an unlimited channel keeps i32::MIN.
+                let low = _mm512_xor_si512(numbers.limit, _mm512_set1_epi32(-1));
+                sums = _mm512_max_epi32(_mm512_min_epi32(sums, numbers.limit), low);
+                sums = _mm512_sllv_epi32(sums, numbers.up);
+            }
+            // A product's upper half is in the odd places, where those of the odd channels belong.
+            let even = _mm512_mul_epi32(sums, numbers.multiplier);
+            let odd = _mm512_mul_epi32(
+                _mm512_srli_epi64::<32>(sums),
+                _mm512_srli_epi64::<32>(numbers.multiplier),
+            );
+            let high = _mm512_mask_shuffle_epi32::<0xF5>(odd, 0x5555, even);
+            let rounded = _mm512_add_epi32(high, numbers.round);
+            let scaled = _mm512_srav_epi32(rounded, numbers.down);
+            match SCALING {
+                HIGH => scaled,
+                _ => _mm512_add_epi32(scaled, _mm512_set1_epi32(output.zero_point.into())),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn store(self, scaled: __m512i, output: &Output, to: &mut [i8; BLOCK]) {
+        // SAFETY: as above.
+        let q = unsafe {
+            let q = _mm512_cvtsepi32_epi8(scaled);
+            let q = _mm_max_epi8(q, _mm_set1_epi8(output.clamp[0]));
+            _mm_min_epi8(q, _mm_set1_epi8(output.clamp[1]))
+        };
+        *to = bytemuck::cast(q);
+    }
+
+    #[inline(always)]
+    fn store_4(self, scaled: [__m512i; 4], output: &Output, to: &mut [i8; 4 * BLOCK]) {
+        // SAFETY: as above.
+        let q = unsafe {
+            let low = _mm512_packs_epi32(scaled[0], scaled[1]);
+            let high = _mm512_packs_epi32(scaled[2], scaled[3]);
+            // Packing works on each quarter of a vector.
+            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            let q = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high));
+            let q = _mm512_max_epi8(q, _mm512_set1_epi8(output.clamp[0]));
+            _mm512_min_epi8(q, _mm512_set1_epi8(output.clamp[1]))
+        };
+        *to = bytemuck::cast(q);
+    }
+}
