@@ -1,35 +1,36 @@
-//! Convolution as a matrix product over strips of unfolded input, and nothing between them.
+//! Convolution as a matrix product that finds its rows in the input.
 //!
-//! Weights lie in blocks of sixteen filters, four values of a filter together. A tile multiplies a few pixels by a
-//! few blocks, with all sums in registers. Padding becomes the zero point in the strip, so no border is a special
-//! case.
+//! Some rows of the input are copied with the padding around them ([`Image`]). There a window is a few runs of
+//! neighbouring values, and the windows of neighbouring pixels overlap: nothing is unfolded, and no border is a
+//! special case. Weights lie in blocks of sixteen filters, four values of a filter together. A tile multiplies a few
+//! pixels by a few blocks, with all sums in registers.
 
+use super::image::Image;
 use super::{
-    BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, Output, Quads, Scaling, flip, with_scaling,
+    BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, Output, Quads, Scaling, with_scaling,
 };
-use crate::kernels::spans::Spans;
 use crate::kernels::{ConvParams, Geometry, Prepacked, Units};
 use core::ops::Range;
 
-/// Bytes of a strip, so that it stays in the second-level cache beside a panel of weights.
-const STRIP: usize = 192 << 10;
-
-/// Pixels of a strip are a multiple of this, so that most tiles are whole.
-const PIXELS: usize = 24;
+/// Bytes of the image, so that it stays in the second-level cache beside a panel of weights.
+const IMAGE: usize = 160 << 10;
 
 /// A convolution with packed weights.
 #[derive(Debug)]
 pub struct Conv<Q: Quads> {
     q: Q,
     geometry: Geometry,
-    spans: Spans,
     groups: usize,
-    input_zero_point: i8,
-    /// Quads of values under a window, of one group.
-    quads: usize,
+    image: Image,
+    /// Rows of outputs that share an image.
+    rows: usize,
+    /// Where the runs of a window start, from its origin on.
+    runs: Vec<usize>,
+    /// Quads of a run.
+    run: usize,
     /// Filters of one group, divided.
     panels: Vec<Panel>,
-    /// `[group][panel][quad][block of the panel]`.
+    /// `[group][panel][run][quad][block of the panel]`.
     weights: Vec<Line>,
     /// `[group][block]`.
     channels: Vec<Channels>,
@@ -66,8 +67,10 @@ impl<Q: Quads> Conv<Q> {
             true => fixed_panels(blocks, Q::BLOCKS),
             false => even_panels(blocks, Q::BLOCKS),
         };
-        let quads = depth.div_ceil(4);
-        let mut weights = Vec::with_capacity(p.groups * blocks * quads);
+        let image = Image::new(g, p.input_zero_point);
+        let (runs, len) = image.runs(p.groups);
+        let run = len.div_ceil(4);
+        let mut weights = Vec::with_capacity(p.groups * blocks * runs.len() * run);
         let mut channels = Vec::with_capacity(p.groups * blocks);
         for group in 0..p.groups {
             let end = (group + 1) * filters;
@@ -79,13 +82,13 @@ impl<Q: Quads> Conv<Q> {
                 (0..blocks).map(|block| Channels::new(&p.requantize, scaling, of(block), flipped)),
             );
             for panel in &panels {
-                for quad in 0..quads {
+                for (i, quad) in (0..runs.len()).flat_map(|i| (0..run).map(move |k| (i, k))) {
                     for block in panel.first..panel.first + panel.blocks {
                         let mut line = Line::ZERO;
                         let (each, _) = line.0.as_chunks_mut::<4>();
                         for (each, filter) in each.iter_mut().zip(of(block)) {
-                            for (w, k) in each.iter_mut().zip(4 * quad..depth) {
-                                *w = weight(filter, k);
+                            for (w, k) in each.iter_mut().zip(4 * quad..len) {
+                                *w = weight(filter, i * len + k);
                             }
                         }
                         weights.push(line);
@@ -96,77 +99,17 @@ impl<Q: Quads> Conv<Q> {
         Some(Self {
             q,
             geometry: *g,
-            spans: Spans::new(g),
             groups: p.groups,
-            input_zero_point: p.input_zero_point,
-            quads,
+            rows: image.rows(IMAGE),
+            image,
+            runs,
+            run,
             panels,
             weights,
             channels,
             scaling,
             output: Output::new(&p.requantize),
         })
-    }
-
-    /// Pixels of a strip.
-    fn strip(&self) -> usize {
-        let fit = STRIP / (4 * self.quads);
-        let all = self.geometry.output.h as usize * self.geometry.output.w as usize;
-        ((fit / PIXELS).clamp(1, 16) * PIXELS).min(all)
-    }
-
-    /// True if windows are pixels, and rows of the strip lie as in the input.
-    fn is_plain(&self) -> bool {
-        let (g, w) = (&self.geometry, &self.geometry.window);
-        w.is_unpadded()
-            && (w.kernel, w.stride) == ([1, 1], [1, 1])
-            && self.groups == 1
-            && g.input.c.is_multiple_of(4)
-    }
-
-    /// The windows of pixels from `first` on, of one group, one row of `4 * quads` values each.
-    #[inline(always)]
-    fn unfold(&self, first: usize, group: usize, input: &[i8], strip: &mut [i8]) {
-        let g = &self.geometry;
-        let q = self.q;
-        let [kh, kw] = g.window.kernel.map(|k| k as usize);
-        let (all, width) = (g.input.c as usize, g.input.w as usize);
-        if self.is_plain() {
-            return flip(q, &input[first * all..], strip, strip.len(), false);
-        }
-        let part = all / self.groups;
-        // Neighbours in a row of the window are neighbours in memory.
-        let dense = self.groups == 1 && g.window.dilation[1] == 1;
-        let row_len = 4 * self.quads;
-        let padding = self.input_zero_point ^ Q::FLIP as i8;
-        let mut start = 0;
-        for [y, x] in self.spans.from(first) {
-            if start == strip.len() {
-                return;
-            }
-            let (rows, columns) = (y.taps(), x.taps());
-            let whole = rows.len() == kh && columns.len() == kw;
-            if !whole {
-                strip[start..][..row_len].fill(padding);
-            }
-            let rows = if columns.is_empty() { 0..0 } else { rows };
-            for ky in rows {
-                let at = y.at(ky) * width;
-                if dense {
-                    let to = start + (ky * kw + columns.start) * part;
-                    let from = &input[(at + x.at(columns.start)) * all..];
-                    flip(q, from, &mut strip[to..], columns.len() * part, whole);
-                    continue;
-                }
-                for kx in columns.clone() {
-                    let to = start + (ky * kw + kx) * part;
-                    let from = &input[(at + x.at(kx)) * all + group * part..];
-                    flip(q, from, &mut strip[to..], part, false);
-                }
-            }
-            // Values beyond the depth are whatever they are: their weights are 0.
-            start += row_len;
-        }
     }
 }
 
@@ -203,127 +146,138 @@ struct Pixels<'j, Q: Quads> {
     input: &'j [i8],
     /// The channels of the panels.
     output: &'j mut [i8],
-    /// Memory for the windows.
-    strip: &'j mut [i8],
+    /// Memory for the image.
+    image: &'j mut [i8],
 }
 
 impl<Q: Quads> Job<Q> for Pixels<'_, Q> {
     #[inline(always)]
     fn run(self, q: Q) {
         let conv = self.conv;
-        let all = conv.geometry.output.c as usize;
+        let g = &conv.geometry;
+        let [width, all, channels] = [g.output.w, g.output.c, g.input.c].map(|v| v as usize);
         let (filters, blocks) = (all / conv.groups, conv.channels.len() / conv.groups);
         let count = self.output.len().div_ceil(all);
-        let strip = &mut self.strip[..count * 4 * conv.quads];
         let panels = &conv.panels[self.panels];
         let Some(start) = panels.first().map(|panel| panel.first) else {
             return;
         };
+        let rows = self.first / width..(self.first + count).div_ceil(width);
+        conv.image.fill(q, rows, self.input, self.image);
+        let per_block = conv.runs.len() * conv.run;
         for group in 0..conv.groups {
-            conv.unfold(self.first, group, self.input, strip);
-            let (rows, _) = strip.as_chunks::<4>();
+            let image = &self.image[group * (channels / conv.groups)..];
             for panel in panels {
                 let number = group * blocks + panel.first;
                 let product = Product {
                     q,
-                    weights: &conv.weights[number * conv.quads..][..panel.blocks * conv.quads],
+                    conv,
+                    weights: &conv.weights[number * per_block..][..panel.blocks * per_block],
                     channels: &conv.channels[number..][..panel.blocks],
-                    output: &conv.output,
                     filters: (filters - panel.first * BLOCK).min(panel.blocks * BLOCK),
-                    stride: all,
+                    column: self.first % width,
+                    count,
                 };
-                let into =
-                    &mut self.output[group * filters + (panel.first - start) * BLOCK..];
-                with_scaling!(conv.scaling, product.panel(rows, into));
+                let into = &mut self.output[group * filters + (panel.first - start) * BLOCK..];
+                with_scaling!(conv.scaling, product.panel(image, into));
             }
         }
     }
 }
 
-/// A panel of filters.
+/// Pixels by a panel of filters.
 struct Product<'j, Q: Quads> {
     q: Q,
+    conv: &'j Conv<Q>,
     weights: &'j [Line],
     channels: &'j [Channels],
-    output: &'j Output,
     /// Filters of the panel; the last block may have fewer than sixteen.
     filters: usize,
-    /// From one pixel's output to the next.
-    stride: usize,
+    /// Column of the first pixel, which is in the image's first row of outputs.
+    column: usize,
+    /// Number of pixels.
+    count: usize,
 }
 
 impl<Q: Quads> Product<'_, Q> {
-    /// All rows of a strip.
     #[inline(always)]
-    fn panel<const SCALING: u8>(&self, rows: &[[i8; 4]], output: &mut [i8]) {
+    fn panel<const SCALING: u8>(&self, image: &[i8], output: &mut [i8]) {
         if Q::BLOCKS == 1 {
-            return self.rows::<1, 6, 3, 2, SCALING>(rows, output);
+            return self.pixels::<1, 6, 3, 2, SCALING>(image, output);
         }
         match self.channels.len() {
-            4 => self.rows::<4, 6, 3, 2, SCALING>(rows, output),
-            3 => self.rows::<3, 8, 4, 2, SCALING>(rows, output),
-            2 => self.rows::<2, 8, 4, 2, SCALING>(rows, output),
-            _ => self.rows::<1, 8, 4, 2, SCALING>(rows, output),
+            4 => self.pixels::<4, 5, 3, 2, SCALING>(image, output),
+            3 => self.pixels::<3, 7, 4, 2, SCALING>(image, output),
+            2 => self.pixels::<2, 8, 4, 2, SCALING>(image, output),
+            _ => self.pixels::<1, 8, 4, 2, SCALING>(image, output),
         }
     }
 
-    /// Tiles of `A` rows, and then of fewer.
+    /// Tiles of `A` pixels, and at the end of `B`, `C` or one.
     #[inline(always)]
-    fn rows<const N: usize, const A: usize, const B: usize, const C: usize, const SCALING: u8>(
+    fn pixels<const N: usize, const A: usize, const B: usize, const C: usize, const SCALING: u8>(
         &self,
-        rows: &[[i8; 4]],
+        image: &[i8],
         output: &mut [i8],
     ) {
         let (weights, _) = self.weights.as_chunks::<N>();
-        let count = rows.len() / weights.len();
+        let stride = self.conv.geometry.output.c as usize;
+        let mut at = [0, self.column];
         let mut first = 0;
-        while first < count {
-            let (rows, output) = (
-                &rows[first * weights.len()..],
-                &mut output[first * self.stride..],
-            );
-            first += match count - first {
-                left if left >= A => self.tile::<N, A, SCALING>(weights, rows, output),
-                left if left >= B => self.tile::<N, B, SCALING>(weights, rows, output),
-                left if left >= C => self.tile::<N, C, SCALING>(weights, rows, output),
-                _ => self.tile::<N, 1, SCALING>(weights, rows, output),
+        while first < self.count {
+            let to = &mut output[first * stride..];
+            let at = &mut at;
+            first += match self.count - first {
+                left if left >= A => self.tile::<N, A, SCALING>(weights, image, at, to),
+                left if left >= B => self.tile::<N, B, SCALING>(weights, image, at, to),
+                left if left >= C => self.tile::<N, C, SCALING>(weights, image, at, to),
+                _ => self.tile::<N, 1, SCALING>(weights, image, at, to),
             };
         }
     }
 
-    /// `R` rows by `N` blocks; says how many rows.
+    /// `R` pixels by `N` blocks; moves `at` behind them, and says how many they are.
     #[inline(always)]
     fn tile<const N: usize, const R: usize, const SCALING: u8>(
         &self,
         weights: &[[Line; N]],
-        rows: &[[i8; 4]],
+        image: &[i8],
+        at: &mut [usize; 2],
         output: &mut [i8],
     ) -> usize {
-        let q = self.q;
-        let quads = weights.len();
-        let mut each: [&[[i8; 4]]; R] = [&[]; R];
-        for (i, row) in each.iter_mut().enumerate() {
-            *row = &rows[i * quads..][..quads];
+        let (q, conv) = (self.q, self.conv);
+        let mut origins = [0; R];
+        for origin in &mut origins {
+            *origin = conv.image.origin(*at);
+            at[1] += 1;
+            if at[1] == conv.geometry.output.w as usize {
+                *at = [at[0] + 1, 0];
+            }
         }
         let mut bias = [q.sums(&self.channels[0].bias); N];
         for b in 1..N {
             bias[b] = q.sums(&self.channels[b].bias);
         }
         let mut sums = [bias; R];
-        for (k, lines) in weights.iter().enumerate() {
-            let mut w = [q.load(&lines[0]); N];
-            for b in 1..N {
-                w[b] = q.load(&lines[b]);
+        for (run, weights) in conv.runs.iter().zip(weights.chunks_exact(conv.run)) {
+            let mut each: [&[[i8; 4]]; R] = [&[]; R];
+            for (i, quads) in each.iter_mut().enumerate() {
+                let from = &image[origins[i] + run..][..4 * weights.len()];
+                *quads = &from.as_chunks().0[..weights.len()];
             }
-            for i in 0..R {
-                let quad = q.repeat(each[i][k]);
-                for b in 0..N {
-                    sums[i][b] = q.multiply_add(sums[i][b], quad, w[b]);
+            for (k, lines) in weights.iter().enumerate() {
+                let mut w = [q.load(&lines[0]); N];
+                for b in 1..N {
+                    w[b] = q.load(&lines[b]);
+                }
+                for i in 0..R {
+                    let quad = q.repeat(each[i][k]);
+                    for b in 0..N {
+                        sums[i][b] = q.multiply_add(sums[i][b], quad, w[b]);
+                    }
                 }
             }
         }
-        let output = &mut output[..(R - 1) * self.stride + self.filters];
-        let whole = self.filters == N * BLOCK;
         // Another array: what a loop indexes that is not unrolled lies in memory, and there the sums must not be.
         let mut scaled = [[sums[0][0]; N]; R];
         for i in 0..R {
@@ -334,26 +288,29 @@ impl<Q: Quads> Product<'_, Q> {
         for b in 0..N {
             let numbers = q.ready(&self.channels[b]);
             for row in &mut scaled {
-                row[b] = q.scale::<SCALING>(row[b], &numbers, self.output);
+                row[b] = q.scale::<SCALING>(row[b], &numbers, &conv.output);
             }
         }
+        let stride = conv.geometry.output.c as usize;
+        let output = &mut output[..(R - 1) * stride + self.filters];
+        let whole = self.filters == N * BLOCK;
         for (i, row) in scaled.iter().enumerate() {
-            let to = &mut output[i * self.stride..];
+            let to = &mut output[i * stride..];
             if N == 4
                 && whole
                 && let Some(to) = to.first_chunk_mut()
             {
                 let four = [row[0], row[1 % N], row[2 % N], row[3 % N]];
-                q.store_4(four, self.output, to);
+                q.store_4(four, &conv.output, to);
                 continue;
             }
             for b in 0..N {
                 let to = &mut to[b * BLOCK..];
                 match to.first_chunk_mut() {
-                    Some(to) if whole || b + 1 < N => q.store(row[b], self.output, to),
+                    Some(to) if whole || b + 1 < N => q.store(row[b], &conv.output, to),
                     _ => {
                         let mut some = [0; BLOCK];
-                        q.store(row[b], self.output, &mut some);
+                        q.store(row[b], &conv.output, &mut some);
                         let left = self.filters - b * BLOCK;
                         to[..left].copy_from_slice(&some[..left]);
                     }
@@ -379,11 +336,11 @@ impl<Q: Quads> Prepacked for Conv<Q> {
     }
 
     fn scratch_len(&self) -> usize {
-        (self.strip() * 4 * self.quads).div_ceil(8)
+        self.image.len(self.rows).div_ceil(8)
     }
 
     fn run(&self, units: Range<usize>, input: &[i8], output: &mut [i8], scratch: &mut [u64]) {
-        let strip: &mut [i8] = bytemuck::cast_slice_mut(scratch);
+        let image: &mut [i8] = bytemuck::cast_slice_mut(scratch);
         let mut pixels = |first, panels, output| {
             self.q.enabled(Pixels {
                 conv: self,
@@ -391,15 +348,20 @@ impl<Q: Quads> Prepacked for Conv<Q> {
                 panels,
                 input,
                 output,
-                strip,
+                image,
             });
         };
         if is_one_pixel(&self.geometry, self.groups) {
             return pixels(0, units, output);
         }
-        let len = self.strip() * self.geometry.output.c as usize;
-        for (first, output) in units.step_by(self.strip()).zip(output.chunks_mut(len)) {
-            pixels(first, 0..self.panels.len(), output);
+        let [width, channels] = [self.geometry.output.w, self.geometry.output.c].map(|v| v as usize);
+        let (mut first, mut rest) = (units.start, output);
+        while first < units.end {
+            // Up to the end of a row.
+            let end = ((first / width + self.rows) * width).min(units.end);
+            let (own, after) = rest.split_at_mut((end - first) * channels);
+            pixels(first, 0..self.panels.len(), own);
+            (first, rest) = (end, after);
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod conv;
 mod depthwise;
+mod image;
 mod scale;
 
 pub use conv::Conv;
@@ -103,16 +104,12 @@ pub trait Job<Q: Quads> {
     fn run(self, q: Q);
 }
 
-/// The same activations copied with [`Quads::FLIP`] applied; up to 15 more if `more` and both have room.
+/// Copies as many activations as `to` takes, with [`Quads::FLIP`] applied.
 #[inline(always)]
-fn flip<Q: Quads>(q: Q, from: &[i8], to: &mut [i8], len: usize, more: bool) {
-    let whole = len.next_multiple_of(16);
-    let len = match more && whole <= to.len() && whole <= from.len() {
-        true => whole,
-        false => len,
-    };
-    let (to64, to) = to[..len].as_chunks_mut::<64>();
-    let (from64, from) = from[..len].as_chunks::<64>();
+fn flip<Q: Quads>(q: Q, from: &[i8], to: &mut [i8]) {
+    let from = &from[..to.len()];
+    let (to64, to) = to.as_chunks_mut::<64>();
+    let (from64, from) = from.as_chunks::<64>();
     for (to, from) in to64.iter_mut().zip(from64) {
         q.flip_64(from, to);
     }
