@@ -332,7 +332,8 @@ mod tests {
         let QuantizedOp::Mul { multiplier, shift } = op else {
             panic!("{op:?}")
         };
-        assert_eq!(real(multiplier, shift), 0.0625);
+        // The nearest with 24 bits whose last one is set.
+        assert_eq!(real(multiplier, shift), 0.0625 * (1.0 + 2f64.powi(-23)));
     }
 
     #[test]

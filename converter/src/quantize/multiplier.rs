@@ -2,8 +2,15 @@
 
 use edge_runtime::model::Rescale;
 
-/// Multiplier `m` from 2^30 to 2^31 and shift `n` from 1 to 62, so that `m / 2^n` is nearest to `factor`;
-/// `None` if the factor is negative, too large or not finite.
+/// Significant bits of a multiplier, as many as f32 has.
+const BITS: u32 = 24;
+
+/// Multiplier `m` from 2^30 to 2^31 and shift `n` from 1 to 62, so that `m / 2^n` is close to `factor`; `None` if the
+/// factor is negative, too large or not finite.
+///
+/// `m` has 24 significant bits, and the last of them is set: of such numbers it is the nearest, and above `factor` if
+/// two are. Then no scaled sum that int8 can hold is halfway between two integers, and kernels may multiply floats
+/// instead; see `docs/reference/arithmetic.md`.
 ///
 /// Factors below 2^-32 become the smallest one, which makes the sum of any real layer zero.
 pub fn requantize_factor(factor: f64) -> Option<(i32, u8)> {
@@ -16,13 +23,11 @@ pub fn requantize_factor(factor: f64) -> Option<(i32, u8)> {
     }
     // factor = fraction * 2^exponent, fraction in [1/2, 1)
     let (fraction, exponent) = libm::frexp(factor);
-    let mut m = (fraction * 2f64.powi(31)).round() as i64;
-    let mut n = 31 - exponent;
-    if m == 1 << 31 {
-        m >>= 1;
-        n -= 1;
-    }
-    (1..=62).contains(&n).then_some((m as i32, n as u8))
+    let odd = (fraction * 2f64.powi(BITS as i32)) as i32 | 1;
+    let n = 31 - exponent;
+    (1..=62)
+        .contains(&n)
+        .then_some((odd << (31 - BITS), n as u8))
 }
 
 /// The largest shift of at most 30 for which `largest * 2^shift` stays within `limit`, or `None`.
@@ -53,8 +58,8 @@ mod tests {
 
     #[test]
     fn edges() {
-        assert_eq!(requantize_factor(0.5), Some((1 << 30, 31)));
-        assert_eq!(requantize_factor(1.0 - 1e-12), Some((1 << 30, 30)));
+        assert_eq!(requantize_factor(0.5), Some(((1 << 30) + 128, 31)));
+        assert_eq!(requantize_factor(1.0 - 1e-12), Some((i32::MAX - 127, 31)));
         assert_eq!(requantize_factor(0.0), Some((1 << 30, 62)));
         assert_eq!(requantize_factor(f64::NAN), None);
         assert_eq!(requantize_factor(2f64.powi(30)), None);
@@ -74,7 +79,8 @@ mod tests {
             let factor = log.exp();
             let (m, n) = requantize_factor(factor).unwrap();
             prop_assert!(m >= 1 << 30);
-            prop_assert!((m as f64 / 2f64.powi(n as i32) / factor - 1.0).abs() < 1e-9);
+            prop_assert_eq!(m & 0xFF, 0x80, "24 bits, the last one set");
+            prop_assert!((m as f64 / 2f64.powi(n as i32) / factor - 1.0).abs() <= 2f64.powi(-23));
             let r = rescale(factor).unwrap();
             prop_assert!(r.multiplier <= 1 << 22);
             prop_assert!((r.multiplier as f64 / 2f64.powi(r.shift as i32) - factor).abs() <= 1e-6 * factor.max(1e-3));

@@ -6,9 +6,7 @@
 //! pixels by a few blocks, with all sums in registers.
 
 use super::image::Image;
-use super::{
-    BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, Output, Quads, Scaling, with_scaling,
-};
+use super::{BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, Output, Quads, Scaling, with_scaling};
 use crate::kernels::{ConvParams, Geometry, Prepacked, Units};
 use core::ops::Range;
 
@@ -354,7 +352,8 @@ impl<Q: Quads> Prepacked for Conv<Q> {
         if is_one_pixel(&self.geometry, self.groups) {
             return pixels(0, units, output);
         }
-        let [width, channels] = [self.geometry.output.w, self.geometry.output.c].map(|v| v as usize);
+        let [width, channels] =
+            [self.geometry.output.w, self.geometry.output.c].map(|v| v as usize);
         let (mut first, mut rest) = (units.start, output);
         while first < units.end {
             // Up to the end of a row.

@@ -5,9 +5,7 @@
 //! four of a 5x5 window. A tap outside of the window has the weight 0. Padding is interleaved as zero points, so no
 //! border is a special case.
 
-use super::{
-    BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, Output, Quads, Scaling, with_scaling,
-};
+use super::{BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, Output, Quads, Scaling, with_scaling};
 use crate::kernels::{ConvParams, Geometry, Prepacked, Units};
 use core::ops::Range;
 

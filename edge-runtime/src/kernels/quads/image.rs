@@ -98,7 +98,11 @@ impl Image {
         };
         let [rows_apart, columns_apart] = [apart(0, down), apart(1, right)];
         let padding = self.padding ^ Q::FLIP as i8;
-        for (i, to) in image.chunks_exact_mut(self.row_len()).take(count).enumerate() {
+        for (i, to) in image
+            .chunks_exact_mut(self.row_len())
+            .take(count)
+            .enumerate()
+        {
             let y = (rows.start * down + i * rows_apart).wrapping_sub(top);
             if y >= height {
                 to.fill(padding);

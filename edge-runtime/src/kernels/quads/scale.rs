@@ -1,10 +1,11 @@
 //! From sums to int8 outputs: three ways to compute the normative requantization, each exact where it is used.
 //!
-//! [`FLOAT`]: with `m = M * 2^7`, `M` odd and of 24 bits, `s = m / 2^n` is an f32, and one fused multiply-add
+//! [`FLOAT`]: an `m` of at most 24 significant bits makes `s = m / 2^n` an f32, and one fused multiply-add
 //! `acc * s + (1.5 * 2^23 + zero_point)` rounds once, to an integer that stands in the low bits of the result. It
-//! rounds halves to even and the definition rounds them up, but there is no half: `acc * M / 2^(n-7)` is one only if
-//! `2^(n-8)` divides `acc`, so that `|acc * s|` is 2^22 or more, which [`is_float`] rules out. It also rules out sums
-//! that f32 does not hold, unless they saturate in any case.
+//! rounds halves to even and the definition rounds them up, but no half matters: with `m = M * 2^k`, `M` odd,
+//! `acc * s = acc * M / 2^(n-k)` is one only if `2^(n-k-1)` divides `acc`, so that `|acc * s|` is `M / 2` or more.
+//! That saturates if `M` has 10 bits or more. [`is_float`] also rules out sums that f32 does not hold, unless they
+//! saturate in any case.
 //!
 //! [`HIGH`]: `(acc * m + 2^(n-1)) >> n`, for n of 33 or more, is `(high(acc * m) + 2^(n-33)) >> (n - 32)`, where
 //! `high` is the upper half of the 64-bit product: what is cut off cannot reach the rounding. The zero point,
@@ -72,15 +73,17 @@ fn sums(bias: i32, weights: impl Iterator<Item = i8>) -> [i64; 2] {
 
 /// True if [`FLOAT`] is exact for all sums of a range.
 fn is_float(sums: [i64; 2], multiplier: i32, shift: u8) -> bool {
-    let odd = multiplier & 0x7F == 0 && multiplier & 0x80 != 0;
     let most = sums[0].unsigned_abs().max(sums[1].unsigned_abs());
-    let fits = most <= i32::MAX as u64;
+    let scaled = f64::from(multiplier) / 2f64.powi(shift.into()) * (most as f64);
+    let zeros = multiplier.trailing_zeros();
+    // No f32, or sums that wrap, or what leaves no room for the zero point and for the rounding of a large sum.
+    if zeros < 7 || most > i32::MAX as u64 || scaled >= f64::from((1 << 22) - 1024) {
+        return false;
+    }
     // Beyond 2^24 an f32 is not exact, but scaled by 2^-15 or more such a sum is far beyond int8.
-    let held = most < 1 << 24 || shift <= 45;
-    // Room for the zero point, and for what rounding adds to a sum beyond 2^24.
-    let bounded = f64::from(multiplier) / 2f64.powi(shift.into()) * (most as f64)
-        < f64::from((1 << 22) - 1024);
-    odd && fits && held && bounded
+    let held = most <= 1 << 24 || shift <= 45;
+    // Or the channel is 0 for any input.
+    held && zeros <= 21 || scaled < 0.49
 }
 
 /// The numbers of sixteen channels.
@@ -160,6 +163,150 @@ impl Output {
         Self {
             zero_point: p.zero_point,
             clamp: p.clamp,
+        }
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::super::{Job, Quads};
+    use super::*;
+    use crate::kernels::portable::requantize;
+    use crate::kernels::{Avx512Vnni, AvxVnni};
+    use crate::random::Random;
+
+    /// Sixteen sums of one channel's kind.
+    struct Outputs<'j> {
+        p: &'j RequantizeParams<'j>,
+        scaling: Scaling,
+        sums: [i32; BLOCK],
+        outputs: &'j mut [i8; BLOCK],
+    }
+
+    impl Outputs<'_> {
+        #[inline(always)]
+        fn scaled<Q: Quads, const SCALING: u8>(self, q: Q) {
+            let output = Output::new(self.p);
+            let channels = Channels::new(self.p, self.scaling, 0..BLOCK, |_| 0);
+            let scaled = q.scale::<SCALING>(q.sums(&self.sums), &q.ready(&channels), &output);
+            q.store(scaled, &output, self.outputs);
+        }
+    }
+
+    impl<Q: Quads> Job<Q> for Outputs<'_> {
+        #[inline(always)]
+        fn run(self, q: Q) {
+            match self.scaling {
+                Scaling::Float => self.scaled::<Q, FLOAT>(q),
+                Scaling::High => self.scaled::<Q, HIGH>(q),
+                Scaling::Exact => self.scaled::<Q, EXACT>(q),
+            }
+        }
+    }
+
+    /// Every family's outputs of sums, all with one multiplier and shift, are those of [`requantize`].
+    fn agrees(sums: &[i32], m: i32, n: u8, zero_point: i8, scaling: Scaling) {
+        let p = RequantizeParams {
+            bias: &[0; BLOCK],
+            multiplier: &[m; BLOCK],
+            shift: &[n; BLOCK],
+            zero_point,
+            clamp: [-120, 127],
+        };
+        for sums in sums.chunks(BLOCK) {
+            let mut sixteen = [0; BLOCK];
+            sixteen[..sums.len()].copy_from_slice(sums);
+            let exact = sixteen.map(|acc| requantize(acc, m, n, zero_point, p.clamp));
+            let check = |name: &str, run: &dyn Fn(Outputs<'_>)| {
+                let mut outputs = [0; BLOCK];
+                run(Outputs {
+                    p: &p,
+                    scaling,
+                    sums: sixteen,
+                    outputs: &mut outputs,
+                });
+                assert_eq!(outputs, exact, "{name}: {sums:?} * {m} >> {n}, {scaling:?}");
+            };
+            if let Some(q) = Avx512Vnni::detect() {
+                check("avx512-vnni", &|job| q.enabled(job));
+            }
+            if let Some(q) = AvxVnni::detect() {
+                check("avx-vnni", &|job| q.enabled(job));
+            }
+        }
+    }
+
+    /// The sums on both sides of every step of the output, and the largest that the scaling is allowed.
+    fn steps(m: i32, n: u8, most: i64) -> Vec<i32> {
+        let step = |k: i64| {
+            let at = (i128::from(2 * k - 1) << (n - 1)).div_euclid(i128::from(m));
+            (-1..=2).map(move |d| (at + d).clamp(-i128::from(most), i128::from(most)) as i32)
+        };
+        let most = most.min(i32::MAX.into()) as i32;
+        (-300..=300)
+            .flat_map(step)
+            .chain([0, most, -most])
+            .collect()
+    }
+
+    /// Floats give the definition's bits at every step, for multipliers as the converter makes them, and for any
+    /// other that [`is_float`] lets through.
+    #[test]
+    fn floats_round_as_the_definition_does() {
+        let mut random = Random::new(5);
+        let mut tried = 0;
+        for round in 0..3000 {
+            let bits = random.range(10, 24);
+            let m = (random.range(1 << (bits - 1), (1 << bits) - 1) | 1) << (31 - bits);
+            let n = random.range(25, 50) as u8;
+            let mut most: i64 = [1 << 14, 1 << 20, 1 << 24, i64::from(i32::MAX)][round % 4];
+            while !is_float([-most, most], m, n) && most > 1 {
+                most /= 2;
+            }
+            if most > 1 {
+                let zero_point = random.range(-128, 127) as i8;
+                agrees(&steps(m, n, most), m, n, zero_point, Scaling::Float);
+                tried += 1;
+            }
+        }
+        assert!(tried > 2000, "{tried}");
+    }
+
+    /// Channels whose floats would round otherwise are told apart.
+    #[test]
+    fn halves_and_large_sums_are_no_floats() {
+        let range = |most: i64| [-most, most];
+        assert!(is_float(range(1 << 20), (1 << 30) + 128, 40));
+        assert!(!is_float(range(1 << 20), 1 << 30, 40), "a power of two");
+        assert!(!is_float(range(1 << 20), (1 << 30) + 1, 40), "31 bits");
+        assert!(!is_float(range(1 << 25), (1 << 30) + 128, 46), "beyond f32");
+        assert!(is_float(range(1 << 25), (1 << 30) + 128, 45), "saturates");
+        assert!(
+            !is_float(range(1 << 24), (1 << 30) + 128, 31),
+            "beyond 2^22"
+        );
+        assert!(!is_float(range(1 << 31), (1 << 30) + 128, 45), "wraps");
+        assert!(is_float(range(1 << 30), 1 << 30, 62), "always 0");
+        assert_eq!(
+            sums(5, [127, -127].into_iter()),
+            [5 - 127 * 255, 5 + 127 * 255]
+        );
+    }
+
+    /// Every shift of the format, sums and multipliers at their ends.
+    #[test]
+    fn integers_are_exact() {
+        for n in 1..=62 {
+            for m in [1 << 30, (1 << 30) + 1, 1_500_000_001, i32::MAX] {
+                let mut sums = vec![i32::MIN, i32::MIN + 1, -16385, -16384, 16384, 16385];
+                sums.extend(steps(m, n, i32::MAX.into()));
+                for zero_point in [-128, 3, 127] {
+                    agrees(&sums, m, n, zero_point, Scaling::Exact);
+                    if (33..=54).contains(&n) {
+                        agrees(&sums, m, n, zero_point, Scaling::High);
+                    }
+                }
+            }
         }
     }
 }

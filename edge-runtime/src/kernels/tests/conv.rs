@@ -12,9 +12,14 @@ struct Numbers {
 impl Numbers {
     fn new(weights: usize, channels: usize, seed: u64) -> Self {
         let mut random = Random::new(seed ^ 77);
-        let mut each = |low, high| (0..channels).map(|_| random.range(low, high)).collect();
-        let bias = each(-64_000, 64_000);
-        let multiplier = each(1 << 30, i32::MAX);
+        let mut each =
+            |low, high| -> Vec<i32> { (0..channels).map(|_| random.range(low, high)).collect() };
+        let bias: Vec<i32> = each(-64_000, 64_000);
+        let mut multiplier: Vec<i32> = each(1 << 30, i32::MAX);
+        // Most as the converter makes them: 24 bits, the last one set.
+        if seed % 8 > 1 {
+            multiplier.iter_mut().for_each(|m| *m = (*m & !0xFF) | 0x80);
+        }
         // Scales as they occur; one time in four all that a file may hold.
         let shift: Vec<i32> = match seed % 4 {
             0 => each(1, 62),

@@ -1,7 +1,9 @@
 //! Kernels for AVX-512 with VNNI: server processors of Intel since Ice Lake, of AMD since Zen 4.
 
 use super::portable;
-use crate::kernels::quads::{self, BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, MAGIC, Output, Quads};
+use crate::kernels::quads::{
+    self, BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, MAGIC, Output, Quads,
+};
 use crate::kernels::*;
 use core::arch::x86_64::*;
 
@@ -125,8 +127,14 @@ impl Quads for Avx512Vnni {
                 // of each, which are to be sixteen neighbours.
                 r[i] = _mm512_permutexvar_epi32(order, flipped);
             }
-            let low = [_mm512_unpacklo_epi8(r[0], r[1]), _mm512_unpacklo_epi8(r[2], r[3])];
-            let high = [_mm512_unpackhi_epi8(r[0], r[1]), _mm512_unpackhi_epi8(r[2], r[3])];
+            let low = [
+                _mm512_unpacklo_epi8(r[0], r[1]),
+                _mm512_unpacklo_epi8(r[2], r[3]),
+            ];
+            let high = [
+                _mm512_unpackhi_epi8(r[0], r[1]),
+                _mm512_unpackhi_epi8(r[2], r[3]),
+            ];
             [
                 _mm512_unpacklo_epi16(low[0], low[1]),
                 _mm512_unpackhi_epi16(low[0], low[1]),

@@ -1,7 +1,9 @@
 //! Kernels for AVX-VNNI: Intel's processors for desktops and small servers since Alder Lake, AMD's since Zen 5.
 
 use super::portable;
-use crate::kernels::quads::{self, BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, MAGIC, Output, Quads};
+use crate::kernels::quads::{
+    self, BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, MAGIC, Output, Quads,
+};
 use crate::kernels::*;
 use core::arch::x86_64::*;
 
@@ -153,8 +155,14 @@ impl Quads for AvxVnni {
                     let order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
                     r[i] = _mm256_permutevar8x32_epi32(flipped, order);
                 }
-                let low = [_mm256_unpacklo_epi8(r[0], r[1]), _mm256_unpacklo_epi8(r[2], r[3])];
-                let high = [_mm256_unpackhi_epi8(r[0], r[1]), _mm256_unpackhi_epi8(r[2], r[3])];
+                let low = [
+                    _mm256_unpacklo_epi8(r[0], r[1]),
+                    _mm256_unpacklo_epi8(r[2], r[3]),
+                ];
+                let high = [
+                    _mm256_unpackhi_epi8(r[0], r[1]),
+                    _mm256_unpackhi_epi8(r[2], r[3]),
+                ];
                 [
                     _mm256_unpacklo_epi16(low[0], low[1]),
                     _mm256_unpackhi_epi16(low[0], low[1]),

@@ -5,8 +5,8 @@ mod avx2;
 mod avx512;
 mod avx_vnni;
 
-pub use avx2::Avx2;
 pub use avx_vnni::AvxVnni;
+pub use avx2::Avx2;
 pub use avx512::Avx512Vnni;
 
 /// Kernels that are the portable ones, compiled for a family's instructions: the same source, so the same numbers.
