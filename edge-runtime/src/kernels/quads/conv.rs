@@ -6,7 +6,10 @@
 //! pixels by a few blocks, with all sums in registers.
 
 use super::image::Image;
-use super::{BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, Output, Quads, Scaling, with_scaling};
+use super::{
+    BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, Output, Quads, Scaling, WeightSums,
+    with_scaling,
+};
 use crate::kernels::{ConvParams, Geometry, Prepacked, Units};
 use core::ops::Range;
 
@@ -54,11 +57,8 @@ impl<Q: Quads> Conv<Q> {
             return None;
         }
         let weight = |filter: usize, k: usize| p.weights[filter * depth + k];
-        let scaling = Scaling::of(p, depth, weight);
-        let flipped = |filter: usize| {
-            let sum: i32 = (0..depth).map(|k| i32::from(weight(filter, k))).sum();
-            i32::from(Q::FLIP).wrapping_mul(sum)
-        };
+        let sums = WeightSums::new(g.output.c as usize, depth, weight);
+        let scaling = Scaling::of(p, &sums);
         let blocks = filters.div_ceil(BLOCK);
         let panels = match is_one_pixel(g, p.groups) {
             // Parts of the output must have one length.
@@ -76,9 +76,9 @@ impl<Q: Quads> Conv<Q> {
                 let first = group * filters + block * BLOCK;
                 first..(first + BLOCK).min(end)
             };
-            channels.extend(
-                (0..blocks).map(|block| Channels::new(&p.requantize, scaling, of(block), flipped)),
-            );
+            let numbers =
+                |block| Channels::new(&p.requantize, scaling, of(block), |c| sums.flipped::<Q>(c));
+            channels.extend((0..blocks).map(numbers));
             for panel in &panels {
                 for (i, quad) in (0..runs.len()).flat_map(|i| (0..run).map(move |k| (i, k))) {
                     for block in panel.first..panel.first + panel.blocks {
@@ -277,43 +277,23 @@ impl<Q: Quads> Product<'_, Q> {
             }
         }
         // Another array: what a loop indexes that is not unrolled lies in memory, and there the sums must not be.
-        let mut scaled = [[sums[0][0]; N]; R];
-        for i in 0..R {
-            for b in 0..N {
-                scaled[i][b] = sums[i][b];
-            }
-        }
+        let mut rows = [[sums[0][0]; N]; R];
+        let mut numbers = [q.ready(&self.channels[0]); N];
         for b in 0..N {
-            let numbers = q.ready(&self.channels[b]);
-            for row in &mut scaled {
-                row[b] = q.scale::<SCALING>(row[b], &numbers, &conv.output);
+            numbers[b] = q.ready(&self.channels[b]);
+            for i in 0..R {
+                rows[i][b] = sums[i][b];
             }
         }
         let stride = conv.geometry.output.c as usize;
         let output = &mut output[..(R - 1) * stride + self.filters];
-        let whole = self.filters == N * BLOCK;
-        for (i, row) in scaled.iter().enumerate() {
-            let to = &mut output[i * stride..];
-            if N == 4
-                && whole
-                && let Some(to) = to.first_chunk_mut()
-            {
-                let four = [row[0], row[1 % N], row[2 % N], row[3 % N]];
-                q.store_4(four, &conv.output, to);
-                continue;
-            }
+        for (i, row) in rows.iter().enumerate() {
+            let mut scaled = *row;
             for b in 0..N {
-                let to = &mut to[b * BLOCK..];
-                match to.first_chunk_mut() {
-                    Some(to) if whole || b + 1 < N => q.store(row[b], &conv.output, to),
-                    _ => {
-                        let mut some = [0; BLOCK];
-                        q.store(row[b], &conv.output, &mut some);
-                        let left = self.filters - b * BLOCK;
-                        to[..left].copy_from_slice(&some[..left]);
-                    }
-                }
+                scaled[b] = q.scale::<SCALING>(row[b], &numbers[b], &conv.output);
             }
+            let to = &mut output[i * stride..][..self.filters];
+            q.store_row(scaled, &conv.output, to);
         }
         R
     }

@@ -1,143 +1,192 @@
 //! Depthwise convolution over vertical quads: four rows of the input under one another, interleaved.
 //!
-//! One instruction then multiplies four taps of a column, of sixteen channels. Rows are interleaved once and read by
-//! every output row whose window lies in them: four rows serve two rows of outputs of a 3x3 window, and eight rows
-//! four of a 5x5 window. A tap outside of the window has the weight 0. Padding is interleaved as zero points, so no
-//! border is a special case.
+//! One instruction then multiplies four taps of a column, of sixteen channels. The rows of the input, with the
+//! padding around them, are interleaved once, four by four; a window reads the one or two quads (or more, if it is
+//! high) that its rows lie in. Rows of a quad that are not the window's have the weight 0, so there are weights for
+//! every place that a window's first row may have in its quad.
 
-use super::{BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, Output, Quads, Scaling, with_scaling};
+use super::{
+    BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, Output, Quads, Scaling, WeightSums,
+    with_scaling,
+};
 use crate::kernels::{ConvParams, Geometry, Prepacked, Units};
 use core::ops::Range;
 
-/// Channels that are interleaved together.
-const WIDE: usize = 4 * BLOCK;
+/// Bytes of interleaved rows, so that they stay in the second-level cache.
+const LINES: usize = 128 << 10;
 
-/// Most taps of a column.
-const MOST: usize = 64;
+/// Most rows under a window.
+const MOST: u32 = 64;
 
 /// A depthwise convolution with packed weights.
 #[derive(Debug)]
 pub struct Depthwise<Q: Quads> {
     q: Q,
     geometry: Geometry,
-    /// Quads of a column: of the rows that one group of output rows reads.
-    quads: usize,
-    /// Output rows that share them.
-    rows: usize,
+    /// Rows under a window.
+    window: usize,
     /// Columns that a row of outputs reads, the padding included.
     columns: usize,
-    /// `[block][output row][column of the window][quad]`.
-    weights: Vec<Line>,
+    /// Blocks of channels; the last may have fewer than sixteen.
+    blocks: usize,
+    /// Rows of outputs that share interleaved rows.
+    rows: usize,
+    /// By the place of the window's first row in its quad.
+    phases: [Phase; 4],
     /// One for each block.
     channels: Vec<Channels>,
     scaling: Scaling,
     output: Output,
-    /// What the padding reads: a zero point for each channel.
-    padding: Vec<i8>,
+    input_zero_point: i8,
+}
+
+/// Windows whose first row has a certain place in its quad.
+#[derive(Debug, Default)]
+struct Phase {
+    /// Quads that the window reads.
+    quads: usize,
+    /// `[block][quad][column of the window]`; empty if there is no such window.
+    weights: Vec<Line>,
 }
 
 impl<Q: Quads> Depthwise<Q> {
-    /// Packs the weights; `None` if there are too few channels or too many taps.
+    /// Packs the weights; `None` if there are too few channels, or too many rows under a window.
     pub fn new(q: Q, p: &ConvParams<'_>) -> Option<Self> {
         let g = &p.geometry;
+        let w = &g.window;
         let channels = g.output.c as usize;
-        let [kh, kw] = g.window.kernel.map(|k| k as usize);
-        if channels < BLOCK || kh > MOST {
+        let window = (w.kernel[0] - 1).checked_mul(w.dilation[0])?;
+        if channels < BLOCK || window >= MOST {
             return None;
         }
-        let quads = kh.div_ceil(4);
-        let [stride, step] = [g.window.stride[1], g.window.dilation[1]].map(|v| v as usize);
-        // With dilation, rows of the window are no neighbours, and another row of outputs reads others.
-        let down = g.window.stride[0] as usize;
-        let rows = match g.window.dilation[0] {
-            1 => (4 * quads - kh) / down + 1,
-            _ => 1,
-        };
+        let [kh, kw] = w.kernel.map(|k| k as usize);
+        let [down, _] = w.dilation.map(|d| d as usize);
         let weight = |c: usize, tap: usize| p.weights[tap * channels + c];
-        let scaling = Scaling::of(p, kh * kw, weight);
-        let flipped = |c: usize| {
-            let sum: i32 = (0..kh * kw).map(|tap| i32::from(weight(c, tap))).sum();
-            i32::from(Q::FLIP).wrapping_mul(sum)
-        };
-        let mut weights = Vec::new();
-        let mut numbers = Vec::new();
-        for first in (0..channels).step_by(BLOCK) {
-            let block = first..(first + BLOCK).min(channels);
-            numbers.push(Channels::new(
-                &p.requantize,
-                scaling,
-                block.clone(),
-                flipped,
-            ));
-            for row in 0..rows {
-                for kx in 0..kw {
-                    for quad in 0..quads {
-                        let mut line = Line::ZERO;
-                        let (each, _) = line.0.as_chunks_mut::<4>();
-                        for (each, c) in each.iter_mut().zip(block.clone()) {
-                            for (i, w) in each.iter_mut().enumerate() {
-                                let tap = (4 * quad + i).checked_sub(row * down);
-                                if let Some(ky) = tap.filter(|ky| *ky < kh) {
-                                    *w = weight(c, ky * kw + kx);
-                                }
+        let sums = WeightSums::new(channels, kh * kw, weight);
+        let scaling = Scaling::of(p, &sums);
+        let blocks: Vec<Range<usize>> = (0..channels)
+            .step_by(BLOCK)
+            .map(|first| first..(first + BLOCK).min(channels))
+            .collect();
+        let phase = |place: usize| {
+            let quads = (place + window as usize) / 4 + 1;
+            let mut weights = Vec::with_capacity(blocks.len() * quads * kw);
+            for block in &blocks {
+                for (quad, kx) in (0..quads).flat_map(|quad| (0..kw).map(move |kx| (quad, kx))) {
+                    let mut line = Line::ZERO;
+                    let (each, _) = line.0.as_chunks_mut::<4>();
+                    for (each, c) in each.iter_mut().zip(block.clone()) {
+                        for (i, w) in each.iter_mut().enumerate() {
+                            let row = (4 * quad + i).checked_sub(place);
+                            let ky = row.filter(|row| row.is_multiple_of(down));
+                            if let Some(ky) = ky.map(|row| row / down).filter(|ky| *ky < kh) {
+                                *w = weight(c, ky * kw + kx);
                             }
                         }
-                        weights.push(line);
                     }
+                    weights.push(line);
                 }
             }
-        }
-        Some(Self {
+            Phase { quads, weights }
+        };
+        // Only the places that occur.
+        let stride = w.stride[0] as usize;
+        let occurs = |place: usize| (0..4).any(|y| y * stride % 4 == place);
+        let phases = [0, 1, 2, 3].map(|place| match occurs(place) {
+            true => phase(place),
+            false => Phase::default(),
+        });
+        let right = (g.output.w - 1) * w.stride[1] + (w.kernel[1] - 1) * w.dilation[1];
+        let mut conv = Self {
             q,
             geometry: *g,
-            quads,
-            rows,
-            columns: (g.output.w as usize - 1) * stride + (kw - 1) * step + 1,
-            weights,
-            channels: numbers,
+            window: window as usize + 1,
+            columns: right as usize + 1,
+            blocks: blocks.len(),
+            rows: 1,
+            phases,
+            channels: blocks
+                .into_iter()
+                .map(|block| Channels::new(&p.requantize, scaling, block, |c| sums.flipped::<Q>(c)))
+                .collect(),
             scaling,
             output: Output::new(&p.requantize),
-            padding: vec![p.input_zero_point; channels],
-        })
+            input_zero_point: p.input_zero_point,
+        };
+        // As many as fit, and as give a multiple of four, so that the next ones start with a new quad.
+        let bytes = |rows| conv.quads(rows) * conv.row_len() * size_of::<Line>();
+        let height = g.output.h as usize;
+        let fit = (1..height.div_ceil(4)).rev().map(|rows| 4 * rows);
+        let few = fit.into_iter().find(|rows| bytes(*rows) <= LINES);
+        conv.rows = match bytes(height) <= LINES {
+            true => height,
+            false => few.unwrap_or(4).min(height),
+        };
+        Some(conv)
     }
 
-    /// Interleaves up to 64 channels from `first` on of the rows that the output rows from `row` on read, to lines
-    /// `[block][column][quad]`.
+    /// Lines of a quad of rows.
+    fn row_len(&self) -> usize {
+        self.blocks * self.columns
+    }
+
+    /// Quads that so many rows of outputs read.
+    fn quads(&self, rows: usize) -> usize {
+        ((rows - 1) * self.geometry.window.stride[0] as usize + self.window).div_ceil(4)
+    }
+
+    /// Interleaves what rows of outputs read, to lines `[quad][block][column]`.
     #[inline(always)]
-    fn interleave(&self, row: usize, first: usize, input: &[i8], lines: &mut [Line]) {
+    fn interleave(&self, rows: Range<usize>, input: &[i8], lines: &mut [Line]) {
         let q = self.q;
         let g = &self.geometry;
-        let (channels, width, height) =
-            (g.input.c as usize, g.input.w as usize, g.input.h as usize);
-        let count = WIDE.min(channels - first);
-        let padding = &self.padding[..count];
+        let [height, width, channels] = [g.input.h, g.input.w, g.input.c].map(|v| v as usize);
         let [top, left] = g.window.pad_before.map(|p| p as usize);
-        let step = g.window.dilation[0] as usize;
-        let len = self.columns * self.quads;
-        let (a, rest) = lines.split_at_mut(len);
-        let (b, rest) = rest.split_at_mut(len);
-        let (c, d) = rest.split_at_mut(len);
-        let d = &mut d[..len];
-        for quad in 0..self.quads {
-            let mut rows: [Option<&[i8]>; 4] = [None; 4];
-            for (i, to) in rows.iter_mut().enumerate() {
-                let y = row * g.window.stride[0] as usize + (4 * quad + i) * step;
-                if let Some(y) = y.checked_sub(top).filter(|y| *y < height) {
-                    *to = Some(&input[y * width * channels..][..width * channels]);
+        let before = left.min(self.columns);
+        let inside = width.min(self.columns - before);
+        let padding = [self.input_zero_point; 4 * BLOCK];
+        // A whole row at once, where blocks of channels are blocks of the row.
+        let run = match channels.is_multiple_of(BLOCK) {
+            true => inside * channels,
+            false => channels,
+        };
+        let first = rows.start * g.window.stride[0] as usize;
+        let quads = lines.chunks_exact_mut(self.row_len());
+        for (quad, lines) in quads.take(self.quads(rows.len())).enumerate() {
+            let mut four: [Option<&[i8]>; 4] = [None; 4];
+            for (i, row) in four.iter_mut().enumerate() {
+                let y = (first + 4 * quad + i).wrapping_sub(top);
+                if y < height {
+                    *row = Some(&input[y * width * channels..][..inside * channels]);
                 }
             }
-            for column in 0..self.columns {
-                let x = column.wrapping_sub(left);
-                let mut four = [padding; 4];
-                if x < width {
-                    for (of, row) in four.iter_mut().zip(rows) {
+            let outside = q.interleave([&padding; 4])[0];
+            for line in lines.chunks_exact_mut(self.columns) {
+                let (padding, rest) = line.split_at_mut(before);
+                let after = rest[inside..].iter_mut();
+                for line in padding.iter_mut().chain(after) {
+                    q.save(outside, line);
+                }
+            }
+            let mut at = before;
+            for start in (0..inside * channels).step_by(run) {
+                for chunk in (start..start + run).step_by(4 * BLOCK) {
+                    let len = (start + run - chunk).min(4 * BLOCK);
+                    let mut values = [&padding[..len]; 4];
+                    for (values, row) in values.iter_mut().zip(four) {
                         if let Some(row) = row {
-                            *of = &row[x * channels + first..][..count];
+                            *values = &row[chunk..][..len];
+                        }
+                    }
+                    let four = q.interleave(values);
+                    for quads in &four[..len.div_ceil(BLOCK)] {
+                        q.save(*quads, &mut lines[at]);
+                        at += self.columns;
+                        if at >= lines.len() {
+                            at -= lines.len() - 1;
                         }
                     }
                 }
-                let at = column * self.quads + quad;
-                q.interleave(four, [&mut a[at], &mut b[at], &mut c[at], &mut d[at]]);
             }
         }
     }
@@ -158,32 +207,33 @@ impl<Q: Quads> Job<Q> for Rows<'_, Q> {
     fn run(self, q: Q) {
         let conv = self.conv;
         let g = &conv.geometry;
+        let w = &g.window;
         let channels = g.output.c as usize;
         let row_len = g.output.w as usize * channels;
-        let len = conv.columns * conv.quads;
-        let per_row = g.window.kernel[1] as usize * conv.quads;
-        let groups = self.output.chunks_mut(conv.rows * row_len);
-        for (row, output) in self.rows.step_by(conv.rows).zip(groups) {
-            for first in (0..channels).step_by(WIDE) {
-                conv.interleave(row, first, self.input, self.lines);
-                let blocks = first / BLOCK..(first + WIDE).min(channels).div_ceil(BLOCK);
-                for (block, lines) in blocks.zip(self.lines.chunks_exact(len)) {
-                    for (i, output) in output.chunks_mut(row_len).enumerate() {
-                        let number = block * conv.rows + i;
-                        let row = Row {
-                            q,
-                            lines,
-                            weights: &conv.weights[number * per_row..][..per_row],
-                            channels: &conv.channels[block],
-                            shared: &conv.output,
-                            stride: g.window.stride[1] as usize * conv.quads,
-                            step: g.window.dilation[1] as usize * conv.quads,
-                            quads: conv.quads,
-                            first: block * BLOCK,
-                            pixel: channels,
-                        };
-                        with_scaling!(conv.scaling, row.run(output));
-                    }
+        let parts = self.output.chunks_mut(conv.rows * row_len);
+        for (first, output) in self.rows.step_by(conv.rows).zip(parts) {
+            let rows = first..first + output.len() / row_len;
+            conv.interleave(rows, self.input, self.lines);
+            for (y, output) in output.chunks_exact_mut(row_len).enumerate() {
+                let top = y * w.stride[0] as usize;
+                let phase = &conv.phases[top % 4];
+                let per_block = phase.quads * w.kernel[1] as usize;
+                for block in 0..conv.blocks {
+                    let row = Row {
+                        q,
+                        lines: &self.lines[top / 4 * conv.row_len() + block * conv.columns..],
+                        next: conv.row_len(),
+                        weights: &phase.weights[block * per_block..][..per_block],
+                        quads: phase.quads,
+                        channels: &conv.channels[block],
+                        shared: &conv.output,
+                        columns: conv.columns,
+                        stride: w.stride[1] as usize,
+                        dilation: w.dilation[1] as usize,
+                        first: block * BLOCK,
+                        pixel: channels,
+                    };
+                    with_scaling!(conv.scaling, row.run(output));
                 }
             }
         }
@@ -193,15 +243,17 @@ impl<Q: Quads> Job<Q> for Rows<'_, Q> {
 /// Sixteen channels of a row of outputs.
 struct Row<'j, Q: Quads> {
     q: Q,
+    /// Of the window's first quad.
     lines: &'j [Line],
+    /// From one quad to the next.
+    next: usize,
     weights: &'j [Line],
+    quads: usize,
     channels: &'j Channels,
     shared: &'j Output,
-    /// Lines from one output to the next.
+    columns: usize,
     stride: usize,
-    /// Lines from one column of the window to the next.
-    step: usize,
-    quads: usize,
+    dilation: usize,
     /// The first channel.
     first: usize,
     /// Channels of a pixel.
@@ -211,27 +263,34 @@ struct Row<'j, Q: Quads> {
 impl<Q: Quads> Row<'_, Q> {
     #[inline(always)]
     fn run<const SCALING: u8>(&self, output: &mut [i8]) {
-        match (self.weights.len(), self.step == self.quads) {
-            (3, true) => self.dense::<3, SCALING>(output),
-            (10, true) => self.dense::<10, SCALING>(output),
+        match (self.weights.len() / self.quads, self.quads, self.dilation) {
+            (3, 1, 1) => self.dense::<3, 1, SCALING>(output),
+            (3, 2, 1) => self.dense::<3, 2, SCALING>(output),
+            (5, 2, 1) => self.dense::<5, 2, SCALING>(output),
             _ => self.any::<SCALING>(output),
         }
     }
 
-    /// All columns of the window are neighbours: `N` lines, and as many weights in registers.
+    /// `N` columns that are neighbours, of `K` quads, with all weights in registers.
     #[inline(always)]
-    fn dense<const N: usize, const SCALING: u8>(&self, output: &mut [i8]) {
+    fn dense<const N: usize, const K: usize, const SCALING: u8>(&self, output: &mut [i8]) {
         let q = self.q;
         let (numbers, bias) = (q.ready(self.channels), q.sums(&self.channels.bias));
-        let mut w = [q.load(&self.weights[0]); N];
-        for (w, line) in w.iter_mut().zip(self.weights) {
-            *w = q.load(line);
+        let mut rows: [&[Line]; K] = [&[]; K];
+        let mut w = [[q.load(&self.weights[0]); N]; K];
+        for k in 0..K {
+            rows[k] = &self.lines[k * self.next..][..self.columns];
+            for i in 0..N {
+                w[k][i] = q.load(&self.weights[k * N + i]);
+            }
         }
         for (x, pixel) in output.chunks_exact_mut(self.pixel).enumerate() {
-            let lines = &self.lines[x * self.stride..][..N];
             let mut sums = bias;
-            for i in 0..N {
-                sums = q.multiply_add(sums, q.load(&lines[i]), w[i]);
+            for k in 0..K {
+                let lines = &rows[k][x * self.stride..][..N];
+                for i in 0..N {
+                    sums = q.multiply_add(sums, q.load(&lines[i]), w[k][i]);
+                }
             }
             self.store(q.scale::<SCALING>(sums, &numbers, self.shared), pixel);
         }
@@ -242,11 +301,12 @@ impl<Q: Quads> Row<'_, Q> {
     fn any<const SCALING: u8>(&self, output: &mut [i8]) {
         let q = self.q;
         let (numbers, bias) = (q.ready(self.channels), q.sums(&self.channels.bias));
+        let per_quad = self.weights.len() / self.quads;
         for (x, pixel) in output.chunks_exact_mut(self.pixel).enumerate() {
             let mut sums = bias;
-            for (kx, weights) in self.weights.chunks_exact(self.quads).enumerate() {
-                let lines = &self.lines[x * self.stride + kx * self.step..];
-                for (line, w) in lines.iter().zip(weights) {
+            for (k, weights) in self.weights.chunks_exact(per_quad).enumerate() {
+                let lines = self.lines[k * self.next + x * self.stride..].iter();
+                for (line, w) in lines.step_by(self.dilation).zip(weights) {
                     sums = q.multiply_add(sums, q.load(line), q.load(w));
                 }
             }
@@ -280,7 +340,7 @@ impl<Q: Quads> Prepacked for Depthwise<Q> {
 
     fn scratch_len(&self) -> usize {
         // A line has 8 words; one more, to start on a multiple of its length.
-        8 * (4 * self.columns * self.quads + 1)
+        8 * (self.quads(self.rows) * self.row_len() + 1)
     }
 
     fn run(&self, units: Range<usize>, input: &[i8], output: &mut [i8], scratch: &mut [u64]) {

@@ -12,7 +12,7 @@ mod scale;
 
 pub use conv::Conv;
 pub use depthwise::Depthwise;
-pub use scale::{Channels, EXACT, FLOAT, HIGH, MAGIC, Output, Scaling};
+pub use scale::{Channels, EXACT, FLOAT, HIGH, MAGIC, Output, Scaling, WeightSums};
 
 use bytemuck::{Pod, Zeroable};
 use core::fmt::Debug;
@@ -70,9 +70,12 @@ pub trait Quads: Copy + Debug + Send + Sync + 'static {
     /// As [`Self::flip_16`], for sixty-four.
     fn flip_64(self, from: &[i8; 64], to: &mut [i8; 64]);
 
-    /// Four rows of up to 64 activations each, all of one length, to quads: line `k` has the four values of each of
-    /// the channels from `16 * k` on, with [`Self::FLIP`] applied. Channels beyond the rows are of no meaning.
-    fn interleave(self, rows: [&[i8]; 4], to: [&mut Line; 4]);
+    /// Stores sixteen quads.
+    fn save(self, quads: Self::Quads, to: &mut Line);
+
+    /// Four rows of up to 64 activations each, all of one length, to quads: the four values of each of the places from
+    /// `16 * k` on, with [`Self::FLIP`] applied, make the `k`th sixteen. Places beyond the rows are of no meaning.
+    fn interleave(self, rows: [&[i8]; 4]) -> [Self::Quads; 4];
 
     /// Loads the numbers of sixteen channels.
     fn ready(self, channels: &Channels) -> Self::Ready;
@@ -88,11 +91,16 @@ pub trait Quads: Copy + Debug + Send + Sync + 'static {
     /// Stores scaled sums, saturated and clamped.
     fn store(self, scaled: Self::Sums, output: &Output, to: &mut [i8; BLOCK]);
 
-    /// As [`Self::store`], for four blocks.
-    fn store_4(self, scaled: [Self::Sums; 4], output: &Output, to: &mut [i8; 4 * BLOCK]) {
-        let (blocks, _) = to.as_chunks_mut();
-        for (block, scaled) in blocks.iter_mut().zip(scaled) {
-            self.store(scaled, output, block);
+    /// As [`Self::store`], for up to four blocks, of which the last may have fewer than sixteen sums: `to` is as long
+    /// as there are.
+    fn store_row<const N: usize>(self, scaled: [Self::Sums; N], output: &Output, to: &mut [i8]) {
+        for (scaled, to) in scaled.into_iter().zip(to.chunks_mut(BLOCK)) {
+            let mut all = [0; BLOCK];
+            self.store(scaled, output, &mut all);
+            match to.as_mut_array() {
+                Some(to) => *to = all,
+                None => to.copy_from_slice(&all[..to.len()]),
+            }
         }
     }
 }

@@ -15,7 +15,7 @@
 //! There the sum is first limited to that, and then multiplied by 2^14, which n makes good. An n below 19 counts as
 //! 19: that scales by 2048 at least, and every sum but 0 saturates either way. The zero point is added last.
 
-use super::BLOCK;
+use super::{BLOCK, Quads};
 use crate::kernels::{ConvParams, RequantizeParams};
 use core::ops::Range;
 
@@ -44,14 +44,10 @@ pub enum Scaling {
 }
 
 impl Scaling {
-    /// The fastest way for a convolution whose filters have `depth` weights, those of filter `o` from
-    /// `weight(o, 0)` on.
-    pub fn of(p: &ConvParams<'_>, depth: usize, weight: impl Fn(usize, usize) -> i8) -> Self {
+    /// The fastest way for a convolution.
+    pub fn of(p: &ConvParams<'_>, weights: &WeightSums) -> Self {
         let r = &p.requantize;
-        let float = |o: usize| {
-            let sums = sums(r.bias[o], (0..depth).map(|k| weight(o, k)));
-            is_float(sums, r.multiplier[o], r.shift[o])
-        };
+        let float = |o: usize| is_float(weights.range(o, r.bias[o]), r.multiplier[o], r.shift[o]);
         if (0..r.bias.len()).all(float) {
             Self::Float
         } else if r.shift.iter().all(|n| (33..=54).contains(n)) {
@@ -62,13 +58,33 @@ impl Scaling {
     }
 }
 
-/// The smallest and the largest sum that any input gives, the bias included.
-fn sums(bias: i32, weights: impl Iterator<Item = i8>) -> [i64; 2] {
-    let bias = i64::from(bias);
-    weights.fold([bias; 2], |[low, high], w| {
-        let [a, b] = [i64::from(w) * -128, i64::from(w) * 127];
-        [low + a.min(b), high + a.max(b)]
-    })
+/// Sums of each filter's negative and positive weights.
+pub struct WeightSums(Vec<[i32; 2]>);
+
+impl WeightSums {
+    /// Of filters of `depth` weights each, which `weight(filter, k)` gives.
+    pub fn new(filters: usize, depth: usize, weight: impl Fn(usize, usize) -> i8) -> Self {
+        let both = |filter: usize| {
+            (0..depth).fold([0; 2], |[low, high], k| {
+                let w = i32::from(weight(filter, k));
+                [low + w.min(0), high + w.max(0)]
+            })
+        };
+        Self((0..filters).map(both).collect())
+    }
+
+    /// What [`Quads::FLIP`] adds to the sum of a filter.
+    pub fn flipped<Q: Quads>(&self, filter: usize) -> i32 {
+        let [low, high] = self.0[filter];
+        i32::from(Q::FLIP).wrapping_mul(low + high)
+    }
+
+    /// The smallest and the largest sum that any input gives, the bias included.
+    fn range(&self, filter: usize, bias: i32) -> [i64; 2] {
+        let [low, high] = self.0[filter].map(i64::from);
+        let bias = i64::from(bias);
+        [bias + 127 * low - 128 * high, bias + 127 * high - 128 * low]
+    }
 }
 
 /// True if [`FLOAT`] is exact for all sums of a range.
@@ -109,8 +125,6 @@ pub struct Channels {
 impl Channels {
     /// Of `channels`, up to sixteen; others give 0 and are not stored. `flipped` is what [`Quads::FLIP`] adds to a
     /// channel's sum.
-    ///
-    /// [`Quads::FLIP`]: super::Quads::FLIP
     pub fn new(
         p: &RequantizeParams<'_>,
         scaling: Scaling,
@@ -169,7 +183,7 @@ impl Output {
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
-    use super::super::{Job, Quads};
+    use super::super::Job;
     use super::*;
     use crate::kernels::portable::requantize;
     use crate::kernels::{Avx512Vnni, AvxVnni};
@@ -287,10 +301,9 @@ mod tests {
         );
         assert!(!is_float(range(1 << 31), (1 << 30) + 128, 45), "wraps");
         assert!(is_float(range(1 << 30), 1 << 30, 62), "always 0");
-        assert_eq!(
-            sums(5, [127, -127].into_iter()),
-            [5 - 127 * 255, 5 + 127 * 255]
-        );
+        let weights = [127, -127];
+        let range = WeightSums::new(1, 2, |_, k| weights[k]).range(0, 5);
+        assert_eq!(range, [5 - 127 * 255, 5 + 127 * 255]);
     }
 
     /// Every shift of the format, sums and multipliers at their ends.

@@ -111,11 +111,16 @@ impl Quads for Avx512Vnni {
     }
 
     #[inline(always)]
-    fn interleave(self, rows: [&[i8]; 4], to: [&mut Line; 4]) {
+    fn save(self, quads: __m512i, to: &mut Line) {
+        *to = bytemuck::cast(quads);
+    }
+
+    #[inline(always)]
+    fn interleave(self, rows: [&[i8]; 4]) -> [__m512i; 4] {
         let len = rows[0].len();
         let mask = u64::MAX >> (64 - len.clamp(1, 64));
         // SAFETY: as above; and a load touches only the bytes of its mask, which are those of the row.
-        let lines = unsafe {
+        unsafe {
             let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
             let mut r = [_mm512_setzero_si512(); 4];
             for i in 0..4 {
@@ -141,9 +146,6 @@ impl Quads for Avx512Vnni {
                 _mm512_unpacklo_epi16(high[0], high[1]),
                 _mm512_unpackhi_epi16(high[0], high[1]),
             ]
-        };
-        for (to, line) in to.into_iter().zip(lines) {
-            *to = bytemuck::cast(line);
         }
     }
 
@@ -204,17 +206,29 @@ impl Quads for Avx512Vnni {
     }
 
     #[inline(always)]
-    fn store_4(self, scaled: [__m512i; 4], output: &Output, to: &mut [i8; 4 * BLOCK]) {
-        // SAFETY: as above.
-        let q = unsafe {
-            let low = _mm512_packs_epi32(scaled[0], scaled[1]);
-            let high = _mm512_packs_epi32(scaled[2], scaled[3]);
+    fn store_row<const N: usize>(self, scaled: [__m512i; N], output: &Output, to: &mut [i8]) {
+        // SAFETY: as above; and a store touches only the bytes of its mask, which are those of `to`.
+        unsafe {
+            let low = _mm512_packs_epi32(scaled[0], scaled[1 % N]);
+            let high = match N {
+                3.. => _mm512_packs_epi32(scaled[2 % N], scaled[3 % N]),
+                _ => low,
+            };
             // Packing works on each quarter of a vector.
             let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
             let q = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high));
             let q = _mm512_max_epi8(q, _mm512_set1_epi8(output.clamp[0]));
-            _mm512_min_epi8(q, _mm512_set1_epi8(output.clamp[1]))
-        };
-        *to = bytemuck::cast(q);
+            let q = _mm512_min_epi8(q, _mm512_set1_epi8(output.clamp[1]));
+            match to.len() {
+                64 => _mm512_storeu_si512(to.as_mut_ptr().cast(), q),
+                32 => _mm256_storeu_si256(to.as_mut_ptr().cast(), _mm512_castsi512_si256(q)),
+                16 => _mm_storeu_si128(to.as_mut_ptr().cast(), _mm512_castsi512_si128(q)),
+                1..64 => {
+                    let mask = u64::MAX >> (64 - to.len());
+                    _mm512_mask_storeu_epi8(to.as_mut_ptr(), mask, q);
+                }
+                _ => {}
+            }
+        }
     }
 }

@@ -126,7 +126,12 @@ impl Quads for AvxVnni {
     }
 
     #[inline(always)]
-    fn interleave(self, rows: [&[i8]; 4], to: [&mut Line; 4]) {
+    fn save(self, quads: Pair, to: &mut Line) {
+        *to = bytemuck::cast(quads);
+    }
+
+    #[inline(always)]
+    fn interleave(self, rows: [&[i8]; 4]) -> [Pair; 4] {
         let len = rows[0].len();
         let mut copies = [[0; 64]; 4];
         let mut whole = [&[0; 64]; 4];
@@ -139,11 +144,8 @@ impl Quads for AvxVnni {
                 }
             };
         }
-        let [a, b, c, d] = to;
-        for (half, [even, odd]) in [[a, b], [c, d]].into_iter().enumerate() {
-            if half == 1 && len <= 32 {
-                return;
-            }
+        let mut quads = [bytemuck::cast([0u8; 64]); 4];
+        for half in 0..2 {
             // SAFETY: as above.
             let lines: [__m256i; 4] = unsafe {
                 let mut r = [_mm256_setzero_si256(); 4];
@@ -170,9 +172,10 @@ impl Quads for AvxVnni {
                     _mm256_unpackhi_epi16(high[0], high[1]),
                 ]
             };
-            *even = bytemuck::cast([lines[0], lines[1]]);
-            *odd = bytemuck::cast([lines[2], lines[3]]);
+            quads[2 * half] = [lines[0], lines[1]];
+            quads[2 * half + 1] = [lines[2], lines[3]];
         }
+        quads
     }
 
     #[inline(always)]
