@@ -278,6 +278,7 @@ impl<Q: Quads> Product<'_, Q> {
         }
         // Another array: what a loop indexes that is not unrolled lies in memory, and there the sums must not be.
         let mut rows = [[sums[0][0]; N]; R];
+        let shared = q.shared(&conv.output);
         let mut numbers = [q.ready(&self.channels[0]); N];
         for b in 0..N {
             numbers[b] = q.ready(&self.channels[b]);
@@ -290,10 +291,10 @@ impl<Q: Quads> Product<'_, Q> {
         for (i, row) in rows.iter().enumerate() {
             let mut scaled = *row;
             for b in 0..N {
-                scaled[b] = q.scale::<SCALING>(row[b], &numbers[b], &conv.output);
+                scaled[b] = q.scale::<SCALING>(row[b], &numbers[b], &shared);
             }
             let to = &mut output[i * stride..][..self.filters];
-            q.store_row(scaled, &conv.output, to);
+            q.store_row(scaled, &shared, to);
         }
         R
     }

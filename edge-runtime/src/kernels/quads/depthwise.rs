@@ -226,7 +226,7 @@ impl<Q: Quads> Job<Q> for Rows<'_, Q> {
                         weights: &phase.weights[block * per_block..][..per_block],
                         quads: phase.quads,
                         channels: &conv.channels[block],
-                        shared: &conv.output,
+                        shared: q.shared(&conv.output),
                         columns: conv.columns,
                         stride: w.stride[1] as usize,
                         dilation: w.dilation[1] as usize,
@@ -250,7 +250,7 @@ struct Row<'j, Q: Quads> {
     weights: &'j [Line],
     quads: usize,
     channels: &'j Channels,
-    shared: &'j Output,
+    shared: Q::Shared,
     columns: usize,
     stride: usize,
     dilation: usize,
@@ -292,7 +292,7 @@ impl<Q: Quads> Row<'_, Q> {
                     sums = q.multiply_add(sums, q.load(&lines[i]), w[k][i]);
                 }
             }
-            self.store(q.scale::<SCALING>(sums, &numbers, self.shared), pixel);
+            self.store(q.scale::<SCALING>(sums, &numbers, &self.shared), pixel);
         }
     }
 
@@ -310,7 +310,7 @@ impl<Q: Quads> Row<'_, Q> {
                     sums = q.multiply_add(sums, q.load(line), q.load(w));
                 }
             }
-            self.store(q.scale::<SCALING>(sums, &numbers, self.shared), pixel);
+            self.store(q.scale::<SCALING>(sums, &numbers, &self.shared), pixel);
         }
     }
 
@@ -319,10 +319,10 @@ impl<Q: Quads> Row<'_, Q> {
     fn store(&self, scaled: Q::Sums, pixel: &mut [i8]) {
         let to = &mut pixel[self.first..];
         if let Some(to) = to.first_chunk_mut() {
-            return self.q.store(scaled, self.shared, to);
+            return self.q.store(scaled, &self.shared, to);
         }
         let mut some = [0; BLOCK];
-        self.q.store(scaled, self.shared, &mut some);
+        self.q.store(scaled, &self.shared, &mut some);
         to.copy_from_slice(&some[..to.len()]);
     }
 }

@@ -43,6 +43,8 @@ pub trait Quads: Copy + Debug + Send + Sync + 'static {
     type Quads: Copy;
     /// Numbers of sixteen channels in registers.
     type Ready: Copy;
+    /// What all channels of an output share, in registers.
+    type Shared: Copy;
 
     /// Does a job in a function that is compiled with the instructions.
     fn enabled(self, job: impl Job<Self>);
@@ -80,27 +82,37 @@ pub trait Quads: Copy + Debug + Send + Sync + 'static {
     /// Loads the numbers of sixteen channels.
     fn ready(self, channels: &Channels) -> Self::Ready;
 
+    /// Loads what all channels share.
+    fn shared(self, output: &Output) -> Self::Shared;
+
     /// Scales sums, the bias included, and adds the zero point. `SCALING` is one of [`scale`]'s.
     fn scale<const SCALING: u8>(
         self,
         sums: Self::Sums,
         numbers: &Self::Ready,
-        output: &Output,
+        shared: &Self::Shared,
     ) -> Self::Sums;
 
     /// Stores scaled sums, saturated and clamped.
-    fn store(self, scaled: Self::Sums, output: &Output, to: &mut [i8; BLOCK]);
+    fn store(self, scaled: Self::Sums, shared: &Self::Shared, to: &mut [i8; BLOCK]);
 
     /// As [`Self::store`], for up to four blocks, of which the last may have fewer than sixteen sums: `to` is as long
     /// as there are.
-    fn store_row<const N: usize>(self, scaled: [Self::Sums; N], output: &Output, to: &mut [i8]) {
+    #[inline(always)]
+    fn store_row<const N: usize>(
+        self,
+        scaled: [Self::Sums; N],
+        shared: &Self::Shared,
+        to: &mut [i8],
+    ) {
         for (scaled, to) in scaled.into_iter().zip(to.chunks_mut(BLOCK)) {
-            let mut all = [0; BLOCK];
-            self.store(scaled, output, &mut all);
-            match to.as_mut_array() {
-                Some(to) => *to = all,
-                None => to.copy_from_slice(&all[..to.len()]),
+            if let Some(to) = to.as_mut_array() {
+                self.store(scaled, shared, to);
+                continue;
             }
+            let mut all = [0; BLOCK];
+            self.store(scaled, shared, &mut all);
+            to.copy_from_slice(&all[..to.len()]);
         }
     }
 }

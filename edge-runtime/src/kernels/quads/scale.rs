@@ -202,8 +202,9 @@ mod tests {
         fn scaled<Q: Quads, const SCALING: u8>(self, q: Q) {
             let output = Output::new(self.p);
             let channels = Channels::new(self.p, self.scaling, 0..BLOCK, |_| 0);
-            let scaled = q.scale::<SCALING>(q.sums(&self.sums), &q.ready(&channels), &output);
-            q.store(scaled, &output, self.outputs);
+            let shared = q.shared(&output);
+            let scaled = q.scale::<SCALING>(q.sums(&self.sums), &q.ready(&channels), &shared);
+            q.store(scaled, &shared, self.outputs);
         }
     }
 

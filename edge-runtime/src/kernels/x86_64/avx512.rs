@@ -50,6 +50,15 @@ pub struct Ready {
     up: __m512i,
 }
 
+/// What all channels share.
+#[derive(Clone, Copy)]
+pub struct Shared {
+    magic: __m512,
+    zero_point: __m512i,
+    low: __m512i,
+    high: __m512i,
+}
+
 /// Sixteen 32-bit integers.
 #[inline(always)]
 fn load(from: &[i32; BLOCK]) -> __m512i {
@@ -63,6 +72,7 @@ impl Quads for Avx512Vnni {
     type Sums = __m512i;
     type Quads = __m512i;
     type Ready = Ready;
+    type Shared = Shared;
 
     #[inline(always)]
     fn enabled(self, job: impl Job<Self>) {
@@ -162,12 +172,24 @@ impl Quads for Avx512Vnni {
     }
 
     #[inline(always)]
-    fn scale<const SCALING: u8>(self, sums: __m512i, numbers: &Ready, output: &Output) -> __m512i {
+    fn shared(self, output: &Output) -> Shared {
+        // SAFETY: as above.
+        unsafe {
+            Shared {
+                magic: _mm512_set1_ps(MAGIC + f32::from(output.zero_point)),
+                zero_point: _mm512_set1_epi32(output.zero_point.into()),
+                low: _mm512_set1_epi8(output.clamp[0]),
+                high: _mm512_set1_epi8(output.clamp[1]),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn scale<const SCALING: u8>(self, sums: __m512i, numbers: &Ready, shared: &Shared) -> __m512i {
         // SAFETY: as above.
         unsafe {
             if SCALING == FLOAT {
-                let zero = _mm512_set1_ps(MAGIC + f32::from(output.zero_point));
-                let scaled = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), numbers.scale, zero);
+                let scaled = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), numbers.scale, shared.magic);
                 let magic = _mm512_set1_epi32(MAGIC.to_bits() as i32);
                 return _mm512_sub_epi32(_mm512_castps_si512(scaled), magic);
             }
@@ -189,24 +211,24 @@ impl Quads for Avx512Vnni {
             let scaled = _mm512_srav_epi32(rounded, numbers.down);
             match SCALING {
                 HIGH => scaled,
-                _ => _mm512_add_epi32(scaled, _mm512_set1_epi32(output.zero_point.into())),
+                _ => _mm512_add_epi32(scaled, shared.zero_point),
             }
         }
     }
 
     #[inline(always)]
-    fn store(self, scaled: __m512i, output: &Output, to: &mut [i8; BLOCK]) {
+    fn store(self, scaled: __m512i, shared: &Shared, to: &mut [i8; BLOCK]) {
         // SAFETY: as above.
         let q = unsafe {
             let q = _mm512_cvtsepi32_epi8(scaled);
-            let q = _mm_max_epi8(q, _mm_set1_epi8(output.clamp[0]));
-            _mm_min_epi8(q, _mm_set1_epi8(output.clamp[1]))
+            let q = _mm_max_epi8(q, _mm512_castsi512_si128(shared.low));
+            _mm_min_epi8(q, _mm512_castsi512_si128(shared.high))
         };
         *to = bytemuck::cast(q);
     }
 
     #[inline(always)]
-    fn store_row<const N: usize>(self, scaled: [__m512i; N], output: &Output, to: &mut [i8]) {
+    fn store_row<const N: usize>(self, scaled: [__m512i; N], shared: &Shared, to: &mut [i8]) {
         // SAFETY: as above; and a store touches only the bytes of its mask, which are those of `to`.
         unsafe {
             let low = _mm512_packs_epi32(scaled[0], scaled[1 % N]);
@@ -217,8 +239,8 @@ impl Quads for Avx512Vnni {
             // Packing works on each quarter of a vector.
             let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
             let q = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high));
-            let q = _mm512_max_epi8(q, _mm512_set1_epi8(output.clamp[0]));
-            let q = _mm512_min_epi8(q, _mm512_set1_epi8(output.clamp[1]));
+            let q = _mm512_max_epi8(q, shared.low);
+            let q = _mm512_min_epi8(q, shared.high);
             match to.len() {
                 64 => _mm512_storeu_si512(to.as_mut_ptr().cast(), q),
                 32 => _mm256_storeu_si256(to.as_mut_ptr().cast(), _mm512_castsi512_si256(q)),

@@ -52,6 +52,15 @@ pub struct Ready {
     up: Pair,
 }
 
+/// What all channels share.
+#[derive(Clone, Copy)]
+pub struct Shared {
+    magic: __m256,
+    zero_point: __m256i,
+    low: __m128i,
+    high: __m128i,
+}
+
 /// The values of odd places, in the even places.
 ///
 /// # Safety
@@ -69,6 +78,7 @@ impl Quads for AvxVnni {
     type Sums = Pair;
     type Quads = Pair;
     type Ready = Ready;
+    type Shared = Shared;
 
     #[inline(always)]
     fn enabled(self, job: impl Job<Self>) {
@@ -191,15 +201,27 @@ impl Quads for AvxVnni {
     }
 
     #[inline(always)]
-    fn scale<const SCALING: u8>(self, sums: Pair, numbers: &Ready, output: &Output) -> Pair {
+    fn shared(self, output: &Output) -> Shared {
+        // SAFETY: as above.
+        unsafe {
+            Shared {
+                magic: _mm256_set1_ps(MAGIC + f32::from(output.zero_point)),
+                zero_point: _mm256_set1_epi32(output.zero_point.into()),
+                low: _mm_set1_epi8(output.clamp[0]),
+                high: _mm_set1_epi8(output.clamp[1]),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn scale<const SCALING: u8>(self, sums: Pair, numbers: &Ready, shared: &Shared) -> Pair {
         let mut all = sums;
         for (half, sums) in all.iter_mut().enumerate() {
             // SAFETY: as above.
             *sums = unsafe {
                 if SCALING == FLOAT {
-                    let zero = _mm256_set1_ps(MAGIC + f32::from(output.zero_point));
                     let float = _mm256_cvtepi32_ps(*sums);
-                    let scaled = _mm256_fmadd_ps(float, numbers.scale[half], zero);
+                    let scaled = _mm256_fmadd_ps(float, numbers.scale[half], shared.magic);
                     let magic = _mm256_set1_epi32(MAGIC.to_bits() as i32);
                     _mm256_sub_epi32(_mm256_castps_si256(scaled), magic)
                 } else {
@@ -219,7 +241,7 @@ impl Quads for AvxVnni {
                     let scaled = _mm256_srav_epi32(rounded, numbers.down[half]);
                     match SCALING {
                         HIGH => scaled,
-                        _ => _mm256_add_epi32(scaled, _mm256_set1_epi32(output.zero_point.into())),
+                        _ => _mm256_add_epi32(scaled, shared.zero_point),
                     }
                 }
             };
@@ -228,7 +250,7 @@ impl Quads for AvxVnni {
     }
 
     #[inline(always)]
-    fn store(self, scaled: Pair, output: &Output, to: &mut [i8; BLOCK]) {
+    fn store(self, scaled: Pair, shared: &Shared, to: &mut [i8; BLOCK]) {
         // SAFETY: as above.
         let q = unsafe {
             // Packing works on each half of a vector.
@@ -236,8 +258,8 @@ impl Quads for AvxVnni {
             let pairs = _mm256_permute4x64_epi64::<0b11_01_10_00>(pairs);
             let low = _mm256_castsi256_si128(pairs);
             let q = _mm_packs_epi16(low, _mm256_extracti128_si256::<1>(pairs));
-            let q = _mm_max_epi8(q, _mm_set1_epi8(output.clamp[0]));
-            _mm_min_epi8(q, _mm_set1_epi8(output.clamp[1]))
+            let q = _mm_max_epi8(q, shared.low);
+            _mm_min_epi8(q, shared.high)
         };
         *to = bytemuck::cast(q);
     }
