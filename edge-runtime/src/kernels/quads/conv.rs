@@ -25,6 +25,8 @@ pub struct Conv<Q: Quads> {
     image: Image,
     /// Rows of outputs that share an image.
     rows: usize,
+    /// Where the windows of the pixels of these rows start in the image.
+    origins: Vec<u32>,
     /// Where the runs of a window start, from its origin on.
     runs: Vec<usize>,
     /// Quads of a run.
@@ -94,11 +96,14 @@ impl<Q: Quads> Conv<Q> {
                 }
             }
         }
+        let rows = image.rows(IMAGE);
+        let pixels = (0..rows).flat_map(|y| (0..g.output.w as usize).map(move |x| [y, x]));
         Some(Self {
             q,
             geometry: *g,
             groups: p.groups,
-            rows: image.rows(IMAGE),
+            rows,
+            origins: pixels.map(|at| image.origin(at) as u32).collect(),
             image,
             runs,
             run,
@@ -173,8 +178,7 @@ impl<Q: Quads> Job<Q> for Pixels<'_, Q> {
                     weights: &conv.weights[number * per_block..][..panel.blocks * per_block],
                     channels: &conv.channels[number..][..panel.blocks],
                     filters: (filters - panel.first * BLOCK).min(panel.blocks * BLOCK),
-                    column: self.first % width,
-                    count,
+                    origins: &conv.origins[self.first % width..][..count],
                 };
                 let into = &mut self.output[group * filters + (panel.first - start) * BLOCK..];
                 with_scaling!(conv.scaling, product.panel(image, into));
@@ -191,10 +195,8 @@ struct Product<'j, Q: Quads> {
     channels: &'j [Channels],
     /// Filters of the panel; the last block may have fewer than sixteen.
     filters: usize,
-    /// Column of the first pixel, which is in the image's first row of outputs.
-    column: usize,
-    /// Number of pixels.
-    count: usize,
+    /// Where the window of each pixel starts in the image.
+    origins: &'j [u32],
 }
 
 impl<Q: Quads> Product<'_, Q> {
@@ -206,7 +208,7 @@ impl<Q: Quads> Product<'_, Q> {
         match self.channels.len() {
             4 => self.pixels::<4, 5, 3, 2, SCALING>(image, output),
             3 => self.pixels::<3, 7, 4, 2, SCALING>(image, output),
-            2 => self.pixels::<2, 8, 4, 2, SCALING>(image, output),
+            2 => self.pixels::<2, 10, 5, 2, SCALING>(image, output),
             _ => self.pixels::<1, 8, 4, 2, SCALING>(image, output),
         }
     }
@@ -220,50 +222,50 @@ impl<Q: Quads> Product<'_, Q> {
     ) {
         let (weights, _) = self.weights.as_chunks::<N>();
         let stride = self.conv.geometry.output.c as usize;
-        let mut at = [0, self.column];
-        let mut first = 0;
-        while first < self.count {
-            let to = &mut output[first * stride..];
-            let at = &mut at;
-            first += match self.count - first {
-                left if left >= A => self.tile::<N, A, SCALING>(weights, image, at, to),
-                left if left >= B => self.tile::<N, B, SCALING>(weights, image, at, to),
-                left if left >= C => self.tile::<N, C, SCALING>(weights, image, at, to),
-                _ => self.tile::<N, 1, SCALING>(weights, image, at, to),
+        let mut origins = self.origins;
+        let mut to = output;
+        loop {
+            let done = if let Some(some) = origins.first_chunk::<A>() {
+                self.tile::<N, A, SCALING>(weights, image, some, to)
+            } else if let Some(some) = origins.first_chunk::<B>() {
+                self.tile::<N, B, SCALING>(weights, image, some, to)
+            } else if let Some(some) = origins.first_chunk::<C>() {
+                self.tile::<N, C, SCALING>(weights, image, some, to)
+            } else if let Some(some) = origins.first_chunk::<1>() {
+                self.tile::<N, 1, SCALING>(weights, image, some, to)
+            } else {
+                return;
             };
+            origins = &origins[done..];
+            // The last pixel's output may end before the next would start.
+            to = to.get_mut(done * stride..).unwrap_or_default();
         }
     }
 
-    /// `R` pixels by `N` blocks; moves `at` behind them, and says how many they are.
+    /// `R` pixels by `N` blocks; says how many pixels.
     #[inline(always)]
     fn tile<const N: usize, const R: usize, const SCALING: u8>(
         &self,
-        weights: &[[Line; N]],
+        mut weights: &[[Line; N]],
         image: &[i8],
-        at: &mut [usize; 2],
+        origins: &[u32; R],
         output: &mut [i8],
     ) -> usize {
         let (q, conv) = (self.q, self.conv);
-        let mut origins = [0; R];
-        for origin in &mut origins {
-            *origin = conv.image.origin(*at);
-            at[1] += 1;
-            if at[1] == conv.geometry.output.w as usize {
-                *at = [at[0] + 1, 0];
-            }
-        }
         let mut bias = [q.sums(&self.channels[0].bias); N];
         for b in 1..N {
             bias[b] = q.sums(&self.channels[b].bias);
         }
         let mut sums = [bias; R];
-        for (run, weights) in conv.runs.iter().zip(weights.chunks_exact(conv.run)) {
+        for run in &conv.runs {
+            let (own, rest) = weights.split_at(conv.run);
+            weights = rest;
             let mut each: [&[[i8; 4]]; R] = [&[]; R];
             for (i, quads) in each.iter_mut().enumerate() {
-                let from = &image[origins[i] + run..][..4 * weights.len()];
-                *quads = &from.as_chunks().0[..weights.len()];
+                let from = &image[origins[i] as usize + run..][..4 * own.len()];
+                *quads = from.as_chunks().0;
             }
-            for (k, lines) in weights.iter().enumerate() {
+            for (k, lines) in own.iter().enumerate() {
                 let mut w = [q.load(&lines[0]); N];
                 for b in 1..N {
                     w[b] = q.load(&lines[b]);
@@ -294,7 +296,11 @@ impl<Q: Quads> Product<'_, Q> {
                 scaled[b] = q.scale::<SCALING>(row[b], &numbers[b], &shared);
             }
             let to = &mut output[i * stride..][..self.filters];
-            q.store_row(scaled, &shared, to);
+            match to.len() == N * BLOCK {
+                // A length that is known when this is compiled.
+                true => q.store_row(scaled, &shared, &mut to[..N * BLOCK]),
+                false => q.store_row(scaled, &shared, to),
+            }
         }
         R
     }
