@@ -38,6 +38,8 @@ pub struct Depthwise<Q: Quads> {
     scaling: Scaling,
     output: Output,
     input_zero_point: i8,
+    /// A row of zero points.
+    padding: Vec<i8>,
 }
 
 /// Windows whose first row has a certain place in its quad.
@@ -112,6 +114,7 @@ impl<Q: Quads> Depthwise<Q> {
             scaling,
             output: Output::new(&p.requantize),
             input_zero_point: p.input_zero_point,
+            padding: vec![p.input_zero_point; g.input.w as usize * channels],
         };
         // As many as fit, and as give a multiple of four, so that the next ones start with a new quad.
         let bytes = |rows| conv.quads(rows) * conv.row_len() * size_of::<Line>();
@@ -144,48 +147,86 @@ impl<Q: Quads> Depthwise<Q> {
         let [top, left] = g.window.pad_before.map(|p| p as usize);
         let before = left.min(self.columns);
         let inside = width.min(self.columns - before);
-        let padding = [self.input_zero_point; 4 * BLOCK];
-        // A whole row at once, where blocks of channels are blocks of the row.
-        let run = match channels.is_multiple_of(BLOCK) {
-            true => inside * channels,
-            false => channels,
-        };
+        let padding = &self.padding[..inside * channels];
+        let outside = q.interleave([&[self.input_zero_point; 4 * BLOCK]; 4])[0];
         let first = rows.start * g.window.stride[0] as usize;
         let quads = lines.chunks_exact_mut(self.row_len());
         for (quad, lines) in quads.take(self.quads(rows.len())).enumerate() {
-            let mut four: [Option<&[i8]>; 4] = [None; 4];
+            let mut four = [padding; 4];
             for (i, row) in four.iter_mut().enumerate() {
                 let y = (first + 4 * quad + i).wrapping_sub(top);
                 if y < height {
-                    *row = Some(&input[y * width * channels..][..inside * channels]);
+                    *row = &input[y * width * channels..][..inside * channels];
                 }
             }
-            let outside = q.interleave([&padding; 4])[0];
             for line in lines.chunks_exact_mut(self.columns) {
                 let (padding, rest) = line.split_at_mut(before);
-                let after = rest[inside..].iter_mut();
-                for line in padding.iter_mut().chain(after) {
+                for line in padding.iter_mut().chain(&mut rest[inside..]) {
                     q.save(outside, line);
                 }
             }
-            let mut at = before;
-            for start in (0..inside * channels).step_by(run) {
-                for chunk in (start..start + run).step_by(4 * BLOCK) {
-                    let len = (start + run - chunk).min(4 * BLOCK);
-                    let mut values = [&padding[..len]; 4];
-                    for (values, row) in values.iter_mut().zip(four) {
-                        if let Some(row) = row {
-                            *values = &row[chunk..][..len];
-                        }
-                    }
-                    let four = q.interleave(values);
-                    for quads in &four[..len.div_ceil(BLOCK)] {
-                        q.save(*quads, &mut lines[at]);
-                        at += self.columns;
-                        if at >= lines.len() {
-                            at -= lines.len() - 1;
-                        }
-                    }
+            let mut places = Places {
+                lines,
+                at: before,
+                columns: self.columns,
+            };
+            if channels.is_multiple_of(BLOCK) {
+                // Blocks of channels are blocks of the whole row.
+                places.take(q, four);
+                continue;
+            }
+            for x in (0..inside * channels).step_by(channels) {
+                let mut pixels = four;
+                for pixel in &mut pixels {
+                    *pixel = &pixel[x..][..channels];
+                }
+                places.take(q, pixels);
+            }
+        }
+    }
+}
+
+/// Where interleaved values go: block after block of a column, and then the next column.
+struct Places<'l> {
+    /// `[block][column]`.
+    lines: &'l mut [Line],
+    at: usize,
+    columns: usize,
+}
+
+impl Places<'_> {
+    /// Interleaves four rows, which are whole pixels.
+    #[inline(always)]
+    fn take<Q: Quads>(&mut self, q: Q, rows: [&[i8]; 4]) {
+        let mut whole: [&[[i8; 4 * BLOCK]]; 4] = [&[]; 4];
+        let mut rest: [&[i8]; 4] = [&[]; 4];
+        for i in 0..4 {
+            (whole[i], rest[i]) = rows[i].as_chunks();
+        }
+        let [a, b, c, d] = whole;
+        for (((a, b), c), d) in a.iter().zip(b).zip(c).zip(d) {
+            self.put(q, q.interleave([a, b, c, d]), 4);
+        }
+        let left = rest[0].len();
+        if left > 0 {
+            let mut copies = [[0; 4 * BLOCK]; 4];
+            for (copy, rest) in copies.iter_mut().zip(rest) {
+                copy[..left].copy_from_slice(rest);
+            }
+            let [a, b, c, d] = &copies;
+            self.put(q, q.interleave([a, b, c, d]), left.div_ceil(BLOCK));
+        }
+    }
+
+    /// Stores the first `count` sixteens.
+    #[inline(always)]
+    fn put<Q: Quads>(&mut self, q: Q, quads: [Q::Quads; 4], count: usize) {
+        for k in 0..4 {
+            if k < count {
+                q.save(quads[k], &mut self.lines[self.at]);
+                self.at += self.columns;
+                if self.at >= self.lines.len() {
+                    self.at -= self.lines.len() - 1;
                 }
             }
         }

@@ -75,9 +75,9 @@ pub trait Quads: Copy + Debug + Send + Sync + 'static {
     /// Stores sixteen quads.
     fn save(self, quads: Self::Quads, to: &mut Line);
 
-    /// Four rows of up to 64 activations each, all of one length, to quads: the four values of each of the places from
-    /// `16 * k` on, with [`Self::FLIP`] applied, make the `k`th sixteen. Places beyond the rows are of no meaning.
-    fn interleave(self, rows: [&[i8]; 4]) -> [Self::Quads; 4];
+    /// Four rows of activations to quads: the four values of each of the places from `16 * k` on, with [`Self::FLIP`]
+    /// applied, make the `k`th sixteen.
+    fn interleave(self, rows: [&[i8; 4 * BLOCK]; 4]) -> [Self::Quads; 4];
 
     /// Loads the numbers of sixteen channels.
     fn ready(self, channels: &Channels) -> Self::Ready;

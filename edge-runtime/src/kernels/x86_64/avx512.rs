@@ -126,18 +126,14 @@ impl Quads for Avx512Vnni {
     }
 
     #[inline(always)]
-    fn interleave(self, rows: [&[i8]; 4]) -> [__m512i; 4] {
-        let len = rows[0].len();
-        let mask = u64::MAX >> (64 - len.clamp(1, 64));
-        // SAFETY: as above; and a load touches only the bytes of its mask, which are those of the row.
+    fn interleave(self, rows: [&[i8; 64]; 4]) -> [__m512i; 4] {
+        // SAFETY: as above.
         unsafe {
             let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
             let mut r = [_mm512_setzero_si512(); 4];
             for i in 0..4 {
-                // All have the length of the first.
-                let row = rows[i][..len].as_ptr();
-                let values = _mm512_maskz_loadu_epi8(mask, row);
-                let flipped = _mm512_xor_si512(values, _mm512_set1_epi8(-128));
+                let row: __m512i = bytemuck::cast(*rows[i]);
+                let flipped = _mm512_xor_si512(row, _mm512_set1_epi8(-128));
                 // Interleaving works on each quarter of a vector. Afterwards vector `k` has the `k`th four channels
                 // of each, which are to be sixteen neighbours.
                 r[i] = _mm512_permutexvar_epi32(order, flipped);

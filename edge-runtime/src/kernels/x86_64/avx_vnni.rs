@@ -141,26 +141,14 @@ impl Quads for AvxVnni {
     }
 
     #[inline(always)]
-    fn interleave(self, rows: [&[i8]; 4]) -> [Pair; 4] {
-        let len = rows[0].len();
-        let mut copies = [[0; 64]; 4];
-        let mut whole = [&[0; 64]; 4];
-        for (i, copy) in copies.iter_mut().enumerate() {
-            whole[i] = match rows[i].first_chunk() {
-                Some(row) => row,
-                None => {
-                    copy[..len].copy_from_slice(&rows[i][..len]);
-                    copy
-                }
-            };
-        }
+    fn interleave(self, rows: [&[i8; 64]; 4]) -> [Pair; 4] {
         let mut quads = [bytemuck::cast([0u8; 64]); 4];
         for half in 0..2 {
             // SAFETY: as above.
             let lines: [__m256i; 4] = unsafe {
                 let mut r = [_mm256_setzero_si256(); 4];
                 for i in 0..4 {
-                    let halves: Pair = bytemuck::cast(*whole[i]);
+                    let halves: Pair = bytemuck::cast(*rows[i]);
                     let flipped = _mm256_xor_si256(halves[half], _mm256_set1_epi8(-128));
                     // Interleaving works on each half of a vector. Afterwards vector `k` has the `k`th four channels
                     // of each, which are to be eight neighbours.
