@@ -58,8 +58,7 @@ impl<Q: Quads> Conv<Q> {
         if filters < BLOCK / 2 {
             return None;
         }
-        let weight = |filter: usize, k: usize| p.weights[filter * depth + k];
-        let sums = WeightSums::new(g.output.c as usize, depth, weight);
+        let sums = WeightSums::new(p.weights.chunks_exact(depth).map(|filter| filter.iter()));
         let scaling = Scaling::of(p, &sums);
         let blocks = filters.div_ceil(BLOCK);
         let panels = match is_one_pixel(g, p.groups) {
@@ -86,10 +85,10 @@ impl<Q: Quads> Conv<Q> {
                     for block in panel.first..panel.first + panel.blocks {
                         let mut line = Line::ZERO;
                         let (each, _) = line.0.as_chunks_mut::<4>();
+                        let four = 4 * quad..len.min(4 * quad + 4);
                         for (each, filter) in each.iter_mut().zip(of(block)) {
-                            for (w, k) in each.iter_mut().zip(4 * quad..len) {
-                                *w = weight(filter, i * len + k);
-                            }
+                            let run = &p.weights[filter * depth + i * len..][..len];
+                            each[..four.len()].copy_from_slice(&run[four.clone()]);
                         }
                         weights.push(line);
                     }

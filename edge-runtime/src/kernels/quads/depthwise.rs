@@ -64,7 +64,7 @@ impl<Q: Quads> Depthwise<Q> {
         let [kh, kw] = w.kernel.map(|k| k as usize);
         let [down, _] = w.dilation.map(|d| d as usize);
         let weight = |c: usize, tap: usize| p.weights[tap * channels + c];
-        let sums = WeightSums::new(channels, kh * kw, weight);
+        let sums = WeightSums::new((0..channels).map(|c| p.weights[c..].iter().step_by(channels)));
         let scaling = Scaling::of(p, &sums);
         let blocks: Vec<Range<usize>> = (0..channels)
             .step_by(BLOCK)

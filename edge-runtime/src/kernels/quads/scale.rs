@@ -62,15 +62,20 @@ impl Scaling {
 pub struct WeightSums(Vec<[i32; 2]>);
 
 impl WeightSums {
-    /// Of filters of `depth` weights each, which `weight(filter, k)` gives.
-    pub fn new(filters: usize, depth: usize, weight: impl Fn(usize, usize) -> i8) -> Self {
-        let both = |filter: usize| {
-            (0..depth).fold([0; 2], |[low, high], k| {
-                let w = i32::from(weight(filter, k));
-                [low + w.min(0), high + w.max(0)]
-            })
-        };
-        Self((0..filters).map(both).collect())
+    /// Of filters, each the sequence of its weights.
+    pub fn new<'w>(filters: impl Iterator<Item = impl Iterator<Item = &'w i8>>) -> Self {
+        Self(
+            filters
+                .map(|weights| {
+                    let mut sums = [0; 2];
+                    for w in weights {
+                        let w = i32::from(*w);
+                        sums = [sums[0] + w.min(0), sums[1] + w.max(0)];
+                    }
+                    sums
+                })
+                .collect(),
+        )
     }
 
     /// What [`Quads::FLIP`] adds to the sum of a filter.
@@ -303,7 +308,7 @@ mod tests {
         assert!(!is_float(range(1 << 31), (1 << 30) + 128, 45), "wraps");
         assert!(is_float(range(1 << 30), 1 << 30, 62), "always 0");
         let weights = [127, -127];
-        let range = WeightSums::new(1, 2, |_, k| weights[k]).range(0, 5);
+        let range = WeightSums::new([weights.iter()].into_iter()).range(0, 5);
         assert_eq!(range, [5 - 127 * 255, 5 + 127 * 255]);
     }
 
