@@ -3,7 +3,7 @@
 use super::{BackendError, Observer, Prepared, Runtime, Session, Values};
 use crate::engine::{self, Engine};
 use crate::kernels::{self, Native, Prepacked};
-use crate::model::{AlignedBytes, DType, Layer, Model};
+use crate::model::{AlignedBytes, ConvData, DType, Layer, Model};
 use std::sync::Arc;
 
 /// Runs int8 models as [`Engine`] does. What is prepared has the weights of convolutions packed for the kernels, if
@@ -73,13 +73,19 @@ impl Runtime for EngineRuntime {
             backend: Self::NAME,
             why: e.to_string(),
         })?;
-        let step = |layer: Layer<'m>| Step {
-            conv: kernels::prepack(self.kernels, model, &layer),
-            parts: match layer.macs() >= self.threads.from_macs {
-                true => self.threads.count,
-                false => 1,
-            },
-            layer,
+        let step = |layer: Layer<'m>| {
+            let conv = kernels::prepack(self.kernels, model, &layer);
+            if let (Some(_), Some(&ConvData::I8 { weights, .. })) = (&conv, layer.conv_data()) {
+                model.release_up_to(weights);
+            }
+            Step {
+                conv,
+                parts: match layer.macs() >= self.threads.from_macs {
+                    true => self.threads.count,
+                    false => 1,
+                },
+                layer,
+            }
         };
         Ok(Arc::new(PreparedModel {
             model: model.clone(),

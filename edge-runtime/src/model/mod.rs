@@ -16,6 +16,8 @@ mod error;
 pub mod header;
 mod layer;
 mod manifest;
+#[cfg(feature = "mapped")]
+mod mapped;
 pub mod norm_table;
 mod output;
 pub mod packed;
@@ -29,10 +31,12 @@ pub use check::{MAX_LAYERS, MAX_NAME};
 pub use error::{LayerProblem, ModelError};
 pub use layer::*;
 pub use manifest::*;
+#[cfg(feature = "mapped")]
+pub use mapped::ModelFile;
 pub use output::{Comparison, Doubt, Output, OutputFunction, SelfCheck};
 pub use packed::{ChannelRecord, Family, Layout, Packing, Scratch};
 #[cfg(feature = "std")]
-pub use storage::AlignedBytes;
+pub use storage::{AlignedBytes, Backing};
 
 pub use crate::tensor::{DType, Quant, Shape, Window};
 
@@ -88,9 +92,28 @@ pub struct Model<'a> {
     layers: &'a [u8],
     weights: &'a [u8],
     head: Option<Head<'a>>,
+    #[cfg(feature = "std")]
+    backing: Option<&'a dyn Backing>,
 }
 
 impl<'a> Model<'a> {
+    /// The same model; a backend that copies weights lets go of the memory that they have in the file.
+    #[cfg(feature = "std")]
+    pub fn backed_by(mut self, backing: &'a dyn Backing) -> Self {
+        self.backing = Some(backing);
+        self
+    }
+
+    /// Lets go of the memory of a blob and of all before it, where that is possible; they can still be read. (The
+    /// system maps neighbours of what is read, so those before have come back.)
+    #[cfg(feature = "std")]
+    pub(crate) fn release_up_to(&self, blob: Blob) {
+        if let Some(backing) = self.backing {
+            let end = blob.offset as usize + blob.len as usize;
+            backing.release(&self.weights[..end]);
+        }
+    }
+
     /// Reads and checks the file at the start of `region`, whose length its header says: as a board's flash
     /// holds it.
     ///
@@ -159,6 +182,8 @@ impl<'a> Model<'a> {
             layers,
             weights,
             head: None,
+            #[cfg(feature = "std")]
+            backing: None,
         };
         if !head.is_empty() {
             model.head = Some(Head::parse(head, &model)?);

@@ -4,6 +4,13 @@ use super::ALIGNMENT;
 use std::io::Read;
 use std::path::Path;
 
+/// Memory that a model lies in and that can be had back while the model is open.
+pub trait Backing: core::fmt::Debug + Sync {
+    /// `bytes`, a part of the model, will hardly be read again: the memory may go, as long as a later read gives what
+    /// was there.
+    fn release(&self, bytes: &[u8]);
+}
+
 #[derive(Clone, Copy, Debug, bytemuck::Zeroable, bytemuck::Pod)]
 #[repr(C, align(16))]
 struct Block([u8; ALIGNMENT]);

@@ -1,6 +1,6 @@
 //! `eval`: accuracy on labelled pictures.
 
-use super::{folder, parse, read};
+use super::{Opened, folder};
 use crate::output::{self, Report, Text};
 use crate::{cli::Eval, progress::Bars, units};
 use anyhow::Result;
@@ -10,8 +10,8 @@ use edge_runtime::backend::BackendKind;
 use serde::Serialize;
 
 pub fn run(args: &Eval, json: bool) -> Result<()> {
-    let bytes = read(&args.model)?;
-    let model = parse(&args.model, &bytes)?;
+    let file = Opened::open(&args.model)?;
+    let model = file.model(&args.model)?;
     let kind = args.backend.unwrap_or(BackendKind::fastest_for(&model));
     let dataset = folder::open(&args.data)?;
     let result = evaluate(

@@ -25,7 +25,7 @@ use anyhow::{Context, Result, bail};
 use converter::pack;
 use edge_runtime::kernels;
 use edge_runtime::model::header::{self, Header};
-use edge_runtime::model::{AlignedBytes, Model};
+use edge_runtime::model::{AlignedBytes, Model, ModelFile};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -67,9 +67,45 @@ fn read(path: &Path) -> Result<AlignedBytes> {
     }
 }
 
+/// A model file that inferences run from: mapped, so that the memory of weights that a backend has copied can go.
+enum Opened {
+    Mapped(ModelFile),
+    /// Packed for a microcontroller in the file.
+    Unpacked(AlignedBytes),
+}
+
+impl Opened {
+    fn open(path: &Path) -> Result<Self> {
+        check_header(path)?;
+        let file = ModelFile::map(path).with_context(|| unreadable(path))?;
+        match Model::peek_packing(&file) {
+            None => Ok(Self::Mapped(file)),
+            Some(_) => read(path).map(Self::Unpacked),
+        }
+    }
+
+    /// Parses and checks it; an error names the file.
+    fn model(&self, path: &Path) -> Result<Model<'_>> {
+        match self {
+            Self::Mapped(file) => Ok(parse(path, file)?.backed_by(file)),
+            Self::Unpacked(bytes) => parse(path, bytes),
+        }
+    }
+}
+
+fn unreadable(path: &Path) -> String {
+    format!("{}: cannot read the model", path.display())
+}
+
 /// The bytes of a model file. The header is checked first, so that a file that is no model is not read.
 fn read_as_is(path: &Path) -> Result<AlignedBytes> {
-    let unreadable = || format!("{}: cannot read the model", path.display());
+    check_header(path)?;
+    AlignedBytes::read(path).with_context(|| unreadable(path))
+}
+
+/// Whether a file can be a model, by its header and its length.
+fn check_header(path: &Path) -> Result<()> {
+    let unreadable = || unreadable(path);
     // Before the file is opened: opening a pipe would wait for its writer.
     if !path.metadata().with_context(unreadable)?.is_file() {
         bail!("{}: not a regular file, so no model", path.display());
@@ -83,8 +119,7 @@ fn read_as_is(path: &Path) -> Result<AlignedBytes> {
     let len = file.metadata().with_context(unreadable)?.len();
     Header::read(&start)
         .and_then(|header| header.check_len(len))
-        .with_context(|| path.display().to_string())?;
-    AlignedBytes::read(path).with_context(unreadable)
+        .with_context(|| path.display().to_string())
 }
 
 /// Parses and checks a model file; an error names the file.

@@ -1,6 +1,6 @@
 //! `run`: what is on these pictures.
 
-use super::{parse, read};
+use super::Opened;
 use crate::output::{self, Report, Text};
 use crate::{cli::Run, units};
 use anyhow::Result;
@@ -12,8 +12,8 @@ use serde::Serialize;
 use std::time::Instant;
 
 pub fn run(args: &Run, json: bool) -> Result<()> {
-    let bytes = read(&args.model)?;
-    let model = parse(&args.model, &bytes)?;
+    let file = Opened::open(&args.model)?;
+    let model = file.model(&args.model)?;
     let kind = args.backend.unwrap_or(BackendKind::fastest_for(&model));
     classes(&model)?;
     let label = |class: usize| match model.head().and_then(|h| h.label(class)) {

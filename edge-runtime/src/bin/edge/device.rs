@@ -14,10 +14,10 @@ use edge_runtime::device::memory::{MemoryPlan, PlanError};
 use edge_runtime::device::server::{RX_LEN, TX_LEN};
 use edge_runtime::flash::Flash;
 use edge_runtime::linux::{
-    AppWithLoader, FileFlash, HWMON, Hwmon, LocalPipe, ModelFile, ModelSlot, MonotonicClock, State,
+    AppWithLoader, FileFlash, HWMON, Hwmon, LocalPipe, ModelSlot, MonotonicClock, State,
     memory_total,
 };
-use edge_runtime::model::Model;
+use edge_runtime::model::{Model, ModelFile};
 use edge_runtime::signature::{PublicKey, Trust, find_signature};
 use edge_runtime::transport::{Connection, Key, missing_key};
 use std::io::ErrorKind;
@@ -69,7 +69,9 @@ pub fn with_app_and_loader<R>(
         load: Some(limits),
     };
     let model = match &bytes {
-        Some(bytes) => Model::parse(bytes).map_err(|e| (NotReady::from(&e), e.to_string())),
+        Some(bytes) => Model::parse(bytes)
+            .map(|model| model.backed_by(bytes))
+            .map_err(|e| (NotReady::from(&e), e.to_string())),
         None => Err((NotReady::NoModel, "there is no such file".into())),
     };
     let plan =
@@ -137,6 +139,7 @@ pub fn with_app<R>(
         path: own.model.clone(),
         source,
     })?;
+    let model = model.backed_by(&bytes);
     let (flash, areas, _lock) = State::open(&own.state, own.samples_mib)?.into_parts();
     settle(own, &slot, &trust, &bytes)?;
     let config = Config {

@@ -9,7 +9,7 @@
 mod own;
 mod peer;
 
-use crate::commands::{parse, read};
+use crate::commands::Opened;
 use crate::output::{Report, Table, Text};
 use crate::units;
 use crate::{cli::Bench, output, progress::Bars};
@@ -28,10 +28,10 @@ const ROUNDS: usize = 5;
 /// Times all files, and prints.
 pub fn run(args: &Bench, json: bool) -> Result<()> {
     let peers = args.peers.as_deref().map(Peers::find).transpose()?;
-    // The bytes of our models live as long as what runs them.
+    // Files of our models live as long as what runs them.
     let ours = args.models.iter().filter(|path| !is_of_a_peer(path));
     let ours = ours
-        .map(|path| Ok((path, read(path)?)))
+        .map(|path| Ok((path, Opened::open(path)?)))
         .collect::<Result<Vec<_>>>()?;
     let mut all: Vec<Box<dyn Round + '_>> = vec![];
     let each = args
@@ -40,9 +40,9 @@ pub fn run(args: &Bench, json: bool) -> Result<()> {
         .flat_map(|m| args.threads.iter().map(move |t| (m, *t)));
     for (path, threads) in each {
         let threads = threads.into();
-        if let Some((_, bytes)) = ours.iter().find(|(ours, _)| *ours == path) {
+        if let Some((_, file)) = ours.iter().find(|(ours, _)| *ours == path) {
             all.push(Box::new(Own::new(
-                parse(path, bytes)?,
+                file.model(path)?,
                 args.backend,
                 threads,
             )?));

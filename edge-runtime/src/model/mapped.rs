@@ -1,6 +1,7 @@
 //! A model file, mapped and not copied.
 
-use memmap2::Mmap;
+use super::Backing;
+use memmap2::{Mmap, UncheckedAdvice};
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -20,6 +21,24 @@ impl ModelFile {
         // SAFETY: the map is read-only, and nobody writes into a model in place (above): `convert` and
         // `deploy` rename a whole file to its name, after which this map still shows the old one.
         unsafe { Mmap::map(&file) }.map(Self)
+    }
+}
+
+impl Backing for ModelFile {
+    /// What the pages hold is in the file, where the system finds it when it is asked for again.
+    fn release(&self, bytes: &[u8]) {
+        let map = self.0.as_ptr_range();
+        let range = bytes.as_ptr_range();
+        if bytes.is_empty() || range.start < map.start || range.end > map.end {
+            return;
+        }
+        let at = range.start.addr() - map.start.addr();
+        // SAFETY: the map is read-only and of a file, so pages that are let go come back with what the file has, which
+        // is what they had (see `map`). A system that refuses keeps them.
+        let _ = unsafe {
+            self.0
+                .unchecked_advise_range(UncheckedAdvice::DontNeed, at, bytes.len())
+        };
     }
 }
 
@@ -47,6 +66,10 @@ mod tests {
         std::fs::rename(&new, &path).unwrap();
         assert_eq!(&mapped[..], b"bytes");
         assert_eq!(mapped.as_ptr().align_offset(crate::model::ALIGNMENT), 0);
+        // What is released is read again.
+        mapped.release(&mapped[1..3]);
+        mapped.release(b"elsewhere");
+        assert_eq!(&mapped[..], b"bytes");
         assert!(ModelFile::map(dir.path()).is_err());
         assert!(ModelFile::map(&dir.path().join("absent")).is_err());
     }
