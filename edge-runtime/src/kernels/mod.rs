@@ -8,6 +8,8 @@
 //! A kernel knows shapes and numbers ([`params`]), no graph, no file, no arena. Kernels are safe: they
 //! panic on lengths that contradict the numbers, and those with raw pointers check everything first.
 
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+mod aarch64;
 #[cfg(all(target_arch = "arm", target_os = "none"))]
 mod cortex_m;
 mod geometry;
@@ -24,7 +26,7 @@ pub mod params;
 pub mod portable;
 #[cfg(feature = "std")]
 mod prepacked;
-#[cfg(all(feature = "std", target_arch = "x86_64"))]
+#[cfg(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod quads;
 mod run;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
@@ -34,6 +36,8 @@ mod tests;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod x86_64;
 
+#[cfg(all(feature = "std", target_arch = "aarch64"))]
+pub use aarch64::Dotprod;
 #[cfg(all(target_arch = "arm", target_os = "none"))]
 pub use cortex_m::CortexM;
 pub use geometry::Geometry;
@@ -76,6 +80,15 @@ pub trait Kernels: core::fmt::Debug + Send + Sync {
     #[cfg(feature = "std")]
     fn prepack_depthwise(&self, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {
         let _ = p;
+        None
+    }
+
+    /// Multiplies and adds so many rounds in registers, as fast as the family's instructions go, and says how many
+    /// multiplications that were: for measuring what the processor can do at most. `None` if the family has no
+    /// instructions of its own.
+    #[cfg(feature = "std")]
+    fn multiply_only(&self, rounds: usize) -> Option<u64> {
+        let _ = rounds;
         None
     }
 
@@ -257,10 +270,13 @@ pub fn available() -> impl Iterator<Item = &'static dyn Kernels> {
         AvxVnni::detect().map(|k| k as &dyn Kernels),
         Avx2::detect().map(|k| k as &dyn Kernels),
     ];
+    #[cfg(all(feature = "std", target_arch = "aarch64"))]
+    let fast = [Dotprod::detect().map(|k| k as &dyn Kernels)];
     #[cfg(all(target_arch = "arm", target_os = "none"))]
     let fast = [Some(&CortexM as &dyn Kernels)];
     #[cfg(not(any(
         all(feature = "std", target_arch = "x86_64"),
+        all(feature = "std", target_arch = "aarch64"),
         all(target_arch = "arm", target_os = "none")
     )))]
     let fast: [Option<&dyn Kernels>; 0] = [];

@@ -12,7 +12,9 @@ mod scale;
 
 pub use conv::Conv;
 pub use depthwise::Depthwise;
-pub use scale::{Channels, EXACT, FLOAT, HIGH, MAGIC, Output, Scaling, WeightSums};
+#[cfg(target_arch = "x86_64")]
+pub use scale::MAGIC;
+pub use scale::{Channels, EXACT, FLOAT, HIGH, Output, Scaling, WeightSums};
 
 use bytemuck::{Pod, Zeroable};
 use core::fmt::Debug;
@@ -37,6 +39,8 @@ pub trait Quads: Copy + Debug + Send + Sync + 'static {
     const FLIP: u8;
     /// Blocks that a tile of a matrix product may hold; the registers say it: 1 or 4.
     const BLOCKS: usize;
+    /// True if [`FLOAT`] is the fastest way to scale.
+    const FLOATS: bool;
     /// Sixteen 32-bit sums.
     type Sums: Copy;
     /// Sixteen quads.
@@ -122,6 +126,57 @@ pub trait Quads: Copy + Debug + Send + Sync + 'static {
 pub trait Job<Q: Quads> {
     /// Does it.
     fn run(self, q: Q);
+}
+
+/// Multiplies and adds so many rounds in registers; says how many multiplications that were.
+pub fn multiply_only<Q: Quads>(q: Q, rounds: usize) -> u64 {
+    q.enabled(Rounds(rounds));
+    let sums = match Q::BLOCKS {
+        1 => NARROW,
+        _ => WIDE,
+    };
+    (rounds * sums * 4 * BLOCK) as u64
+}
+
+/// Sums that [`multiply_only`] has at a time: enough to hide the time that one addition takes, and all in registers.
+const NARROW: usize = 6;
+const WIDE: usize = 16;
+
+struct Rounds(usize);
+
+impl Rounds {
+    #[inline(always)]
+    fn of<Q: Quads, const N: usize>(self, q: Q) {
+        let (a, b) = (
+            q.load(&Line([3; 4 * BLOCK])),
+            q.load(&Line([-5; 4 * BLOCK])),
+        );
+        let mut sums = [q.sums(&[0; BLOCK]); N];
+        for _ in 0..self.0 {
+            for sums in &mut sums {
+                *sums = q.multiply_add(*sums, a, b);
+            }
+        }
+        let shared = q.shared(&Output {
+            zero_point: 0,
+            clamp: [i8::MIN, i8::MAX],
+        });
+        for sums in sums {
+            let mut used = [0; BLOCK];
+            q.store(sums, &shared, &mut used);
+            core::hint::black_box(used);
+        }
+    }
+}
+
+impl<Q: Quads> Job<Q> for Rounds {
+    #[inline(always)]
+    fn run(self, q: Q) {
+        match Q::BLOCKS {
+            1 => self.of::<Q, NARROW>(q),
+            _ => self.of::<Q, WIDE>(q),
+        }
+    }
 }
 
 /// Copies as many activations as `to` takes, with [`Quads::FLIP`] applied.

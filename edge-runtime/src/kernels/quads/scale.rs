@@ -26,6 +26,7 @@ pub const HIGH: u8 = 1;
 /// As [`HIGH`], for every number that the format allows.
 pub const EXACT: u8 = 2;
 
+#[cfg(target_arch = "x86_64")]
 /// 1.5 * 2^23: floats from 2^23 to 2^24 are the integers, and this is their middle.
 pub const MAGIC: f32 = 12_582_912.0;
 
@@ -45,10 +46,10 @@ pub enum Scaling {
 
 impl Scaling {
     /// The fastest way for a convolution.
-    pub fn of(p: &ConvParams<'_>, weights: &WeightSums) -> Self {
+    pub fn of<Q: Quads>(p: &ConvParams<'_>, weights: &WeightSums) -> Self {
         let r = &p.requantize;
         let float = |o: usize| is_float(weights.range(o, r.bias[o]), r.multiplier[o], r.shift[o]);
-        if (0..r.bias.len()).all(float) {
+        if Q::FLOATS && (0..r.bias.len()).all(float) {
             Self::Float
         } else if r.shift.iter().all(|n| (33..=54).contains(n)) {
             Self::High

@@ -36,6 +36,10 @@ impl Kernels for Avx512Vnni {
         Some(Box::new(quads::Depthwise::new(*self, p)?))
     }
 
+    fn multiply_only(&self, rounds: usize) -> Option<u64> {
+        Some(quads::multiply_only(*self, rounds))
+    }
+
     portable! { "avx512f,avx512bw,avx512vl,avx512vnni" }
 }
 
@@ -69,6 +73,7 @@ fn load(from: &[i32; BLOCK]) -> __m512i {
 impl Quads for Avx512Vnni {
     const FLIP: u8 = 0x80;
     const BLOCKS: usize = 4;
+    const FLOATS: bool = true;
     type Sums = __m512i;
     type Quads = __m512i;
     type Ready = Ready;

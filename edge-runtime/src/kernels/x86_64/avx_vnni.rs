@@ -35,6 +35,10 @@ impl Kernels for AvxVnni {
         Some(Box::new(quads::Depthwise::new(*self, p)?))
     }
 
+    fn multiply_only(&self, rounds: usize) -> Option<u64> {
+        Some(quads::multiply_only(*self, rounds))
+    }
+
     portable! { "avx2,fma,avxvnni" }
 }
 
@@ -75,6 +79,7 @@ unsafe fn odd_places(values: __m256i) -> __m256i {
 impl Quads for AvxVnni {
     const FLIP: u8 = 0x80;
     const BLOCKS: usize = 1;
+    const FLOATS: bool = true;
     type Sums = Pair;
     type Quads = Pair;
     type Ready = Ready;
