@@ -81,12 +81,37 @@ fn sdot(_: Dotprod, mut sums: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_
     sums
 }
 
+/// As [`sdot`], by the four values of `b` from `4 * LANE` on.
+#[inline(always)]
+fn sdot_lane<const LANE: i32>(
+    _: Dotprod,
+    mut sums: int32x4_t,
+    a: int8x16_t,
+    b: int8x16_t,
+) -> int32x4_t {
+    // SAFETY: as in `sdot`.
+    unsafe {
+        asm!(
+            ".arch_extension dotprod",
+            "sdot {sums:v}.4s, {a:v}.16b, {b:v}.4b[{lane}]",
+            sums = inout(vreg) sums,
+            a = in(vreg) a,
+            b = in(vreg) b,
+            lane = const LANE,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    sums
+}
+
 // SAFETY, of every block here: all processors of this architecture that std runs on have Neon.
 impl Quads for Dotprod {
     const FLIP: u8 = 0;
     const BLOCKS: usize = 1;
     // An upper half of a product and a rounding shift are two instructions, which floats do not beat.
     const FLOATS: bool = false;
+    const LANES: bool = true;
+    type Many = int8x16_t;
     type Sums = Four;
     type Quads = [int8x16_t; 4];
     type Ready = Ready;
@@ -130,6 +155,26 @@ impl Quads for Dotprod {
             sdot(self, sums[1], activations[1], weights[1]),
             sdot(self, sums[2], activations[2], weights[2]),
             sdot(self, sums[3], activations[3], weights[3]),
+        ]
+    }
+
+    #[inline(always)]
+    fn many(self, quads: &[[i8; 4]; 4]) -> int8x16_t {
+        bytemuck::cast(*quads)
+    }
+
+    #[inline(always)]
+    fn multiply_add_lane<const LANE: i32>(
+        self,
+        sums: Four,
+        activations: int8x16_t,
+        weights: [int8x16_t; 4],
+    ) -> Four {
+        [
+            sdot_lane::<LANE>(self, sums[0], weights[0], activations),
+            sdot_lane::<LANE>(self, sums[1], weights[1], activations),
+            sdot_lane::<LANE>(self, sums[2], weights[2], activations),
+            sdot_lane::<LANE>(self, sums[3], weights[3], activations),
         ]
     }
 

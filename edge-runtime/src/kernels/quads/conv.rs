@@ -201,6 +201,9 @@ struct Product<'j, Q: Quads> {
 impl<Q: Quads> Product<'_, Q> {
     #[inline(always)]
     fn panel<const SCALING: u8>(&self, image: &[i8], output: &mut [i8]) {
+        if Q::LANES {
+            return self.pixels::<1, 5, 3, 2, SCALING>(image, output);
+        }
         if Q::BLOCKS == 1 {
             return self.pixels::<1, 6, 3, 2, SCALING>(image, output);
         }
@@ -241,6 +244,23 @@ impl<Q: Quads> Product<'_, Q> {
         }
     }
 
+    /// Adds the products of one quad of each pixel, number `LANE` of four.
+    #[inline(always)]
+    fn step<const N: usize, const R: usize, const LANE: i32>(
+        &self,
+        sums: &mut [[Q::Sums; N]; R],
+        many: &[Q::Many; R],
+        lines: &[Line; N],
+    ) {
+        let q = self.q;
+        for b in 0..N {
+            let w = q.load(&lines[b]);
+            for i in 0..R {
+                sums[i][b] = q.multiply_add_lane::<LANE>(sums[i][b], many[i], w);
+            }
+        }
+    }
+
     /// `R` pixels by `N` blocks; says how many pixels.
     #[inline(always)]
     fn tile<const N: usize, const R: usize, const SCALING: u8>(
@@ -264,13 +284,28 @@ impl<Q: Quads> Product<'_, Q> {
                 let from = &image[origins[i] as usize + run..][..4 * own.len()];
                 *quads = from.as_chunks().0;
             }
-            for (k, lines) in own.iter().enumerate() {
+            // Four quads at a time, where an instruction picks one of four.
+            let (fours, left) = match Q::LANES {
+                true => own.as_chunks::<4>(),
+                false => (&[][..], own),
+            };
+            for (k, lines) in fours.iter().enumerate() {
+                let mut many = [q.many(&[[0; 4]; 4]); R];
+                for i in 0..R {
+                    many[i] = q.many(&each[i].as_chunks().0[k]);
+                }
+                self.step::<N, R, 0>(&mut sums, &many, &lines[0]);
+                self.step::<N, R, 1>(&mut sums, &many, &lines[1]);
+                self.step::<N, R, 2>(&mut sums, &many, &lines[2]);
+                self.step::<N, R, 3>(&mut sums, &many, &lines[3]);
+            }
+            for (k, lines) in left.iter().enumerate() {
                 let mut w = [q.load(&lines[0]); N];
                 for b in 1..N {
                     w[b] = q.load(&lines[b]);
                 }
                 for i in 0..R {
-                    let quad = q.repeat(each[i][k]);
+                    let quad = q.repeat(each[i][4 * fours.len() + k]);
                     for b in 0..N {
                         sums[i][b] = q.multiply_add(sums[i][b], quad, w[b]);
                     }

@@ -41,8 +41,12 @@ pub trait Quads: Copy + Debug + Send + Sync + 'static {
     const BLOCKS: usize;
     /// True if [`FLOAT`] is the fastest way to scale.
     const FLOATS: bool;
+    /// True if [`Self::multiply_add_lane`] saves instructions.
+    const LANES: bool;
     /// Sixteen 32-bit sums.
     type Sums: Copy;
+    /// Four quads of one pixel.
+    type Many: Copy;
     /// Sixteen quads.
     type Quads: Copy;
     /// Numbers of sixteen channels in registers.
@@ -67,6 +71,17 @@ pub trait Quads: Copy + Debug + Send + Sync + 'static {
         self,
         sums: Self::Sums,
         activations: Self::Quads,
+        weights: Self::Quads,
+    ) -> Self::Sums;
+
+    /// Four quads of one pixel from memory.
+    fn many(self, quads: &[[i8; 4]; 4]) -> Self::Many;
+
+    /// As [`Self::multiply_add`], for quad `LANE` of four.
+    fn multiply_add_lane<const LANE: i32>(
+        self,
+        sums: Self::Sums,
+        activations: Self::Many,
         weights: Self::Quads,
     ) -> Self::Sums;
 

@@ -74,6 +74,8 @@ impl Quads for Avx512Vnni {
     const FLIP: u8 = 0x80;
     const BLOCKS: usize = 4;
     const FLOATS: bool = true;
+    const LANES: bool = false;
+    type Many = [[i8; 4]; 4];
     type Sums = __m512i;
     type Quads = __m512i;
     type Ready = Ready;
@@ -109,6 +111,22 @@ impl Quads for Avx512Vnni {
     fn multiply_add(self, sums: __m512i, activations: __m512i, weights: __m512i) -> __m512i {
         // SAFETY: as above.
         unsafe { _mm512_dpbusd_epi32(sums, activations, weights) }
+    }
+
+    #[inline(always)]
+    fn many(self, quads: &[[i8; 4]; 4]) -> [[i8; 4]; 4] {
+        *quads
+    }
+
+    #[inline(always)]
+    fn multiply_add_lane<const LANE: i32>(
+        self,
+        sums: __m512i,
+        activations: [[i8; 4]; 4],
+        weights: __m512i,
+    ) -> __m512i {
+        let quad = self.repeat(activations[LANE as usize]);
+        self.multiply_add(sums, quad, weights)
     }
 
     #[inline(always)]

@@ -80,6 +80,8 @@ impl Quads for AvxVnni {
     const FLIP: u8 = 0x80;
     const BLOCKS: usize = 1;
     const FLOATS: bool = true;
+    const LANES: bool = false;
+    type Many = [[i8; 4]; 4];
     type Sums = Pair;
     type Quads = Pair;
     type Ready = Ready;
@@ -120,6 +122,22 @@ impl Quads for AvxVnni {
                 _mm256_dpbusd_avx_epi32(sums[1], activations[1], weights[1]),
             ]
         }
+    }
+
+    #[inline(always)]
+    fn many(self, quads: &[[i8; 4]; 4]) -> [[i8; 4]; 4] {
+        *quads
+    }
+
+    #[inline(always)]
+    fn multiply_add_lane<const LANE: i32>(
+        self,
+        sums: Pair,
+        activations: [[i8; 4]; 4],
+        weights: Pair,
+    ) -> Pair {
+        let quad = self.repeat(activations[LANE as usize]);
+        self.multiply_add(sums, quad, weights)
     }
 
     #[inline(always)]
