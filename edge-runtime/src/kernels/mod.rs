@@ -37,7 +37,7 @@ mod tests;
 mod x86_64;
 
 #[cfg(all(feature = "std", target_arch = "aarch64"))]
-pub use aarch64::Dotprod;
+pub use aarch64::{Dotprod, Neon};
 #[cfg(all(target_arch = "arm", target_os = "none"))]
 pub use cortex_m::CortexM;
 pub use geometry::Geometry;
@@ -271,7 +271,10 @@ pub fn available() -> impl Iterator<Item = &'static dyn Kernels> {
         Avx2::detect().map(|k| k as &dyn Kernels),
     ];
     #[cfg(all(feature = "std", target_arch = "aarch64"))]
-    let fast = [Dotprod::detect().map(|k| k as &dyn Kernels)];
+    let fast = [
+        Dotprod::detect().map(|k| k as &dyn Kernels),
+        Neon::detect().map(|k| k as &dyn Kernels),
+    ];
     #[cfg(all(target_arch = "arm", target_os = "none"))]
     let fast = [Some(&CortexM as &dyn Kernels)];
     #[cfg(not(any(

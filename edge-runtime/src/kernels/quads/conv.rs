@@ -7,7 +7,7 @@
 
 use super::image::Image;
 use super::{
-    BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, Output, Quads, Scaling, WeightSums,
+    BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, Output, Quads, Scaling, Step, WeightSums,
     with_scaling,
 };
 use crate::kernels::{ConvParams, Geometry, Prepacked, Units};
@@ -201,11 +201,12 @@ struct Product<'j, Q: Quads> {
 impl<Q: Quads> Product<'_, Q> {
     #[inline(always)]
     fn panel<const SCALING: u8>(&self, image: &[i8], output: &mut [i8]) {
-        if Q::LANES {
-            return self.pixels::<1, 5, 3, 2, SCALING>(image, output);
-        }
         if Q::BLOCKS == 1 {
-            return self.pixels::<1, 6, 3, 2, SCALING>(image, output);
+            return match Q::STEP {
+                Step::One => self.pixels::<1, 6, 3, 2, SCALING>(image, output),
+                Step::Two => self.pixels::<1, 3, 2, 1, SCALING>(image, output),
+                Step::Lanes => self.pixels::<1, 5, 3, 2, SCALING>(image, output),
+            };
         }
         match self.channels.len() {
             4 => self.pixels::<4, 5, 3, 2, SCALING>(image, output),
@@ -246,9 +247,9 @@ impl<Q: Quads> Product<'_, Q> {
 
     /// Adds the products of one quad of each pixel, number `LANE` of four.
     #[inline(always)]
-    fn step<const N: usize, const R: usize, const LANE: i32>(
+    fn lane<const N: usize, const R: usize, const LANE: i32>(
         &self,
-        sums: &mut [[Q::Sums; N]; R],
+        sums: &mut [[Q::Partial; N]; R],
         many: &[Q::Many; R],
         lines: &[Line; N],
     ) {
@@ -271,9 +272,9 @@ impl<Q: Quads> Product<'_, Q> {
         output: &mut [i8],
     ) -> usize {
         let (q, conv) = (self.q, self.conv);
-        let mut bias = [q.sums(&self.channels[0].bias); N];
+        let mut bias = [q.start(&self.channels[0].bias); N];
         for b in 1..N {
-            bias[b] = q.sums(&self.channels[b].bias);
+            bias[b] = q.start(&self.channels[b].bias);
         }
         let mut sums = [bias; R];
         for run in &conv.runs {
@@ -284,28 +285,40 @@ impl<Q: Quads> Product<'_, Q> {
                 let from = &image[origins[i] as usize + run..][..4 * own.len()];
                 *quads = from.as_chunks().0;
             }
-            // Four quads at a time, where an instruction picks one of four.
-            let (fours, left) = match Q::LANES {
-                true => own.as_chunks::<4>(),
-                false => (&[][..], own),
-            };
-            for (k, lines) in fours.iter().enumerate() {
-                let mut many = [q.many(&[[0; 4]; 4]); R];
-                for i in 0..R {
-                    many[i] = q.many(&each[i].as_chunks().0[k]);
+            let mut done = 0;
+            if Q::STEP == Step::Lanes {
+                for (k, lines) in own.as_chunks::<4>().0.iter().enumerate() {
+                    let mut many = [q.many(&[[0; 4]; 4]); R];
+                    for i in 0..R {
+                        many[i] = q.many(&each[i].as_chunks().0[k]);
+                    }
+                    self.lane::<N, R, 0>(&mut sums, &many, &lines[0]);
+                    self.lane::<N, R, 1>(&mut sums, &many, &lines[1]);
+                    self.lane::<N, R, 2>(&mut sums, &many, &lines[2]);
+                    self.lane::<N, R, 3>(&mut sums, &many, &lines[3]);
                 }
-                self.step::<N, R, 0>(&mut sums, &many, &lines[0]);
-                self.step::<N, R, 1>(&mut sums, &many, &lines[1]);
-                self.step::<N, R, 2>(&mut sums, &many, &lines[2]);
-                self.step::<N, R, 3>(&mut sums, &many, &lines[3]);
+                done = own.len() / 4 * 4;
             }
-            for (k, lines) in left.iter().enumerate() {
+            if Q::STEP == Step::Two {
+                for (k, lines) in own.as_chunks::<2>().0.iter().enumerate() {
+                    for b in 0..N {
+                        let w = [q.load(&lines[0][b]), q.load(&lines[1][b])];
+                        for i in 0..R {
+                            let [first, second] = each[i].as_chunks::<2>().0[k];
+                            let quads = [q.repeat(first), q.repeat(second)];
+                            sums[i][b] = q.multiply_add_two(sums[i][b], quads, w);
+                        }
+                    }
+                }
+                done = own.len() / 2 * 2;
+            }
+            for (k, lines) in own.iter().enumerate().skip(done) {
                 let mut w = [q.load(&lines[0]); N];
                 for b in 1..N {
                     w[b] = q.load(&lines[b]);
                 }
                 for i in 0..R {
-                    let quad = q.repeat(each[i][4 * fours.len() + k]);
+                    let quad = q.repeat(each[i][k]);
                     for b in 0..N {
                         sums[i][b] = q.multiply_add(sums[i][b], quad, w[b]);
                     }
@@ -313,13 +326,13 @@ impl<Q: Quads> Product<'_, Q> {
             }
         }
         // Another array: what a loop indexes that is not unrolled lies in memory, and there the sums must not be.
-        let mut rows = [[sums[0][0]; N]; R];
+        let mut rows = [[q.total(sums[0][0]); N]; R];
         let shared = q.shared(&conv.output);
         let mut numbers = [q.ready(&self.channels[0]); N];
         for b in 0..N {
             numbers[b] = q.ready(&self.channels[b]);
             for i in 0..R {
-                rows[i][b] = sums[i][b];
+                rows[i][b] = q.total(sums[i][b]);
             }
         }
         let stride = conv.geometry.output.c as usize;

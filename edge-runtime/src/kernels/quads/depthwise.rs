@@ -6,7 +6,7 @@
 //! every place that a window's first row may have in its quad.
 
 use super::{
-    BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, Output, Quads, Scaling, WeightSums,
+    BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, Output, Quads, Scaling, Step, WeightSums,
     with_scaling,
 };
 use crate::kernels::{ConvParams, Geometry, Prepacked, Units};
@@ -316,7 +316,7 @@ impl<Q: Quads> Row<'_, Q> {
     #[inline(always)]
     fn dense<const N: usize, const K: usize, const SCALING: u8>(&self, output: &mut [i8]) {
         let q = self.q;
-        let (numbers, bias) = (q.ready(self.channels), q.sums(&self.channels.bias));
+        let (numbers, bias) = (q.ready(self.channels), q.start(&self.channels.bias));
         let mut rows: [&[Line]; K] = [&[]; K];
         let mut w = [[q.load(&self.weights[0]); N]; K];
         for k in 0..K {
@@ -329,10 +329,19 @@ impl<Q: Quads> Row<'_, Q> {
             let mut sums = bias;
             for k in 0..K {
                 let lines = &rows[k][x * self.stride..][..N];
-                for i in 0..N {
+                let two = match Q::STEP {
+                    Step::Two => N / 2 * 2,
+                    _ => 0,
+                };
+                for i in (0..two).step_by(2) {
+                    let quads = [q.load(&lines[i]), q.load(&lines[i + 1])];
+                    sums = q.multiply_add_two(sums, quads, [w[k][i], w[k][i + 1]]);
+                }
+                for i in two..N {
                     sums = q.multiply_add(sums, q.load(&lines[i]), w[k][i]);
                 }
             }
+            let sums = q.total(sums);
             self.store(q.scale::<SCALING>(sums, &numbers, &self.shared), pixel);
         }
     }
@@ -341,7 +350,7 @@ impl<Q: Quads> Row<'_, Q> {
     #[inline(always)]
     fn any<const SCALING: u8>(&self, output: &mut [i8]) {
         let q = self.q;
-        let (numbers, bias) = (q.ready(self.channels), q.sums(&self.channels.bias));
+        let (numbers, bias) = (q.ready(self.channels), q.start(&self.channels.bias));
         let per_quad = self.weights.len() / self.quads;
         for (x, pixel) in output.chunks_exact_mut(self.pixel).enumerate() {
             let mut sums = bias;
@@ -351,6 +360,7 @@ impl<Q: Quads> Row<'_, Q> {
                     sums = q.multiply_add(sums, q.load(line), q.load(w));
                 }
             }
+            let sums = q.total(sums);
             self.store(q.scale::<SCALING>(sums, &numbers, &self.shared), pixel);
         }
     }

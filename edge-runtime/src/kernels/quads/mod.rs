@@ -41,10 +41,12 @@ pub trait Quads: Copy + Debug + Send + Sync + 'static {
     const BLOCKS: usize;
     /// True if [`FLOAT`] is the fastest way to scale.
     const FLOATS: bool;
-    /// True if [`Self::multiply_add_lane`] saves instructions.
-    const LANES: bool;
+    /// How many quads of a window are multiplied at a time.
+    const STEP: Step;
     /// Sixteen 32-bit sums.
     type Sums: Copy;
+    /// Sums on the way: each may be in parts.
+    type Partial: Copy;
     /// Four quads of one pixel.
     type Many: Copy;
     /// Sixteen quads.
@@ -57,8 +59,11 @@ pub trait Quads: Copy + Debug + Send + Sync + 'static {
     /// Does a job in a function that is compiled with the instructions.
     fn enabled(self, job: impl Job<Self>);
 
-    /// Sixteen sums from memory.
-    fn sums(self, from: &[i32; BLOCK]) -> Self::Sums;
+    /// Sums that start with these.
+    fn start(self, sums: &[i32; BLOCK]) -> Self::Partial;
+
+    /// The sums, all parts added.
+    fn total(self, partial: Self::Partial) -> Self::Sums;
 
     /// Sixteen quads from memory.
     fn load(self, from: &Line) -> Self::Quads;
@@ -69,10 +74,22 @@ pub trait Quads: Copy + Debug + Send + Sync + 'static {
     /// Adds to each sum the products of four activations, with [`Self::FLIP`] applied, and four weights.
     fn multiply_add(
         self,
-        sums: Self::Sums,
+        sums: Self::Partial,
         activations: Self::Quads,
         weights: Self::Quads,
-    ) -> Self::Sums;
+    ) -> Self::Partial;
+
+    /// [`Self::multiply_add`] twice.
+    #[inline(always)]
+    fn multiply_add_two(
+        self,
+        sums: Self::Partial,
+        activations: [Self::Quads; 2],
+        weights: [Self::Quads; 2],
+    ) -> Self::Partial {
+        let sums = self.multiply_add(sums, activations[0], weights[0]);
+        self.multiply_add(sums, activations[1], weights[1])
+    }
 
     /// Four quads of one pixel from memory.
     fn many(self, quads: &[[i8; 4]; 4]) -> Self::Many;
@@ -80,10 +97,10 @@ pub trait Quads: Copy + Debug + Send + Sync + 'static {
     /// As [`Self::multiply_add`], for quad `LANE` of four.
     fn multiply_add_lane<const LANE: i32>(
         self,
-        sums: Self::Sums,
+        sums: Self::Partial,
         activations: Self::Many,
         weights: Self::Quads,
-    ) -> Self::Sums;
+    ) -> Self::Partial;
 
     /// Copies sixteen activations, with [`Self::FLIP`] applied.
     fn flip_16(self, from: &[i8; 16], to: &mut [i8; 16]);
@@ -136,6 +153,21 @@ pub trait Quads: Copy + Debug + Send + Sync + 'static {
     }
 }
 
+/// How many quads of a window are multiplied at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// One: [`Quads::multiply_add`].
+    #[cfg_attr(
+        target_arch = "aarch64",
+        expect(dead_code, reason = "for other processors")
+    )]
+    One,
+    /// Two: [`Quads::multiply_add_two`] saves instructions.
+    Two,
+    /// Four that are loaded together: [`Quads::multiply_add_lane`] saves loads.
+    Lanes,
+}
+
 /// What [`Quads::enabled`] does. `run` and all that it calls must be inlined, or it is compiled without the
 /// instructions.
 pub trait Job<Q: Quads> {
@@ -146,14 +178,20 @@ pub trait Job<Q: Quads> {
 /// Multiplies and adds so many rounds in registers; says how many multiplications that were.
 pub fn multiply_only<Q: Quads>(q: Q, rounds: usize) -> u64 {
     q.enabled(Rounds(rounds));
-    let sums = match Q::BLOCKS {
-        1 => NARROW,
+    let sums = match (Q::BLOCKS, Q::STEP) {
+        (1, Step::Two) => FEW,
+        (1, _) => NARROW,
         _ => WIDE,
     };
-    (rounds * sums * 4 * BLOCK) as u64
+    let quads = match Q::STEP {
+        Step::Two => 2,
+        _ => 1,
+    };
+    (rounds * sums * quads * 4 * BLOCK) as u64
 }
 
 /// Sums that [`multiply_only`] has at a time: enough to hide the time that one addition takes, and all in registers.
+const FEW: usize = 3;
 const NARROW: usize = 6;
 const WIDE: usize = 16;
 
@@ -166,10 +204,13 @@ impl Rounds {
             q.load(&Line([3; 4 * BLOCK])),
             q.load(&Line([-5; 4 * BLOCK])),
         );
-        let mut sums = [q.sums(&[0; BLOCK]); N];
+        let mut sums = [q.start(&[0; BLOCK]); N];
         for _ in 0..self.0 {
             for sums in &mut sums {
-                *sums = q.multiply_add(*sums, a, b);
+                *sums = match Q::STEP {
+                    Step::Two => q.multiply_add_two(*sums, [a; 2], [b; 2]),
+                    _ => q.multiply_add(*sums, a, b),
+                };
             }
         }
         let shared = q.shared(&Output {
@@ -178,7 +219,7 @@ impl Rounds {
         });
         for sums in sums {
             let mut used = [0; BLOCK];
-            q.store(sums, &shared, &mut used);
+            q.store(q.total(sums), &shared, &mut used);
             core::hint::black_box(used);
         }
     }
@@ -187,8 +228,9 @@ impl Rounds {
 impl<Q: Quads> Job<Q> for Rounds {
     #[inline(always)]
     fn run(self, q: Q) {
-        match Q::BLOCKS {
-            1 => self.of::<Q, NARROW>(q),
+        match (Q::BLOCKS, Q::STEP) {
+            (1, Step::Two) => self.of::<Q, FEW>(q),
+            (1, _) => self.of::<Q, NARROW>(q),
             _ => self.of::<Q, WIDE>(q),
         }
     }

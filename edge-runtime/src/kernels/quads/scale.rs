@@ -209,7 +209,8 @@ mod tests {
             let output = Output::new(self.p);
             let channels = Channels::new(self.p, self.scaling, 0..BLOCK, |_| 0);
             let shared = q.shared(&output);
-            let scaled = q.scale::<SCALING>(q.sums(&self.sums), &q.ready(&channels), &shared);
+            let sums = q.total(q.start(&self.sums));
+            let scaled = q.scale::<SCALING>(sums, &q.ready(&channels), &shared);
             q.store(scaled, &shared, self.outputs);
         }
     }

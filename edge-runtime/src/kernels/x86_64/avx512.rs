@@ -2,7 +2,7 @@
 
 use super::portable;
 use crate::kernels::quads::{
-    self, BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, MAGIC, Output, Quads,
+    self, BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, MAGIC, Output, Quads, Step,
 };
 use crate::kernels::*;
 use core::arch::x86_64::*;
@@ -74,7 +74,8 @@ impl Quads for Avx512Vnni {
     const FLIP: u8 = 0x80;
     const BLOCKS: usize = 4;
     const FLOATS: bool = true;
-    const LANES: bool = false;
+    const STEP: Step = Step::One;
+    type Partial = __m512i;
     type Many = [[i8; 4]; 4];
     type Sums = __m512i;
     type Quads = __m512i;
@@ -92,8 +93,13 @@ impl Quads for Avx512Vnni {
     }
 
     #[inline(always)]
-    fn sums(self, from: &[i32; BLOCK]) -> __m512i {
+    fn start(self, from: &[i32; BLOCK]) -> __m512i {
         load(from)
+    }
+
+    #[inline(always)]
+    fn total(self, sums: __m512i) -> __m512i {
+        sums
     }
 
     #[inline(always)]

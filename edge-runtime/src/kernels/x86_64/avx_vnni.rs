@@ -2,7 +2,7 @@
 
 use super::portable;
 use crate::kernels::quads::{
-    self, BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, MAGIC, Output, Quads,
+    self, BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, MAGIC, Output, Quads, Step,
 };
 use crate::kernels::*;
 use core::arch::x86_64::*;
@@ -80,7 +80,8 @@ impl Quads for AvxVnni {
     const FLIP: u8 = 0x80;
     const BLOCKS: usize = 1;
     const FLOATS: bool = true;
-    const LANES: bool = false;
+    const STEP: Step = Step::One;
+    type Partial = Pair;
     type Many = [[i8; 4]; 4];
     type Sums = Pair;
     type Quads = Pair;
@@ -98,8 +99,13 @@ impl Quads for AvxVnni {
     }
 
     #[inline(always)]
-    fn sums(self, from: &[i32; BLOCK]) -> Pair {
+    fn start(self, from: &[i32; BLOCK]) -> Pair {
         bytemuck::cast(*from)
+    }
+
+    #[inline(always)]
+    fn total(self, sums: Pair) -> Pair {
+        sums
     }
 
     #[inline(always)]
@@ -203,11 +209,11 @@ impl Quads for AvxVnni {
     fn ready(self, channels: &Channels) -> Ready {
         Ready {
             scale: bytemuck::cast(channels.scale),
-            multiplier: self.sums(&channels.multiplier),
-            round: self.sums(&channels.round),
-            down: self.sums(&channels.down),
-            limit: self.sums(&channels.limit),
-            up: self.sums(&channels.up),
+            multiplier: self.start(&channels.multiplier),
+            round: self.start(&channels.round),
+            down: self.start(&channels.down),
+            limit: self.start(&channels.limit),
+            up: self.start(&channels.up),
         }
     }
 
