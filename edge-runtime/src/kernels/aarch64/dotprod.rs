@@ -141,5 +141,5 @@ impl Quads for Dotprod {
         ]
     }
 
-    common! {}
+    common! { [int8x16_t; 4] }
 }

@@ -30,14 +30,6 @@ pub struct Shared {
 // SAFETY, of every block here: the target has Neon, or this file is not compiled.
 const _: () = assert!(cfg!(target_feature = "neon"));
 
-/// The same quad in every place.
-#[inline(always)]
-pub fn repeat(quad: [i8; 4]) -> [int8x16_t; 4] {
-    // SAFETY: as above.
-    let all = unsafe { vreinterpretq_s8_s32(vdupq_n_s32(bytemuck::cast(quad))) };
-    [all; 4]
-}
-
 /// See [`Quads::interleave`](crate::kernels::quads::Quads::interleave).
 #[inline(always)]
 pub fn interleave(rows: [&[i8; 4 * BLOCK]; 4]) -> [[int8x16_t; 4]; 4] {

@@ -10,15 +10,15 @@ pub use neon::Neon;
 
 /// The part of [`Quads`](crate::kernels::quads::Quads) that the families share.
 macro_rules! common {
-    () => {
+    ($quads:ty) => {
         #[inline(always)]
-        fn load(self, from: &Line) -> [int8x16_t; 4] {
+        fn load(self, from: &Line) -> $quads {
             bytemuck::cast(*from)
         }
 
         #[inline(always)]
-        fn repeat(self, quad: [i8; 4]) -> [int8x16_t; 4] {
-            super::finish::repeat(quad)
+        fn repeat(self, quad: [i8; 4]) -> $quads {
+            bytemuck::cast([quad; 4 * BLOCK / 4])
         }
 
         #[inline(always)]
@@ -37,13 +37,13 @@ macro_rules! common {
         }
 
         #[inline(always)]
-        fn save(self, quads: [int8x16_t; 4], to: &mut Line) {
+        fn save(self, quads: $quads, to: &mut Line) {
             *to = bytemuck::cast(quads);
         }
 
         #[inline(always)]
-        fn interleave(self, rows: [&[i8; 64]; 4]) -> [[int8x16_t; 4]; 4] {
-            super::finish::interleave(rows)
+        fn interleave(self, rows: [&[i8; 64]; 4]) -> [$quads; 4] {
+            super::finish::interleave(rows).map(|quads| bytemuck::cast(quads))
         }
 
         #[inline(always)]

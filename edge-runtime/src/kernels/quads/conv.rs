@@ -301,12 +301,19 @@ impl<Q: Quads> Product<'_, Q> {
             }
             if Q::STEP == Step::Two {
                 for (k, lines) in own.as_chunks::<2>().0.iter().enumerate() {
+                    let mut quads = [[[0; 4]; 2]; R];
+                    for i in 0..R {
+                        quads[i] = each[i].as_chunks().0[k];
+                    }
                     for b in 0..N {
-                        let w = [q.load(&lines[0][b]), q.load(&lines[1][b])];
+                        let mut column = [sums[0][b]; R];
                         for i in 0..R {
-                            let [first, second] = each[i].as_chunks::<2>().0[k];
-                            let quads = [q.repeat(first), q.repeat(second)];
-                            sums[i][b] = q.multiply_add_two(sums[i][b], quads, w);
+                            column[i] = sums[i][b];
+                        }
+                        let weights = [&lines[0][b], &lines[1][b]];
+                        column = q.multiply_add_rows(column, quads, weights);
+                        for i in 0..R {
+                            sums[i][b] = column[i];
                         }
                     }
                 }

@@ -91,6 +91,23 @@ pub trait Quads: Copy + Debug + Send + Sync + 'static {
         self.multiply_add(sums, activations[1], weights[1])
     }
 
+    /// [`Self::multiply_add_two`] of each of some sums, all by the same weights.
+    #[inline(always)]
+    fn multiply_add_rows<const R: usize>(
+        self,
+        sums: [Self::Partial; R],
+        activations: [[[i8; 4]; 2]; R],
+        weights: [&Line; 2],
+    ) -> [Self::Partial; R] {
+        let w = [self.load(weights[0]), self.load(weights[1])];
+        let mut all = sums;
+        for i in 0..R {
+            let [first, second] = activations[i];
+            all[i] = self.multiply_add_two(all[i], [self.repeat(first), self.repeat(second)], w);
+        }
+        all
+    }
+
     /// Four quads of one pixel from memory.
     fn many(self, quads: &[[i8; 4]; 4]) -> Self::Many;
 
