@@ -5,6 +5,8 @@ use crate::engine::{self, Engine};
 use crate::kernels::{self, Native, Prepacked};
 use crate::model::{AlignedBytes, ConvData, DType, Layer, Model};
 use std::sync::Arc;
+#[cfg(feature = "threads")]
+use std::sync::Mutex;
 
 /// Runs int8 models as [`Engine`] does. What is prepared has the weights of convolutions packed for the kernels, if
 /// these ask for it; other numbers are read in place. A session is an arena.
@@ -96,10 +98,9 @@ impl Runtime for EngineRuntime {
     }
 }
 
-/// Threads that share an inference.
 #[cfg(feature = "threads")]
-type Pool = rayon::ThreadPool;
-/// There are none.
+use super::pool::Pool;
+/// There are no threads.
 #[cfg(not(feature = "threads"))]
 type Pool = core::convert::Infallible;
 
@@ -114,15 +115,13 @@ fn pool(threads: usize) -> Result<Option<Pool>, BackendError> {
     if threads == 1 {
         return Ok(None);
     }
-    let named = |i| format!("engine {i}");
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .thread_name(named);
-    pool.build().map(Some).map_err(|e| BackendError::Engine {
-        backend: EngineRuntime::NAME,
-        layer: String::new(),
-        why: e.to_string(),
-    })
+    Pool::new(threads)
+        .map(Some)
+        .map_err(|e| BackendError::Engine {
+            backend: EngineRuntime::NAME,
+            layer: String::new(),
+            why: e.to_string(),
+        })
 }
 
 /// A layer, and its weights if they are packed.
@@ -219,12 +218,20 @@ fn convolve(
     if let Some(pool) = pool
         && parts > 1
     {
-        return pool.in_place_scope(|scope| {
-            let mut rest = output;
-            for (i, scratch) in scratch[..parts].iter_mut().enumerate() {
-                let (own, after) = rest.split_at_mut(units.elements(&part(i)).len());
-                rest = after;
-                scope.spawn(move |_| conv.run(part(i), input, own, scratch));
+        let mut rest = output;
+        let mut own = Vec::with_capacity(parts);
+        for (i, scratch) in scratch[..parts].iter_mut().enumerate() {
+            let (output, after) = rest.split_at_mut(units.elements(&part(i)).len());
+            rest = after;
+            own.push(Mutex::new((output, scratch)));
+        }
+        // Each thread takes what is its own; threads beyond the parts have nothing to do.
+        return pool.run(&|i| {
+            if let Some(own) = own.get(i)
+                && let Ok(mut own) = own.try_lock()
+            {
+                let (output, scratch) = &mut *own;
+                conv.run(part(i), input, output, scratch);
             }
         });
     }
@@ -235,16 +242,6 @@ fn convolve(
 
 impl Session for Arena<'_> {
     fn run(&mut self, input: Values<'_>) -> Result<Values<'_>, BackendError> {
-        #[cfg(feature = "threads")]
-        {
-            let prepared = self.prepared.clone();
-            if let Some(pool) = &prepared.pool {
-                // In the pool, so that waiting for a part means working on another.
-                pool.install(|| self.infer(input, |_, _| ()).map(|_| ()))?;
-                let output = engine::range(&prepared.model.output());
-                return Ok(Values::I8(&bytemuck::cast_slice(&self.bytes)[output]));
-            }
-        }
         self.infer(input, |_, _| ()).map(Values::I8)
     }
 }

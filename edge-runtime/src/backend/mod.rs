@@ -16,6 +16,8 @@
 pub mod conformance;
 mod engine;
 mod kind;
+#[cfg(feature = "threads")]
+mod pool;
 #[cfg(feature = "tract")]
 pub mod tract;
 
