@@ -4,6 +4,7 @@
 //! kernels check                    the conformance suite on every family
 //! kernels time [FAMILY [LAYER]]    time, GMAC/s and share of the measured peak of typical layers
 //! kernels run FAMILY LAYER TIMES   one layer so many times, for a program that counts instructions
+//! kernels layers                   their names
 //! ```
 
 mod layers;
@@ -28,7 +29,13 @@ fn main() -> ExitCode {
         ["time", name] => family(Some(name)).and_then(|k| time(k, None)),
         ["time", name, of] => family(Some(name)).and_then(|k| time(k, Some(layer(of)?))),
         ["run", name, of, times] => run(name, of, times),
-        _ => Err("usage: kernels check | time [FAMILY [LAYER]] | run FAMILY LAYER TIMES".into()),
+        ["layers"] => {
+            LAYERS.iter().for_each(|layer| println!("{}", layer.name));
+            Ok(())
+        }
+        _ => Err(
+            "usage: kernels check | time [FAMILY [LAYER]] | run FAMILY LAYER TIMES | layers".into(),
+        ),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
