@@ -82,7 +82,7 @@ fn all_agree() -> Result<(), String> {
 
 /// Times layers until each has taken a while; the shortest time counts.
 fn time(kernels: &'static Native, only: Option<&'static Layer>) -> Result<(), String> {
-    let peak = peak(kernels);
+    let peak = kernels::measured_peak(kernels);
     print!("{} kernels", kernels.name());
     match peak {
         Some(peak) => println!("; at most {:.0} GMAC/s", peak / 1e9),
@@ -112,18 +112,6 @@ fn time(kernels: &'static Native, only: Option<&'static Layer>) -> Result<(), St
         }
     }
     Ok(())
-}
-
-/// Multiplications a second that the family's instructions reach on registers.
-fn peak(kernels: &'static Native) -> Option<f64> {
-    let mut most = None;
-    for _ in 0..20 {
-        let start = Instant::now();
-        let macs = kernels.multiply_only(20_000)?;
-        let rate = macs as f64 / start.elapsed().as_secs_f64();
-        most = Some(f64::max(rate, most.unwrap_or(0.0)));
-    }
-    most
 }
 
 fn run(name: &str, of: &str, times: &str) -> Result<(), String> {

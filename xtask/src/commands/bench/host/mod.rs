@@ -79,6 +79,10 @@ pub fn run(args: &Bench, json: bool) -> Result<()> {
     let report = HostReport {
         cpu: cpu(),
         kernels: kernels::native().name(),
+        peak_macs_per_s: args
+            .layers
+            .then(|| kernels::measured_peak(kernels::native()))
+            .flatten(),
         rounds: ROUNDS,
         runs,
         models,
@@ -134,6 +138,9 @@ struct HostReport {
     cpu: Option<String>,
     /// The family of kernels that int8 models run on.
     kernels: &'static str,
+    /// Multiplications a second that these reach in registers, if layers are timed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peak_macs_per_s: Option<f64>,
     rounds: usize,
     /// Inferences of each model in each round.
     runs: usize,
@@ -200,18 +207,20 @@ impl TimedLayer {
         }
     }
 
-    fn cells(&self) -> [String; 6] {
+    fn cells(&self, peak: Option<f64>) -> [String; 7] {
         let rate = match self.macs {
-            0 => String::new(),
-            macs => format!("{:.1}", macs as f64 / self.min_ms / 1e6),
+            0 => None,
+            macs => Some(macs as f64 / self.min_ms * 1e3),
         };
+        let share = rate.zip(peak).map(|(rate, peak)| rate / peak);
         [
             self.name.clone(),
             format!("{} {}", self.op, self.window).trim_end().into(),
             self.shape.clone(),
             units::count(self.macs),
             format!("{:.3}", self.min_ms),
-            rate,
+            rate.map_or(String::new(), |rate| format!("{:.1}", rate / 1e9)),
+            share.map_or(String::new(), |share| format!("{:.0}", share * 100.0)),
         ]
     }
 }
@@ -252,13 +261,30 @@ impl Report for HostReport {
             ]);
         }
         out.table(&table);
+        if let Some(peak) = self.peak_macs_per_s {
+            out.line(format_args!(
+                "peak: {:.0} GMAC/s on one thread, in registers",
+                peak / 1e9
+            ));
+        }
         for m in &self.models {
             let Some(layers) = &m.layers else { continue };
             out.blank();
             out.line(&m.model);
-            let header = ["layer", "operator", "output", "MACs", "min ms", "GMAC/s"];
+            let header = [
+                "layer",
+                "operator",
+                "output",
+                "MACs",
+                "min ms",
+                "GMAC/s",
+                "% of peak",
+            ];
             let mut table = Table::new(header).wraps(&[0]);
-            layers.iter().for_each(|layer| table.row(layer.cells()));
+            // The kernels' instructions run int8 layers only, one thread of them.
+            let peak = self.peak_macs_per_s.filter(|_| m.dtype == Some("int8"));
+            let peak = peak.map(|peak| peak * m.threads as f64);
+            layers.iter().for_each(|layer| table.row(layer.cells(peak)));
             out.table(&table);
         }
     }
