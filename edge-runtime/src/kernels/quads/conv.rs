@@ -59,7 +59,7 @@ impl<Q: Quads> Conv<Q> {
             return None;
         }
         let sums = WeightSums::new(p.weights.chunks_exact(depth).map(|filter| filter.iter()));
-        let scaling = Scaling::of::<Q>(p, &sums);
+        let scaling = Scaling::of(p, &sums, Q::FLOATS);
         let blocks = filters.div_ceil(BLOCK);
         let panels = match is_one_pixel(g, p.groups) {
             // Parts of the output must have one length.

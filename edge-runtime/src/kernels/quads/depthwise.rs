@@ -65,7 +65,7 @@ impl<Q: Quads> Depthwise<Q> {
         let [down, _] = w.dilation.map(|d| d as usize);
         let weight = |c: usize, tap: usize| p.weights[tap * channels + c];
         let sums = WeightSums::new((0..channels).map(|c| p.weights[c..].iter().step_by(channels)));
-        let scaling = Scaling::of::<Q>(p, &sums);
+        let scaling = Scaling::of(p, &sums, Q::FLOATS);
         let blocks: Vec<Range<usize>> = (0..channels)
             .step_by(BLOCK)
             .map(|first| first..(first + BLOCK).min(channels))

@@ -282,4 +282,4 @@ macro_rules! with_scaling {
         }
     };
 }
-use with_scaling;
+pub(super) use with_scaling;

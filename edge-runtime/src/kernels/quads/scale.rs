@@ -45,11 +45,11 @@ pub enum Scaling {
 }
 
 impl Scaling {
-    /// The fastest way for a convolution.
-    pub fn of<Q: Quads>(p: &ConvParams<'_>, weights: &WeightSums) -> Self {
+    /// The fastest way for a convolution; with `floats` if those are fast.
+    pub fn of(p: &ConvParams<'_>, weights: &WeightSums, floats: bool) -> Self {
         let r = &p.requantize;
         let float = |o: usize| is_float(weights.range(o, r.bias[o]), r.multiplier[o], r.shift[o]);
-        if Q::FLOATS && (0..r.bias.len()).all(float) {
+        if floats && (0..r.bias.len()).all(float) {
             Self::Float
         } else if r.shift.iter().all(|n| (33..=54).contains(n)) {
             Self::High

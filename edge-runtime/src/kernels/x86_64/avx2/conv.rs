@@ -6,6 +6,7 @@
 
 use super::finish::{CHANNELS, Channels, ORDER, Output};
 use super::lanes::{store_i8, store_i16, widen};
+use crate::kernels::quads::{EXACT, FLOAT, HIGH, Scaling, WeightSums, with_scaling};
 use crate::kernels::spans::Spans;
 use crate::kernels::{ConvParams, Geometry, Prepacked, Units};
 use core::arch::x86_64::*;
@@ -32,6 +33,7 @@ pub struct Conv {
     weights: Vec<[i8; 2 * CHANNELS]>,
     /// `[group][block]`.
     channels: Vec<Channels>,
+    scaling: Scaling,
     output: Output,
 }
 
@@ -45,6 +47,7 @@ impl Conv {
         if filters < CHANNELS / 2 {
             return None;
         }
+        let sums = WeightSums::new(p.weights.chunks_exact(depth).map(|filter| filter.iter()));
         let (pairs, blocks) = (depth.div_ceil(2), filters.div_ceil(CHANNELS));
         let mut weights = Vec::with_capacity(p.groups * blocks * pairs);
         let mut channels = Vec::with_capacity(p.groups * blocks);
@@ -75,6 +78,7 @@ impl Conv {
             blocks,
             weights,
             channels,
+            scaling: Scaling::of(p, &sums, true),
             output: Output::new(&p.requantize),
         })
     }
@@ -93,7 +97,7 @@ impl Conv {
 
     /// The pixels from `first` on, of the filters of `blocks`. `strip` is memory for their windows, and `output`
     /// their channels.
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     fn pixels(
         &self,
         first: usize,
@@ -120,16 +124,13 @@ impl Conv {
                     stride: all,
                 };
                 let into = &mut output[group * filters + (block - blocks.start) * CHANNELS..];
-                match self.channels[number].scales_large() {
-                    false => job.rows::<false>(rows, into),
-                    true => job.rows::<true>(rows, into),
-                }
+                with_scaling!(self.scaling, job.rows(rows, into));
             }
         }
     }
 
     /// The windows of pixels from `first` on, of one group, one row of `2 * pairs` values each.
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     fn unfold(&self, first: usize, group: usize, input: &[i8], strip: &mut [i16]) {
         let g = &self.geometry;
         let [kh, kw] = g.window.kernel.map(|k| k as usize);
@@ -173,7 +174,7 @@ impl Conv {
 
 /// Copies `len` int8 values as 16 bits each to `strip[at..]`; a few more if what follows is written later.
 #[inline]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,fma")]
 fn copy(strip: &mut [i16], at: usize, from: &[i8], len: usize, more: bool) {
     let strip = &mut strip[at..];
     let whole = len.next_multiple_of(16);
@@ -204,20 +205,20 @@ struct Job<'j> {
 }
 
 impl Job<'_> {
-    /// All rows of a strip, one after another. `LARGE` if a channel [scales large](Channels::scales_large).
-    #[target_feature(enable = "avx2")]
-    fn rows<const LARGE: bool>(&self, rows: &[[i16; 2]], output: &mut [i8]) {
+    /// All rows of a strip, one after another.
+    #[target_feature(enable = "avx2,fma")]
+    fn rows<const SCALING: u8>(&self, rows: &[[i16; 2]], output: &mut [i8]) {
         let pairs = self.weights.len();
         let mut first = 0;
         for rows in rows.chunks(ROWS * pairs) {
             let output = &mut output[first * self.stride..];
             match rows.len() / pairs {
-                6 => self.tile::<6, LARGE>(rows, output),
-                5 => self.tile::<5, LARGE>(rows, output),
-                4 => self.tile::<4, LARGE>(rows, output),
-                3 => self.tile::<3, LARGE>(rows, output),
-                2 => self.tile::<2, LARGE>(rows, output),
-                _ => self.tile::<1, LARGE>(rows, output),
+                6 => self.tile::<6, SCALING>(rows, output),
+                5 => self.tile::<5, SCALING>(rows, output),
+                4 => self.tile::<4, SCALING>(rows, output),
+                3 => self.tile::<3, SCALING>(rows, output),
+                2 => self.tile::<2, SCALING>(rows, output),
+                _ => self.tile::<1, SCALING>(rows, output),
             }
             first += ROWS;
         }
@@ -225,8 +226,8 @@ impl Job<'_> {
 
     /// `N` rows.
     #[inline]
-    #[target_feature(enable = "avx2")]
-    fn tile<const N: usize, const LARGE: bool>(&self, rows: &[[i16; 2]], output: &mut [i8]) {
+    #[target_feature(enable = "avx2,fma")]
+    fn tile<const N: usize, const SCALING: u8>(&self, rows: &[[i16; 2]], output: &mut [i8]) {
         let pairs = self.weights.len();
         // A loop: closures are not compiled for AVX2.
         let mut each: [&[[i16; 2]]; N] = [&[]; N];
@@ -245,7 +246,7 @@ impl Job<'_> {
         }
         let output = &mut output[..(N - 1) * self.stride + self.filters];
         for i in 0..N {
-            let q = self.output.of::<LARGE>(acc[i], self.channels);
+            let q = self.output.of::<SCALING>(acc[i], self.channels);
             let to = &mut output[i * self.stride..];
             match to.first_chunk_mut() {
                 Some(to) if self.filters == CHANNELS => store_i8(to, q),
@@ -257,7 +258,7 @@ impl Job<'_> {
 
 /// Stores the first values.
 #[inline(never)]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,fma")]
 fn store_some(to: &mut [i8], values: __m128i) {
     let mut all = [0; CHANNELS];
     store_i8(&mut all, values);

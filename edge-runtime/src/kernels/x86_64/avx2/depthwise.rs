@@ -5,6 +5,7 @@
 
 use super::finish::{CHANNELS, Channels, Output};
 use super::lanes::{load_i16, store_i8, widen};
+use crate::kernels::quads::{EXACT, FLOAT, HIGH, Scaling, WeightSums, with_scaling};
 use crate::kernels::spans::Spans;
 use crate::kernels::{ConvParams, Geometry, Prepacked, Units};
 use core::arch::x86_64::*;
@@ -19,6 +20,7 @@ pub struct Depthwise {
     geometry: Geometry,
     spans: Spans,
     blocks: Vec<Block>,
+    scaling: Scaling,
     output: Output,
     /// What taps in the padding read: a zero point for each channel.
     padding: Vec<i8>,
@@ -42,6 +44,8 @@ impl Depthwise {
         if channels < CHANNELS || taps > TAPS {
             return None;
         }
+        let each = (0..channels).map(|c| p.weights[c..].iter().step_by(channels));
+        let sums = WeightSums::new(each);
         let last = channels - CHANNELS;
         let firsts = (0..channels.div_ceil(CHANNELS)).map(|block| (block * CHANNELS).min(last));
         let block = |first: usize| {
@@ -65,14 +69,15 @@ impl Depthwise {
             geometry: *g,
             spans: Spans::new(g),
             blocks: firsts.map(block).collect(),
+            scaling: Scaling::of(p, &sums, true),
             output: Output::new(&p.requantize),
             padding: vec![p.input_zero_point; channels],
         })
     }
 
     /// The pixels from `first` on.
-    #[target_feature(enable = "avx2")]
-    fn pixels(&self, first: usize, input: &[i8], output: &mut [i8]) {
+    #[target_feature(enable = "avx2,fma")]
+    fn pixels<const SCALING: u8>(&self, first: usize, input: &[i8], output: &mut [i8]) {
         let g = &self.geometry;
         let (channels, width) = (g.input.c as usize, g.input.w as usize);
         let [kh, kw] = g.window.kernel.map(|k| k as usize);
@@ -90,14 +95,14 @@ impl Depthwise {
                     taps[ky * kw + kx] = &input[at..][..channels];
                 }
             }
-            self.pixel(&taps, pixel);
+            self.pixel::<SCALING>(&taps, pixel);
         }
     }
 
     /// One pixel from the values under its taps.
     #[inline]
-    #[target_feature(enable = "avx2")]
-    fn pixel(&self, taps: &[&[i8]; TAPS], pixel: &mut [i8]) {
+    #[target_feature(enable = "avx2,fma")]
+    fn pixel<const SCALING: u8>(&self, taps: &[&[i8]; TAPS], pixel: &mut [i8]) {
         let (taps, _) = taps.as_chunks::<2>();
         for block in &self.blocks {
             let mut acc = block.channels.bias();
@@ -115,7 +120,7 @@ impl Depthwise {
             let Some(to) = pixel[block.first..].first_chunk_mut() else {
                 unreachable!("`new` takes sixteen channels at least")
             };
-            store_i8(to, self.output.of::<true>(acc, &block.channels));
+            store_i8(to, self.output.of::<SCALING>(acc, &block.channels));
         }
     }
 }
@@ -136,6 +141,6 @@ impl Prepacked for Depthwise {
 
     fn run(&self, units: Range<usize>, input: &[i8], output: &mut [i8], _: &mut [u64]) {
         // SAFETY: `Avx2::prepack_depthwise` makes this where the processor has AVX2.
-        unsafe { self.pixels(units.start, input, output) }
+        unsafe { with_scaling!(self.scaling, self.pixels(units.start, input, output)) }
     }
 }

@@ -1,13 +1,10 @@
-//! From sixteen sums to sixteen int8 outputs: the normative requantization without 64-bit shifts.
+//! From sixteen sums to sixteen int8 outputs, in one of the ways of [`quads::Scaling`], which says why each is exact.
 //!
-//! `(acc * m + 2^(n-1)) >> n`, for n of 33 or more, is `(high(acc * m) + 2^(n-33)) >> (n - 32)`, where `high` is the
-//! upper half of the 64-bit product: what is cut off cannot reach the rounding. A channel with a smaller n scales
-//! by 1/4 or more, so a sum beyond 2^14 saturates in any case. There the sum is first limited to that, and then
-//! multiplied by 2^14, which n makes good. An n below 19 counts as 19: that scales by 2048 at least, and every
-//! sum but 0 saturates either way.
+//! [`quads::Scaling`]: crate::kernels::quads::Scaling
 
-use super::lanes::load_i32;
+use super::lanes::{load_f32, load_i32};
 use crate::kernels::RequantizeParams;
+use crate::kernels::quads::{EXACT, FLOAT, MAGIC};
 use core::arch::x86_64::*;
 
 /// Output channels that are computed together.
@@ -23,12 +20,12 @@ const UP: u8 = 14;
 #[derive(Clone, Debug)]
 pub struct Channels {
     bias: [[i32; 8]; 2],
+    scale: [[f32; 8]; 2],
     multiplier: [[i32; 8]; 2],
     round: [[i32; 8]; 2],
     down: [[i32; 8]; 2],
     limit: [[i32; 8]; 2],
     up: [[i32; 8]; 2],
-    large: bool,
 }
 
 impl Channels {
@@ -36,12 +33,12 @@ impl Channels {
     pub fn new(p: &RequantizeParams<'_>, first: usize, end: usize) -> Self {
         let mut all = Self {
             bias: [[0; 8]; 2],
+            scale: [[0.0; 8]; 2],
             multiplier: [[0; 8]; 2],
             round: [[0; 8]; 2],
             down: [[1; 8]; 2],
             limit: [[i32::MAX; 8]; 2],
             up: [[0; 8]; 2],
-            large: false,
         };
         for (place, channel) in ORDER.iter().enumerate() {
             let c = first + channel;
@@ -56,34 +53,30 @@ impl Channels {
             };
             all.bias[at.0][at.1] = p.bias[c];
             all.multiplier[at.0][at.1] = p.multiplier[c];
+            let scale = f64::from(p.multiplier[c]) / 2f64.powi(p.shift[c].into());
+            all.scale[at.0][at.1] = scale as f32;
             all.round[at.0][at.1] = 1 << (shift - 33);
             all.down[at.0][at.1] = (shift - 32).into();
             if large {
                 all.limit[at.0][at.1] = 1 << UP;
                 all.up[at.0][at.1] = UP.into();
-                all.large = true;
             }
         }
         all
     }
 
-    /// True if a channel scales by 1/4 or more, so that sums are limited first.
-    pub fn scales_large(&self) -> bool {
-        self.large
-    }
-
     /// The bias of each place.
     #[inline]
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     pub fn bias(&self) -> [__m256i; 2] {
         [load_i32(&self.bias[0]), load_i32(&self.bias[1])]
     }
 
     /// Eight scaled sums, without the zero point.
     #[inline]
-    #[target_feature(enable = "avx2")]
-    fn scale<const LARGE: bool>(&self, half: usize, mut acc: __m256i) -> __m256i {
-        if LARGE {
+    #[target_feature(enable = "avx2,fma")]
+    fn scale<const SCALING: u8>(&self, half: usize, mut acc: __m256i) -> __m256i {
+        if SCALING == EXACT {
             let limit = load_i32(&self.limit[half]);
             // One below the negative limit, so that an unlimited channel keeps i32::MIN.
             let low = _mm256_xor_si256(limit, _mm256_set1_epi32(-1));
@@ -100,9 +93,21 @@ impl Channels {
     }
 }
 
+impl Channels {
+    /// Eight scaled sums; `zero` is [`MAGIC`] and the zero point, which the result has.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn scale_float(&self, half: usize, acc: __m256i, zero: __m256) -> __m256i {
+        let scale = load_f32(&self.scale[half]);
+        let scaled = _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc), scale, zero);
+        let magic = _mm256_set1_epi32(MAGIC.to_bits() as i32);
+        _mm256_sub_epi32(_mm256_castps_si256(scaled), magic)
+    }
+}
+
 /// The values of odd places, in the even places too.
 #[inline]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,fma")]
 fn odd_places(values: __m256i) -> __m256i {
     _mm256_castps_si256(_mm256_movehdup_ps(_mm256_castsi256_ps(values)))
 }
@@ -123,14 +128,26 @@ impl Output {
         }
     }
 
-    /// The outputs of sixteen sums, the bias included, in the order of the channels. `LARGE` if a channel
-    /// [scales large](Channels::scales_large).
+    /// The outputs of sixteen sums, the bias included, in the order of the channels.
     #[inline]
-    #[target_feature(enable = "avx2")]
-    pub fn of<const LARGE: bool>(&self, acc: [__m256i; 2], channels: &Channels) -> __m128i {
-        let zero = _mm256_set1_epi32(self.zero_point.into());
-        let a = _mm256_add_epi32(channels.scale::<LARGE>(0, acc[0]), zero);
-        let b = _mm256_add_epi32(channels.scale::<LARGE>(1, acc[1]), zero);
+    #[target_feature(enable = "avx2,fma")]
+    pub fn of<const SCALING: u8>(&self, acc: [__m256i; 2], channels: &Channels) -> __m128i {
+        let [a, b] = match SCALING {
+            FLOAT => {
+                let zero = _mm256_set1_ps(MAGIC + f32::from(self.zero_point));
+                [
+                    channels.scale_float(0, acc[0], zero),
+                    channels.scale_float(1, acc[1], zero),
+                ]
+            }
+            _ => {
+                let zero = _mm256_set1_epi32(self.zero_point.into());
+                [
+                    _mm256_add_epi32(channels.scale::<SCALING>(0, acc[0]), zero),
+                    _mm256_add_epi32(channels.scale::<SCALING>(1, acc[1]), zero),
+                ]
+            }
+        };
         let pairs = _mm256_packs_epi32(a, b);
         let low = _mm256_castsi256_si128(pairs);
         let high = _mm256_extracti128_si256::<1>(pairs);
@@ -146,12 +163,12 @@ mod tests {
     use crate::kernels::Avx2;
     use crate::kernels::x86_64::avx2::lanes::store_i8;
 
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     fn outputs(p: &RequantizeParams<'_>, acc: i32) -> [i8; CHANNELS] {
         let mut q = [0; CHANNELS];
         let acc = [_mm256_set1_epi32(acc); 2];
         let channels = Channels::new(p, 0, CHANNELS);
-        store_i8(&mut q, Output::new(p).of::<true>(acc, &channels));
+        store_i8(&mut q, Output::new(p).of::<EXACT>(acc, &channels));
         q
     }
 

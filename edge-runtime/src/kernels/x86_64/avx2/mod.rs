@@ -14,10 +14,12 @@ use crate::kernels::*;
 pub struct Avx2(());
 
 impl Avx2 {
-    /// The family, if the processor has AVX2.
+    /// The family, if the processor has AVX2 and fused multiply-add, which come together.
     pub fn detect() -> Option<&'static Self> {
-        // The only place that makes one: that a value exists proves that the processor has AVX2.
-        std::arch::is_x86_feature_detected!("avx2").then_some(&Self(()))
+        // The only place that makes one: that a value exists proves that the processor has both.
+        let has = std::arch::is_x86_feature_detected!("avx2")
+            && std::arch::is_x86_feature_detected!("fma");
+        has.then_some(&Self(()))
     }
 }
 
@@ -37,5 +39,5 @@ impl Kernels for Avx2 {
         Some(Box::new(depthwise::Depthwise::new(p)?))
     }
 
-    portable! { "avx2" }
+    portable! { "avx2,fma" }
 }

@@ -11,6 +11,7 @@
 
 use super::finish::{CHANNELS, Channels, ORDER, Output};
 use super::lanes::{load_i16, load_i32, store_i8, store_i16, store_i32, widen};
+use crate::kernels::quads::{EXACT, FLOAT, HIGH, Scaling, WeightSums, with_scaling};
 use crate::kernels::{ConvParams, Geometry, Prepacked, Units};
 use core::arch::x86_64::*;
 use core::ops::Range;
@@ -37,6 +38,7 @@ pub struct Winograd {
     weights: Vec<[i16; 2 * CHANNELS]>,
     /// One for each block of sixteen filters.
     channels: Vec<Channels>,
+    scaling: Scaling,
     output: Output,
     /// What the padding reads: a zero point for each channel.
     padding: Vec<i8>,
@@ -79,12 +81,18 @@ impl Winograd {
                 }
             }
         }
+        let sums = WeightSums::new(
+            p.weights
+                .chunks_exact(9 * inputs)
+                .map(|filter| filter.iter()),
+        );
         let block = |first| Channels::new(&p.requantize, first, filters);
         Some(Self {
             geometry: *g,
             pairs,
             weights,
             channels: (0..filters).step_by(CHANNELS).map(block).collect(),
+            scaling: Scaling::of(p, &sums, true),
             output: Output::new(&p.requantize),
             padding: vec![p.input_zero_point; inputs],
         })
@@ -102,7 +110,7 @@ impl Winograd {
     }
 
     /// The tiles of a range, counted row by row from `first_row` on, where `output` starts.
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     fn tiles(
         &self,
         tiles: Range<usize>,
@@ -140,13 +148,16 @@ impl Winograd {
             }
             for (i, tile) in tiles.clone().enumerate() {
                 let (row, column) = (tile / self.columns(), tile % self.columns());
-                self.finish(block, sums, i, [row, column], output);
+                with_scaling!(
+                    self.scaling,
+                    self.finish(block, sums, i, [row, column], output)
+                );
             }
         }
     }
 
     /// `B' d B` of all channels of a tile, to `values[place][tile][channel]`.
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     fn transform(&self, [row, column]: [usize; 2], input: &[i8], values: &mut [i16], tile: usize) {
         let g = &self.geometry;
         let channels = 2 * self.pairs;
@@ -188,8 +199,8 @@ impl Winograd {
 
     /// `A' m A` of a block of filters at the tile of this row and column, divided by 4, to up to four pixels of the
     /// output. `sums` are those of all tiles of the strip, of which this is number `tile`.
-    #[target_feature(enable = "avx2")]
-    fn finish(
+    #[target_feature(enable = "avx2,fma")]
+    fn finish<const SCALING: u8>(
         &self,
         block: usize,
         sums: &[[i32; CHANNELS]],
@@ -228,7 +239,7 @@ impl Winograd {
             if x < width
                 && let Some(to) = output.get_mut(at..).and_then(|to| to.first_chunk_mut())
             {
-                store_i8(to, self.output.of::<true>(acc, numbers));
+                store_i8(to, self.output.of::<SCALING>(acc, numbers));
             }
         }
     }
@@ -236,7 +247,7 @@ impl Winograd {
 
 /// `B'` along one axis.
 #[inline]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,fma")]
 fn along(a: __m256i, b: __m256i, c: __m256i, d: __m256i) -> [__m256i; 4] {
     [
         _mm256_sub_epi16(a, c),
@@ -248,7 +259,7 @@ fn along(a: __m256i, b: __m256i, c: __m256i, d: __m256i) -> [__m256i; 4] {
 
 /// `A'` along one axis.
 #[inline]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,fma")]
 fn back(a: __m256i, b: __m256i, c: __m256i, d: __m256i) -> [__m256i; 2] {
     [
         _mm256_add_epi32(_mm256_add_epi32(a, b), c),
@@ -258,7 +269,7 @@ fn back(a: __m256i, b: __m256i, c: __m256i, d: __m256i) -> [__m256i; 2] {
 
 /// Sums of products of `N` tiles at one place with sixteen filters.
 #[inline]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,fma")]
 fn products<const N: usize>(
     weights: &[[i16; 2 * CHANNELS]],
     rows: &[[i16; 2]],
