@@ -5,7 +5,9 @@
 //! family brings the instructions. A value of its type proves that the processor has them, so nothing here is
 //! unsafe; what is, lies in the family's few instructions.
 
+#[expect(clippy::needless_range_loop, reason = "one index for several arrays")]
 mod conv;
+#[expect(clippy::needless_range_loop, reason = "one index for several arrays")]
 mod depthwise;
 mod image;
 mod scale;
@@ -159,7 +161,7 @@ pub trait Quads: Copy + Debug + Send + Sync + 'static {
         to: &mut [i8],
     ) {
         for (scaled, to) in scaled.into_iter().zip(to.chunks_mut(BLOCK)) {
-            if let Some(to) = to.as_mut_array() {
+            if let Some(to) = to.first_chunk_mut() {
                 self.store(scaled, shared, to);
                 continue;
             }
