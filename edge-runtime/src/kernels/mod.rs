@@ -83,6 +83,12 @@ pub trait Kernels: core::fmt::Debug + Send + Sync {
         None
     }
 
+    /// Depthwise convolution of floats, for backends that run float models.
+    #[cfg(feature = "std")]
+    fn float_depthwise(&self, p: &FloatDepthwiseParams<'_>, input: &[f32], output: &mut [f32]) {
+        portable::float_depthwise(p, input, output);
+    }
+
     /// Multiplies and adds so many rounds in registers, as fast as the family's instructions go, and says how many
     /// multiplications that were: for measuring what the processor can do at most. `None` if the family has no
     /// instructions of its own.

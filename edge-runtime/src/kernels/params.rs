@@ -119,6 +119,20 @@ impl<'p> ConvParams<'p> {
     }
 }
 
+/// The numbers of a float depthwise convolution; see [`ConvData::F32`].
+#[cfg(feature = "std")]
+#[derive(Clone, Copy, Debug)]
+pub struct FloatDepthwiseParams<'p> {
+    /// Shapes and window.
+    pub geometry: Geometry,
+    /// Weights, HWC.
+    pub weights: &'p [f32],
+    /// One per channel.
+    pub bias: &'p [f32],
+    /// Smallest and largest output, if there are such.
+    pub clamp: Option<[f32; 2]>,
+}
+
 /// How the sums of a convolution become its int8 output.
 #[derive(Clone, Copy, Debug)]
 pub struct RequantizeParams<'p> {

@@ -5,10 +5,11 @@
 //! a chain of dense 3x3 convolutions the same time in both.
 
 use super::custom::Custom;
+use super::depthwise::FloatDepthwise;
 use super::network::{Network, check_size, dims};
 use super::norm::LocalResponseNorm;
 use super::part::{Part, Shuffle};
-use crate::kernels::{ShuffleParams, SliceParams};
+use crate::kernels::{Geometry, Kernels, ShuffleParams, SliceParams};
 use crate::model::{Activation, ConvData, Layer, MapFunction, Model, Op, Shape, Window};
 use tract_core::internal::*;
 use tract_core::ops::array::{Pad, PadMode, TypedConcat};
@@ -17,7 +18,12 @@ use tract_core::ops::math;
 use tract_core::ops::nn::{DataFormat, hard_swish, leaky_relu, sigmoid, silu};
 
 /// Wires one layer of a float model.
-pub fn wire(net: &mut Network, model: &Model<'_>, layer: &Layer<'_>) -> TractResult<OutletId> {
+pub fn wire(
+    net: &mut Network,
+    model: &Model<'_>,
+    layer: &Layer<'_>,
+    kernels: &'static dyn Kernels,
+) -> TractResult<OutletId> {
     let inputs: TVec<OutletId> = layer
         .inputs
         .iter()
@@ -47,16 +53,28 @@ pub fn wire(net: &mut Network, model: &Model<'_>, layer: &Layer<'_>) -> TractRes
         }
         Op::DepthwiseConv { window, data } => {
             let (weights, bias, activation) = numbers(model, data)?;
-            let y = depthwise(
-                net,
-                suffix(activation, "sum"),
-                window,
-                [from.shape, to],
-                x,
-                weights,
-                bias,
-            )?;
-            activate(net, y, activation)
+            let clamp = match activation {
+                Activation::Relu => Some([0.0, f32::INFINITY]),
+                Activation::Relu6 => Some([0.0, 6.0]),
+                _ => None,
+            };
+            let left = match clamp {
+                Some(_) => Activation::None,
+                None => activation,
+            };
+            let conv = FloatDepthwise {
+                kernels,
+                geometry: Geometry {
+                    input: from.shape,
+                    output: to,
+                    window: *window,
+                },
+                weights: weights.to_vec(),
+                bias: bias.to_vec(),
+                clamp,
+            };
+            let y = net.node(suffix(left, "sum"), Custom::new(conv), &[x])?;
+            activate(net, y, left)
         }
         Op::MaxPool { window } => net.node(
             "",
@@ -131,7 +149,8 @@ pub fn wire(net: &mut Network, model: &Model<'_>, layer: &Layer<'_>) -> TractRes
     }
 }
 
-/// A float depthwise convolution. `weights` are HWC; `shapes` the input's and the output's.
+/// tract's own depthwise convolution of floats, of which an int8 one can be made. `weights` are HWC; `shapes` the input's
+/// and the output's.
 pub fn depthwise(
     net: &mut Network,
     suffix: &str,

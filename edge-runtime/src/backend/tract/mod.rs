@@ -5,6 +5,7 @@
 //! built. Knows no file and no head.
 
 mod custom;
+mod depthwise;
 mod float;
 mod int8;
 mod kernel;

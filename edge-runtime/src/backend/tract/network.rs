@@ -23,7 +23,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Wires all layers. `kernels` compute what tract does not, in an int8 model.
+    /// Wires all layers. `kernels` compute what tract does not.
     pub fn build(model: &Model<'_>, kernels: &'static dyn Kernels) -> Result<Self, BackendError> {
         let datum = match model.dtype() {
             DType::F32 => DatumType::F32,
@@ -43,7 +43,7 @@ impl Network {
         for (index, layer) in model.layers().enumerate() {
             network.prefix = format!("{index}:{}", layer.name);
             let wire = match model.dtype() {
-                DType::F32 => float::wire(&mut network, model, &layer),
+                DType::F32 => float::wire(&mut network, model, &layer, kernels),
                 DType::I8 => int8::wire(&mut network, model, &layer, kernels),
             };
             let wire = wire.and_then(|w| network.check(w, &layer).map(|()| w));

@@ -6,6 +6,8 @@
 mod conv;
 mod depthwise;
 mod elementwise;
+#[cfg(feature = "std")]
+mod float;
 mod layout;
 mod norm;
 mod pool;
@@ -17,6 +19,8 @@ pub use depthwise::depthwise;
 pub use elementwise::{
     add, add_in_place, map, map_in_place, mul, mul_in_place, prelu, prelu_in_place,
 };
+#[cfg(feature = "std")]
+pub use float::float_depthwise;
 pub use layout::{concat_part, pad, shuffle, slice};
 pub use norm::norm;
 pub use pool::{avg_pool, max_pool};

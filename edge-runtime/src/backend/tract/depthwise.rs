@@ -1,0 +1,44 @@
+//! Float depthwise convolution by the kernels of this crate: tract's own is several times slower in NHWC.
+
+use super::custom::{Compute, filled, values};
+use super::network::dims;
+use crate::kernels::{FloatDepthwiseParams, Geometry, Kernels};
+use tract_core::internal::*;
+
+/// A float [`crate::model::Op::DepthwiseConv`].
+#[derive(Debug)]
+pub struct FloatDepthwise {
+    /// What computes it.
+    pub kernels: &'static dyn Kernels,
+    /// Shapes and window.
+    pub geometry: Geometry,
+    /// Weights, HWC.
+    pub weights: Vec<f32>,
+    /// One per channel.
+    pub bias: Vec<f32>,
+    /// Smallest and largest output.
+    pub clamp: Option<[f32; 2]>,
+}
+
+impl Compute for FloatDepthwise {
+    fn name(&self) -> &'static str {
+        "FloatDepthwise"
+    }
+
+    fn output(&self) -> (DatumType, TVec<usize>) {
+        (DatumType::F32, dims(self.geometry.output).into())
+    }
+
+    fn run(&self, inputs: &[TValue]) -> TractResult<Tensor> {
+        let input = values::<f32>(inputs, 0)?;
+        let params = FloatDepthwiseParams {
+            geometry: self.geometry,
+            weights: &self.weights,
+            bias: &self.bias,
+            clamp: self.clamp,
+        };
+        filled(&dims(self.geometry.output), |output| {
+            self.kernels.float_depthwise(&params, input, output);
+        })
+    }
+}
