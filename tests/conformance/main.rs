@@ -9,7 +9,7 @@ mod rules;
 
 use edge_runtime::backend::conformance::{Kind, cases, check};
 use edge_runtime::backend::{EngineRuntime, Runtime, TractRuntime};
-use edge_runtime::kernels::{self, Portable};
+use edge_runtime::kernels;
 use edge_runtime::model::DType;
 
 /// Cases of each kind of layer, and random networks.
@@ -53,12 +53,13 @@ fn backends() -> Vec<Subject> {
             int8,
         ));
     }
-    all.push(subject("tract", TractRuntime::new(), both));
-    all.push(subject(
-        "tract on portable kernels",
-        TractRuntime::with_kernels(&Portable),
-        int8,
-    ));
+    for k in kernels::available() {
+        all.push(subject(
+            &format!("tract on {} kernels", k.name()),
+            TractRuntime::with_kernels(k),
+            both,
+        ));
+    }
     all
 }
 

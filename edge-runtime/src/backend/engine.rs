@@ -164,7 +164,8 @@ impl<'m> Arena<'m> {
         let threads = prepared.steps.iter().map(|s| s.parts).max().unwrap_or(1);
         Self {
             bytes: AlignedBytes::zeroed(prepared.model.arena_bytes()),
-            scratch: vec![vec![0; scratch]; threads],
+            // Memory that a thread does not touch stays the system's.
+            scratch: (0..threads).map(|_| vec![0; scratch]).collect(),
             prepared,
         }
     }

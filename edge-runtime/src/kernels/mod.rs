@@ -12,7 +12,12 @@
 mod aarch64;
 #[cfg(all(target_arch = "arm", target_os = "none"))]
 mod cortex_m;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+#[expect(clippy::needless_range_loop, reason = "one index for several arrays")]
+mod floats;
 mod geometry;
+#[cfg(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod image;
 #[cfg(any(
     test,
     all(
@@ -22,6 +27,8 @@ mod geometry;
     )
 ))]
 mod packed;
+#[cfg(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod panels;
 pub mod params;
 pub mod portable;
 #[cfg(feature = "std")]
@@ -44,7 +51,7 @@ pub use geometry::Geometry;
 pub use params::*;
 pub use portable::{requantize, rescale};
 #[cfg(feature = "std")]
-pub use prepacked::{Prepacked, Units, prepack};
+pub use prepacked::{Prepacked, PrepackedFloat, Units, prepack};
 pub use run::run;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub use x86_64::{Avx2, Avx512Vnni, AvxVnni};
@@ -79,6 +86,14 @@ pub trait Kernels: core::fmt::Debug + Send + Sync {
     /// As [`Self::prepack_conv`], for [`Self::depthwise`].
     #[cfg(feature = "std")]
     fn prepack_depthwise(&self, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {
+        let _ = p;
+        None
+    }
+
+    /// A convolution of floats with weights packed for this family, for backends that run float models. `None` if the
+    /// family has none.
+    #[cfg(feature = "std")]
+    fn prepack_float_conv(&self, p: &FloatConvParams<'_>) -> Option<Box<dyn PrepackedFloat>> {
         let _ = p;
         None
     }

@@ -119,6 +119,22 @@ impl<'p> ConvParams<'p> {
     }
 }
 
+/// The numbers of a float convolution; see [`ConvData::F32`].
+#[cfg(feature = "std")]
+#[derive(Clone, Copy, Debug)]
+pub struct FloatConvParams<'p> {
+    /// Shapes and window.
+    pub geometry: Geometry,
+    /// Channel groups; divides both channel counts.
+    pub groups: usize,
+    /// Weights, OHWI.
+    pub weights: &'p [f32],
+    /// One per output channel.
+    pub bias: &'p [f32],
+    /// Smallest and largest output, if there are such.
+    pub clamp: Option<[f32; 2]>,
+}
+
 /// The numbers of a float depthwise convolution; see [`ConvData::F32`].
 #[cfg(feature = "std")]
 #[derive(Clone, Copy, Debug)]

@@ -26,6 +26,17 @@ pub trait Prepacked: Debug + Send + Sync {
     fn run(&self, units: Range<usize>, input: &[i8], output: &mut [i8], scratch: &mut [u64]);
 }
 
+/// A float convolution with its weights as one family of kernels likes them.
+///
+/// [`Kernels::prepack_float_conv`](super::Kernels::prepack_float_conv) makes it.
+pub trait PrepackedFloat: Debug + Send + Sync {
+    /// Computes the output.
+    ///
+    /// # Panics
+    /// If a slice is shorter than that takes.
+    fn run(&self, input: &[f32], output: &mut [f32]);
+}
+
 /// How an output is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Units {

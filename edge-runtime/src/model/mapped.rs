@@ -1,7 +1,9 @@
 //! A model file, mapped and not copied.
 
 use super::Backing;
-use memmap2::{Mmap, UncheckedAdvice};
+use memmap2::Mmap;
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -25,7 +27,12 @@ impl ModelFile {
 }
 
 impl Backing for ModelFile {
+    /// Other systems decide for themselves.
+    #[cfg(not(unix))]
+    fn release(&self, _: &[u8]) {}
+
     /// What the pages hold is in the file, where the system finds it when it is asked for again.
+    #[cfg(unix)]
     fn release(&self, bytes: &[u8]) {
         let map = self.0.as_ptr_range();
         let range = bytes.as_ptr_range();

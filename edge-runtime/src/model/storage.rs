@@ -6,8 +6,8 @@ use std::path::Path;
 
 /// Memory that a model lies in and that can be had back while the model is open.
 pub trait Backing: core::fmt::Debug + Sync {
-    /// `bytes`, a part of the model, will hardly be read again: the memory may go, as long as a later read gives what
-    /// was there.
+    /// `bytes`, a part of the model, have been copied, most of them: the memory may go, as long as a later read gives
+    /// what was there.
     fn release(&self, bytes: &[u8]);
 }
 

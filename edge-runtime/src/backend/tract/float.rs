@@ -5,11 +5,11 @@
 //! a chain of dense 3x3 convolutions the same time in both.
 
 use super::custom::Custom;
-use super::depthwise::FloatDepthwise;
+use super::float_conv::{FloatConv, FloatDepthwise};
 use super::network::{Network, check_size, dims};
 use super::norm::LocalResponseNorm;
 use super::part::{Part, Shuffle};
-use crate::kernels::{Geometry, Kernels, ShuffleParams, SliceParams};
+use crate::kernels::{FloatConvParams, Geometry, Kernels, ShuffleParams, SliceParams};
 use crate::model::{Activation, ConvData, Layer, MapFunction, Model, Op, Shape, Window};
 use tract_core::internal::*;
 use tract_core::ops::array::{Pad, PadMode, TypedConcat};
@@ -41,6 +41,23 @@ pub fn wire(
             data,
         } => {
             let (weights, bias, activation) = numbers(model, data)?;
+            let (clamp, left) = clamped(activation);
+            let packed = kernels.prepack_float_conv(&FloatConvParams {
+                geometry: Geometry {
+                    input: from.shape,
+                    output: to,
+                    window: *window,
+                },
+                groups: *groups as usize,
+                weights,
+                bias,
+                clamp,
+            });
+            if let Some(conv) = packed {
+                let conv = FloatConv { conv, output: to };
+                let y = net.node(suffix(left, "sum"), Custom::new(conv), &[x])?;
+                return activate(net, y, left);
+            }
             let spec = pool_spec(window, from.shape, to)?;
             let conv = Conv::new(spec, KernelFormat::OIHW, *groups as usize, None);
             let per_filter = from.shape.c as usize / (*groups).max(1) as usize;
@@ -53,15 +70,7 @@ pub fn wire(
         }
         Op::DepthwiseConv { window, data } => {
             let (weights, bias, activation) = numbers(model, data)?;
-            let clamp = match activation {
-                Activation::Relu => Some([0.0, f32::INFINITY]),
-                Activation::Relu6 => Some([0.0, 6.0]),
-                _ => None,
-            };
-            let left = match clamp {
-                Some(_) => Activation::None,
-                None => activation,
-            };
+            let (clamp, left) = clamped(activation);
             let conv = FloatDepthwise {
                 kernels,
                 geometry: Geometry {
@@ -181,6 +190,15 @@ fn numbers<'m>(
             activation,
         } => Ok((model.f32s(weights), model.f32s(bias), activation)),
         ConvData::I8 { .. } | ConvData::Packed { .. } => bail!("int8 weights in a float model"),
+    }
+}
+
+/// What a convolution clamps its output to, and the activation that is left.
+fn clamped(activation: Activation) -> (Option<[f32; 2]>, Activation) {
+    match activation {
+        Activation::Relu => (Some([0.0, f32::INFINITY]), Activation::None),
+        Activation::Relu6 => (Some([0.0, 6.0]), Activation::None),
+        other => (None, other),
     }
 }
 

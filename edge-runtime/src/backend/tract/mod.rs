@@ -5,8 +5,8 @@
 //! built. Knows no file and no head.
 
 mod custom;
-mod depthwise;
 mod float;
+mod float_conv;
 mod int8;
 mod kernel;
 mod network;

@@ -5,11 +5,12 @@
 //! special case. Weights lie in blocks of sixteen filters, four values of a filter together. A tile multiplies a few
 //! pixels by a few blocks, with all sums in registers.
 
-use super::image::Image;
 use super::{
-    BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, Output, Quads, Scaling, Step, WeightSums,
-    with_scaling,
+    BLOCK, Channels, EXACT, FLOAT, Flipping, HIGH, Job, Line, Output, Quads, Scaling, Step,
+    WeightSums, with_scaling,
 };
+use crate::kernels::image::Image;
+use crate::kernels::panels::Panel;
 use crate::kernels::{ConvParams, Geometry, Prepacked, Units};
 use core::ops::Range;
 
@@ -23,6 +24,8 @@ pub struct Conv<Q: Quads> {
     geometry: Geometry,
     groups: usize,
     image: Image,
+    /// What the padding reads.
+    padding: i8,
     /// Rows of outputs that share an image.
     rows: usize,
     /// Where the windows of the pixels of these rows start in the image.
@@ -41,15 +44,9 @@ pub struct Conv<Q: Quads> {
     output: Output,
 }
 
-/// Blocks of filters that are multiplied together.
-#[derive(Clone, Copy, Debug)]
-struct Panel {
-    first: usize,
-    blocks: usize,
-}
-
 impl<Q: Quads> Conv<Q> {
-    /// Packs the weights; `None` if a group has so few filters that blocks of sixteen would be mostly empty.
+    /// Packs the weights; `None` if a group has so few filters that blocks of sixteen would be mostly empty, or the
+    /// windows are no way to be laid out.
     pub fn new(q: Q, p: &ConvParams<'_>) -> Option<Self> {
         let g = &p.geometry;
         let taps = (g.window.kernel[0] * g.window.kernel[1]) as usize;
@@ -63,10 +60,13 @@ impl<Q: Quads> Conv<Q> {
         let blocks = filters.div_ceil(BLOCK);
         let panels = match is_one_pixel(g, p.groups) {
             // Parts of the output must have one length.
-            true => fixed_panels(blocks, Q::BLOCKS),
-            false => even_panels(blocks, Q::BLOCKS),
+            true => Panel::fixed(blocks, Q::BLOCKS),
+            false => Panel::even(blocks, Q::BLOCKS),
         };
-        let image = Image::new(g, p.input_zero_point);
+        let image = Image::new(g);
+        if !image.is_reasonable(p.weights.len()) {
+            return None;
+        }
         let (runs, len) = image.runs(p.groups);
         let run = len.div_ceil(4);
         let mut weights = Vec::with_capacity(p.groups * blocks * runs.len() * run);
@@ -104,6 +104,7 @@ impl<Q: Quads> Conv<Q> {
             rows,
             origins: pixels.map(|at| image.origin(at) as u32).collect(),
             image,
+            padding: p.input_zero_point ^ Q::FLIP as i8,
             runs,
             run,
             panels,
@@ -118,26 +119,6 @@ impl<Q: Quads> Conv<Q> {
 /// True if the output is one pixel, which is divided by panels: a fully connected layer.
 fn is_one_pixel(g: &Geometry, groups: usize) -> bool {
     g.output.h == 1 && g.output.w == 1 && groups == 1
-}
-
-/// Panels of `most` blocks, and one of the rest.
-fn fixed_panels(blocks: usize, most: usize) -> Vec<Panel> {
-    let panel = |first| Panel {
-        first,
-        blocks: most.min(blocks - first),
-    };
-    (0..blocks).step_by(most).map(panel).collect()
-}
-
-/// As few panels as can be, of nearly the same size.
-fn even_panels(blocks: usize, most: usize) -> Vec<Panel> {
-    let count = blocks.div_ceil(most);
-    let first = |i: usize| blocks * i / count;
-    let panel = |i| Panel {
-        first: first(i),
-        blocks: first(i + 1) - first(i),
-    };
-    (0..count).map(panel).collect()
 }
 
 /// The pixels from `first` on, of the filters of `panels`.
@@ -165,7 +146,8 @@ impl<Q: Quads> Job<Q> for Pixels<'_, Q> {
             return;
         };
         let rows = self.first / width..(self.first + count).div_ceil(width);
-        conv.image.fill(q, rows, self.input, self.image);
+        conv.image
+            .fill(Flipping(q), conv.padding, rows, self.input, self.image);
         let per_block = conv.runs.len() * conv.run;
         for group in 0..conv.groups {
             let image = &self.image[group * (channels / conv.groups)..];

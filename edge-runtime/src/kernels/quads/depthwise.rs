@@ -16,7 +16,10 @@ use core::ops::Range;
 const LINES: usize = 128 << 10;
 
 /// Most rows under a window.
-const MOST: u32 = 64;
+const MOST: usize = 64;
+
+/// Bytes that interleaved rows, or weights, may take in any case.
+const REASONABLE: usize = 1 << 20;
 
 /// A depthwise convolution with packed weights.
 #[derive(Debug)]
@@ -52,17 +55,32 @@ struct Phase {
 }
 
 impl<Q: Quads> Depthwise<Q> {
-    /// Packs the weights; `None` if there are too few channels, or too many rows under a window.
+    /// Packs the weights; `None` if there are too few channels, or too many rows under a window, or windows so far apart
+    /// or with such holes that interleaving whole rows is no way to compute them.
     pub fn new(q: Q, p: &ConvParams<'_>) -> Option<Self> {
         let g = &p.geometry;
         let w = &g.window;
         let channels = g.output.c as usize;
-        let window = (w.kernel[0] - 1).checked_mul(w.dilation[0])?;
-        if channels < BLOCK || window >= MOST {
+        let [kh, kw] = w.kernel.map(|k| k as usize);
+        let [down, right] = w.dilation.map(|d| d as usize);
+        let window = (kh - 1) * down + 1;
+        if channels < BLOCK || window > MOST {
             return None;
         }
-        let [kh, kw] = w.kernel.map(|k| k as usize);
-        let [down, _] = w.dilation.map(|d| d as usize);
+        let columns = (g.output.w as usize - 1) * w.stride[1] as usize + (kw - 1) * right + 1;
+        // As many rows of outputs as fit, one at least.
+        let stride = w.stride[0] as usize;
+        let bytes = |rows: usize| {
+            let quads = ((rows - 1) * stride + window).div_ceil(4);
+            quads * columns * channels.next_multiple_of(BLOCK) * 4
+        };
+        let height = g.output.h as usize;
+        let rows = (1..=height).rev().find(|rows| bytes(*rows) <= LINES);
+        let rows = rows.unwrap_or(1);
+        let reasonable = 16 * (g.input.len() + g.output.len());
+        if bytes(rows) > reasonable.max(REASONABLE) {
+            return None;
+        }
         let weight = |c: usize, tap: usize| p.weights[tap * channels + c];
         let sums = WeightSums::new((0..channels).map(|c| p.weights[c..].iter().step_by(channels)));
         let scaling = Scaling::of(p, &sums, Q::FLOATS);
@@ -71,7 +89,7 @@ impl<Q: Quads> Depthwise<Q> {
             .map(|first| first..(first + BLOCK).min(channels))
             .collect();
         let phase = |place: usize| {
-            let quads = (place + window as usize) / 4 + 1;
+            let quads = (place + window).div_ceil(4);
             let mut weights = Vec::with_capacity(blocks.len() * quads * kw);
             for block in &blocks {
                 for (quad, kx) in (0..quads).flat_map(|quad| (0..kw).map(move |kx| (quad, kx))) {
@@ -92,20 +110,23 @@ impl<Q: Quads> Depthwise<Q> {
             Phase { quads, weights }
         };
         // Only the places that occur.
-        let stride = w.stride[0] as usize;
-        let occurs = |place: usize| (0..4).any(|y| y * stride % 4 == place);
-        let phases = [0, 1, 2, 3].map(|place| match occurs(place) {
+        let occurs = |place: &usize| (0..rows.min(4)).any(|y| y * stride % 4 == *place);
+        let lines = |place: usize| (place + window).div_ceil(4) * kw * blocks.len();
+        let packed: usize = (0..4).filter(occurs).map(lines).sum();
+        if packed * size_of::<Line>() > (32 * p.weights.len()).max(REASONABLE) {
+            return None;
+        }
+        let phases = [0, 1, 2, 3].map(|place| match occurs(&place) {
             true => phase(place),
             false => Phase::default(),
         });
-        let right = (g.output.w - 1) * w.stride[1] + (w.kernel[1] - 1) * w.dilation[1];
-        let mut conv = Self {
+        Some(Self {
             q,
             geometry: *g,
-            window: window as usize + 1,
-            columns: right as usize + 1,
+            window,
+            columns,
             blocks: blocks.len(),
-            rows: 1,
+            rows,
             phases,
             channels: blocks
                 .into_iter()
@@ -115,17 +136,7 @@ impl<Q: Quads> Depthwise<Q> {
             output: Output::new(&p.requantize),
             input_zero_point: p.input_zero_point,
             padding: vec![p.input_zero_point; g.input.w as usize * channels],
-        };
-        // As many as fit, and as give a multiple of four, so that the next ones start with a new quad.
-        let bytes = |rows| conv.quads(rows) * conv.row_len() * size_of::<Line>();
-        let height = g.output.h as usize;
-        let fit = (1..height.div_ceil(4)).rev().map(|rows| 4 * rows);
-        let few = fit.into_iter().find(|rows| bytes(*rows) <= LINES);
-        conv.rows = match bytes(height) <= LINES {
-            true => height,
-            false => few.unwrap_or(4).min(height),
-        };
-        Some(conv)
+        })
     }
 
     /// Lines of a quad of rows.

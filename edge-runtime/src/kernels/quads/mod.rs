@@ -9,7 +9,6 @@
 mod conv;
 #[expect(clippy::needless_range_loop, reason = "one index for several arrays")]
 mod depthwise;
-mod image;
 mod scale;
 
 pub use conv::Conv;
@@ -18,6 +17,7 @@ pub use depthwise::Depthwise;
 pub use scale::MAGIC;
 pub use scale::{Channels, EXACT, FLOAT, HIGH, Output, Scaling, WeightSums};
 
+use super::image::Copying;
 use bytemuck::{Pod, Zeroable};
 use core::fmt::Debug;
 
@@ -255,22 +255,28 @@ impl<Q: Quads> Job<Q> for Rounds {
     }
 }
 
-/// Copies as many activations as `to` takes, with [`Quads::FLIP`] applied.
-#[inline(always)]
-fn flip<Q: Quads>(q: Q, from: &[i8], to: &mut [i8]) {
-    let from = &from[..to.len()];
-    let (to64, to) = to.as_chunks_mut::<64>();
-    let (from64, from) = from.as_chunks::<64>();
-    for (to, from) in to64.iter_mut().zip(from64) {
-        q.flip_64(from, to);
-    }
-    let (to16, to) = to.as_chunks_mut::<16>();
-    let (from16, from) = from.as_chunks::<16>();
-    for (to, from) in to16.iter_mut().zip(from16) {
-        q.flip_16(from, to);
-    }
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = from ^ Q::FLIP as i8;
+/// Copies activations with [`Quads::FLIP`] applied.
+#[derive(Clone, Copy)]
+struct Flipping<Q>(Q);
+
+impl<Q: Quads> Copying<i8> for Flipping<Q> {
+    #[inline(always)]
+    fn copy(self, from: &[i8], to: &mut [i8]) {
+        let q = self.0;
+        let from = &from[..to.len()];
+        let (to64, to) = to.as_chunks_mut::<64>();
+        let (from64, from) = from.as_chunks::<64>();
+        for (to, from) in to64.iter_mut().zip(from64) {
+            q.flip_64(from, to);
+        }
+        let (to16, to) = to.as_chunks_mut::<16>();
+        let (from16, from) = from.as_chunks::<16>();
+        for (to, from) in to16.iter_mut().zip(from16) {
+            q.flip_16(from, to);
+        }
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = from ^ Q::FLIP as i8;
+        }
     }
 }
 

@@ -60,34 +60,38 @@ impl Scaling {
 }
 
 /// Sums of each filter's negative and positive weights.
-pub struct WeightSums(Vec<[i32; 2]>);
+pub struct WeightSums(Vec<[i64; 2]>);
 
 impl WeightSums {
     /// Of filters, each the sequence of its weights.
     pub fn new<'w>(filters: impl Iterator<Item = impl Iterator<Item = &'w i8>>) -> Self {
-        Self(
-            filters
-                .map(|weights| {
-                    let mut sums = [0; 2];
-                    for w in weights {
-                        let w = i32::from(*w);
-                        sums = [sums[0] + w.min(0), sums[1] + w.max(0)];
-                    }
-                    sums
-                })
-                .collect(),
-        )
+        Self(filters.map(Self::of).collect())
+    }
+
+    fn of<'w>(mut weights: impl Iterator<Item = &'w i8>) -> [i64; 2] {
+        let mut sums = [0; 2];
+        // So many fit 32 bits, which vectors like better.
+        while let Some(first) = weights.next() {
+            let mut some = [i32::from(*first).min(0), i32::from(*first).max(0)];
+            for w in weights.by_ref().take(1 << 20) {
+                let w = i32::from(*w);
+                some = [some[0] + w.min(0), some[1] + w.max(0)];
+            }
+            sums = [sums[0] + i64::from(some[0]), sums[1] + i64::from(some[1])];
+        }
+        sums
     }
 
     /// What [`Quads::FLIP`] adds to the sum of a filter.
     pub fn flipped<Q: Quads>(&self, filter: usize) -> i32 {
         let [low, high] = self.0[filter];
-        i32::from(Q::FLIP).wrapping_mul(low + high)
+        // The sums of products wrap as well.
+        i32::from(Q::FLIP).wrapping_mul((low + high) as i32)
     }
 
     /// The smallest and the largest sum that any input gives, the bias included.
     fn range(&self, filter: usize, bias: i32) -> [i64; 2] {
-        let [low, high] = self.0[filter].map(i64::from);
+        let [low, high] = self.0[filter];
         let bias = i64::from(bias);
         [bias + 127 * low - 128 * high, bias + 127 * high - 128 * low]
     }
@@ -312,6 +316,10 @@ mod tests {
         let weights = [127, -127];
         let range = WeightSums::new([weights.iter()].into_iter()).range(0, 5);
         assert_eq!(range, [5 - 127 * 255, 5 + 127 * 255]);
+        // More weights than 32 bits hold the sum of.
+        let all = vec![-128i8; (1 << 24) + 5];
+        let range = WeightSums::new([all.iter()].into_iter()).range(0, 0);
+        assert_eq!(range.map(|v| v / all.len() as i64), [-128 * 127, 128 * 128]);
     }
 
     /// Every shift of the format, sums and multipliers at their ends.

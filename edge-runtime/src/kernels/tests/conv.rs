@@ -147,6 +147,74 @@ fn conv_3x3_of_extremes_follows_its_definition() {
     }
 }
 
+/// A window that is far from its neighbours, or has large holes: legal, and expensive to lay out whole.
+#[test]
+fn windows_far_apart_take_no_more_memory_than_the_layer() {
+    let far = |kernel, stride, dilation, pad| Window {
+        kernel,
+        stride: [stride; 2],
+        dilation,
+        pad_before: [pad; 2],
+        pad_after: [pad; 2],
+    };
+    let cases = [
+        (
+            false,
+            Shape::new(1, 1, 1024),
+            far([2, 2], 4096, [1, 1], 4096),
+            8,
+        ),
+        (
+            false,
+            Shape::new(1, 1, 64),
+            far([3, 3], 1, [2000, 2000], 2000),
+            16,
+        ),
+        (
+            true,
+            Shape::new(1, 1, 1024),
+            far([1, 1], 4096, [1, 1], 4096),
+            1024,
+        ),
+        (true, Shape::new(1, 9, 17), far([2, 9], 1, [63, 1], 40), 17),
+        (
+            true,
+            Shape::new(3, 3, 32),
+            far([3, 3], 4096, [1, 1], 4096),
+            32,
+        ),
+    ];
+    for (depthwise, input, window, filters) in cases {
+        let g = geometry(input, window, filters).unwrap();
+        let [kh, kw] = window.kernel;
+        let per_filter = kh * kw * if depthwise { 1 } else { input.c };
+        let numbers = Numbers::new((per_filter * filters) as usize, filters as usize, 6);
+        let groups = if depthwise { input.c } else { 1 };
+        let p = numbers.params(g, groups, [3, 4], i8::MIN);
+        let x = values(input.len(), 9);
+        let mut expected = vec![0; g.output.len()];
+        match depthwise {
+            true => portable::depthwise(&p, &x, &mut expected),
+            false => portable::conv(&p, &x, &mut expected),
+        }
+        for kernels in available() {
+            let packed = match depthwise {
+                true => kernels.prepack_depthwise(&p),
+                false => kernels.prepack_conv(&p),
+            };
+            let Some(packed) = packed else { continue };
+            assert!(
+                packed.scratch_len() < 8 << 20,
+                "{}, {window:?}",
+                kernels.name()
+            );
+            let mut got = vec![0; g.output.len()];
+            run_in_parts(&*packed, 3 << 8, &x, &mut got);
+            assert_eq!(got, expected, "{}, {window:?}", kernels.name());
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn conv_follows_its_definition(

@@ -1,6 +1,7 @@
 //! Kernels for AVX-512 with VNNI: server processors of Intel since Ice Lake, of AMD since Zen 4.
 
-use super::portable;
+use super::{Avx2, portable};
+use crate::kernels::floats::FloatConv;
 use crate::kernels::quads::{
     self, BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, MAGIC, Output, Quads, Step,
 };
@@ -29,11 +30,22 @@ impl Kernels for Avx512Vnni {
     }
 
     fn prepack_conv(&self, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {
-        Some(Box::new(quads::Conv::new(*self, p)?))
+        match quads::Conv::new(*self, p) {
+            Some(conv) => Some(Box::new(conv)),
+            // Which unfolds window by window.
+            None => Avx2::detect()?.prepack_conv(p),
+        }
+    }
+
+    fn prepack_float_conv(&self, p: &FloatConvParams<'_>) -> Option<Box<dyn PrepackedFloat>> {
+        Some(Box::new(FloatConv::new(*self, p)?))
     }
 
     fn prepack_depthwise(&self, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {
-        Some(Box::new(quads::Depthwise::new(*self, p)?))
+        match quads::Depthwise::new(*self, p) {
+            Some(conv) => Some(Box::new(conv)),
+            None => Avx2::detect()?.prepack_depthwise(p),
+        }
     }
 
     fn multiply_only(&self, rounds: usize) -> Option<u64> {

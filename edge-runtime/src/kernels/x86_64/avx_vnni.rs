@@ -1,6 +1,6 @@
 //! Kernels for AVX-VNNI: Intel's processors for desktops and small servers since Alder Lake, AMD's since Zen 5.
 
-use super::portable;
+use super::{Avx2, portable};
 use crate::kernels::quads::{
     self, BLOCK, Channels, EXACT, FLOAT, HIGH, Job, Line, MAGIC, Output, Quads, Step,
 };
@@ -28,11 +28,23 @@ impl Kernels for AvxVnni {
     }
 
     fn prepack_conv(&self, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {
-        Some(Box::new(quads::Conv::new(*self, p)?))
+        match quads::Conv::new(*self, p) {
+            Some(conv) => Some(Box::new(conv)),
+            // Which unfolds window by window.
+            None => Avx2::detect()?.prepack_conv(p),
+        }
+    }
+
+    fn prepack_float_conv(&self, p: &FloatConvParams<'_>) -> Option<Box<dyn PrepackedFloat>> {
+        // Floats gained nothing since.
+        Avx2::detect()?.prepack_float_conv(p)
     }
 
     fn prepack_depthwise(&self, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {
-        Some(Box::new(quads::Depthwise::new(*self, p)?))
+        match quads::Depthwise::new(*self, p) {
+            Some(conv) => Some(Box::new(conv)),
+            None => Avx2::detect()?.prepack_depthwise(p),
+        }
     }
 
     fn multiply_only(&self, rounds: usize) -> Option<u64> {

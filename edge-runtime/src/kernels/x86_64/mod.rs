@@ -4,6 +4,7 @@
 mod avx2;
 mod avx512;
 mod avx_vnni;
+mod floats;
 
 pub use avx_vnni::AvxVnni;
 pub use avx2::Avx2;

@@ -161,14 +161,17 @@ impl Output {
 mod tests {
     use super::*;
     use crate::kernels::Avx2;
+    use crate::kernels::portable::requantize;
+    use crate::kernels::quads::HIGH;
     use crate::kernels::x86_64::avx2::lanes::store_i8;
+    use crate::random::Random;
 
     #[target_feature(enable = "avx2,fma")]
-    fn outputs(p: &RequantizeParams<'_>, acc: i32) -> [i8; CHANNELS] {
+    fn outputs<const SCALING: u8>(p: &RequantizeParams<'_>, acc: i32) -> [i8; CHANNELS] {
         let mut q = [0; CHANNELS];
         let acc = [_mm256_set1_epi32(acc); 2];
         let channels = Channels::new(p, 0, CHANNELS);
-        store_i8(&mut q, Output::new(p).of::<EXACT>(acc, &channels));
+        store_i8(&mut q, Output::new(p).of::<SCALING>(acc, &channels));
         q
     }
 
@@ -208,8 +211,48 @@ mod tests {
                         (product.div_euclid(1 << n) + 3).clamp(-120, 127) as i8
                     });
                     // SAFETY: the processor has AVX2, as was asked above.
-                    let got = unsafe { outputs(&p, acc) };
+                    let got = unsafe { outputs::<EXACT>(&p, acc) };
                     assert_eq!(got, exact, "({acc} * {m}) >> {n}");
+                }
+            }
+        }
+    }
+
+    /// Multipliers as the converter makes them: both sides of every step of the output, in all three ways.
+    #[test]
+    fn every_step_is_exact() {
+        if Avx2::detect().is_none() {
+            eprintln!("skipped: this processor has no AVX2");
+            return;
+        }
+        let mut random = Random::new(8);
+        for _ in 0..300 {
+            let (m, n) = (
+                random.range(1 << 23, (1 << 24) - 1) << 7 | 0x80,
+                random.range(34, 44) as u8,
+            );
+            let zero_point = random.range(-128, 127) as i8;
+            let p = RequantizeParams {
+                bias: &[0; CHANNELS],
+                multiplier: &[m; CHANNELS],
+                shift: &[n; CHANNELS],
+                zero_point,
+                clamp: [-120, 127],
+            };
+            for step in -280..=280i64 {
+                let at = ((2 * step - 1) << (n - 1)).div_euclid(m.into());
+                for acc in at - 1..=at + 2 {
+                    let acc = acc as i32;
+                    let exact = requantize(acc, m, n, zero_point, p.clamp);
+                    // SAFETY: the processor has AVX2, as was asked above.
+                    let got = unsafe {
+                        [
+                            outputs::<FLOAT>(&p, acc),
+                            outputs::<HIGH>(&p, acc),
+                            outputs::<EXACT>(&p, acc),
+                        ]
+                    };
+                    assert_eq!(got, [[exact; CHANNELS]; 3], "({acc} * {m}) >> {n}");
                 }
             }
         }

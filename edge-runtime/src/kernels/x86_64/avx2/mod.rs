@@ -7,6 +7,7 @@ mod lanes;
 mod winograd;
 
 use super::portable;
+use crate::kernels::floats::FloatConv;
 use crate::kernels::*;
 
 /// The family for processors with AVX2.
@@ -33,6 +34,10 @@ impl Kernels for Avx2 {
             Some(winograd) => Some(Box::new(winograd)),
             None => Some(Box::new(conv::Conv::new(p)?)),
         }
+    }
+
+    fn prepack_float_conv(&self, p: &FloatConvParams<'_>) -> Option<Box<dyn PrepackedFloat>> {
+        Some(Box::new(FloatConv::new(*self, p)?))
     }
 
     fn prepack_depthwise(&self, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {

@@ -1,10 +1,18 @@
 //! The rows of an input that some rows of outputs read, with the padding around them, in which every window lies.
 
-use super::{Quads, flip};
-use crate::kernels::Geometry;
+use super::Geometry;
 use core::ops::Range;
 
-/// How the rows lie: `[row][column][channel]`, without what no window reads.
+/// Elements that an image may have in any case.
+const REASONABLE: usize = 8 << 20;
+
+/// How elements get from the input into an image. All that it calls must be inlined.
+pub trait Copying<T>: Copy {
+    /// Copies as many as `to` takes.
+    fn copy(self, from: &[T], to: &mut [T]);
+}
+
+/// How the rows lie: `[row][column][channel]`. With a kernel of 1, what lies between windows is left out.
 #[derive(Clone, Copy, Debug)]
 pub struct Image {
     geometry: Geometry,
@@ -14,18 +22,18 @@ pub struct Image {
     pitch: [usize; 2],
     /// Rows of one window.
     window: usize,
-    padding: i8,
 }
 
 impl Image {
-    /// For windows over an input whose padding reads `padding`.
-    pub fn new(g: &Geometry, padding: i8) -> Self {
+    /// For windows over an input.
+    pub fn new(g: &Geometry) -> Self {
         // With a kernel of 1, what lies between windows is left out.
         let along = |axis: usize| match g.window.kernel[axis] {
             1 => (1, 1),
             kernel => {
-                let window = (kernel - 1) * g.window.dilation[axis] + 1;
-                (window as usize, g.window.stride[axis] as usize)
+                let dilation = g.window.dilation[axis] as usize;
+                let window = (kernel as usize - 1) * dilation + 1;
+                (window, g.window.stride[axis] as usize)
             }
         };
         let ([rows, columns], [down, right]) = {
@@ -37,23 +45,33 @@ impl Image {
             columns: (g.output.w as usize - 1) * right + columns,
             pitch: [down, right],
             window: rows,
-            padding,
         }
     }
 
-    /// Bytes of a row.
+    /// False if a single row of outputs takes so much that an image is no way to compute it: windows that are far apart
+    /// or have large holes. Then no place in the image exceeds 32 bits either.
+    pub fn is_reasonable(&self, weights: usize) -> bool {
+        let g = &self.geometry;
+        let elements = g.input.len() + g.output.len() + weights;
+        let most = (4 * elements).clamp(REASONABLE, u32::MAX as usize);
+        let row = self.columns.checked_mul(g.input.c as usize);
+        let len = row.and_then(|row| row.checked_mul(self.window));
+        len.is_some_and(|len| len <= most)
+    }
+
+    /// Elements of a row.
     fn row_len(&self) -> usize {
         self.columns * self.geometry.input.c as usize
     }
 
-    /// Bytes for so many rows of outputs. A few more, so that whole quads can be read at the end.
+    /// Elements for so many rows of outputs. A few more, so that whole quads can be read at the end.
     pub fn len(&self, rows: usize) -> usize {
         ((rows - 1) * self.pitch[0] + self.window) * self.row_len() + 3
     }
 
-    /// The most rows of outputs, one at least, for which this takes no more than `bytes`.
-    pub fn rows(&self, bytes: usize) -> usize {
-        let rows = bytes / self.row_len();
+    /// The most rows of outputs, one at least, for which this takes no more than `elements`.
+    pub fn rows(&self, elements: usize) -> usize {
+        let rows = elements / self.row_len();
         let fit = rows.saturating_sub(self.window) / self.pitch[0] + 1;
         fit.min(self.geometry.output.h as usize)
     }
@@ -82,9 +100,16 @@ impl Image {
         ((0..kh).map(|ky| tap(ky, 0)).collect(), kw * channels)
     }
 
-    /// Copies what the rows `rows` of outputs read.
+    /// Copies what the rows `rows` of outputs read; padding reads `padding`.
     #[inline(always)]
-    pub fn fill<Q: Quads>(&self, q: Q, rows: Range<usize>, input: &[i8], image: &mut [i8]) {
+    pub fn fill<T: Copy>(
+        &self,
+        copying: impl Copying<T>,
+        padding: T,
+        rows: Range<usize>,
+        input: &[T],
+        image: &mut [T],
+    ) {
         let g = &self.geometry;
         let channels = g.input.c as usize;
         let [height, width] = [g.input.h as usize, g.input.w as usize];
@@ -97,7 +122,6 @@ impl Image {
             _ => 1,
         };
         let [rows_apart, columns_apart] = [apart(0, down), apart(1, right)];
-        let padding = self.padding ^ Q::FLIP as i8;
         for (i, to) in image
             .chunks_exact_mut(self.row_len())
             .take(count)
@@ -115,14 +139,14 @@ impl Image {
                 before.fill(padding);
                 let inside = from.len().min(to.len());
                 let (inside, after) = to.split_at_mut(inside);
-                flip(q, from, inside);
+                copying.copy(from, inside);
                 after.fill(padding);
                 continue;
             }
             for (x, to) in to.chunks_exact_mut(channels).enumerate() {
                 let x = (x * columns_apart).wrapping_sub(left);
                 match x < width {
-                    true => flip(q, &from[x * channels..], to),
+                    true => copying.copy(&from[x * channels..], to),
                     false => to.fill(padding),
                 }
             }
