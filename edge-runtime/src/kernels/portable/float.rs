@@ -3,8 +3,8 @@
 
 use crate::kernels::FloatDepthwiseParams;
 
-/// Channels that one pass accumulates in registers.
-const BLOCK: usize = 32;
+/// Most channels that one pass accumulates in registers.
+const BLOCK: usize = 128;
 
 /// Depthwise convolution of floats.
 #[inline(always)]
@@ -15,18 +15,22 @@ pub fn float_depthwise(p: &FloatDepthwiseParams<'_>, input: &[f32], output: &mut
     for y in 0..g.output.h as usize {
         for x in 0..g.output.w as usize {
             let Some(pixel) = pixels.next() else { return };
-            for first in (0..channels).step_by(BLOCK) {
+            let mut first = 0;
+            while first < channels {
                 // A length that the compiler knows is faster.
-                match channels - first {
+                first += match channels - first {
                     BLOCK.. => block(p, input, [y, x], first, BLOCK, pixel),
+                    64.. => block(p, input, [y, x], first, 64, pixel),
+                    32.. => block(p, input, [y, x], first, 32, pixel),
+                    16.. => block(p, input, [y, x], first, 16, pixel),
                     rest => block(p, input, [y, x], first, rest, pixel),
-                }
+                };
             }
         }
     }
 }
 
-/// `count` channels of one output pixel, from `first` on.
+/// `count` channels of one output pixel, from `first` on; says how many.
 #[inline(always)]
 fn block(
     p: &FloatDepthwiseParams<'_>,
@@ -35,7 +39,7 @@ fn block(
     first: usize,
     count: usize,
     pixel: &mut [f32],
-) {
+) -> usize {
     let g = &p.geometry;
     let (channels, width, kw) = (
         g.input.c as usize,
@@ -66,4 +70,5 @@ fn block(
             None => sum,
         };
     }
+    count
 }
