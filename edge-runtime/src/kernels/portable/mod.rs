@@ -23,6 +23,8 @@ pub use elementwise::{
 pub use float::float_depthwise;
 pub use layout::{concat_part, pad, shuffle, slice};
 pub use norm::norm;
+#[cfg(feature = "std")]
+pub use pool::max_pool_in_blocks;
 pub use pool::{avg_pool, max_pool};
 pub use requantize::{requantize, requantize_sums, rescale, saturate};
 pub use unfold::unfold;

@@ -20,6 +20,62 @@ pub fn max_pool(g: &Geometry, input: &[i8], output: &mut [i8]) {
     });
 }
 
+/// As [`max_pool`], for processors with long vectors: a block of channels stays in registers for all taps.
+#[cfg(feature = "std")]
+#[inline(always)]
+pub fn max_pool_in_blocks(g: &Geometry, input: &[i8], output: &mut [i8]) {
+    let channels = g.input.c as usize;
+    let mut pixels = output.chunks_exact_mut(channels);
+    for y in 0..g.output.h as usize {
+        for x in 0..g.output.w as usize {
+            let Some(pixel) = pixels.next() else { return };
+            let mut first = 0;
+            while first < channels {
+                // A length that the compiler knows is faster.
+                first += match channels - first {
+                    MOST.. => max_block(g, input, [y, x], first, MOST, pixel),
+                    64.. => max_block(g, input, [y, x], first, 64, pixel),
+                    32.. => max_block(g, input, [y, x], first, 32, pixel),
+                    16.. => max_block(g, input, [y, x], first, 16, pixel),
+                    rest => max_block(g, input, [y, x], first, rest, pixel),
+                };
+            }
+        }
+    }
+}
+
+/// Most channels of a block.
+#[cfg(feature = "std")]
+const MOST: usize = 192;
+
+/// `count` channels of one output pixel, from `first` on; says how many.
+#[cfg(feature = "std")]
+#[inline(always)]
+fn max_block(
+    g: &Geometry,
+    input: &[i8],
+    [y, x]: [usize; 2],
+    first: usize,
+    count: usize,
+    pixel: &mut [i8],
+) -> usize {
+    let (channels, width) = (g.input.c as usize, g.input.w as usize);
+    let (rows, y0) = g.taps(0, y);
+    let (columns, x0) = g.taps(1, x);
+    let mut most = [i8::MIN; MOST];
+    for ky in rows {
+        let row = (y0 + ky as isize) as usize * width;
+        for kx in columns.clone() {
+            let at = (row + (x0 + kx as isize) as usize) * channels + first;
+            for (most, value) in most[..count].iter_mut().zip(&input[at..][..count]) {
+                *most = (*most).max(*value);
+            }
+        }
+    }
+    pixel[first..][..count].copy_from_slice(&most[..count]);
+    count
+}
+
 impl AvgPoolParams<'_> {
     /// The mean for a sum of `q - zero_point` over `count` elements.
     #[inline(always)]

@@ -17,7 +17,7 @@ macro_rules! portable {
             conv = conv(p: &ConvParams<'_>, input: &[i8], output: &mut [i8]);
             depthwise = depthwise(p: &ConvParams<'_>, input: &[i8], output: &mut [i8]);
             float_depthwise = float_depthwise(p: &FloatDepthwiseParams<'_>, input: &[f32], output: &mut [f32]);
-            max_pool = max_pool(g: &Geometry, input: &[i8], output: &mut [i8]);
+            max_pool = max_pool_in_blocks(g: &Geometry, input: &[i8], output: &mut [i8]);
             avg_pool = avg_pool(p: &AvgPoolParams<'_>, input: &[i8], output: &mut [i8]);
             add = add(p: &AddParams, a: &[i8], b: &[i8], output: &mut [i8]);
             add_in_place = add_in_place(p: &AddParams, a: &mut [i8], b: &[i8]);
