@@ -6,7 +6,7 @@ use crate::kernels::{self, Native, Prepacked};
 use crate::model::{AlignedBytes, ConvData, DType, Layer, Model};
 use std::sync::Arc;
 #[cfg(feature = "threads")]
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 /// Runs int8 models as [`Engine`] does. What is prepared has the weights of convolutions packed for the kernels, if
 /// these ask for it; other numbers are read in place. A session is an arena.
@@ -228,10 +228,8 @@ fn convolve(
         }
         // Each thread takes what is its own; threads beyond the parts have nothing to do.
         return pool.run(&|i| {
-            if let Some(own) = own.get(i)
-                && let Ok(mut own) = own.try_lock()
-            {
-                let (output, scratch) = &mut *own;
+            if let Some(own) = own.get(i) {
+                let (output, scratch) = &mut *own.lock().unwrap_or_else(PoisonError::into_inner);
                 conv.run(part(i), input, output, scratch);
             }
         });

@@ -159,10 +159,33 @@ impl Observer for TractObserver {
         observe: &mut dyn FnMut(usize, Values<'_>),
     ) -> Result<(), BackendError> {
         let input = self.prepared.tensor(input)?;
-        for (layer, output) in run(&self.plan, input)?.iter().enumerate() {
+        let layers = &self.plan.model().outputs;
+        let mut there: Vec<Option<TValue>> = vec![None; layers.len()];
+        let (mut next, mut wrong) = (0, None);
+        let mut state = self.plan.spawn().map_err(|e| engine_error("", &e))?;
+        // Each as soon as it and all before it are there, so that an observer can take the time.
+        let outputs = state.run_plan_with_eval(tvec!(input.into()), |context, op, node, inputs| {
+            let outputs = tract_core::plan::eval(context, op, node, inputs)?;
+            for (there, outlet) in there.iter_mut().zip(layers) {
+                if outlet.node == node.id {
+                    *there = outputs.get(outlet.slot).cloned();
+                }
+            }
+            while let Some(output) = there.get_mut(next).and_then(Option::take) {
+                match values(&output) {
+                    Ok(values) => observe(next, values),
+                    Err(e) => wrong = Some(e),
+                }
+                next += 1;
+            }
+            Ok::<_, TractError>(outputs)
+        });
+        let outputs = outputs.map_err(|e| engine_error("", &e))?;
+        // From the first on that the optimizer has made a constant, or the input itself.
+        for (layer, output) in outputs.iter().enumerate().skip(next) {
             observe(layer, values(output)?);
         }
-        Ok(())
+        wrong.map_or(Ok(()), Err)
     }
 }
 

@@ -219,3 +219,24 @@ impl Prepared {
         self.output.iter().map(|q| i64::from(*q)).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use edge_runtime::kernels::{Portable, available};
+
+    /// Layers as large as those of real networks: strips, panels and blocks that small random layers do not fill.
+    #[test]
+    fn all_families_give_the_bits_of_the_portable_kernels() {
+        for layer in &LAYERS {
+            let mut portable = Prepared::new(layer, &Portable);
+            portable.run();
+            for kernels in available() {
+                let mut other = Prepared::new(layer, kernels);
+                other.run();
+                let (name, family) = (layer.name, kernels.name());
+                assert!(other.output == portable.output, "{name} on {family}");
+            }
+        }
+    }
+}

@@ -115,7 +115,9 @@ fn time(kernels: &'static Native, only: Option<&'static Layer>) -> Result<(), St
 }
 
 fn run(name: &str, of: &str, times: &str) -> Result<(), String> {
-    let times: u32 = times.parse().map_err(|e| format!("{times}: {e}"))?;
+    let times: u32 = times
+        .parse()
+        .map_err(|_| format!("TIMES is a number, and this is {times:?}"))?;
     let layer = layer(of)?;
     let mut prepared = Prepared::new(layer, family(Some(name))?);
     for _ in 0..times {

@@ -26,11 +26,11 @@ impl Kernels for Dotprod {
     }
 
     fn prepack_conv(&self, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {
-        Some(Box::new(quads::Conv::new(*self, p)?))
+        quads::prepack_conv(*self, p)
     }
 
     fn prepack_depthwise(&self, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {
-        Some(Box::new(quads::Depthwise::new(*self, p)?))
+        quads::prepack_depthwise(*self, p)
     }
 
     fn multiply_only(&self, rounds: usize) -> Option<u64> {

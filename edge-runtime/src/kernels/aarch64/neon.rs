@@ -22,22 +22,23 @@ impl Neon {
     }
 }
 
+/// True if two products fit 16 bits: not with two weights of -128. The format rules them out, and these kernels do not
+/// rely on it.
+fn fits(p: &ConvParams<'_>) -> bool {
+    !p.weights.contains(&i8::MIN)
+}
+
 impl Kernels for Neon {
     fn name(&self) -> &'static str {
         "neon"
     }
 
     fn prepack_conv(&self, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {
-        // A weight of -128 twice would not fit 16 bits. The format rules it out; these kernels do not rely on it.
-        let fits = !p.weights.contains(&i8::MIN);
-        fits.then(|| quads::Conv::new(*self, p))?
-            .map(|c| Box::new(c) as _)
+        fits(p).then(|| quads::prepack_conv(*self, p))?
     }
 
     fn prepack_depthwise(&self, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {
-        let fits = !p.weights.contains(&i8::MIN);
-        fits.then(|| quads::Depthwise::new(*self, p))?
-            .map(|c| Box::new(c) as _)
+        fits(p).then(|| quads::prepack_depthwise(*self, p))?
     }
 
     fn multiply_only(&self, rounds: usize) -> Option<u64> {

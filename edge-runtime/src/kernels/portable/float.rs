@@ -15,17 +15,7 @@ pub fn float_depthwise(p: &FloatDepthwiseParams<'_>, input: &[f32], output: &mut
     for y in 0..g.output.h as usize {
         for x in 0..g.output.w as usize {
             let Some(pixel) = pixels.next() else { return };
-            let mut first = 0;
-            while first < channels {
-                // A length that the compiler knows is faster.
-                first += match channels - first {
-                    BLOCK.. => block(p, input, [y, x], first, BLOCK, pixel),
-                    64.. => block(p, input, [y, x], first, 64, pixel),
-                    32.. => block(p, input, [y, x], first, 32, pixel),
-                    16.. => block(p, input, [y, x], first, 16, pixel),
-                    rest => block(p, input, [y, x], first, rest, pixel),
-                };
-            }
+            in_blocks!(channels, BLOCK, block(p, input, [y, x], pixel));
         }
     }
 }
@@ -36,9 +26,9 @@ fn block(
     p: &FloatDepthwiseParams<'_>,
     input: &[f32],
     [y, x]: [usize; 2],
+    pixel: &mut [f32],
     first: usize,
     count: usize,
-    pixel: &mut [f32],
 ) -> usize {
     let g = &p.geometry;
     let (channels, width, kw) = (

@@ -3,6 +3,24 @@
 //! `docs/reference/arithmetic.md` states what they compute. They index slices, so numbers and lengths that
 //! contradict each other panic. Some are compiled again for a processor's extension (`inline(always)`).
 
+/// Calls `$block(arguments, first, count)` for all channels, in blocks of at most `$most`; it says how many it did. A
+/// length that the compiler knows is faster, so the sizes are few.
+#[cfg(feature = "std")]
+macro_rules! in_blocks {
+    ($channels:expr, $most:ident, $block:ident($($argument:expr),*)) => {
+        let mut first = 0;
+        while first < $channels {
+            first += match $channels - first {
+                $most.. => $block($($argument,)* first, $most),
+                64.. => $block($($argument,)* first, 64),
+                32.. => $block($($argument,)* first, 32),
+                16.. => $block($($argument,)* first, 16),
+                rest => $block($($argument,)* first, rest),
+            };
+        }
+    };
+}
+
 mod conv;
 mod depthwise;
 mod elementwise;

@@ -29,17 +29,7 @@ pub fn max_pool_in_blocks(g: &Geometry, input: &[i8], output: &mut [i8]) {
     for y in 0..g.output.h as usize {
         for x in 0..g.output.w as usize {
             let Some(pixel) = pixels.next() else { return };
-            let mut first = 0;
-            while first < channels {
-                // A length that the compiler knows is faster.
-                first += match channels - first {
-                    MOST.. => max_block(g, input, [y, x], first, MOST, pixel),
-                    64.. => max_block(g, input, [y, x], first, 64, pixel),
-                    32.. => max_block(g, input, [y, x], first, 32, pixel),
-                    16.. => max_block(g, input, [y, x], first, 16, pixel),
-                    rest => max_block(g, input, [y, x], first, rest, pixel),
-                };
-            }
+            in_blocks!(channels, MOST, max_block(g, input, [y, x], pixel));
         }
     }
 }
@@ -55,9 +45,9 @@ fn max_block(
     g: &Geometry,
     input: &[i8],
     [y, x]: [usize; 2],
+    pixel: &mut [i8],
     first: usize,
     count: usize,
-    pixel: &mut [i8],
 ) -> usize {
     let (channels, width) = (g.input.c as usize, g.input.w as usize);
     let (rows, y0) = g.taps(0, y);

@@ -11,13 +11,14 @@ mod conv;
 mod depthwise;
 mod scale;
 
-pub use conv::Conv;
-pub use depthwise::Depthwise;
+use conv::Conv;
+use depthwise::Depthwise;
 #[cfg(target_arch = "x86_64")]
 pub use scale::MAGIC;
 pub use scale::{Channels, EXACT, FLOAT, HIGH, Output, Scaling, WeightSums};
 
 use super::image::Copying;
+use super::{ConvParams, Prepacked};
 use bytemuck::{Pod, Zeroable};
 use core::fmt::Debug;
 
@@ -170,6 +171,16 @@ pub trait Quads: Copy + Debug + Send + Sync + 'static {
             to.copy_from_slice(&all[..to.len()]);
         }
     }
+}
+
+/// A convolution with packed weights; see [`Conv::new`].
+pub fn prepack_conv(q: impl Quads, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {
+    Some(Box::new(Conv::new(q, p)?))
+}
+
+/// A depthwise convolution with packed weights; see [`Depthwise::new`].
+pub fn prepack_depthwise(q: impl Quads, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {
+    Some(Box::new(Depthwise::new(q, p)?))
 }
 
 /// How many quads of a window are multiplied at a time.

@@ -30,11 +30,8 @@ impl Kernels for Avx512Vnni {
     }
 
     fn prepack_conv(&self, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {
-        match quads::Conv::new(*self, p) {
-            Some(conv) => Some(Box::new(conv)),
-            // Which unfolds window by window.
-            None => Avx2::detect()?.prepack_conv(p),
-        }
+        // AVX2's kernel unfolds window by window, and so takes windows that are far apart.
+        quads::prepack_conv(*self, p).or_else(|| Avx2::detect()?.prepack_conv(p))
     }
 
     fn prepack_float_conv(&self, p: &FloatConvParams<'_>) -> Option<Box<dyn PrepackedFloat>> {
@@ -42,10 +39,7 @@ impl Kernels for Avx512Vnni {
     }
 
     fn prepack_depthwise(&self, p: &ConvParams<'_>) -> Option<Box<dyn Prepacked>> {
-        match quads::Depthwise::new(*self, p) {
-            Some(conv) => Some(Box::new(conv)),
-            None => Avx2::detect()?.prepack_depthwise(p),
-        }
+        quads::prepack_depthwise(*self, p).or_else(|| Avx2::detect()?.prepack_depthwise(p))
     }
 
     fn multiply_only(&self, rounds: usize) -> Option<u64> {
