@@ -151,7 +151,7 @@ pub trait Observer: Send {
     /// Name of the backend.
     fn backend(&self) -> &'static str;
 
-    /// Runs the trunk on one picture and shows each layer's output, in the file's order, to
+    /// Runs the trunk on one picture and shows each layer's output, in the file's order and as soon as it is there, to
     /// `observe(layer, values)`.
     ///
     /// # Errors
