@@ -55,8 +55,8 @@ struct Phase {
 }
 
 impl<Q: Quads> Depthwise<Q> {
-    /// Packs the weights; `None` if there are too few channels, or too many rows under a window, or windows so far apart
-    /// or with such holes that interleaving whole rows is no way to compute them.
+    /// Packs the weights; `None` if there are too many rows under a window, or windows so far apart or with such holes that
+    /// interleaving whole rows is no way to compute them.
     pub fn new(q: Q, p: &ConvParams<'_>) -> Option<Self> {
         let g = &p.geometry;
         let w = &g.window;
@@ -64,7 +64,7 @@ impl<Q: Quads> Depthwise<Q> {
         let [kh, kw] = w.kernel.map(|k| k as usize);
         let [down, right] = w.dilation.map(|d| d as usize);
         let window = (kh - 1) * down + 1;
-        if channels < BLOCK || window > MOST {
+        if window > MOST {
             return None;
         }
         let columns = (g.output.w as usize - 1) * w.stride[1] as usize + (kw - 1) * right + 1;
@@ -183,15 +183,11 @@ impl<Q: Quads> Depthwise<Q> {
             };
             if channels.is_multiple_of(BLOCK) {
                 // Blocks of channels are blocks of the whole row.
-                places.take(q, four);
+                places.take(q, four, inside * channels);
                 continue;
             }
             for x in (0..inside * channels).step_by(channels) {
-                let mut pixels = four;
-                for pixel in &mut pixels {
-                    *pixel = &pixel[x..][..channels];
-                }
-                places.take(q, pixels);
+                places.take(q, four.map(|row| &row[x..]), channels);
             }
         }
     }
@@ -206,26 +202,18 @@ struct Places<'l> {
 }
 
 impl Places<'_> {
-    /// Interleaves four rows, which are whole pixels.
+    /// Interleaves the first `len` values of four rows, which are whole pixels. What follows them in the rows may be
+    /// interleaved too, into lanes that nothing uses.
     #[inline(always)]
-    fn take<Q: Quads>(&mut self, q: Q, rows: [&[i8]; 4]) {
-        let mut whole: [&[[i8; 4 * BLOCK]]; 4] = [&[]; 4];
-        let mut rest: [&[i8]; 4] = [&[]; 4];
-        for i in 0..4 {
-            (whole[i], rest[i]) = rows[i].as_chunks();
-        }
-        let [a, b, c, d] = whole;
-        for (((a, b), c), d) in a.iter().zip(b).zip(c).zip(d) {
-            self.put(q, q.interleave([a, b, c, d]), 4);
-        }
-        let left = rest[0].len();
-        if left > 0 {
-            let mut copies = [[0; 4 * BLOCK]; 4];
-            for (copy, rest) in copies.iter_mut().zip(rest) {
-                copy[..left].copy_from_slice(rest);
-            }
-            let [a, b, c, d] = &copies;
-            self.put(q, q.interleave([a, b, c, d]), left.div_ceil(BLOCK));
+    fn take<Q: Quads>(&mut self, q: Q, rows: [&[i8]; 4], len: usize) {
+        for first in (0..len).step_by(4 * BLOCK) {
+            let count = (len - first).div_ceil(BLOCK);
+            let rest = rows.map(|row| &row[first..]);
+            let quads = match rest.map(|row| row.first_chunk()) {
+                [Some(a), Some(b), Some(c), Some(d)] => q.interleave([a, b, c, d]),
+                _ => q.interleave(copies(rest).each_ref()),
+            };
+            self.put(q, quads, count);
         }
     }
 
@@ -242,6 +230,16 @@ impl Places<'_> {
             }
         }
     }
+}
+
+/// The ends of four rows, with zeros behind them.
+#[inline(never)]
+fn copies(rows: [&[i8]; 4]) -> [[i8; 4 * BLOCK]; 4] {
+    let mut copies = [[0; 4 * BLOCK]; 4];
+    for (copy, row) in copies.iter_mut().zip(rows) {
+        copy[..row.len()].copy_from_slice(row);
+    }
+    copies
 }
 
 /// Rows of an output.
@@ -385,7 +383,13 @@ impl<Q: Quads> Row<'_, Q> {
         }
         let mut some = [0; BLOCK];
         self.q.store(scaled, &self.shared, &mut some);
-        to.copy_from_slice(&some[..to.len()]);
+        // The usual numbers of channels need no loop.
+        match to.len() {
+            4 => to.copy_from_slice(&some[..4]),
+            8 => to.copy_from_slice(&some[..8]),
+            12 => to.copy_from_slice(&some[..12]),
+            len => to.copy_from_slice(&some[..len]),
+        }
     }
 }
 
