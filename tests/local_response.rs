@@ -123,6 +123,7 @@ fn source(row: &Row) -> Source {
         },
         labels: String::new(),
         output: OutputFunction::Softmax,
+        pruned: None,
     }
 }
 

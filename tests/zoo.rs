@@ -24,6 +24,7 @@ fn source(name: &str, weights: Weights, input: Option<InputSpec>) -> Source {
         input: input.unwrap_or(entry.input),
         labels: entry.labels().join("\n"),
         output: OutputFunction::Softmax,
+        pruned: None,
     }
 }
 

@@ -34,6 +34,7 @@
 //! No module knows how a board is reached; that is the runtime's `transport`.
 
 pub mod board;
+pub mod compress;
 pub mod dataset;
 pub mod graph;
 pub mod import;

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of the crate from bottom to top. A module may use those of the rows before its own.
-const ORDER: [&[&str]; 8] = [
+const ORDER: [&[&str]; 9] = [
     &["util", "dataset"],
     &["graph"],
     &["import", "passes", "quantize"],
     &["zoo"],
     &["lower"],
+    &["compress"],
     &["pack"],
     &["board"],
     &["jobs"],

@@ -227,6 +227,7 @@ pub fn source(seed: u64) -> Source {
         input: INPUT,
         labels: "east\nnorth\nsouth\nwest".into(),
         output: OutputFunction::Softmax,
+        pruned: None,
     }
 }
 

@@ -109,6 +109,18 @@ pub struct Convert {
     /// on generated pictures percentile:99.998 for a network without batch norms]
     #[arg(long, value_name = "RULE", requires = "int8")]
     pub range: Option<RangeRule>,
+    /// Remove channels until this share of the operations is gone, above 0 and below 0.9, and repair the rest, without
+    /// training
+    #[arg(long, value_name = "SHARE", value_parser = share, conflicts_with = "prune_latency")]
+    pub prune: Option<f64>,
+    /// Remove channels until an inference takes at most so many milliseconds: on this computer, one thread, or, with
+    /// --board, on a board in QEMU
+    #[arg(long, value_name = "MS", value_parser = positive)]
+    pub prune_latency: Option<f64>,
+    /// Folder of pictures like those that the device will see: pruning keeps what matters for them, and --int8
+    /// calibrates on them unless there is --calib [default: generated pictures]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
     /// Weights for a network of the catalog: a .pth or .safetensors file, an .onnx or .tflite file of the
     /// same network, or `random` (to measure latency and memory)
     #[arg(long, value_name = "FILE|random")]
@@ -126,6 +138,20 @@ pub struct Convert {
     pub board: Option<String>,
     #[command(flatten)]
     pub input: InputArgs,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if share > 0.0 && share < 0.9 => Ok(share),
+        _ => Err("give a share above 0 and below 0.9, e.g. 0.3".into()),
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
+        _ => Err("give a positive number".into()),
+    }
 }
 
 fn activation(text: &str) -> Result<OutputFunction, String> {

@@ -38,6 +38,7 @@ pub fn about(graph: &Graph) -> About<'static> {
         labels: "",
         function: OutputFunction::Softmax,
         check: None,
+        pruning: None,
     }
 }
 

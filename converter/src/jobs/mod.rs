@@ -3,6 +3,7 @@
 
 pub mod convert;
 pub mod evaluate;
+pub mod prune;
 pub mod report;
 pub mod retrain;
 pub mod runner;

@@ -14,7 +14,7 @@ pub(crate) mod testing;
 use crate::graph::split::Split;
 use crate::graph::{Graph, NodeId, Op};
 use edge_runtime::model::{
-    self, Manifest, Operand, Output, OutputFunction, Quant, SelfCheck, write::WriteError,
+    self, Manifest, Operand, Output, OutputFunction, Pruning, Quant, SelfCheck, write::WriteError,
 };
 use plan::Plan;
 
@@ -59,6 +59,8 @@ pub struct About<'a> {
     pub function: OutputFunction,
     /// What the converter's check of its own work found doubtful.
     pub check: Option<SelfCheck>,
+    /// What the network was before it was pruned, if it was.
+    pub pruning: Option<Pruning<'a>>,
 }
 
 /// What both writers share: the graph, its split, and the plan for one element size.

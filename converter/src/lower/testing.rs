@@ -33,5 +33,6 @@ pub fn about() -> About<'static> {
         labels: "",
         function: OutputFunction::Softmax,
         check: None,
+        pruning: None,
     }
 }

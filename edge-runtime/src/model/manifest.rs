@@ -21,7 +21,7 @@ pub struct Manifest<'a> {
     pub input: InputSpec,
     /// How it was quantized; `None` for a float model.
     pub quantization: Option<Quantization<'a>>,
-    /// Parameters of the original network (trunk and head).
+    /// Parameters of the network as it was converted (trunk and head).
     pub parameters: u64,
     /// Multiply-accumulate operations of one inference (trunk and head).
     pub macs: u64,
@@ -71,6 +71,18 @@ pub enum Calibration<'a> {
     },
     /// Nothing: the source network was quantized already, and its ranges are kept.
     Source,
+}
+
+/// What a pruned network was before channels were removed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pruning<'a> {
+    /// Its parameters (trunk and head).
+    pub parameters: u64,
+    /// Multiply-accumulate operations of one inference (trunk and head).
+    pub macs: u64,
+    /// What its weights were repaired on.
+    #[serde(borrow)]
+    pub pictures: Calibration<'a>,
 }
 
 /// int8 against float on the same pictures.

@@ -280,12 +280,23 @@ impl<'a> Model<'a> {
 
     /// What the converter doubted when it checked its own work; `None` if it doubted nothing.
     pub fn self_check(&self) -> Option<SelfCheck> {
+        let (check, _) = postcard::take_from_bytes::<SelfCheck>(self.for_people()?).ok()?;
+        (check.doubts != 0).then_some(check)
+    }
+
+    /// What the network was before it was pruned; `None` if it was not.
+    pub fn pruning(&self) -> Option<Pruning<'a>> {
+        let (_, rest) = postcard::take_from_bytes::<SelfCheck>(self.for_people()?).ok()?;
+        postcard::from_bytes(rest).ok()
+    }
+
+    /// What stands behind the meaning of the output.
+    fn for_people(&self) -> Option<&'a [u8]> {
         let mut bytes = self.layers;
         for _ in 0..self.trunk.layers {
             take_layer(&mut bytes).ok()?;
         }
-        let (_, rest) = postcard::take_from_bytes::<Output>(bytes).ok()?;
-        postcard::from_bytes(rest).ok()
+        Some(postcard::take_from_bytes::<Output>(bytes).ok()?.1)
     }
 
     /// Bytes of arena that one inference needs.

@@ -110,8 +110,19 @@ pub struct SelfCheck {
     pub float: Option<Comparison>,
     /// The model against what the numbers of a quantized source say; `None` for another source.
     pub source: Option<Comparison>,
-    /// What is doubtful: the sum of the [`Doubt`]s' bits. Never 0.
+    /// What is doubtful: the sum of the [`Doubt`]s' bits. 0 only for a record that holds the place before another.
     pub doubts: u8,
+}
+
+impl SelfCheck {
+    /// Holds the place of a check without doubts, which files do not keep.
+    pub(super) const NO_DOUBT: Self = Self {
+        images: 0,
+        spread: 0.0,
+        float: None,
+        source: None,
+        doubts: 0,
+    };
 }
 
 /// A model against another on the same pictures.

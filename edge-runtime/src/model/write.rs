@@ -1,6 +1,8 @@
 //! Writes `.edge` files: what the reader in [`super`] reads, from the same records.
 
-use super::{AlignedBytes, Blob, Layer, Manifest, Output, SelfCheck, Trunk, align, header::Header};
+use super::{
+    AlignedBytes, Blob, Layer, Manifest, Output, Pruning, SelfCheck, Trunk, align, header::Header,
+};
 use crate::head::file::{self, NewHead};
 use sha2::{Digest, Sha256};
 
@@ -44,14 +46,23 @@ impl Writer {
         self.count += 1;
     }
 
-    /// States what the output means and what the converter doubts. What goes without saying takes no bytes.
-    pub fn output(&mut self, rule: &Output, check: Option<&SelfCheck>) {
+    /// States what the output means, what the converter doubts, and what was pruned. What goes without saying takes no
+    /// bytes.
+    pub fn output(
+        &mut self,
+        rule: &Output,
+        check: Option<&SelfCheck>,
+        pruning: Option<&Pruning<'_>>,
+    ) {
         self.end.clear();
-        if *rule != Output::SOFTMAX || check.is_some() {
+        if *rule != Output::SOFTMAX || check.is_some() || pruning.is_some() {
             append(&mut self.end, rule);
         }
-        if let Some(check) = check {
-            append(&mut self.end, check);
+        if check.is_some() || pruning.is_some() {
+            append(&mut self.end, check.unwrap_or(&SelfCheck::NO_DOUBT));
+        }
+        if let Some(pruning) = pruning {
+            append(&mut self.end, pruning);
         }
     }
 

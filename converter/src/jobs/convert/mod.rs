@@ -18,21 +18,22 @@
 //! is written a second time for it.
 //!
 //! Steps that keep a network's function (folding, fusing) are [`passes`](crate::passes) and run in
-//! `simplify`. Steps that change it to make it smaller or easier to quantize (pruning, equalization across
-//! layers) belong between `simplify` and the float file, so that ranges are measured on what they leave.
+//! `simplify`. Pruning comes before a conversion: [`prune`](super::prune) makes a smaller [`Source`] of one.
+//! Steps that change a network to make it easier to quantize (equalization across layers) belong between `simplify`
+//! and the float file, so that ranges are measured on what they leave.
 
 mod calibrate;
 mod judge;
 mod outcome;
-mod pictures;
+pub(super) mod pictures;
 mod request;
 pub mod self_check;
-mod simplify;
+pub(super) mod simplify;
 #[cfg(test)]
 mod testing;
 
 pub use outcome::{ConvertError, Converted, FloatPass, JudgedOn};
-pub use request::{CalibrationSource, Int8Options, Source};
+pub use request::{CalibrationSource, Int8Options, PrunedFrom, Source};
 
 use crate::lower::{self, About};
 use crate::quantize::assign::assign;
@@ -73,6 +74,7 @@ pub fn convert(
         labels: &source.labels,
         function: network.function,
         check: None,
+        pruning: source.pruned.as_ref().map(PrunedFrom::record),
     };
     match int8 {
         None => to_float(network, about, progress),

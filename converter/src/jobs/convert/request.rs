@@ -3,7 +3,7 @@
 use crate::dataset::Dataset;
 use crate::graph::Graph;
 use crate::quantize::range::RangeRule;
-use edge_runtime::model::{Calibration, InputSpec, OutputFunction, WeightsOrigin};
+use edge_runtime::model::{Calibration, InputSpec, OutputFunction, Pruning, WeightsOrigin};
 
 /// A network to convert.
 #[derive(Clone, Debug)]
@@ -24,6 +24,30 @@ pub struct Source {
     pub labels: String,
     /// What turns the output into probabilities.
     pub output: OutputFunction,
+    /// The network that it was pruned from, if it was.
+    pub pruned: Option<PrunedFrom>,
+}
+
+/// What a pruned network was before.
+#[derive(Clone, Debug)]
+pub struct PrunedFrom {
+    /// Its parameters.
+    pub parameters: u64,
+    /// Its multiply-accumulate operations.
+    pub macs: u64,
+    /// The pictures that it was pruned on.
+    pub set: CalibrationSource,
+}
+
+impl PrunedFrom {
+    /// What the file says of it.
+    pub(super) fn record(&self) -> Pruning<'_> {
+        Pruning {
+            parameters: self.parameters,
+            macs: self.macs,
+            pictures: self.set.record(),
+        }
+    }
 }
 
 /// How to make an int8 model.
@@ -55,8 +79,18 @@ pub enum CalibrationSource {
 }
 
 impl CalibrationSource {
+    /// How many pictures these are.
+    pub(in crate::jobs) fn count(&self) -> usize {
+        match self {
+            Self::DataFree { images } => *images,
+            Self::Pictures {
+                dataset, images, ..
+            } => dataset.items.len().min(*images),
+        }
+    }
+
     /// True if there are only generated pictures.
-    pub(super) fn is_data_free(&self) -> bool {
+    pub(in crate::jobs) fn is_data_free(&self) -> bool {
         matches!(self, Self::DataFree { .. })
     }
 
@@ -66,13 +100,9 @@ impl CalibrationSource {
             CalibrationSource::DataFree { images } => Calibration::DataFree {
                 images: *images as u32,
             },
-            CalibrationSource::Pictures {
+            CalibrationSource::Pictures { folder, .. } => Calibration::Pictures {
                 folder,
-                dataset,
-                images,
-            } => Calibration::Pictures {
-                folder,
-                images: dataset.items.len().min(*images) as u32,
+                images: self.count() as u32,
             },
         }
     }

@@ -4,12 +4,14 @@
 //! - [`host`]: this computer;
 //! - [`cycles`]: an estimate of a Cortex-M4's cycles from instructions;
 //! - [`hardware`]: boards of hardware;
-//! - [`report`]: what is printed of boards in QEMU.
+//! - [`report`]: what is printed of boards in QEMU;
+//! - [`time`]: times of a model and its layers, for `convert`.
 
 mod cycles;
 mod hardware;
 mod host;
 mod report;
+pub mod time;
 
 use super::{parse, read};
 use crate::runner::{Runner, head_bytes};

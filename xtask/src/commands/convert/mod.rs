@@ -1,6 +1,7 @@
 //! `convert`: a network of the catalog or of a file to a `.edge` model.
 
 pub mod check;
+mod prune;
 mod report;
 mod source;
 
@@ -35,6 +36,7 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     let int8 = args.int8.then(|| int8_options(args)).transpose()?;
     check_output(args)?;
     let board = args.board.as_deref().map(board::find).transpose()?;
+    let prune = prune::request(args, board.as_ref())?;
     let bars = Bars::new();
     let mut notes = vec![];
     if let Some(CalibrationSource::Pictures { dataset, .. }) = int8.as_ref().map(|o| &o.calibration)
@@ -45,8 +47,15 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
     notes.extend(about_quantized_source(args, &source).map(String::from));
     let name = source.name.clone();
     let random = matches!(source.weights, WeightsOrigin::Random { .. });
-    let mut converted =
-        convert(source, int8.as_ref(), &bars).with_context(|| args.network.clone())?;
+    let (mut converted, pruned) = match &prune {
+        None => convert(source, int8.as_ref(), &bars)
+            .map(|converted| (converted, None))
+            .with_context(|| args.network.clone())?,
+        Some(prune) => prune
+            .run(source, int8.as_ref(), &bars)
+            .map(|(converted, report)| (converted, Some(report)))
+            .with_context(|| args.network.clone())?,
+    };
     let family = board.as_ref().and_then(board::family);
     if let Some(family) = family.filter(|_| args.int8) {
         converted.bytes = pack::pack(&Model::parse(&converted.bytes)?, family)?;
@@ -87,6 +96,7 @@ pub fn run(args: &Convert, json: bool) -> Result<()> {
         seconds: start.elapsed().as_secs_f64(),
         random_weights: random,
         notes: &notes,
+        pruning: pruned.as_ref(),
         fit: fit.as_ref().map(FitReport::new),
         shown: Shown::new(&model, &notes, checked_on),
     };
@@ -123,11 +133,18 @@ fn about_quantized_source(args: &Convert, source: &Source) -> Option<&'static st
 }
 
 fn int8_options(args: &Convert) -> Result<Int8Options> {
-    let images = |default| args.calib_images.map_or(default, |n| n as usize);
-    let calibration = match &args.calib {
-        None => CalibrationSource::DataFree {
-            images: images(GENERATED),
-        },
+    let dir = args.calib.as_deref().or(args.data.as_deref());
+    let default = dir.map_or(GENERATED, |_| PICTURES);
+    Ok(Int8Options {
+        calibration: pictures(dir, args.calib_images.map_or(default, |n| n as usize))?,
+        rule: args.range,
+    })
+}
+
+/// So many pictures of a folder, or generated ones.
+fn pictures(dir: Option<&Path>, images: usize) -> Result<CalibrationSource> {
+    Ok(match dir {
+        None => CalibrationSource::DataFree { images },
         Some(dir) => CalibrationSource::Pictures {
             folder: dir.file_name().map_or_else(
                 || dir.display().to_string(),
@@ -135,19 +152,15 @@ fn int8_options(args: &Convert) -> Result<Int8Options> {
             ),
             // With class folders or labels.csv, pictures are taken from all classes.
             dataset: Dataset::open(dir).or_else(|_| Dataset::pictures(dir))?,
-            images: images(PICTURES),
+            images,
         },
-    };
-    Ok(Int8Options {
-        calibration,
-        rule: args.range,
     })
 }
 
 /// The pictures that the model was checked on.
 fn checked_on(args: &Convert, converted: &Converted) -> &'static str {
     match converted.judged_on {
-        JudgedOn::Generated if args.int8 && args.calib.is_none() => "further generated pictures",
+        JudgedOn::Generated if args.int8 && args.calib.is_none() && args.data.is_none() => "further generated pictures",
         JudgedOn::Generated => "generated pictures",
         JudgedOn::Unseen => "pictures that calibration did not see",
         JudgedOn::Calibration => "calibration pictures",

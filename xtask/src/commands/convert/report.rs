@@ -2,6 +2,7 @@
 
 use super::WARNING;
 use super::check::CheckReport;
+use super::prune::PruneReport;
 use crate::commands::fit::FitReport;
 use crate::output::{Report, Text};
 use crate::units;
@@ -35,6 +36,8 @@ pub struct ConvertReport<'c> {
     /// Notes and warnings; warnings went to stderr as well.
     pub notes: &'c [String],
     pub fit: Option<FitReport<'c>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pruning: Option<&'c PruneReport>,
     #[serde(skip)]
     pub shown: Shown<'c>,
 }
@@ -110,12 +113,24 @@ impl Report for ConvertReport<'_> {
 impl ConvertReport<'_> {
     fn rows(&self) -> Vec<(&'static str, String)> {
         let arena = units::bytes(self.arena_bytes as u64);
+        let before = |value: fn(&PruneReport) -> String| match self.pruning {
+            Some(pruning) => format!("; {} before pruning", value(pruning)),
+            None => String::new(),
+        };
+        let parameters = units::count(self.parameters);
+        let parameters = parameters + &before(|p| units::count(p.before.parameters));
+        let macs = units::count(self.macs) + &before(|p| units::count(p.before.macs));
+        let file = units::bytes(self.bytes as u64);
+        let file = file + &before(|p| units::bytes(p.before.bytes as u64));
+        let arena_before = before(|p| units::bytes(p.before.arena_bytes as u64));
+        let arena = format!("{arena} of RAM for all activations{arena_before}");
         let mut rows = vec![
-            ("parameters", units::count(self.parameters)),
-            ("MACs", units::count(self.macs)),
-            ("file", units::bytes(self.bytes as u64)),
-            ("arena", format!("{arena} of RAM for all activations")),
+            ("parameters", parameters),
+            ("MACs", macs),
+            ("file", file),
+            ("arena", arena),
         ];
+        rows.extend(self.pruning.iter().flat_map(|pruning| pruning.rows()));
         if let Some(family) = self.packed_for {
             let (packed, all) = self.shown.packed_layers;
             let text = format!(

@@ -70,6 +70,7 @@ fn from_file(args: &Convert, path: &Path, notes: &mut Vec<String>) -> Result<Sou
         weights: pretrained(path)?,
         labels,
         output,
+        pruned: None,
     })
 }
 
@@ -218,6 +219,7 @@ fn from_catalog(args: &Convert, bars: &Bars, notes: &mut Vec<String>) -> Result<
         input,
         labels: labels_of_classes,
         output,
+        pruned: None,
     })
 }
 

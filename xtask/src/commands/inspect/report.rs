@@ -23,6 +23,8 @@ pub struct InspectReport<'m> {
     dtype: &'static str,
     input: Input,
     quantization: Option<Ranges<'m>>,
+    /// What it was before channels were removed; `None` if none were.
+    pruning: Option<PrunedFrom>,
     output: OutputRule,
     check: Option<CheckReport>,
     parameters: u64,
@@ -54,6 +56,39 @@ struct Input {
     zero_point: i8,
     #[serde(skip)]
     spec: InputSpec,
+}
+
+/// What a pruned network was before.
+#[derive(Serialize)]
+struct PrunedFrom {
+    parameters: u64,
+    macs: u64,
+    /// What its weights were repaired on.
+    pictures: String,
+}
+
+impl From<&Pruning<'_>> for PrunedFrom {
+    fn from(pruning: &Pruning<'_>) -> Self {
+        Self {
+            parameters: pruning.parameters,
+            macs: pruning.macs,
+            pictures: calibration(&pruning.pictures),
+        }
+    }
+}
+
+impl PrunedFrom {
+    /// `macs`: what is left of the operations.
+    fn text(&self, macs: u64) -> String {
+        let less = 1.0 - macs as f64 / self.macs.max(1) as f64;
+        format!(
+            "on {}: {} fewer MACs; before {} parameters, {} MACs",
+            self.pictures,
+            units::percent(less),
+            units::count(self.parameters),
+            units::count(self.macs)
+        )
+    }
 }
 
 /// Where the int8 ranges come from.
@@ -100,6 +135,7 @@ impl<'m> InspectReport<'m> {
             },
             input: Input::new(model),
             quantization: manifest.quantization.as_ref().map(Ranges::from),
+            pruning: model.pruning().as_ref().map(PrunedFrom::from),
             output: OutputRule::from(model.output_rule()),
             check: model.self_check().as_ref().map(CheckReport::from),
             parameters: manifest.parameters,
@@ -131,6 +167,7 @@ impl<'m> InspectReport<'m> {
             ("input", self.input.text()),
         ];
         rows.extend(self.quantization.iter().flat_map(Ranges::rows));
+        rows.extend(self.pruning.iter().map(|p| ("pruned", p.text(self.macs))));
         if self.output.rule != Output::SOFTMAX {
             rows.push(("output", self.output.text()));
         }

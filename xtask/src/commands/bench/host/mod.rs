@@ -6,7 +6,7 @@
 //! - [`own`]: models of ours;
 //! - [`peer`]: onnxruntime, OpenVINO and LiteRT, in Python.
 
-mod own;
+pub mod own;
 mod peer;
 
 use crate::commands::Opened;
@@ -100,7 +100,7 @@ fn is_of_a_peer(path: &Path) -> bool {
 }
 
 /// Something that is timed.
-trait Round {
+pub trait Round {
     /// Milliseconds of so many inferences.
     fn run(&mut self, count: usize) -> Result<Vec<f64>>;
 
@@ -149,7 +149,7 @@ struct HostReport {
 
 /// The times of one model. Of ours, of an inference of the trunk.
 #[derive(Default, Serialize)]
-struct Timed {
+pub struct Timed {
     model: String,
     /// None if a peer runs it.
     dtype: Option<&'static str>,
@@ -184,7 +184,7 @@ impl Timed {
 
 /// One layer's time.
 #[derive(Serialize)]
-struct TimedLayer {
+pub struct TimedLayer {
     name: String,
     op: &'static str,
     window: String,

@@ -72,11 +72,15 @@ impl<'m> Own<'m> {
         })
     }
 
-    /// The shortest time of each layer.
-    fn layers(&self, runs: usize) -> Result<Vec<TimedLayer>> {
+    /// The name of the backend that runs it.
+    pub fn backend(&self) -> &'static str {
+        self.backend.name()
+    }
+
+    /// The shortest time of each layer, in milliseconds.
+    pub fn layer_ms(&self, runs: usize) -> Result<Vec<f64>> {
         let mut observer = self.prepared.clone().observer()?;
-        let layers = layers(&self.model);
-        let mut shortest = vec![f64::MAX; layers.len()];
+        let mut shortest = vec![f64::MAX; self.model.layers().count()];
         for _ in 0..runs + 1 {
             let mut last = Instant::now();
             observer.run(self.input.values(), &mut |layer, _| {
@@ -90,11 +94,12 @@ impl<'m> Own<'m> {
                 self.backend.name()
             );
         }
-        Ok(layers
-            .into_iter()
-            .zip(shortest)
-            .map(|(layer, ms)| TimedLayer::new(layer, ms))
-            .collect())
+        Ok(shortest)
+    }
+
+    fn layers(&self, runs: usize) -> Result<Vec<TimedLayer>> {
+        let timed = layers(&self.model).into_iter().zip(self.layer_ms(runs)?);
+        Ok(timed.map(|(layer, ms)| TimedLayer::new(layer, ms)).collect())
     }
 }
 

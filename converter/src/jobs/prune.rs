@@ -1,0 +1,155 @@
+//! Prunes a network before it is converted.
+
+use super::convert::pictures::Pictures;
+use super::convert::simplify::check_input;
+use super::convert::{CalibrationSource, ConvertError, PrunedFrom, Source};
+use crate::compress::prune::{self, PruneError, Pruned, PrunedSpace, Pruner};
+use crate::dataset::preprocess;
+use crate::graph::{Graph, Node};
+use crate::passes;
+use crate::util::progress::Progress;
+
+/// How much smaller a network becomes.
+pub enum Goal<'g> {
+    /// So large a share of its multiply-accumulate operations goes.
+    Macs(f64),
+    /// So large a share of its time goes: `milliseconds` of the layers by name.
+    Time {
+        /// The share.
+        share: f64,
+        /// What each layer takes.
+        milliseconds: &'g dyn Fn(&str) -> f64,
+    },
+}
+
+/// Why there is no smaller network.
+#[derive(Debug, thiserror::Error)]
+pub enum PruneJobError {
+    /// The pictures cannot be read, or do not fit the network.
+    #[error(transparent)]
+    Convert(#[from] ConvertError),
+    /// The network cannot be pruned.
+    #[error(transparent)]
+    Prune(#[from] PruneError),
+    /// The network is quantized.
+    #[error(
+        "the source is quantized already, and pruning gives its weights new values: prune the float network that it was made from"
+    )]
+    Quantized,
+}
+
+/// A network and the pictures that it is pruned on.
+pub struct PruneJob {
+    source: Source,
+    graph: Graph,
+    pictures: Vec<Vec<u8>>,
+    set: CalibrationSource,
+}
+
+impl PruneJob {
+    /// Reads the pictures.
+    ///
+    /// # Errors
+    /// If they cannot be read, or the source is not a float network for such pictures.
+    pub fn new(
+        source: Source,
+        set: CalibrationSource,
+        progress: &dyn Progress,
+    ) -> Result<Self, PruneJobError> {
+        check_input(&source.graph, &source.input)?;
+        if source.graph.is_quantized() {
+            return Err(PruneJobError::Quantized);
+        }
+        let graph = passes::simplify(source.graph.clone());
+        let set = enough(&graph, set)?;
+        let pictures = Pictures::load(&set, &source.input, progress)?.calibration;
+        Ok(Self {
+            graph,
+            source,
+            pictures,
+            set,
+        })
+    }
+
+    /// How many pictures there are.
+    pub fn pictures(&self) -> usize {
+        self.pictures.len()
+    }
+
+    /// Watches the network on the pictures, and hands it, ready to be pruned, to `work`.
+    ///
+    /// # Errors
+    /// If there are too few pictures or no channel can leave, and what `work` gives.
+    pub fn run<T, E: From<PruneError>>(
+        &self,
+        progress: &dyn Progress,
+        work: impl FnOnce(&Ready<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let input = |i: usize| preprocess::to_f32(&self.pictures[i], &self.source.input);
+        let pruner = Pruner::new(&self.graph, self.pictures.len(), &input, progress)?;
+        work(&Ready { job: self, pruner })
+    }
+}
+
+/// Checks that there are enough pictures. More can be generated, if they are.
+fn enough(graph: &Graph, set: CalibrationSource) -> Result<CalibrationSource, PruneError> {
+    match prune::check(graph, set.count()) {
+        Err(PruneError::TooFew { needed, .. }) if set.is_data_free() => {
+            Ok(CalibrationSource::DataFree { images: needed })
+        }
+        checked => checked.map(|()| set),
+    }
+}
+
+/// A network that was watched.
+pub struct Ready<'r> {
+    job: &'r PruneJob,
+    pruner: Pruner<'r>,
+}
+
+/// A smaller network, to be converted as any other.
+pub struct Smaller {
+    /// The network; its manifest says what was done to it.
+    pub source: Source,
+    /// The share of the operations, or of the time as predicted, that is gone.
+    pub share: f64,
+    /// Where channels left.
+    pub spaces: Vec<PrunedSpace>,
+}
+
+impl Ready<'_> {
+    /// The network without so much that the goal is reached.
+    ///
+    /// # Errors
+    /// If the goal cannot be reached, or the network cannot run.
+    pub fn prune(&self, goal: &Goal<'_>, progress: &dyn Progress) -> Result<Smaller, PruneError> {
+        let Pruned {
+            graph,
+            share,
+            spaces,
+        } = match goal {
+            Goal::Macs(share) => self.pruner.prune(*share, &prune::macs, progress)?,
+            Goal::Time {
+                share,
+                milliseconds,
+            } => {
+                let cost = |node: &Node| milliseconds(&node.name);
+                self.pruner.prune(*share, &cost, progress)?
+            }
+        };
+        let job = self.job;
+        Ok(Smaller {
+            source: Source {
+                graph,
+                pruned: Some(PrunedFrom {
+                    parameters: job.source.graph.parameters(),
+                    macs: job.source.graph.macs(),
+                    set: job.set.clone(),
+                }),
+                ..job.source.clone()
+            },
+            share,
+            spaces,
+        })
+    }
+}
