@@ -217,7 +217,7 @@ fn a_meaning_of_the_output_is_checked() {
             }
             writer.layer(&layer);
         }
-        writer.output(rule, check);
+        writer.output(rule, check, None);
         let trunk = Trunk {
             dtype: good.dtype(),
             input: good.input(),

@@ -74,7 +74,11 @@ fn check(name: &str, graph: Graph) {
         }
     }
     let smaller = remove(&graph, &channels, &kept).unwrap_or_else(|e| panic!("{name}: {e}"));
-    assert!(smaller.macs() < graph.macs(), "{name}: {} spaces", spaces.len());
+    assert!(
+        smaller.macs() < graph.macs(),
+        "{name}: {} spaces",
+        spaces.len()
+    );
     let input: Vec<f32> = (0..graph.input_shape().len())
         .map(|_| (random.bits() % 256) as f32 / 64.0 - 2.0)
         .collect();
@@ -90,8 +94,20 @@ fn check(name: &str, graph: Graph) {
 
 /// Larger networks of the same kinds as others.
 const ALIKE: [&str; 14] = [
-    "vgg11", "vgg11-bn", "vgg13", "vgg13-bn", "vgg16", "vgg16-bn", "vgg19", "vgg19-bn", "resnet101",
-    "resnet152", "resnet110-cifar10", "bn-alexnet", "efficientnet-lite3", "efficientnet-lite4",
+    "vgg11",
+    "vgg11-bn",
+    "vgg13",
+    "vgg13-bn",
+    "vgg16",
+    "vgg16-bn",
+    "vgg19",
+    "vgg19-bn",
+    "resnet101",
+    "resnet152",
+    "resnet110-cifar10",
+    "bn-alexnet",
+    "efficientnet-lite3",
+    "efficientnet-lite4",
 ];
 
 #[test]
@@ -99,7 +115,10 @@ fn networks_without_channels_compute_what_masked_ones_do() {
     let networks = catalog::all().iter().filter(|e| zoo::has_architecture(e));
     let mut compared = 0;
     for entry in networks.filter(|e| !ALIKE.contains(&e.name.as_str())) {
-        check(&entry.name, zoo::build(entry, Weights::Random { seed: 5 }).unwrap());
+        check(
+            &entry.name,
+            zoo::build(entry, Weights::Random { seed: 5 }).unwrap(),
+        );
         compared += 1;
     }
     assert!(compared > 20, "{compared}");
@@ -139,7 +158,8 @@ fn classifier(g: &mut Graph, from: usize, classes: usize) {
         count_padding: false,
     };
     let pool = g.push("pool", pool, &[from]).unwrap();
-    g.push("dense", conv(classes, shape.c as usize, 1, 1, 99), &[pool]).unwrap();
+    g.push("dense", conv(classes, shape.c as usize, 1, 1, 99), &[pool])
+        .unwrap();
 }
 
 /// Two units of ShuffleNet: grouped convolutions, shuffles, a depthwise convolution, a sum, a concatenation with a pool.
@@ -178,9 +198,17 @@ fn split_channels_compute_what_masked_ones_do() {
     for unit in 0..2 {
         let left = push(&format!("{unit}.left"), half(0), &[x]);
         let right = push(&format!("{unit}.right"), half(12), &[x]);
-        let right = push(&format!("{unit}.conv"), conv(12, 12, 1, 1, 7 + unit), &[right]);
+        let right = push(
+            &format!("{unit}.conv"),
+            conv(12, 12, 1, 1, 7 + unit),
+            &[right],
+        );
         let both = push(&format!("{unit}.concat"), Op::Concat, &[left, right]);
-        x = push(&format!("{unit}.shuffle"), Op::Shuffle { groups: 2 }, &[both]);
+        x = push(
+            &format!("{unit}.shuffle"),
+            Op::Shuffle { groups: 2 },
+            &[both],
+        );
     }
     classifier(&mut g, x, 5);
     check("split", g);
@@ -199,8 +227,14 @@ fn dense_blocks_compute_what_masked_ones_do() {
         let relu = g.push(format!("{layer}.relu"), relu, &[norm]).unwrap();
         let narrow = conv(16, channels, 1, 1, 30 + layer);
         let narrow = g.push(format!("{layer}.narrow"), narrow, &[relu]).unwrap();
-        let grow = g.push(format!("{layer}.grow"), conv(8, 16, 3, 1, 40 + layer), &[narrow]);
-        x = g.push(format!("{layer}.concat"), Op::Concat, &[x, grow.unwrap()]).unwrap();
+        let grow = g.push(
+            format!("{layer}.grow"),
+            conv(8, 16, 3, 1, 40 + layer),
+            &[narrow],
+        );
+        x = g
+            .push(format!("{layer}.concat"), Op::Concat, &[x, grow.unwrap()])
+            .unwrap();
     }
     classifier(&mut g, x, 5);
     check("dense", g);
@@ -222,7 +256,9 @@ fn redundant() -> Graph {
     let inner = g.push("inner", inner, &[stem]).unwrap();
     let inner = g.push("inner.relu", relu(), &[inner]).unwrap();
     let outer = g.push("outer", conv(32, 64, 3, 1, 3), &[inner]).unwrap();
-    let sum = g.push("sum", Op::Add(Activation::Relu), &[stem, outer]).unwrap();
+    let sum = g
+        .push("sum", Op::Add(Activation::Relu), &[stem, outer])
+        .unwrap();
     classifier(&mut g, sum, 5);
     passes::simplify(g)
 }
@@ -230,7 +266,9 @@ fn redundant() -> Graph {
 fn picture(graph: &Graph, number: usize) -> Vec<f32> {
     let mut random = Random::new(1000 + number as u64);
     let count = graph.input_shape().len();
-    (0..count).map(|_| (random.bits() % 256) as f32 / 128.0 - 1.0).collect()
+    (0..count)
+        .map(|_| (random.bits() % 256) as f32 / 128.0 - 1.0)
+        .collect()
 }
 
 #[test]
@@ -251,7 +289,10 @@ fn channels_that_say_nothing_new_leave_without_a_trace() {
         let wanted = reference::evaluate(&whole, &input);
         let got = reference::evaluate(&pruned.graph, &input);
         for (a, b) in got.iter().zip(&wanted) {
-            assert!((a - b).abs() < 0.01 * wanted[0].abs().max(1.0), "{got:?} {wanted:?}");
+            assert!(
+                (a - b).abs() < 0.01 * wanted[0].abs().max(1.0),
+                "{got:?} {wanted:?}"
+            );
         }
     }
 }
@@ -261,7 +302,10 @@ fn the_result_does_not_depend_on_threads() {
     let whole = redundant();
     let input = |i: usize| picture(&whole, i);
     let on = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
         pool.install(|| {
             let pruner = Pruner::new(&whole, 60, &input, &Silent).unwrap();
             pruner.prune(0.5, &macs, &Silent).unwrap().graph.nodes
@@ -286,11 +330,16 @@ fn what_cannot_be_pruned_is_said() {
     );
     let pruner = Pruner::new(&whole, 60, &input, &Silent).unwrap();
     let error = pruner.prune(0.99, &macs, &Silent).unwrap_err();
-    assert!(matches!(error, PruneError::OutOfReach { most } if most > 0.8 && most < 0.99), "{error}");
+    assert!(
+        matches!(error, PruneError::OutOfReach { most } if most > 0.8 && most < 0.99),
+        "{error}"
+    );
 
     let mut only = Graph::new(Shape::new(4, 4, 3));
     classifier(&mut only, 0, 5);
-    let error = Pruner::new(&only, 60, &|_| vec![0.0; 48], &Silent).err().unwrap();
+    let error = Pruner::new(&only, 60, &|_| vec![0.0; 48], &Silent)
+        .err()
+        .unwrap();
     assert!(matches!(error, PruneError::Nothing), "{error}");
 }
 

@@ -63,7 +63,11 @@ pub fn write(graph: &Graph, about: &About<'_>) -> Result<AlignedBytes, LowerErro
                 },
             }
         });
-    writer.output(&lowering.output(about.function), about.check.as_ref(), about.pruning.as_ref());
+    writer.output(
+        &lowering.output(about.function),
+        about.check.as_ref(),
+        about.pruning.as_ref(),
+    );
     Ok(writer.finish(&about.manifest, trunk, head)?)
 }
 

@@ -38,7 +38,11 @@ pub fn write(network: &QuantizedNetwork, about: &About<'_>) -> Result<AlignedByt
         layers: 0,
         packing: None,
     };
-    writer.output(&lowering.output(about.function), about.check.as_ref(), about.pruning.as_ref());
+    writer.output(
+        &lowering.output(about.function),
+        about.check.as_ref(),
+        about.pruning.as_ref(),
+    );
     let head = network
         .head
         .as_ref()

@@ -86,7 +86,11 @@ fn lay_out(model: &Model<'_>, family: Family) -> Result<AlignedBytes, PackError>
         ..trunk(model)
     };
     layers.iter().for_each(|layer| writer.layer(layer));
-    writer.output(&model.output_rule(), model.self_check().as_ref(), model.pruning().as_ref());
+    writer.output(
+        &model.output_rule(),
+        model.self_check().as_ref(),
+        model.pruning().as_ref(),
+    );
     with_head_of(model, writer.finish(model.manifest(), trunk, None)?)
 }
 
@@ -134,7 +138,11 @@ fn restore(model: &Model<'_>) -> Result<AlignedBytes, PackError> {
         packing: None,
         ..trunk(model)
     };
-    writer.output(&model.output_rule(), model.self_check().as_ref(), model.pruning().as_ref());
+    writer.output(
+        &model.output_rule(),
+        model.self_check().as_ref(),
+        model.pruning().as_ref(),
+    );
     let bytes = writer.finish(model.manifest(), trunk, None)?;
     if Header::read(&bytes)?.sha256 != *model.trunk_sha256() {
         return Err(PackError::Identity);

@@ -114,6 +114,7 @@ pub struct SelfCheck {
     pub doubts: u8,
 }
 
+#[cfg(feature = "std")]
 impl SelfCheck {
     /// Holds the place of a check without doubts, which files do not keep.
     pub(super) const NO_DOUBT: Self = Self {
@@ -178,6 +179,7 @@ impl Doubt {
     }
 }
 
+#[cfg(feature = "std")]
 impl SelfCheck {
     /// What the manifest says of int8: against a quantized source's own numbers, else against float.
     pub fn agreement(&self) -> Option<Agreement> {

@@ -5,6 +5,7 @@ mod arguments;
 mod boards;
 mod broken_files;
 mod folders;
+mod pruning;
 mod signing;
 mod support;
 mod system;

@@ -37,7 +37,10 @@ impl Costs {
     pub fn new(graph: &Graph, channels: &Channels, spaces: &[Space], cost: &[f64]) -> Self {
         let mut space_of = vec![None; channels.units()];
         for (number, space) in spaces.iter().enumerate() {
-            space.units.iter().for_each(|u| space_of[*u as usize] = Some(number));
+            space
+                .units
+                .iter()
+                .for_each(|u| space_of[*u as usize] = Some(number));
         }
         let side = |id: NodeId| {
             let units = channels.of_node(id);

@@ -243,46 +243,60 @@ mod tests {
     /// Writers, readers, number of units and width of every space.
     fn spaces(g: &Graph) -> Vec<(Vec<NodeId>, Vec<NodeId>, usize, usize)> {
         let spaces = Channels::of(g).spaces(g).into_iter();
-        spaces.map(|s| (s.writers, s.readers, s.units.len(), s.width)).collect()
+        spaces
+            .map(|s| (s.writers, s.readers, s.units.len(), s.width))
+            .collect()
     }
 
     #[test]
     fn a_chain_has_a_space_between_any_two_layers() {
-        let g = graph(3, &[
-            ("a", conv(8, 3, 1), &[0]),
-            ("depthwise", conv(8, 8, 8), &[1]),
-            ("b", conv(4, 8, 1), &[2]),
-            ("relu", Op::Activation(Activation::Relu), &[3]),
-            ("dense", conv(2, 4, 1), &[4]),
-        ]);
+        let g = graph(
+            3,
+            &[
+                ("a", conv(8, 3, 1), &[0]),
+                ("depthwise", conv(8, 8, 8), &[1]),
+                ("b", conv(4, 8, 1), &[2]),
+                ("relu", Op::Activation(Activation::Relu), &[3]),
+                ("dense", conv(2, 4, 1), &[4]),
+            ],
+        );
         // The depthwise layer only passes channels on; input and output stay.
-        assert_eq!(spaces(&g), [(vec![1], vec![3], 8, 1), (vec![3], vec![5], 4, 1)]);
+        assert_eq!(
+            spaces(&g),
+            [(vec![1], vec![3], 8, 1), (vec![3], vec![5], 4, 1)]
+        );
     }
 
     #[test]
     fn what_is_added_leaves_together() {
-        let g = graph(3, &[
-            ("stem", conv(8, 3, 1), &[0]),
-            ("inner", conv(4, 8, 1), &[1]),
-            ("outer", conv(8, 4, 1), &[2]),
-            ("sum", Op::Add(Activation::Relu), &[1, 3]),
-            ("dense", conv(2, 8, 1), &[4]),
-        ]);
+        let g = graph(
+            3,
+            &[
+                ("stem", conv(8, 3, 1), &[0]),
+                ("inner", conv(4, 8, 1), &[1]),
+                ("outer", conv(8, 4, 1), &[2]),
+                ("sum", Op::Add(Activation::Relu), &[1, 3]),
+                ("dense", conv(2, 8, 1), &[4]),
+            ],
+        );
         let wanted = [(vec![1, 3], vec![2, 5], 8, 1), (vec![2], vec![3], 4, 1)];
         assert_eq!(spaces(&g), wanted);
     }
 
     #[test]
     fn a_concatenation_has_the_spaces_of_its_parts() {
-        let g = graph(3, &[
-            ("a", conv(4, 3, 1), &[0]),
-            ("b", conv(6, 3, 1), &[0]),
-            ("concat", Op::Concat, &[1, 2]),
-            ("norm", conv(10, 10, 10), &[3]),
-            ("c", conv(5, 10, 1), &[4]),
-            ("both", Op::Concat, &[3, 5]),
-            ("dense", conv(2, 15, 1), &[6]),
-        ]);
+        let g = graph(
+            3,
+            &[
+                ("a", conv(4, 3, 1), &[0]),
+                ("b", conv(6, 3, 1), &[0]),
+                ("concat", Op::Concat, &[1, 2]),
+                ("norm", conv(10, 10, 10), &[3]),
+                ("c", conv(5, 10, 1), &[4]),
+                ("both", Op::Concat, &[3, 5]),
+                ("dense", conv(2, 15, 1), &[6]),
+            ],
+        );
         let wanted = [
             (vec![1], vec![5, 7], 4, 1),
             (vec![2], vec![5, 7], 6, 1),
@@ -300,29 +314,38 @@ mod tests {
             },
             count_padding: false,
         };
-        let g = graph(3, &[
-            ("a", conv(8, 3, 1), &[0]),
-            ("pool", pool, &[1]),
-            ("squeeze", conv(2, 8, 1), &[2]),
-            ("excite", conv(8, 2, 1), &[3]),
-            ("gate", Op::Mul, &[1, 4]),
-            ("dense", conv(2, 8, 1), &[5]),
-        ]);
+        let g = graph(
+            3,
+            &[
+                ("a", conv(8, 3, 1), &[0]),
+                ("pool", pool, &[1]),
+                ("squeeze", conv(2, 8, 1), &[2]),
+                ("excite", conv(8, 2, 1), &[3]),
+                ("gate", Op::Mul, &[1, 4]),
+                ("dense", conv(2, 8, 1), &[5]),
+            ],
+        );
         let wanted = [(vec![1, 4], vec![3, 6], 8, 1), (vec![3], vec![4], 2, 1)];
         assert_eq!(spaces(&g), wanted);
     }
 
     #[test]
     fn groups_and_shuffles_lose_the_same_place_of_each_group() {
-        let g = graph(3, &[
-            ("a", conv(12, 3, 1), &[0]),
-            ("grouped", conv(6, 12, 3), &[1]),
-            ("shuffle", Op::Shuffle { groups: 3 }, &[2]),
-            ("depthwise", conv(6, 6, 6), &[3]),
-            ("dense", conv(2, 6, 1), &[4]),
-        ]);
+        let g = graph(
+            3,
+            &[
+                ("a", conv(12, 3, 1), &[0]),
+                ("grouped", conv(6, 12, 3), &[1]),
+                ("shuffle", Op::Shuffle { groups: 3 }, &[2]),
+                ("depthwise", conv(6, 6, 6), &[3]),
+                ("dense", conv(2, 6, 1), &[4]),
+            ],
+        );
         // Four places of three channels, and two.
-        assert_eq!(spaces(&g), [(vec![1], vec![2], 4, 3), (vec![2], vec![5], 2, 3)]);
+        assert_eq!(
+            spaces(&g),
+            [(vec![1], vec![2], 4, 3), (vec![2], vec![5], 2, 3)]
+        );
         let channels = Channels::of(&g);
         let [a, b] = channels.of_node(2)[..2] else {
             panic!("six channels")
@@ -342,15 +365,18 @@ mod tests {
             before: [0, 0, 1],
             after: [0, 0, 3],
         };
-        let g = graph(3, &[
-            ("a", conv(6, 3, 1), &[0]),
-            ("first", slice(0, 2), &[1]),
-            ("second", slice(2, 4), &[1]),
-            ("wide", pad, &[2]),
-            ("b", conv(6, 4, 1), &[3]),
-            ("sum", Op::Add(Activation::None), &[4, 5]),
-            ("dense", conv(2, 6, 1), &[6]),
-        ]);
+        let g = graph(
+            3,
+            &[
+                ("a", conv(6, 3, 1), &[0]),
+                ("first", slice(0, 2), &[1]),
+                ("second", slice(2, 4), &[1]),
+                ("wide", pad, &[2]),
+                ("b", conv(6, 4, 1), &[3]),
+                ("sum", Op::Add(Activation::None), &[4, 5]),
+                ("dense", conv(2, 6, 1), &[6]),
+            ],
+        );
         let wanted = [
             // Channels 0 and 1 of a are channels 1 and 2 of the sum.
             (vec![1, 5], vec![7], 2, 1),
@@ -373,11 +399,14 @@ mod tests {
             beta: 0.75,
             bias: 1.0,
         };
-        let g = graph(3, &[
-            ("a", conv(8, 3, 1), &[0]),
-            ("norm", Op::LocalResponseNorm(norm), &[1]),
-            ("dense", conv(2, 8, 1), &[2]),
-        ]);
+        let g = graph(
+            3,
+            &[
+                ("a", conv(8, 3, 1), &[0]),
+                ("norm", Op::LocalResponseNorm(norm), &[1]),
+                ("dense", conv(2, 8, 1), &[2]),
+            ],
+        );
         assert!(spaces(&g).is_empty());
     }
 }

@@ -157,7 +157,11 @@ mod tests {
         }
         let best = gram.finish().fit(|_, _| 0.0).unwrap();
         for (i, wanted) in [2.0, -1.0, 0.0, 0.0, 0.5].into_iter().enumerate() {
-            assert!((best[(i, 0)] - wanted).abs() < 0.01, "{i}: {}", best[(i, 0)]);
+            assert!(
+                (best[(i, 0)] - wanted).abs() < 0.01,
+                "{i}: {}",
+                best[(i, 0)]
+            );
         }
     }
 
@@ -168,9 +172,17 @@ mod tests {
             let mut gram = Gram::new(40, 1);
             gram.add(&rows, &targets);
             let best = gram.finish().fit(|_, _| 1.0).unwrap();
-            (0..40).map(|i| (best[(i, 0)] - 1.0).powi(2)).sum::<f64>().sqrt()
+            (0..40)
+                .map(|i| (best[(i, 0)] - 1.0).powi(2))
+                .sum::<f64>()
+                .sqrt()
         };
-        assert!(distance(2) < 0.1 * distance(4000), "{} {}", distance(2), distance(4000));
+        assert!(
+            distance(2) < 0.1 * distance(4000),
+            "{} {}",
+            distance(2),
+            distance(4000)
+        );
     }
 
     #[test]

@@ -59,7 +59,9 @@ impl Part {
     /// The lower triangle `L` of `(H^-1)_gg = L L'`, solved for `W_g`: its squares are the error.
     fn solved(&self, unit: usize) -> Option<Mat<f64>> {
         let g = &self.rows[unit];
-        let block = Mat::from_fn(g.len(), g.len(), |i, j| self.inverse[g[i] * self.side + g[j]]);
+        let block = Mat::from_fn(g.len(), g.len(), |i, j| {
+            self.inverse[g[i] * self.side + g[j]]
+        });
         let mut w = Mat::from_fn(g.len(), self.outputs, |i, o| {
             self.weights[g[i] * self.outputs + o]
         });
@@ -165,7 +167,10 @@ mod tests {
     fn problem() -> (Mat<f64>, Mat<f64>) {
         let windows = Mat::from_fn(40, SIDE, |i, j| number(i * SIDE + j) + 0.3 * number(i));
         let moments = windows.transpose() * &windows;
-        (moments, Mat::from_fn(SIDE, OUTPUTS, |i, o| number(1000 + i * OUTPUTS + o)))
+        (
+            moments,
+            Mat::from_fn(SIDE, OUTPUTS, |i, o| number(1000 + i * OUTPUTS + o)),
+        )
     }
 
     /// The error of the best weights that use only some rows: least squares, from its definition.
@@ -174,15 +179,26 @@ mod tests {
         let goal = moments * weights;
         let wanted = Mat::from_fn(rows.len(), OUTPUTS, |i, o| goal[(rows[i], o)]);
         let best = some.llt(Side::Lower).unwrap().solve(&wanted);
-        let full = (weights.transpose() * &goal).diagonal().column_vector().sum();
-        full - (best.transpose() * &wanted).diagonal().column_vector().sum()
+        let full = (weights.transpose() * &goal)
+            .diagonal()
+            .column_vector()
+            .sum();
+        full - (best.transpose() * &wanted)
+            .diagonal()
+            .column_vector()
+            .sum()
     }
 
     fn parts(units: &[Vec<usize>]) -> (Mat<f64>, Mat<f64>, Vec<Part>) {
         use faer::linalg::solvers::DenseSolveCore;
         let (moments, weights) = problem();
         let inverse = moments.llt(Side::Lower).unwrap().inverse();
-        let part = Part::new(units, OUTPUTS, |i, j| inverse[(i, j)], |i, o| weights[(i, o)]);
+        let part = Part::new(
+            units,
+            OUTPUTS,
+            |i, j| inverse[(i, j)],
+            |i, o| weights[(i, o)],
+        );
         (moments, weights, vec![part])
     }
 

@@ -61,7 +61,11 @@ impl Sums {
     fn variance(&self) -> f64 {
         let n = self.count.max(1) as f64;
         let of_channel = |[sum, squares]: &[f64; 2]| squares / n - (sum / n).powi(2);
-        self.channels.iter().map(of_channel).sum::<f64>().max(f64::MIN_POSITIVE)
+        self.channels
+            .iter()
+            .map(of_channel)
+            .sum::<f64>()
+            .max(f64::MIN_POSITIVE)
     }
 }
 
@@ -121,7 +125,11 @@ impl Search<'_> {
         let graph = self.graph;
         let convs = readers.iter().flat_map(|r| &r.convs);
         let goals: Vec<NodeId> = convs.map(|&conv| self.goal(conv)).collect();
-        let mut wanted: Vec<NodeId> = readers.iter().map(|r| r.input).chain(goals.iter().copied()).collect();
+        let mut wanted: Vec<NodeId> = readers
+            .iter()
+            .map(|r| r.input)
+            .chain(goals.iter().copied())
+            .collect();
         wanted.sort();
         wanted.dedup();
         let walk = [Walk::new(graph, &wanted)?];
@@ -142,7 +150,11 @@ impl Search<'_> {
             }
             all
         };
-        let new = |r: &&Reader| (0..r.groups).map(|_| Gram::new(r.filter(graph), 0)).collect();
+        let new = |r: &&Reader| {
+            (0..r.groups)
+                .map(|_| Gram::new(r.filter(graph), 0))
+                .collect()
+        };
         let mut grams: Vec<Vec<Gram>> = readers.iter().map(new).collect();
         let mut sums: BTreeMap<NodeId, Sums> = BTreeMap::new();
         let mut fold = |_, taken: Vec<Taken>| {
@@ -193,11 +205,18 @@ impl Search<'_> {
             }
             let rows_of = |unit: &u32| -> Vec<usize> {
                 let channels = (0..ins).filter(|c| units[*c] == *unit);
-                channels.flat_map(|c| (0..filter / ins).map(move |tap| tap * ins + c)).collect()
+                channels
+                    .flat_map(|c| (0..filter / ins).map(move |tap| tap * ins + c))
+                    .collect()
             };
             let rows: Vec<Vec<usize>> = space.units.iter().map(rows_of).collect();
             let weight = |i: usize, o: usize| f64::from(filters[o].0[i]) * filters[o].1;
-            parts.push(Part::new(&rows, filters.len(), |i, j| inverse[(i, j)], weight));
+            parts.push(Part::new(
+                &rows,
+                filters.len(),
+                |i, j| inverse[(i, j)],
+                weight,
+            ));
         }
     }
 }

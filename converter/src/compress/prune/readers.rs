@@ -29,9 +29,8 @@ pub fn readers(graph: &Graph) -> Vec<Reader> {
     let mut all: Vec<Reader> = vec![];
     for id in (0..graph.nodes.len()).filter(|&id| mixes(graph, id)) {
         let (input, conv) = (graph.nodes[id].inputs[0], conv(graph, id));
-        let same = |r: &&mut Reader| {
-            (r.input, r.window, r.groups) == (input, conv.window, conv.groups)
-        };
+        let same =
+            |r: &&mut Reader| (r.input, r.window, r.groups) == (input, conv.window, conv.groups);
         match all.iter_mut().find(same) {
             Some(reader) => reader.convs.push(id),
             None => all.push(Reader {
@@ -76,7 +75,9 @@ pub fn chosen(
     pictures: usize,
 ) -> impl Iterator<Item = usize> + Clone {
     let places = reader.places(graph);
-    let count = (reader.filter(graph) * WINDOWS).div_ceil(pictures).clamp(1, places);
+    let count = (reader.filter(graph) * WINDOWS)
+        .div_ceil(pictures)
+        .clamp(1, places);
     // The golden ratio spreads the first places of all pictures evenly.
     let shift = (picture as f64 * 0.618_033_988_749_895).fract();
     (0..count).map(move |i| (((i as f64 + shift) / count as f64) * places as f64) as usize % places)
@@ -141,7 +142,15 @@ mod tests {
         let values = [1.0, 10.0, 2.0, 20.0, 3.0, 30.0, 4.0, 40.0];
         let shape = Shape::new(2, 2, 2);
         let mut rows = vec![];
-        unfold(&values, shape, shape, &reader(3, 1, 2), 1, [0, 3].into_iter(), &mut rows);
+        unfold(
+            &values,
+            shape,
+            shape,
+            &reader(3, 1, 2),
+            1,
+            [0, 3].into_iter(),
+            &mut rows,
+        );
         #[rustfmt::skip]
         let wanted = [
             0.0, 0.0, 0.0, 0.0, 10.0, 20.0, 0.0, 30.0, 40.0, 1.0,
@@ -149,7 +158,15 @@ mod tests {
         ];
         assert_eq!(rows, wanted);
         rows.clear();
-        unfold(&values, shape, shape, &reader(1, 0, 1), 0, [2].into_iter(), &mut rows);
+        unfold(
+            &values,
+            shape,
+            shape,
+            &reader(1, 0, 1),
+            0,
+            [2].into_iter(),
+            &mut rows,
+        );
         assert_eq!(rows, [3.0, 30.0, 1.0]);
     }
 

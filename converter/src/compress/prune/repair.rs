@@ -24,7 +24,8 @@ pub struct Repair<'r> {
 
 /// The sum that the result of a layer goes to, and the layer of the other summand.
 pub fn sum_of(graph: &Graph, id: NodeId) -> Option<(NodeId, NodeId)> {
-    let mut readers = (id + 1..graph.nodes.len()).filter(|&at| graph.nodes[at].inputs.contains(&id));
+    let mut readers =
+        (id + 1..graph.nodes.len()).filter(|&at| graph.nodes[at].inputs.contains(&id));
     let (sum, None) = (readers.next()?, readers.next()) else {
         return None;
     };
@@ -71,7 +72,11 @@ impl Repair<'_> {
         let walks = [Walk::new(smaller, &now)?, Walk::new(self.whole, &was)?];
 
         let filter = reader.filter(smaller);
-        let share = goals.iter().map(|g| conv(smaller, g.conv).out_channels).sum::<usize>() / reader.groups;
+        let share = goals
+            .iter()
+            .map(|g| conv(smaller, g.conv).out_channels)
+            .sum::<usize>()
+            / reader.groups;
         let new = || Gram::new(filter, share);
         let mut grams: Vec<Gram> = (0..reader.groups).map(|_| new()).collect();
         let take = |walk: usize, picture: usize, id: NodeId, values: &[f32]| {
@@ -177,7 +182,9 @@ fn put(smaller: &mut Graph, reader: &Reader, group: usize, moments: Moments) {
     for (o, &(id, c)) in outputs.iter().enumerate() {
         if let Op::Conv(conv) = &mut smaller.nodes[id].op {
             let weights = conv.weights[c * filter..][..filter].iter_mut();
-            weights.enumerate().for_each(|(i, w)| *w = best[(i, o)] as f32);
+            weights
+                .enumerate()
+                .for_each(|(i, w)| *w = best[(i, o)] as f32);
             conv.bias[c] = best[(filter, o)] as f32;
             conv.weight_scales = None;
         }

@@ -14,6 +14,9 @@ use rayon::prelude::*;
 /// Makes the input of picture `i`: HWC, already normalized.
 pub type Input<'i> = &'i (dyn Fn(usize) -> Vec<f32> + Sync);
 
+/// Makes of a node's result what is kept of it: `take(walk, picture, node, values)`.
+pub type Take<'t, T> = &'t (dyn Fn(usize, usize, NodeId, &[f32]) -> Vec<T> + Sync);
+
 /// A graph, cut after the last node that is wanted, as a file that a backend can run.
 pub struct Walk {
     bytes: AlignedBytes,
@@ -38,8 +41,8 @@ impl Walk {
     }
 }
 
-/// Runs pictures `0..count` through several walks, on all cores. `take(walk, picture, node, values)` makes of a node's
-/// result what is kept of it; `fold` gets what was taken of one picture after another, in their order.
+/// Runs pictures `0..count` through several walks, on all cores. `fold` gets what was taken of one picture after
+/// another, in their order.
 ///
 /// # Errors
 /// If the backend fails.
@@ -47,7 +50,7 @@ pub fn run<T: Send>(
     walks: &[Walk],
     count: usize,
     input: Input<'_>,
-    take: &(dyn Fn(usize, usize, NodeId, &[f32]) -> Vec<T> + Sync),
+    take: Take<'_, T>,
     fold: &mut dyn FnMut(usize, Vec<T>),
 ) -> Result<(), PruneError> {
     let mut prepared = vec![];
@@ -80,7 +83,9 @@ pub fn run<T: Send>(
             .into_par_iter()
             .map(one)
             .collect::<Result<_, BackendError>>()?;
-        pictures.zip(taken).for_each(|(picture, taken)| fold(picture, taken));
+        pictures
+            .zip(taken)
+            .for_each(|(picture, taken)| fold(picture, taken));
     }
     Ok(())
 }

@@ -83,6 +83,7 @@ impl Quads for Dotprod {
     const FLIP: u8 = 0;
     const BLOCKS: usize = 1;
     // An upper half of a product and a rounding shift are two instructions, which floats do not beat.
+    const FEWEST: usize = 4;
     const FLOATS: bool = false;
     const STEP: Step = Step::Lanes;
     type Partial = Four;

@@ -98,6 +98,7 @@ fn in_order<const R: usize>(
 impl Quads for Neon {
     const FLIP: u8 = 0;
     const BLOCKS: usize = 1;
+    const FEWEST: usize = 8;
     const FLOATS: bool = false;
     const STEP: Step = Step::Two;
     type Sums = Four;

@@ -45,14 +45,14 @@ pub struct Conv<Q: Quads> {
 }
 
 impl<Q: Quads> Conv<Q> {
-    /// Packs the weights; `None` if a group has so few filters that blocks of sixteen would be mostly empty, or the
-    /// windows are no way to be laid out.
+    /// Packs the weights; `None` if a group has too few filters for blocks of sixteen, or the windows are no way to be laid
+    /// out.
     pub fn new(q: Q, p: &ConvParams<'_>) -> Option<Self> {
         let g = &p.geometry;
         let taps = (g.window.kernel[0] * g.window.kernel[1]) as usize;
         let depth = taps * (g.input.c as usize / p.groups);
         let filters = g.output.c as usize / p.groups;
-        if filters < BLOCK / 2 {
+        if filters < Q::FEWEST {
             return None;
         }
         let sums = WeightSums::new(p.weights.chunks_exact(depth).map(|filter| filter.iter()));

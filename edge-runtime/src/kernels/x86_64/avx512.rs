@@ -79,6 +79,7 @@ fn load(from: &[i32; BLOCK]) -> __m512i {
 impl Quads for Avx512Vnni {
     const FLIP: u8 = 0x80;
     const BLOCKS: usize = 4;
+    const FEWEST: usize = 2;
     const FLOATS: bool = true;
     const STEP: Step = Step::One;
     type Partial = __m512i;

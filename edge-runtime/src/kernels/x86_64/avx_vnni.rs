@@ -85,6 +85,7 @@ unsafe fn odd_places(values: __m256i) -> __m256i {
 impl Quads for AvxVnni {
     const FLIP: u8 = 0x80;
     const BLOCKS: usize = 1;
+    const FEWEST: usize = 2;
     const FLOATS: bool = true;
     const STEP: Step = Step::One;
     type Partial = Pair;

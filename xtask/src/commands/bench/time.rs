@@ -50,7 +50,10 @@ impl<'b> Place<'b> {
     /// What measures, for a report.
     pub fn describe(self, model: &Model<'_>) -> Result<String> {
         Ok(match self {
-            Self::Host => format!("{} on this computer, one thread", Own::new(model.clone(), None, 1)?.backend()),
+            Self::Host => format!(
+                "{} on this computer, one thread",
+                Own::new(model.clone(), None, 1)?.backend()
+            ),
             Self::Qemu(board) => {
                 let from = match Kernel::Conv.cycles(&board.cpu.core, 1) {
                     Some(_) => "estimated from the cycles of",
@@ -118,7 +121,10 @@ fn on_board(board: &Board, model: &Model<'_>) -> Result<Times> {
     let packed = runner.model()?;
     let run = runner.run(&[picture(model)?], &mut || {})?;
     let counted = run.inputs.first().context("nothing was run")?;
-    let hz = board.cpu.clock_hz.with_context(|| format!("{} has no clock", board.name))?;
+    let hz = board
+        .cpu
+        .clock_hz
+        .with_context(|| format!("{} has no clock", board.name))?;
     let ms = |layout: &str, instructions: u64| {
         let cycles = Kernel::of(layout).cycles(&board.cpu.core, instructions);
         cycles.unwrap_or(instructions) as f64 * 1e3 / hz as f64
@@ -127,7 +133,10 @@ fn on_board(board: &Board, model: &Model<'_>) -> Result<Times> {
     let layers: Vec<(String, f64)> = of_layers
         .map(|(layer, run)| (layer.name, ms(layer.layout, run.instructions)))
         .collect();
-    let head = counted.head.as_ref().map_or(0.0, |head| ms("", head.instructions));
+    let head = counted
+        .head
+        .as_ref()
+        .map_or(0.0, |head| ms("", head.instructions));
     Ok(Times {
         total_ms: layers.iter().map(|(_, ms)| ms).sum::<f64>() + head,
         layers,

@@ -160,7 +160,9 @@ fn pictures(dir: Option<&Path>, images: usize) -> Result<CalibrationSource> {
 /// The pictures that the model was checked on.
 fn checked_on(args: &Convert, converted: &Converted) -> &'static str {
     match converted.judged_on {
-        JudgedOn::Generated if args.int8 && args.calib.is_none() && args.data.is_none() => "further generated pictures",
+        JudgedOn::Generated if args.int8 && args.calib.is_none() && args.data.is_none() => {
+            "further generated pictures"
+        }
         JudgedOn::Generated => "generated pictures",
         JudgedOn::Unseen => "pictures that calibration did not see",
         JudgedOn::Calibration => "calibration pictures",

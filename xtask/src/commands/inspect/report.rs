@@ -7,7 +7,7 @@ use crate::output::{Report, Text};
 use crate::units;
 use converter::board::Board;
 use edge_runtime::model::{
-    Calibration, DType, InputSpec, Manifest, Model, Output, OutputFunction, Quantization,
+    Calibration, DType, InputSpec, Manifest, Model, Output, OutputFunction, Pruning, Quantization,
     WeightsOrigin,
 };
 use serde::Serialize;

@@ -99,7 +99,9 @@ impl<'m> Own<'m> {
 
     fn layers(&self, runs: usize) -> Result<Vec<TimedLayer>> {
         let timed = layers(&self.model).into_iter().zip(self.layer_ms(runs)?);
-        Ok(timed.map(|(layer, ms)| TimedLayer::new(layer, ms)).collect())
+        Ok(timed
+            .map(|(layer, ms)| TimedLayer::new(layer, ms))
+            .collect())
     }
 }
 
