@@ -48,6 +48,11 @@ def percent(value):
     return f"{100 * value:.1f}"
 
 
+def change(less):
+    """What a share less is as a change."""
+    return f"{-100 * less:+.1f} %"
+
+
 def convert(network, *more, out):
     return xtask("convert", network, *more, "-o", WORK / out)
 
@@ -67,7 +72,7 @@ def resnet56():
         fewer = 1 - pruned["macs"] / whole["macs"]
         less = int8["pruning"]["latency_less"]
         row(percent(fewer), f"{pruned['parameters'] / 1e3:.0f} k", percent(top1), percent(base - top1),
-            percent(top1_int8), f"-{percent(less)} %", peer(share))
+            percent(top1_int8), change(less), peer(share))
 
 
 def peer(share):
@@ -106,7 +111,7 @@ def imagenet():
         top1 = xtask("eval", WORK / "l0p.edge", unseen)["top1"]
         row(percent(1 - pruned["macs"] / whole["macs"]), f"{pruned['parameters'] / 1e6:.2f} M",
             f"{pruned['bytes'] / 2**20:.2f} MiB", f"{pruned['arena_bytes'] / 2**20:.2f} MiB", percent(top1),
-            percent(base - top1), f"-{percent(pruned['pruning']['latency_less'])} %")
+            percent(base - top1), change(pruned["pruning"]["latency_less"]))
 
 
 def flowers():
@@ -121,7 +126,7 @@ def flowers():
                       "-o", WORK / "h.edge")["val_top1"] for seed in range(3)]
         pruning = model.get("pruning") or {"macs_less": 0, "latency_less": 0}
         row(percent(pruning["macs_less"]), f"{model['bytes'] / 2**20:.2f} MiB",
-            f"{model['arena_bytes'] / 2**20:.2f} MiB", percent(sum(top1) / 3), f"-{percent(pruning['latency_less'])} %")
+            f"{model['arena_bytes'] / 2**20:.2f} MiB", percent(sum(top1) / 3), change(pruning["latency_less"]))
 
 
 for part in PARTS:

@@ -256,7 +256,29 @@ def resnet50():
     print(f"  {result['seconds']:.1f} s, {ratio:.2f} times one float pass over the same {result['float_pass_images']} pictures")
 
 
-PARTS = (efficientnet, device, few, cifar, quantized_sources, open_nsfw, resnet50)
+def pruning():
+    """Networks without some of their channels. Least squares differ a little from processor to processor, so bounds
+    leave room; docs/reference/pruning.md has what was measured."""
+    network, train, test = DATA / "models/resnet56_cifar10.onnx", DATA / "cifar10/calib", DATA / "cifar10/test"
+    for share, least in ((0.3, 0.832), (0.5, 0.80)):
+        model = xtask("convert", network, "--prune", share, "--data", train, "-o", WORK / "resnet56-pruned.edge")
+        fewer = 1 - model["macs"] / model["pruning"]["before"]["macs"]
+        check(f"ResNet-56: share of MACs gone for --prune {share}", fewer, share <= fewer < share + 0.02)
+        top1 = xtask("eval", model["out"], test)["top1"]
+        check(f"ResNet-56, {share} pruned: top-1 (whole: 0.842)", top1, top1 >= least)
+
+    train, val = DATA / "flowers/train", DATA / "flowers/val"
+    model = xtask("convert", "efficientnet-lite0", "--int8", "--prune", 0.3, "--data", train, "-o", WORK / "pruned.edge")
+    before = model["pruning"]["before"]
+    smaller = [model["bytes"] / before["bytes"], model["arena_bytes"] / before["arena_bytes"]]
+    check("EfficientNet-Lite0, 0.3 pruned: file and arena", smaller, max(smaller) < 0.9)
+    top1 = xtask("retrain-head", model["out"], "--data", train, "--val", val, "-o", WORK / "pruned-flowers.edge")["val_top1"]
+    check("a head for flowers on it: val top-1 (whole: 0.907)", top1, top1 >= 0.88)
+    equal = xtask("verify", model["out"], "--images", val, "--limit", 5)["equal"]
+    check("engine and tract agree", equal, equal)
+
+
+PARTS = (efficientnet, device, few, cifar, quantized_sources, open_nsfw, resnet50, pruning)
 for part in [p for p in PARTS if p.__name__ in sys.argv[3:] or not sys.argv[3:]]:
     print(part.__name__, flush=True)
     part()
