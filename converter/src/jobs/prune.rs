@@ -22,6 +22,24 @@ pub enum Goal<'g> {
     },
 }
 
+impl Goal<'_> {
+    /// The share, and what each node costs.
+    fn cost(&self) -> (f64, impl Fn(&Node) -> f64) {
+        let (share, milliseconds) = match self {
+            Self::Macs(share) => (*share, None),
+            Self::Time {
+                share,
+                milliseconds,
+            } => (*share, Some(milliseconds)),
+        };
+        let cost = move |node: &Node| match milliseconds {
+            None => prune::macs(node),
+            Some(milliseconds) => milliseconds(&node.name),
+        };
+        (share, cost)
+    }
+}
+
 /// Why there is no smaller network.
 #[derive(Debug, thiserror::Error)]
 pub enum PruneJobError {
@@ -71,9 +89,18 @@ impl PruneJob {
         })
     }
 
-    /// How many pictures there are.
-    pub fn pictures(&self) -> usize {
-        self.pictures.len()
+    /// The pictures.
+    pub fn set(&self) -> &CalibrationSource {
+        &self.set
+    }
+
+    /// Checks whether a goal can be reached at all.
+    ///
+    /// # Errors
+    /// [`PruneError::OutOfReach`] if not.
+    pub fn check(&self, goal: &Goal<'_>) -> Result<(), PruneError> {
+        let (share, cost) = goal.cost();
+        prune::check_share(&self.graph, self.pictures.len(), share, &cost)
     }
 
     /// Watches the network on the pictures, and hands it, ready to be pruned, to `work`.
@@ -91,14 +118,29 @@ impl PruneJob {
     }
 }
 
-/// Checks that there are enough pictures. More can be generated, if they are.
-fn enough(graph: &Graph, set: CalibrationSource) -> Result<CalibrationSource, PruneError> {
-    match prune::check(graph, set.count()) {
-        Err(PruneError::TooFew { needed, .. }) if set.is_data_free() => {
-            Ok(CalibrationSource::DataFree { images: needed })
+/// Checks that there are enough pictures, and takes or generates more than asked for if the network needs them.
+fn enough(graph: &Graph, mut set: CalibrationSource) -> Result<CalibrationSource, PruneError> {
+    let (needed, layer) = match prune::check(graph, set.count()) {
+        Err(PruneError::TooFew { needed, layer, .. }) => (needed, layer),
+        checked => return checked.map(|()| set),
+    };
+    match &mut set {
+        CalibrationSource::DataFree { images } => *images = needed,
+        CalibrationSource::Pictures {
+            dataset, images, ..
+        } => {
+            let pictures = dataset.items.len();
+            if pictures < needed {
+                return Err(PruneError::TooFew {
+                    pictures,
+                    needed,
+                    layer,
+                });
+            }
+            *images = needed;
         }
-        checked => checked.map(|()| set),
     }
+    Ok(set)
 }
 
 /// A network that was watched.
@@ -123,20 +165,12 @@ impl Ready<'_> {
     /// # Errors
     /// If the goal cannot be reached, or the network cannot run.
     pub fn prune(&self, goal: &Goal<'_>, progress: &dyn Progress) -> Result<Smaller, PruneError> {
+        let (share, cost) = goal.cost();
         let Pruned {
             graph,
             share,
             spaces,
-        } = match goal {
-            Goal::Macs(share) => self.pruner.prune(*share, &prune::macs, progress)?,
-            Goal::Time {
-                share,
-                milliseconds,
-            } => {
-                let cost = |node: &Node| milliseconds(&node.name);
-                self.pruner.prune(*share, &cost, progress)?
-            }
-        };
+        } = self.pruner.prune(share, &cost, progress)?;
         let job = self.job;
         Ok(Smaller {
             source: Source {

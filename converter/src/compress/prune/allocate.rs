@@ -20,15 +20,15 @@ struct LayerCost {
 /// One side of a layer.
 struct Side {
     channels: usize,
-    /// Channels that are one unit of a space: `(space, channels)`.
-    spaces: Vec<(usize, usize)>,
+    /// Channels of each unit of a space: `(space, channels)`.
+    spaces: Vec<(usize, f64)>,
 }
 
 impl Side {
     /// The share of channels that is there after so many units have left each space.
     fn share(&self, left: &[usize]) -> f64 {
-        let gone: usize = self.spaces.iter().map(|&(s, width)| left[s] * width).sum();
-        (self.channels - gone) as f64 / self.channels as f64
+        let gone = self.spaces.iter().map(|&(s, width)| left[s] as f64 * width);
+        1.0 - gone.sum::<f64>() / self.channels as f64
     }
 }
 
@@ -52,7 +52,9 @@ impl Costs {
             let with = count.iter().enumerate().filter(|(_, n)| **n != 0);
             Side {
                 channels: units.len(),
-                spaces: with.map(|(s, n)| (s, n / spaces[s].units.len())).collect(),
+                spaces: with
+                    .map(|(s, n)| (s, *n as f64 / spaces[s].units.len() as f64))
+                    .collect(),
             }
         };
         let layer = |id: NodeId| LayerCost {
@@ -163,7 +165,7 @@ mod tests {
         };
         let layer = |(space, cost)| LayerCost {
             cost,
-            input: Some(side(vec![(space, 1)])),
+            input: Some(side(vec![(space, 1.0)])),
             output: side(vec![]),
         };
         Costs {
@@ -191,7 +193,12 @@ mod tests {
     fn what_is_out_of_reach_leaves_as_little_as_can_be() {
         let orders = [curve(48, 1.0, 1.0), curve(48, 1.0, 1.0)];
         // What saves nothing stays.
-        let left = allocate(&costs([1.0, 0.0], 64), &[space(64), space(64)], &orders, 0.0);
+        let left = allocate(
+            &costs([1.0, 0.0], 64),
+            &[space(64), space(64)],
+            &orders,
+            0.0,
+        );
         assert_eq!(left, [48, 0]);
     }
 

@@ -5,7 +5,7 @@
 //! all that must go together to a **unit**. Only dense and grouped convolutions end units: they mix their input's
 //! channels, so that an input channel can leave with its column of weights, and an output channel with its row.
 //!
-//! A **space** is what a choice is made in: all units that are written by the same convolutions, e.g. the inner
+//! A **space** is what a choice is made in: all units that are in the same nodes, e.g. the inner
 //! channels of a block, or the channels that a stage of a ResNet adds to.
 
 use crate::graph::{Graph, NodeId, Op};
@@ -20,7 +20,7 @@ pub struct Channels {
     fixed: Vec<bool>,
 }
 
-/// Units that are written by the same convolutions.
+/// Units that are in the same nodes, so that they are written and read by the same convolutions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Space {
     /// The convolutions whose output has these units.
@@ -149,6 +149,7 @@ impl Channels {
         let mut writers = vec![vec![]; self.units()];
         let mut readers = vec![vec![]; self.units()];
         let mut width = vec![0; self.units()];
+        let mut nodes: Vec<Vec<NodeId>> = vec![vec![]; self.units()];
         for id in (0..graph.nodes.len()).filter(|&id| mixes(graph, id)) {
             let input = graph.nodes[id].inputs[0];
             for (list, node) in [(&mut writers, id), (&mut readers, input)] {
@@ -160,32 +161,34 @@ impl Channels {
                 }
             }
         }
-        for channels in &self.of {
+        for (id, channels) in self.of.iter().enumerate() {
             let mut here: BTreeMap<u32, usize> = BTreeMap::new();
             channels
                 .iter()
                 .for_each(|unit| *here.entry(*unit).or_default() += 1);
             for (unit, count) in here {
                 width[unit as usize] = count.max(width[unit as usize]);
+                nodes[unit as usize].push(id);
             }
         }
-        let mut spaces: BTreeMap<(Vec<NodeId>, Vec<NodeId>, usize), Vec<u32>> = BTreeMap::new();
+        // Units that are in the same nodes: a space leaves no part of a slice or a concatenation without channels.
+        let mut spaces: BTreeMap<&[NodeId], Space> = BTreeMap::new();
         for unit in 0..self.units() {
             // Zeros of a padding have no writer, and what nothing reads is the output.
-            if !self.fixed[unit] && !writers[unit].is_empty() && !readers[unit].is_empty() {
-                let key = (writers[unit].clone(), readers[unit].clone(), width[unit]);
-                spaces.entry(key).or_default().push(unit as u32);
+            if self.fixed[unit] || writers[unit].is_empty() || readers[unit].is_empty() {
+                continue;
             }
+            let space = spaces.entry(&nodes[unit]).or_insert_with(|| Space {
+                writers: writers[unit].clone(),
+                readers: readers[unit].clone(),
+                units: vec![],
+                width: width[unit],
+            });
+            space.units.push(unit as u32);
         }
+        let mut spaces: Vec<Space> = spaces.into_values().collect();
+        spaces.sort_by(|a, b| (&a.writers, &a.units).cmp(&(&b.writers, &b.units)));
         spaces
-            .into_iter()
-            .map(|((writers, readers, width), units)| Space {
-                writers,
-                readers,
-                units,
-                width,
-            })
-            .collect()
     }
 }
 

@@ -73,8 +73,8 @@ impl Gram {
         self.wanted.clear();
     }
 
-    /// The moments of all that was added.
-    pub fn finish(mut self) -> Moments {
+    /// The moments of all that was added; `None` if they are not finite.
+    pub fn finish(mut self) -> Option<Moments> {
         self.multiply();
         let scale = 1.0 / self.count.max(1) as f64;
         let filter = self.side - 1;
@@ -90,12 +90,16 @@ impl Gram {
         let few = 1.0 + (4.0 * filter as f64 / self.count.max(1) as f64).powi(2);
         let ridge = RIDGE * few * mean_square;
         (0..filter).for_each(|i| products[(i, i)] += ridge);
-        Moments {
-            factor: products.llt(Side::Lower).ok(),
+        let factor = match mean_square == 0.0 {
+            true => None,
+            false => Some(products.llt(Side::Lower).ok()?),
+        };
+        Some(Moments {
+            factor,
             targets,
             ridge,
             filter,
-        }
+        })
     }
 }
 
@@ -155,7 +159,7 @@ mod tests {
         for (rows, targets) in rows.chunks(5 * 7).zip(targets.chunks(7)) {
             gram.add(rows, targets);
         }
-        let best = gram.finish().fit(|_, _| 0.0).unwrap();
+        let best = gram.finish().unwrap().fit(|_, _| 0.0).unwrap();
         for (i, wanted) in [2.0, -1.0, 0.0, 0.0, 0.5].into_iter().enumerate() {
             assert!(
                 (best[(i, 0)] - wanted).abs() < 0.01,
@@ -171,7 +175,7 @@ mod tests {
             let (rows, targets) = windows(count, 40);
             let mut gram = Gram::new(40, 1);
             gram.add(&rows, &targets);
-            let best = gram.finish().fit(|_, _| 1.0).unwrap();
+            let best = gram.finish().unwrap().fit(|_, _| 1.0).unwrap();
             (0..40)
                 .map(|i| (best[(i, 0)] - 1.0).powi(2))
                 .sum::<f64>()
@@ -190,7 +194,7 @@ mod tests {
         let (rows, _) = windows(100, 3);
         let mut gram = Gram::new(3, 0);
         gram.add(&rows, &[]);
-        let moments = gram.finish();
+        let moments = gram.finish().unwrap();
         let inverse = moments.inverse().unwrap();
         // Its last row and column belong to the one, whose moments have no ridge: the mean of the numbers.
         let means: Vec<f64> = (0..3)
@@ -204,6 +208,9 @@ mod tests {
     fn nothing_seen_is_nothing_known() {
         let mut gram = Gram::new(2, 0);
         gram.add(&[0.0, 0.0, 1.0], &[]);
-        assert!(gram.finish().inverse().is_none());
+        assert!(gram.finish().unwrap().inverse().is_none());
+        let mut gram = Gram::new(2, 0);
+        gram.add(&[f32::INFINITY, 0.0, 1.0], &[]);
+        assert!(gram.finish().is_none());
     }
 }

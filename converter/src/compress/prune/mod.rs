@@ -60,9 +60,17 @@ pub enum PruneError {
     Backend(#[from] BackendError),
     /// There is nothing to choose from.
     #[error(
-        "no channel of this network can be removed: all of them are its input's, its output's, or feed layers that need them"
+        "no channel of this network can be removed: input and output stay, and so do channels next to a local response norm, those that are read only where the map is one pixel or by filters of more than {LARGEST_FILTER} numbers, and those of layers that have four or fewer"
     )]
     Nothing,
+    /// No weights can be fitted to what a layer reads.
+    #[error(
+        "layer '{layer}' reads numbers that are not finite, or too large to compute with; check what pixels the network wants (--normalize)"
+    )]
+    NotFinite {
+        /// The layer.
+        layer: String,
+    },
     /// There are too few pictures to fit weights to.
     #[error(
         "{pictures} pictures are too few to prune this network on: {needed} would do (layer '{layer}' reads more numbers than they show places)"
@@ -170,12 +178,10 @@ impl<'p> Pruner<'p> {
         cost: &dyn Fn(&Node) -> f64,
         progress: &dyn Progress,
     ) -> Result<Pruned, PruneError> {
-        let cost: Vec<f64> = self.whole.nodes.iter().map(cost).collect();
-        let costs = Costs::new(&self.whole, &self.channels, &self.spaces, &cost);
+        let costs = costs(&self.whole, &self.channels, &self.spaces, cost);
         let all = costs.total(&vec![0; self.spaces.len()]);
-        let goal = all * (1.0 - share);
-        let left = allocate(&costs, &self.spaces, &self.orders, goal);
-        let gone = 1.0 - costs.total(&left) / all;
+        let left = allocate(&costs, &self.spaces, &self.orders, all * (1.0 - share));
+        let gone = gone(&costs, &left);
         if gone < share {
             return Err(PruneError::OutOfReach { most: gone });
         }
@@ -241,6 +247,47 @@ impl<'p> Pruner<'p> {
 pub fn check(graph: &Graph, pictures: usize) -> Result<(), PruneError> {
     let whole = unfuse(graph)?;
     choice(&whole, &Channels::of(&whole), &readers(&whole), pictures).map(|_| ())
+}
+
+/// Checks whether so large a share of the cost of a simplified graph can go at all, before it runs.
+///
+/// # Errors
+/// [`PruneError::OutOfReach`], and as [`check`].
+pub fn check_share(
+    graph: &Graph,
+    pictures: usize,
+    share: f64,
+    cost: &dyn Fn(&Node) -> f64,
+) -> Result<(), PruneError> {
+    let whole = unfuse(graph)?;
+    let channels = Channels::of(&whole);
+    let spaces = choice(&whole, &channels, &readers(&whole), pictures)?;
+    let left: Vec<usize> = spaces.iter().map(|s| s.units.len() - least(s)).collect();
+    let most = gone(&costs(&whole, &channels, &spaces, cost), &left);
+    match most < share {
+        true => Err(PruneError::OutOfReach { most }),
+        false => Ok(()),
+    }
+}
+
+/// What each node costs.
+fn costs(
+    whole: &Graph,
+    channels: &Channels,
+    spaces: &[Space],
+    cost: &dyn Fn(&Node) -> f64,
+) -> Costs {
+    let cost: Vec<f64> = whole.nodes.iter().map(cost).collect();
+    Costs::new(whole, channels, spaces, &cost)
+}
+
+/// The share of the cost that is gone after so many units have left each space; 0 if nothing costs anything.
+fn gone(costs: &Costs, left: &[usize]) -> f64 {
+    let all = costs.total(&vec![0; left.len()]);
+    match all > 0.0 {
+        true => 1.0 - costs.total(left) / all,
+        false => 0.0,
+    }
 }
 
 /// The spaces that channels can leave, with so many pictures.

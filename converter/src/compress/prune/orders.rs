@@ -2,10 +2,10 @@
 
 use super::PruneError;
 use super::channels::{Channels, Space};
-use super::gram::Gram;
+use super::gram::{Gram, Moments};
 use super::obs::{Order, Part, order};
 use super::readers::{Reader, chosen, conv, unfold};
-use super::repair::sum_of;
+use super::repair::{not_finite, sum_of};
 use super::walk::{self, Input, Walk};
 use crate::graph::{Graph, NodeId};
 use crate::util::progress::Progress;
@@ -98,7 +98,9 @@ impl Search<'_> {
         let mut parts: Vec<Vec<Part>> = self.spaces.iter().map(|_| vec![]).collect();
         for (reader, grams) in readers.iter().zip(grams) {
             for (group, gram) in grams.into_iter().enumerate() {
-                self.parts(reader, group, gram, &sums, &mut parts);
+                let moments = gram.finish();
+                let moments = moments.ok_or_else(|| not_finite(self.graph, reader))?;
+                self.parts(reader, group, &moments, &sums, &mut parts);
             }
             progress.step();
         }
@@ -179,12 +181,12 @@ impl Search<'_> {
         &self,
         reader: &Reader,
         group: usize,
-        gram: Gram,
+        moments: &Moments,
         sums: &BTreeMap<NodeId, Sums>,
         parts: &mut [Vec<Part>],
     ) {
         // What never holds anything costs nothing.
-        let Some(inverse) = gram.finish().inverse() else {
+        let Some(inverse) = moments.inverse() else {
             return;
         };
         let filter = reader.filter(self.graph);

@@ -65,7 +65,8 @@ impl Repair<'_> {
     /// # Errors
     /// If the network cannot run.
     pub fn run(&self, smaller: &mut Graph, reader: &Reader) -> Result<(), PruneError> {
-        let goals: Vec<Goal> = reader.convs.iter().map(|&conv| self.goal(conv)).collect();
+        let first = reader.convs[0];
+        let goals: Vec<Goal> = reader.convs.iter().map(|&c| self.goal(c, first)).collect();
         let mut now = vec![reader.input];
         now.extend(goals.iter().filter_map(|g| g.without));
         let was: Vec<NodeId> = goals.iter().map(|g| g.result).collect();
@@ -116,14 +117,16 @@ impl Repair<'_> {
         };
         walk::run(&walks, self.pictures, self.input, &take, &mut fold)?;
         for (group, gram) in grams.into_iter().enumerate() {
-            put(smaller, reader, group, gram.finish());
+            let moments = gram.finish().ok_or_else(|| not_finite(smaller, reader))?;
+            put(smaller, reader, group, moments);
         }
         Ok(())
     }
 
-    fn goal(&self, conv: NodeId) -> Goal {
-        // A summand that is computed later makes up for this one, not the other way round.
-        let sum = sum_of(self.whole, conv).filter(|(_, other)| *other < conv && *other != 0);
+    /// The goal of a convolution of the reader whose first one is `first`.
+    fn goal(&self, conv: NodeId, first: NodeId) -> Goal {
+        // Only a summand that is repaired already can be made up for: one before all convolutions of the reader.
+        let sum = sum_of(self.whole, conv).filter(|(_, other)| *other < first && *other != 0);
         let units = self.channels.of_node(conv).iter();
         Goal {
             conv,
@@ -131,6 +134,13 @@ impl Repair<'_> {
             without: sum.map(|(_, other)| other),
             stays: units.map(|unit| self.kept[*unit as usize]).collect(),
         }
+    }
+}
+
+/// The error of windows that no weights can be fitted to.
+pub fn not_finite(graph: &Graph, reader: &Reader) -> PruneError {
+    PruneError::NotFinite {
+        layer: graph.nodes[reader.convs[0]].name.clone(),
     }
 }
 

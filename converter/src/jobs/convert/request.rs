@@ -80,7 +80,7 @@ pub enum CalibrationSource {
 
 impl CalibrationSource {
     /// How many pictures these are.
-    pub(in crate::jobs) fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         match self {
             Self::DataFree { images } => *images,
             Self::Pictures {

@@ -82,8 +82,8 @@ fn sdot_lane<const LANE: i32>(
 impl Quads for Dotprod {
     const FLIP: u8 = 0;
     const BLOCKS: usize = 1;
-    // An upper half of a product and a rounding shift are two instructions, which floats do not beat.
     const FEWEST: usize = 4;
+    // An upper half of a product and a rounding shift are two instructions, which floats do not beat.
     const FLOATS: bool = false;
     const STEP: Step = Step::Lanes;
     type Partial = Four;

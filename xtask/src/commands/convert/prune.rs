@@ -8,12 +8,12 @@ use anyhow::{Context, Result, bail};
 use converter::board::Board;
 use converter::dataset::Dataset;
 use converter::jobs::convert::{CalibrationSource, Converted, Int8Options, Source, convert};
-use converter::jobs::evaluate::{EvaluateOptions, evaluate};
+use converter::jobs::evaluate::{EvaluateError, EvaluateOptions, evaluate};
 use converter::jobs::prune::{Goal, PruneJob, Ready, Smaller};
 use converter::jobs::retrain::retrain;
 use edge_runtime::backend::BackendKind;
 use edge_runtime::head::train::TrainOptions;
-use edge_runtime::model::{DType, Model, WeightsOrigin};
+use edge_runtime::model::{Model, WeightsOrigin};
 use serde::Serialize;
 use std::collections::HashSet;
 
@@ -24,7 +24,7 @@ const GENERATED: usize = 200;
 /// Networks of more operations are pruned on as many pictures as are generated, so that it takes minutes.
 const LARGE: u64 = 1_000_000_000;
 
-/// Pictures that the accuracy is measured on, at most.
+/// Other pictures that the accuracy is measured on, at most.
 const JUDGED: usize = 1000;
 
 /// How often the goal is corrected by what was measured.
@@ -56,9 +56,13 @@ pub struct PruneReport {
     pub latency_ms: Option<f64>,
     /// Share of the latency that is gone.
     pub latency_less: Option<f64>,
+    /// Why a latency is missing.
+    pub not_timed: Option<String>,
     /// What the accuracy is of.
     pub accuracy_of: Option<String>,
     pub accuracy: Option<f64>,
+    /// Why there is no accuracy, if it could be expected.
+    pub not_measured: Option<String>,
     pub pictures: usize,
     pub layers: Vec<PrunedLayer>,
 }
@@ -98,6 +102,9 @@ impl PruneReport {
             };
             rows.push(("latency", format!("{ms:.3} ms{before} ({timed})")));
         }
+        rows.extend(self.not_timed.iter().map(|why| ("not timed", why.clone())));
+        let not_measured = self.not_measured.iter();
+        rows.extend(not_measured.map(|why| ("accuracy", format!("not measured: {why}"))));
         let both = self.accuracy.zip(self.before.accuracy);
         if let (Some((after, before)), Some(of)) = (both, &self.accuracy_of) {
             let [after, before] = [after, before].map(units::percent);
@@ -172,28 +179,41 @@ impl Request<'_> {
             *images = GENERATED.min(*images);
         }
         let job = PruneJob::new(source.clone(), set, bars)?;
+        if let Wanted::Share(share) = self.goal {
+            job.check(&Goal::Macs(share))?;
+        }
         let whole = convert(source, int8, bars)?;
         let before = Model::parse(&whole.bytes)?;
-        let (smaller, small) = job.run(bars, |ready| match self.goal {
-            Wanted::Share(share) => {
+        // Whether there is something to do, and can be done, is known before the long work.
+        let clock = match self.goal {
+            Wanted::Share(_) => None,
+            Wanted::Latency(ms) => Some(Clock::new(self.place, ms, &before, &job)?),
+        };
+        let (smaller, small) = job.run(bars, |ready| match (self.goal, &clock) {
+            (Wanted::Latency(_), Some(clock)) => clock.until(ready, int8, bars),
+            (Wanted::Share(share) | Wanted::Latency(share), _) => {
                 let smaller = ready.prune(&Goal::Macs(share), bars)?;
                 let small = convert(smaller.source.clone(), int8, bars)?;
                 anyhow::Ok((smaller, small))
             }
-            Wanted::Latency(ms) => self.until(ms, ready, &before, int8, bars),
         })?;
         let after = Model::parse(&small.bytes)?;
-        let [before_ms, after_ms] = match self.place.latencies([&before, &after]) {
-            Ok(both) => both.map(Some),
-            // A whole network need not fit the board that the smaller one is for.
-            Err(_) if matches!(self.place, Place::Qemu(_)) => {
-                [None, self.place.latencies([&after]).ok().map(|[ms]| ms)]
-            }
-            Err(error) => return Err(error),
-        };
+        let (times, not_timed) = self.times(&before, &after)?;
+        let [before_ms, after_ms] = times;
         let accuracy = match random {
-            true => None,
-            false => self.accuracy([(&before, &whole.bytes), (&after, &small.bytes)], bars)?,
+            true => Ok(None),
+            false => {
+                let pictures = unseen(job.set(), int8);
+                let models = [(&before, &whole.bytes[..]), (&after, &small.bytes[..])];
+                pictures.map_or(Ok(None), |(folder, pictures)| {
+                    accuracy(models, folder, &pictures, bars).map(Some)
+                })
+            }
+        };
+        // The model is good without it.
+        let (accuracy, not_measured) = match accuracy {
+            Ok(accuracy) => (accuracy, None),
+            Err(error) => (None, Some(format!("{error:#}"))),
         };
         let left = smaller.spaces.iter().filter(|space| space.kept < space.of);
         let report = PruneReport {
@@ -211,9 +231,11 @@ impl Request<'_> {
             latency_less: before_ms
                 .zip(after_ms)
                 .map(|(before, after)| 1.0 - after / before),
+            not_timed,
             accuracy: accuracy.as_ref().map(|(_, [_, after])| *after),
             accuracy_of: accuracy.map(|(of, _)| of),
-            pictures: job.pictures(),
+            not_measured,
+            pictures: job.set().count(),
             layers: left
                 .map(|space| PrunedLayer {
                     layer: space.layer.clone(),
@@ -225,110 +247,190 @@ impl Request<'_> {
         Ok((small, report))
     }
 
-    /// Prunes until an inference takes at most `goal` milliseconds.
-    fn until(
+    /// The latencies before and after, in milliseconds, and why one is not known.
+    fn times(
         &self,
-        goal: f64,
-        ready: &Ready<'_>,
-        whole: &Model<'_>,
-        int8: Option<&Int8Options>,
-        bars: &Bars,
-    ) -> Result<(Smaller, Converted)> {
-        let times = self.place.times(whole)?;
-        let [mut now] = self.place.latencies([whole])?;
-        if now <= goal {
+        before: &Model<'_>,
+        after: &Model<'_>,
+    ) -> Result<([Option<f64>; 2], Option<String>)> {
+        let error = match self.place.latencies([before, after]) {
+            Ok(both) => return Ok((both.map(Some), None)),
+            Err(error) if matches!(self.place, Place::Qemu(_)) => error,
+            Err(error) => return Err(error),
+        };
+        // A whole network need not fit the board that the smaller one is for.
+        let after = self.place.latencies([after]).ok().map(|[ms]| ms);
+        Ok(([None, after], Some(format!("{error:#}"))))
+    }
+}
+
+/// What an inference takes, and may take.
+struct Clock<'c> {
+    place: Place<'c>,
+    goal_ms: f64,
+    /// Of the whole network.
+    whole_ms: f64,
+    /// Of its layers.
+    layers: Vec<(String, f64)>,
+}
+
+impl<'c> Clock<'c> {
+    /// Times the whole network, and checks that it is too slow but could be made fast enough.
+    fn new(place: Place<'c>, goal_ms: f64, whole: &Model<'_>, job: &PruneJob) -> Result<Self> {
+        let on_board =
+            "the whole network has to be timed first; if it does not fit, prune it with --prune";
+        let times = place.times(whole).context(on_board)?;
+        let [whole_ms] = place.latencies([whole])?;
+        if whole_ms <= goal_ms {
             bail!(
-                "an inference takes {now:.3} ms without any pruning; there is nothing to do for {goal} ms"
+                "an inference takes {whole_ms:.3} ms without any pruning; there is nothing to do for {goal_ms} ms"
             );
         }
-        let milliseconds = |name: &str| {
-            let found = times.layers.iter().find(|(layer, _)| layer == name);
-            found.map_or(0.0, |(_, ms)| *ms)
+        let clock = Self {
+            place,
+            goal_ms,
+            whole_ms,
+            layers: times.layers,
         };
-        // Only the layers that were timed can get faster.
-        let layers: f64 = times.layers.iter().map(|(_, ms)| ms).sum();
-        // On this computer, times differ from run to run.
+        let share = 1.0 - clock.first() / clock.all();
+        let milliseconds = |name: &str| clock.of(name);
+        let goal = Goal::Time {
+            share,
+            milliseconds: &milliseconds,
+        };
+        let out_of_reach = || format!("{goal_ms} ms are out of reach, {whole_ms:.3} ms unpruned");
+        job.check(&goal).with_context(out_of_reach)?;
+        Ok(clock)
+    }
+
+    fn all(&self) -> f64 {
+        self.layers.iter().map(|(_, ms)| ms).sum()
+    }
+
+    fn of(&self, name: &str) -> f64 {
+        let found = self.layers.iter().find(|(layer, _)| layer == name);
+        found.map_or(0.0, |(_, ms)| *ms)
+    }
+
+    /// What the layers may take, at first. On this computer times differ from run to run, so a little less.
+    fn first(&self) -> f64 {
         let margin = match self.place {
             Place::Host => 0.97,
             Place::Qemu(_) => 1.0,
         };
-        let mut wanted = layers * goal / now * margin;
-        for _ in 0..TRIES {
-            let share = 1.0 - wanted / layers;
-            let goal_of_layers = Goal::Time {
-                share,
-                milliseconds: &milliseconds,
-            };
-            let smaller = ready
-                .prune(&goal_of_layers, bars)
-                .with_context(|| format!("{goal} ms are out of reach"))?;
-            let small = convert(smaller.source.clone(), int8, bars)?;
-            [now] = self.place.latencies([&Model::parse(&small.bytes)?])?;
-            if now <= goal {
-                return Ok((smaller, small));
-            }
-            // A little more than what was missing, so that it need not be repeated often.
-            wanted *= goal / now * 0.99;
-        }
-        bail!("{goal} ms are out of reach: {now:.3} ms remain after {TRIES} tries")
+        self.all() * self.goal_ms / self.whole_ms * margin
     }
 
-    /// The accuracy of both models on pictures that pruning did not see, and what it is of: of the models' own classes
-    /// if the pictures have them, else of new heads on the pictures' classes. `None` if there are no such pictures.
-    fn accuracy(
+    /// Prunes until an inference takes no longer than it may.
+    fn until(
         &self,
-        models: [(&Model<'_>, &[u8]); 2],
+        ready: &Ready<'_>,
+        int8: Option<&Int8Options>,
         bars: &Bars,
-    ) -> Result<Option<(String, [f64; 2])>> {
-        let CalibrationSource::Pictures {
-            folder,
-            dataset,
-            images,
-        } = &self.set
-        else {
-            return Ok(None);
-        };
-        let unseen = unseen(dataset, *images).subset(JUDGED);
-        if unseen.items.is_empty() || unseen.items.iter().any(|item| item.class.is_none()) {
-            return Ok(None);
-        }
-        let kind = |model: &Model<'_>| BackendKind::fastest_for(model);
-        let top1 = models.map(|(model, _)| {
-            evaluate(
-                model,
-                kind(model),
-                &unseen,
-                EvaluateOptions::default(),
-                bars,
-            )
-        });
-        if let [Ok(before), Ok(after)] = &top1 {
-            let of = format!("top-1 on {} other pictures of {folder}", before.images);
-            return Ok(Some((of, [before.top1, after.top1])));
-        }
-        let trains = |model: &Model<'_>| model.dtype() == DType::I8 && model.head().is_some();
-        if dataset.classes.len() < 2 || !models.iter().all(|(model, _)| trains(model)) {
-            return Ok(None);
-        }
-        let mut held_out = [0.0; 2];
-        for (held_out, (model, bytes)) in held_out.iter_mut().zip(models) {
-            let options = TrainOptions::default();
-            let new = retrain(model, bytes, kind(model), dataset, &options, bars)?;
-            let Some(top1) = new.held_out_top1 else {
-                return Ok(None);
+    ) -> Result<(Smaller, Converted)> {
+        let milliseconds = |name: &str| self.of(name);
+        let (mut wanted, mut now) = (self.first(), self.whole_ms);
+        for _ in 0..TRIES {
+            let goal = Goal::Time {
+                share: 1.0 - wanted / self.all(),
+                milliseconds: &milliseconds,
             };
-            *held_out = f64::from(top1);
+            let smaller = ready.prune(&goal, bars).with_context(|| {
+                format!("{} ms are not reached, only {now:.3} ms", self.goal_ms)
+            })?;
+            let small = convert(smaller.source.clone(), int8, bars)?;
+            [now] = self.place.latencies([&Model::parse(&small.bytes)?])?;
+            if now <= self.goal_ms {
+                return Ok((smaller, small));
+            }
+            // What is missing, in the layers' times, and a little more, so that it need not be repeated often.
+            wanted -= (now - self.goal_ms) * self.all() / self.whole_ms * 1.2;
+            wanted = wanted.max(0.0);
         }
-        let of = format!("new head on {folder}, on held-out pictures");
-        Ok(Some((of, held_out)))
+        bail!(
+            "{} ms are not reached in {TRIES} tries: {now:.3} ms remain; a smaller network would do better",
+            self.goal_ms
+        )
     }
 }
 
-/// The pictures of a data set without those that `images` of it are.
-fn unseen(dataset: &Dataset, images: usize) -> Dataset {
-    let seen = dataset.subset(images).items;
-    let seen: HashSet<_> = seen.iter().map(|item| &item.path).collect();
+/// The pictures of a folder that neither pruning nor calibration saw, and the folder's name; `None` if there are none
+/// with classes.
+fn unseen<'s>(
+    set: &'s CalibrationSource,
+    int8: Option<&Int8Options>,
+) -> Option<(&'s str, Dataset)> {
+    let CalibrationSource::Pictures {
+        folder, dataset, ..
+    } = set
+    else {
+        return None;
+    };
+    let mut seen = HashSet::new();
+    for set in [Some(set), int8.map(|o| &o.calibration)]
+        .into_iter()
+        .flatten()
+    {
+        if let CalibrationSource::Pictures {
+            dataset, images, ..
+        } = set
+        {
+            let some = dataset.subset(*images).items.into_iter();
+            seen.extend(some.map(|item| item.path));
+        }
+    }
     let mut rest = dataset.clone();
     rest.items.retain(|item| !seen.contains(&item.path));
-    rest
+    let rest = rest.subset(JUDGED);
+    let labelled = !rest.items.is_empty() && rest.items.iter().all(|item| item.class.is_some());
+    labelled.then_some((folder, rest))
+}
+
+/// The accuracy of both models on pictures that they were not made with, and what it is of: of the models' own classes
+/// if the pictures have them, else of new heads on the pictures' classes.
+fn accuracy(
+    models: [(&Model<'_>, &[u8]); 2],
+    folder: &str,
+    pictures: &Dataset,
+    bars: &Bars,
+) -> Result<(String, [f64; 2])> {
+    let kind = |model: &Model<'_>| BackendKind::fastest_for(model);
+    let top1 = models.map(|(model, _)| {
+        let options = EvaluateOptions::default();
+        evaluate(model, kind(model), pictures, options, bars)
+    });
+    match top1 {
+        [Ok(before), Ok(after)] => {
+            let order = match before.folders_by_order {
+                true => ", class folders in alphabetical order",
+                false => "",
+            };
+            let of = format!(
+                "top-1 on {} other pictures of {folder}{order}",
+                before.images
+            );
+            return Ok((of, [before.top1, after.top1]));
+        }
+        [
+            Err(EvaluateError::UnknownClass { .. } | EvaluateError::UnnamedClasses { .. }),
+            _,
+        ] => {}
+        [Err(error), _] | [_, Err(error)] => return Err(error.into()),
+    }
+    let mut held_out = [0.0; 2];
+    let mut count = 0;
+    for (held_out, (model, bytes)) in held_out.iter_mut().zip(models) {
+        let options = TrainOptions::default();
+        let new = retrain(model, bytes, kind(model), pictures, &options, bars)?;
+        let top1 = new
+            .held_out_top1
+            .context("no picture is left to hold out")?;
+        *held_out = f64::from(top1);
+        count = new.held_out;
+    }
+    let of = format!(
+        "new head on {} other pictures of {folder}, {count} of them held out",
+        pictures.items.len()
+    );
+    Ok((of, held_out))
 }
