@@ -4,6 +4,7 @@ use converter::compress::prune::channels::{Channels, mixes};
 use converter::compress::prune::remove::remove;
 use converter::compress::prune::{PruneError, Pruner, macs};
 use converter::graph::{Activation, ConvWeights, Graph, Op, Shape, Window, reference};
+use converter::import::{self, Content};
 use converter::lower::{self, About};
 use converter::passes;
 use converter::util::progress::Silent;
@@ -14,6 +15,7 @@ use edge_runtime::model::{
 };
 use edge_runtime::random::Random;
 use graft_tests::INPUT;
+use std::path::Path;
 
 /// The logits of a graph on the fastest backend.
 fn logits(graph: &Graph, input: &[f32]) -> Vec<f32> {
@@ -160,6 +162,39 @@ fn classifier(g: &mut Graph, from: usize, classes: usize) {
     let pool = g.push("pool", pool, &[from]).unwrap();
     g.push("dense", conv(classes, shape.c as usize, 1, 1, 99), &[pool])
         .unwrap();
+}
+
+/// DenseNet-121, ShuffleNet and Inception as files of ONNX have them, with random weights in the place of their
+/// constants. GRAFT_SHARED names the folder of test data.
+#[test]
+fn networks_from_files_compute_what_masked_ones_do() {
+    let Some(shared) = std::env::var_os("GRAFT_SHARED") else {
+        eprintln!("skipped: GRAFT_SHARED does not name the folder of test data");
+        return;
+    };
+    let folder = Path::new(&shared).join("data/models/onnx-light");
+    for name in ["densenet121", "shufflenet", "inception_v2", "squeezenet"] {
+        let file = folder.join(format!("light_{name}.onnx"));
+        let Content::Network(imported) = import::read(&file).unwrap() else {
+            panic!("{name} is a network")
+        };
+        let mut graph = passes::simplify(imported.graph);
+        let mut random = Random::new(21);
+        for node in &mut graph.nodes {
+            let Op::Conv(conv) = &mut node.op else {
+                continue;
+            };
+            let inputs = conv.weights.len() / conv.out_channels;
+            let scale = (2.0 / inputs as f32).sqrt() * 1.7;
+            for weight in &mut conv.weights {
+                *weight = ((random.bits() % 2001) as f32 / 1000.0 - 1.0) * scale;
+            }
+            for bias in &mut conv.bias {
+                *bias = ((random.bits() % 2001) as f32 / 1000.0 - 1.0) * 0.1;
+            }
+        }
+        check(name, graph);
+    }
 }
 
 /// Two units of ShuffleNet: grouped convolutions, shuffles, a depthwise convolution, a sum, a concatenation with a pool.
