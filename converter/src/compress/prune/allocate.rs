@@ -101,7 +101,13 @@ pub fn allocate(costs: &Costs, spaces: &[Space], orders: &[Order], goal: f64) ->
         let Some((_, number, next)) = best else {
             return left;
         };
-        left[number] = next;
+        // No more than is needed.
+        let enough = counts(&spaces[number], &orders[number]).find(|&fewer| {
+            let mut then = left.clone();
+            then[number] = fewer;
+            fewer > left[number] && costs.total(&then) <= goal
+        });
+        left[number] = enough.map_or(next, |fewer| fewer.min(next));
     }
 }
 
@@ -187,6 +193,22 @@ mod tests {
         let orders = [curve(28, 10.0, 1.1), curve(28, 1.0, 1.1)];
         let left = allocate(&costs([3.0, 1.0], 32), &spaces, &orders, 3.5);
         assert!(left[0] < left[1], "{left:?}");
+    }
+
+    #[test]
+    fn a_jump_that_pays_is_not_made_further_than_needed() {
+        // The first granule is dear, the others are free.
+        let jump = Order {
+            leaving: (0..48).collect(),
+            errors: (0..=48).map(|i| f64::from(u8::from(i > 0))).collect(),
+        };
+        let left = allocate(
+            &costs([1.0, 0.0], 64),
+            &[space(64), space(64)],
+            &[jump, curve(48, 1.0, 1.0)],
+            0.7,
+        );
+        assert_eq!(left, [32, 0]);
     }
 
     #[test]
