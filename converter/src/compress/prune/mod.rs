@@ -4,8 +4,8 @@
 //! 2. The network runs on pictures, and the second moments of what every convolution reads are summed up.
 //! 3. [`obs`] says for every space in which order its channels leave, and what error each costs after the best
 //!    repair.
-//! 4. [`allocate`] takes from every space what costs the least error for what it saves: operations, or measured time.
-//! 5. [`remove`] takes the channels out, and the layers behind them get, one after another, the weights with which
+//! 4. [`mod@allocate`] takes from every space what costs the least error for what it saves: operations, or measured time.
+//! 5. [`mod@remove`] takes the channels out, and the layers behind them get, one after another, the weights with which
 //!    they come closest to what the whole network computes there.
 //!
 //! `docs/reference/pruning.md` says what comes of it. Knows nothing of int8, of files and of boards.
