@@ -114,9 +114,9 @@ pub struct SelfCheck {
     pub doubts: u8,
 }
 
-#[cfg(feature = "std")]
 impl SelfCheck {
     /// Holds the place of a check without doubts, which files do not keep.
+    #[cfg(feature = "std")]
     pub(super) const NO_DOUBT: Self = Self {
         images: 0,
         spread: 0.0,
@@ -179,7 +179,6 @@ impl Doubt {
     }
 }
 
-#[cfg(feature = "std")]
 impl SelfCheck {
     /// What the manifest says of int8: against a quantized source's own numbers, else against float.
     pub fn agreement(&self) -> Option<Agreement> {
