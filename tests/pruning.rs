@@ -2,8 +2,8 @@
 
 use converter::compress::prune::channels::{Channels, mixes};
 use converter::compress::prune::remove::remove;
-use converter::compress::prune::{PruneError, Pruner, macs};
-use converter::graph::{Activation, ConvWeights, Graph, Op, Shape, Window, reference};
+use converter::compress::prune::{PruneError, Pruner, Structure};
+use converter::graph::{Activation, ConvWeights, Graph, Node, Op, Shape, Window, reference};
 use converter::import::{self, Content};
 use converter::lower::{self, About};
 use converter::passes;
@@ -337,10 +337,11 @@ fn a_shortcut_is_not_repaired_for_what_comes_after_it() {
         .unwrap();
     classifier(&mut g, sum, 5);
     let whole = passes::simplify(g);
+    let structure = Structure::of(&whole).unwrap();
     let input = |i: usize| picture(&whole, i);
-    let pruner = Pruner::new(&whole, 60, &input, &Silent).unwrap();
+    let pruner = Pruner::new(&structure, 60, &input, &Silent).unwrap();
     // Only the stem costs anything, so that its channels leave.
-    let stem_only = |node: &converter::graph::Node| f64::from(u8::from(node.name == "stem"));
+    let stem_only = |node: &Node| f64::from(u8::from(node.name == "stem"));
     let pruned = pruner.prune(0.5, &stem_only, &Silent).unwrap();
     let left: Vec<_> = pruned.spaces.iter().filter(|s| s.kept < s.of).collect();
     assert_eq!(
@@ -397,10 +398,13 @@ fn picture(graph: &Graph, number: usize) -> Vec<f32> {
 #[test]
 fn channels_that_say_nothing_new_leave_without_a_trace() {
     let whole = redundant();
+    let structure = Structure::of(&whole).unwrap();
     let input = |i: usize| picture(&whole, i);
-    let pruner = Pruner::new(&whole, 60, &input, &Silent).unwrap();
+    let pruner = Pruner::new(&structure, 60, &input, &Silent).unwrap();
     let share = 0.4;
-    let pruned = pruner.prune(share, &macs, &Silent).unwrap();
+    let pruned = pruner
+        .prune(share, &|node: &Node| node.macs() as f64, &Silent)
+        .unwrap();
     assert!(pruned.share >= share);
     let left: Vec<_> = pruned.spaces.iter().filter(|s| s.kept < s.of).collect();
     assert_eq!(left.len(), 1, "{:?}", pruned.spaces);
@@ -413,6 +417,7 @@ fn channels_that_say_nothing_new_leave_without_a_trace() {
 #[test]
 fn the_result_does_not_depend_on_threads() {
     let whole = redundant();
+    let structure = Structure::of(&whole).unwrap();
     let input = |i: usize| picture(&whole, i);
     let on = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new()
@@ -420,13 +425,15 @@ fn the_result_does_not_depend_on_threads() {
             .build()
             .unwrap();
         pool.install(|| {
-            let pruner = Pruner::new(&whole, 60, &input, &Silent).unwrap();
-            pruner.prune(0.5, &macs, &Silent).unwrap().graph.nodes
+            let pruner = Pruner::new(&structure, 60, &input, &Silent).unwrap();
+            pruner
+                .prune(0.5, &|node: &Node| node.macs() as f64, &Silent)
+                .unwrap()
+                .graph
+                .nodes
         })
     };
-    let ops = |nodes: Vec<converter::graph::Node>| -> Vec<Op> {
-        nodes.into_iter().map(|node| node.op).collect()
-    };
+    let ops = |nodes: Vec<Node>| -> Vec<Op> { nodes.into_iter().map(|node| node.op).collect() };
     let one = ops(on(1));
     assert!(one == ops(on(2)) && one == ops(on(3)));
 }
@@ -434,15 +441,18 @@ fn the_result_does_not_depend_on_threads() {
 #[test]
 fn what_cannot_be_pruned_is_said() {
     let whole = redundant();
+    let structure = Structure::of(&whole).unwrap();
     let input = |i: usize| picture(&whole, i);
     // The outer layer's windows have 576 numbers, and a picture shows 144 of them.
-    let error = Pruner::new(&whole, 3, &input, &Silent).err().unwrap();
+    let error = Pruner::new(&structure, 3, &input, &Silent).err().unwrap();
     assert!(
         matches!(&error, PruneError::TooFew { pictures: 3, needed: 4, layer } if layer == "outer"),
         "{error}"
     );
-    let pruner = Pruner::new(&whole, 60, &input, &Silent).unwrap();
-    let error = pruner.prune(0.99, &macs, &Silent).unwrap_err();
+    let pruner = Pruner::new(&structure, 60, &input, &Silent).unwrap();
+    let error = pruner
+        .prune(0.99, &|node: &Node| node.macs() as f64, &Silent)
+        .unwrap_err();
     assert!(
         matches!(error, PruneError::OutOfReach { most } if most > 0.8 && most < 0.99),
         "{error}"
@@ -450,9 +460,7 @@ fn what_cannot_be_pruned_is_said() {
 
     let mut only = Graph::new(Shape::new(4, 4, 3));
     classifier(&mut only, 0, 5);
-    let error = Pruner::new(&only, 60, &|_| vec![0.0; 48], &Silent)
-        .err()
-        .unwrap();
+    let error = Structure::of(&only).unwrap().check(60).unwrap_err();
     assert!(matches!(error, PruneError::Nothing), "{error}");
 }
 

@@ -39,6 +39,16 @@ pub struct Node {
     pub quant: Option<Quant>,
 }
 
+impl Node {
+    /// Number of multiply-accumulate operations of one inference.
+    pub fn macs(&self) -> u64 {
+        match &self.op {
+            Op::Conv(c) => (self.shape.len() * c.weights.len() / c.out_channels) as u64,
+            _ => 0,
+        }
+    }
+}
+
 /// Weights of a convolution.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConvWeights {
@@ -296,10 +306,6 @@ impl Graph {
 
     /// Number of multiply-accumulate operations of one inference.
     pub fn macs(&self) -> u64 {
-        let count = |n: &Node| match &n.op {
-            Op::Conv(c) => (n.shape.len() * c.weights.len() / c.out_channels) as u64,
-            _ => 0,
-        };
-        self.nodes.iter().map(count).sum()
+        self.nodes.iter().map(Node::macs).sum()
     }
 }

@@ -3,9 +3,9 @@
 use super::convert::pictures::Pictures;
 use super::convert::simplify::check_input;
 use super::convert::{CalibrationSource, ConvertError, PrunedFrom, Source};
-use crate::compress::prune::{self, PruneError, Pruned, PrunedSpace, Pruner};
+use crate::compress::prune::{PruneError, Pruned, PrunedSpace, Pruner, Structure};
 use crate::dataset::preprocess;
-use crate::graph::{Graph, Node};
+use crate::graph::Node;
 use crate::passes;
 use crate::util::progress::Progress;
 
@@ -33,7 +33,7 @@ impl Goal<'_> {
             } => (*share, Some(milliseconds)),
         };
         let cost = move |node: &Node| match milliseconds {
-            None => prune::macs(node),
+            None => node.macs() as f64,
             Some(milliseconds) => milliseconds(&node.name),
         };
         (share, cost)
@@ -59,7 +59,7 @@ pub enum PruneJobError {
 /// A network and the pictures that it is pruned on.
 pub struct PruneJob {
     source: Source,
-    graph: Graph,
+    structure: Structure,
     pictures: Vec<Vec<u8>>,
     set: CalibrationSource,
 }
@@ -78,11 +78,11 @@ impl PruneJob {
         if source.graph.is_quantized() {
             return Err(PruneJobError::Quantized);
         }
-        let graph = passes::simplify(source.graph.clone());
-        let set = enough(&graph, set)?;
+        let structure = Structure::of(&passes::simplify(source.graph.clone()))?;
+        let set = enough(&structure, set)?;
         let pictures = Pictures::load(&set, &source.input, progress)?.calibration;
         Ok(Self {
-            graph,
+            structure,
             source,
             pictures,
             set,
@@ -100,7 +100,8 @@ impl PruneJob {
     /// [`PruneError::OutOfReach`] if not.
     pub fn check(&self, goal: &Goal<'_>) -> Result<(), PruneError> {
         let (share, cost) = goal.cost();
-        prune::check_share(&self.graph, self.pictures.len(), share, &cost)
+        let pictures = self.pictures.len();
+        self.structure.check_share(pictures, share, &cost)
     }
 
     /// Watches the network on the pictures, and hands it, ready to be pruned, to `work`.
@@ -113,14 +114,17 @@ impl PruneJob {
         work: impl FnOnce(&Ready<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let input = |i: usize| preprocess::to_f32(&self.pictures[i], &self.source.input);
-        let pruner = Pruner::new(&self.graph, self.pictures.len(), &input, progress)?;
+        let pruner = Pruner::new(&self.structure, self.pictures.len(), &input, progress)?;
         work(&Ready { job: self, pruner })
     }
 }
 
 /// Checks that there are enough pictures, and takes or generates more than asked for if the network needs them.
-fn enough(graph: &Graph, mut set: CalibrationSource) -> Result<CalibrationSource, PruneError> {
-    let (needed, layer) = match prune::check(graph, set.count()) {
+fn enough(
+    structure: &Structure,
+    mut set: CalibrationSource,
+) -> Result<CalibrationSource, PruneError> {
+    let (needed, layer) = match structure.check(set.count()) {
         Err(PruneError::TooFew { needed, layer, .. }) => (needed, layer),
         checked => return checked.map(|()| set),
     };
@@ -153,8 +157,6 @@ pub struct Ready<'r> {
 pub struct Smaller {
     /// The network; its manifest says what was done to it.
     pub source: Source,
-    /// The share of the operations, or of the time as predicted, that is gone.
-    pub share: f64,
     /// Where channels left.
     pub spaces: Vec<PrunedSpace>,
 }
@@ -166,11 +168,7 @@ impl Ready<'_> {
     /// If the goal cannot be reached, or the network cannot run.
     pub fn prune(&self, goal: &Goal<'_>, progress: &dyn Progress) -> Result<Smaller, PruneError> {
         let (share, cost) = goal.cost();
-        let Pruned {
-            graph,
-            share,
-            spaces,
-        } = self.pruner.prune(share, &cost, progress)?;
+        let Pruned { graph, spaces, .. } = self.pruner.prune(share, &cost, progress)?;
         let job = self.job;
         Ok(Smaller {
             source: Source {
@@ -182,7 +180,6 @@ impl Ready<'_> {
                 }),
                 ..job.source.clone()
             },
-            share,
             spaces,
         })
     }

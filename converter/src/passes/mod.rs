@@ -1,8 +1,8 @@
 //! Rewrites of the float graph that keep its function: the device gets fewer and simpler layers.
 //!
 //! Each pass takes a graph and returns another; [`simplify`] runs them in order. What changes the function of
-//! a network (pruning, equalization) is no pass: see [`crate::jobs::convert`] for its place. This module
-//! knows nothing of int8 and of files.
+//! a network, to make it smaller, is in [`compress`](crate::compress). This module knows nothing of int8 and of
+//! files.
 
 mod clamp_input;
 mod fold;

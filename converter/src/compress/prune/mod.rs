@@ -21,10 +21,9 @@ mod repair;
 mod unfuse;
 mod walk;
 
-pub use allocate::granule;
 pub use walk::Input;
 
-use crate::graph::{Graph, GraphError, Node, NodeId, Op};
+use crate::graph::{Graph, GraphError, Node, NodeId};
 use crate::lower::LowerError;
 use crate::passes;
 use crate::util::progress::Progress;
@@ -113,54 +112,130 @@ pub struct PrunedSpace {
     pub of: usize,
 }
 
-/// A network, ready to be made smaller by any share.
-pub struct Pruner<'p> {
+/// The parts of a network that pruning works on.
+pub struct Structure {
     whole: Graph,
     channels: Channels,
-    spaces: Vec<Space>,
     readers: Vec<Reader>,
+}
+
+/// A network that was watched on pictures, ready to be made smaller by any share.
+pub struct Pruner<'p> {
+    of: &'p Structure,
+    spaces: Vec<Space>,
     orders: Vec<Order>,
     pictures: usize,
     input: Input<'p>,
 }
 
-/// Multiply-accumulate operations of a node.
-pub fn macs(node: &Node) -> f64 {
-    match &node.op {
-        Op::Conv(conv) => (node.shape.len() * (conv.weights.len() / conv.out_channels)) as f64,
-        _ => 0.0,
+impl Structure {
+    /// Of a simplified graph.
+    ///
+    /// # Errors
+    /// If the graph is wrong.
+    pub fn of(graph: &Graph) -> Result<Self, PruneError> {
+        let whole = unfuse(graph)?;
+        Ok(Self {
+            channels: Channels::of(&whole),
+            readers: readers(&whole),
+            whole,
+        })
+    }
+
+    /// Checks whether the network can be pruned on so many pictures, before they are read.
+    ///
+    /// # Errors
+    /// If there are too few, or no channel can leave.
+    pub fn check(&self, pictures: usize) -> Result<(), PruneError> {
+        self.choice(pictures).map(|_| ())
+    }
+
+    /// Checks whether so large a share of the cost can go at all, before the network runs.
+    ///
+    /// # Errors
+    /// [`PruneError::OutOfReach`], and as [`Self::check`].
+    pub fn check_share(
+        &self,
+        pictures: usize,
+        share: f64,
+        cost: &dyn Fn(&Node) -> f64,
+    ) -> Result<(), PruneError> {
+        let spaces = self.choice(pictures)?;
+        let left: Vec<usize> = spaces.iter().map(|s| s.units.len() - least(s)).collect();
+        let most = gone(&self.costs(&spaces, cost), &left);
+        match most < share {
+            true => Err(PruneError::OutOfReach { most }),
+            false => Ok(()),
+        }
+    }
+
+    fn costs(&self, spaces: &[Space], cost: &dyn Fn(&Node) -> f64) -> Costs {
+        let cost: Vec<f64> = self.whole.nodes.iter().map(cost).collect();
+        Costs::new(&self.whole, &self.channels, spaces, &cost)
+    }
+
+    /// The spaces that channels can leave, with so many pictures: at least one.
+    fn choice(&self, pictures: usize) -> Result<Vec<Space>, PruneError> {
+        let (graph, readers) = (&self.whole, &self.readers);
+        let mut chosen = vec![];
+        let mut too_few: Option<(usize, NodeId)> = None;
+        for space in self.channels.spaces(graph) {
+            let all: Vec<&Reader> = readers.iter().filter(|r| r.reads(&space)).collect();
+            if all.iter().any(|r| r.filter(graph) > LARGEST_FILTER)
+                || least(&space) >= space.units.len()
+            {
+                continue;
+            }
+            // A layer behind a global pool sees one place of a picture: too little to say what its channels are worth.
+            let maps = all.iter().filter(|r| r.places(graph) > 1);
+            let needed = |r: &&&Reader| r.filter(graph).div_ceil(r.places(graph));
+            let Some(best) = maps.min_by_key(needed) else {
+                continue;
+            };
+            let needed = needed(&best);
+            if needed > pictures.max(too_few.map_or(0, |(most, _)| most)) {
+                too_few = Some((needed, best.convs[0]));
+            }
+            chosen.push(space);
+        }
+        if let Some((needed, layer)) = too_few {
+            return Err(PruneError::TooFew {
+                pictures,
+                needed,
+                layer: graph.nodes[layer].name.clone(),
+            });
+        }
+        if chosen.is_empty() {
+            return Err(PruneError::Nothing);
+        }
+        Ok(chosen)
     }
 }
 
 impl<'p> Pruner<'p> {
-    /// Watches a simplified graph on pictures; `input` makes the inputs of pictures `0..pictures`.
+    /// Watches a network on pictures; `input` makes the inputs of pictures `0..pictures`.
     ///
     /// # Errors
     /// If there are too few pictures, or no channel can leave.
     pub fn new(
-        graph: &Graph,
+        structure: &'p Structure,
         pictures: usize,
         input: Input<'p>,
         progress: &dyn Progress,
     ) -> Result<Self, PruneError> {
-        let whole = unfuse(graph)?;
-        let channels = Channels::of(&whole);
-        let readers = readers(&whole);
-        let spaces = choice(&whole, &channels, &readers, pictures)?;
+        let spaces = structure.choice(pictures)?;
         let search = Search {
-            graph: &whole,
-            channels: &channels,
+            graph: &structure.whole,
+            channels: &structure.channels,
             spaces: &spaces,
-            readers: &readers,
+            readers: &structure.readers,
             pictures,
             input,
         };
-        let orders = search.run(&least, progress)?;
+        let orders = search.run(progress)?;
         Ok(Self {
-            whole,
-            channels,
+            of: structure,
             spaces,
-            readers,
             orders,
             pictures,
             input,
@@ -178,7 +253,7 @@ impl<'p> Pruner<'p> {
         cost: &dyn Fn(&Node) -> f64,
         progress: &dyn Progress,
     ) -> Result<Pruned, PruneError> {
-        let costs = costs(&self.whole, &self.channels, &self.spaces, cost);
+        let costs = self.of.costs(&self.spaces, cost);
         let all = costs.total(&vec![0; self.spaces.len()]);
         let left = allocate(&costs, &self.spaces, &self.orders, all * (1.0 - share));
         let gone = gone(&costs, &left);
@@ -186,10 +261,10 @@ impl<'p> Pruner<'p> {
             return Err(PruneError::OutOfReach { most: gone });
         }
         let kept = self.kept(&left);
-        let mut smaller = remove(&self.whole, &self.channels, &kept)?;
+        let mut smaller = remove(&self.of.whole, &self.of.channels, &kept)?;
         self.repair(&mut smaller, &kept, progress)?;
         let space = |(space, left): (&Space, usize)| PrunedSpace {
-            layer: self.whole.nodes[space.writers[0]].name.clone(),
+            layer: self.of.whole.nodes[space.writers[0]].name.clone(),
             kept: (space.units.len() - left) * space.width,
             of: space.units.len() * space.width,
         };
@@ -202,7 +277,7 @@ impl<'p> Pruner<'p> {
 
     /// Per unit: true if it stays when so many have left each space.
     fn kept(&self, left: &[usize]) -> Vec<bool> {
-        let mut kept = vec![true; self.channels.units()];
+        let mut kept = vec![true; self.of.channels.units()];
         for ((space, order), left) in self.spaces.iter().zip(&self.orders).zip(left) {
             for unit in &order.leaving[..*left] {
                 kept[space.units[*unit] as usize] = false;
@@ -219,17 +294,17 @@ impl<'p> Pruner<'p> {
         progress: &dyn Progress,
     ) -> Result<(), PruneError> {
         let repair = Repair {
-            whole: &self.whole,
-            channels: &self.channels,
+            whole: &self.of.whole,
+            channels: &self.of.channels,
             kept,
             pictures: self.pictures,
             input: self.input,
         };
         let lacks = |id: NodeId| {
-            let mut units = self.channels.of_node(id).iter();
+            let mut units = self.of.channels.of_node(id).iter();
             units.any(|unit| !kept[*unit as usize])
         };
-        let broken = self.readers.iter().filter(|reader| lacks(reader.input));
+        let broken = self.of.readers.iter().filter(|reader| lacks(reader.input));
         let broken: Vec<&Reader> = broken.collect();
         progress.stage("repairing layers", broken.len());
         for reader in broken {
@@ -240,47 +315,6 @@ impl<'p> Pruner<'p> {
     }
 }
 
-/// Checks whether a simplified graph can be pruned on so many pictures, before they are read.
-///
-/// # Errors
-/// If there are too few, or no channel can leave.
-pub fn check(graph: &Graph, pictures: usize) -> Result<(), PruneError> {
-    let whole = unfuse(graph)?;
-    choice(&whole, &Channels::of(&whole), &readers(&whole), pictures).map(|_| ())
-}
-
-/// Checks whether so large a share of the cost of a simplified graph can go at all, before it runs.
-///
-/// # Errors
-/// [`PruneError::OutOfReach`], and as [`check`].
-pub fn check_share(
-    graph: &Graph,
-    pictures: usize,
-    share: f64,
-    cost: &dyn Fn(&Node) -> f64,
-) -> Result<(), PruneError> {
-    let whole = unfuse(graph)?;
-    let channels = Channels::of(&whole);
-    let spaces = choice(&whole, &channels, &readers(&whole), pictures)?;
-    let left: Vec<usize> = spaces.iter().map(|s| s.units.len() - least(s)).collect();
-    let most = gone(&costs(&whole, &channels, &spaces, cost), &left);
-    match most < share {
-        true => Err(PruneError::OutOfReach { most }),
-        false => Ok(()),
-    }
-}
-
-/// What each node costs.
-fn costs(
-    whole: &Graph,
-    channels: &Channels,
-    spaces: &[Space],
-    cost: &dyn Fn(&Node) -> f64,
-) -> Costs {
-    let cost: Vec<f64> = whole.nodes.iter().map(cost).collect();
-    Costs::new(whole, channels, spaces, &cost)
-}
-
 /// The share of the cost that is gone after so many units have left each space; 0 if nothing costs anything.
 fn gone(costs: &Costs, left: &[usize]) -> f64 {
     let all = costs.total(&vec![0; left.len()]);
@@ -288,45 +322,4 @@ fn gone(costs: &Costs, left: &[usize]) -> f64 {
         true => 1.0 - costs.total(left) / all,
         false => 0.0,
     }
-}
-
-/// The spaces that channels can leave, with so many pictures.
-fn choice(
-    graph: &Graph,
-    channels: &Channels,
-    readers: &[Reader],
-    pictures: usize,
-) -> Result<Vec<Space>, PruneError> {
-    let mut chosen = vec![];
-    let mut too_few: Option<(usize, NodeId)> = None;
-    for space in channels.spaces(graph) {
-        let all: Vec<&Reader> = readers.iter().filter(|r| r.reads(&space)).collect();
-        if all.iter().any(|r| r.filter(graph) > LARGEST_FILTER)
-            || least(&space) >= space.units.len()
-        {
-            continue;
-        }
-        // A layer behind a global pool sees one place of a picture: too little to say what its channels are worth.
-        let maps = all.iter().filter(|r| r.places(graph) > 1);
-        let needed = |r: &&&Reader| r.filter(graph).div_ceil(r.places(graph));
-        let Some(best) = maps.min_by_key(needed) else {
-            continue;
-        };
-        let needed = needed(&best);
-        if needed > pictures.max(too_few.map_or(0, |(most, _)| most)) {
-            too_few = Some((needed, best.convs[0]));
-        }
-        chosen.push(space);
-    }
-    if let Some((needed, layer)) = too_few {
-        return Err(PruneError::TooFew {
-            pictures,
-            needed,
-            layer: graph.nodes[layer].name.clone(),
-        });
-    }
-    if chosen.is_empty() {
-        return Err(PruneError::Nothing);
-    }
-    Ok(chosen)
 }

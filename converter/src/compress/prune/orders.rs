@@ -1,10 +1,11 @@
 //! Runs the whole network on pictures, and finds for every space in which order its units leave.
 
 use super::PruneError;
+use super::allocate::least;
 use super::channels::{Channels, Space};
 use super::gram::{Gram, Moments};
 use super::obs::{Order, Part, order};
-use super::readers::{Reader, chosen, conv, unfold};
+use super::readers::{Reader, chosen, conv};
 use super::repair::{not_finite, sum_of};
 use super::walk::{self, Input, Walk};
 use crate::graph::{Graph, NodeId};
@@ -78,20 +79,13 @@ enum Taken {
 }
 
 impl Search<'_> {
-    /// The orders of all spaces, each down to `least(space)` units.
+    /// The orders of all spaces, each down to the fewest units that it keeps. There is at least one space.
     ///
     /// # Errors
     /// If the network cannot run.
-    pub fn run(
-        &self,
-        least: &dyn Fn(&Space) -> usize,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Order>, PruneError> {
+    pub fn run(&self, progress: &dyn Progress) -> Result<Vec<Order>, PruneError> {
         let reads = |reader: &&Reader| self.spaces.iter().any(|space| reader.reads(space));
         let readers: Vec<&Reader> = self.readers.iter().filter(reads).collect();
-        if readers.is_empty() {
-            return Ok(vec![]);
-        }
         progress.stage("watching channels", self.pictures);
         let (grams, sums) = self.watch(&readers, progress)?;
         progress.stage("ordering channels", readers.len() + self.spaces.len());
@@ -140,11 +134,7 @@ impl Search<'_> {
             let mut all = vec![];
             for (number, reader) in readers.iter().enumerate().filter(|(_, r)| r.input == id) {
                 let places = chosen(reader, graph, picture, self.pictures);
-                let to = graph.nodes[reader.convs[0]].shape;
-                let mut rows = vec![];
-                for group in 0..reader.groups {
-                    unfold(values, shape, to, reader, group, places.clone(), &mut rows);
-                }
+                let rows = reader.windows(graph, values, places);
                 all.push(Taken::Windows(number, rows));
             }
             if goals.contains(&id) {

@@ -56,6 +56,23 @@ impl Reader {
         self.convs.iter().any(|conv| space.readers.contains(conv))
     }
 
+    /// The windows at some places of the output: group after group, as [`unfold`] writes them. `values` are those of the
+    /// reader's input in `graph`.
+    pub fn windows(
+        &self,
+        graph: &Graph,
+        values: &[f32],
+        places: impl Iterator<Item = usize> + Clone,
+    ) -> Vec<f32> {
+        let from = graph.nodes[self.input].shape;
+        let to = graph.nodes[self.convs[0]].shape;
+        let mut rows = vec![];
+        for group in 0..self.groups {
+            unfold(values, from, to, self, group, places.clone(), &mut rows);
+        }
+        rows
+    }
+
     /// How many windows there are in a picture.
     pub fn places(&self, graph: &Graph) -> usize {
         let shape = graph.nodes[self.convs[0]].shape;
@@ -85,7 +102,7 @@ pub fn chosen(
 
 /// Appends to `rows`, for each place of the output, the window of one group: `[tap][channel of the group]`, and a
 /// one for the bias.
-pub fn unfold(
+fn unfold(
     values: &[f32],
     from: Shape,
     to: Shape,

@@ -3,7 +3,7 @@
 use super::PruneError;
 use super::channels::Channels;
 use super::gram::{Gram, Moments};
-use super::readers::{Reader, chosen, conv, unfold};
+use super::readers::{Reader, chosen, conv};
 use super::remove::pick;
 use super::walk::{self, Input, Walk};
 use crate::graph::{Graph, NodeId, Op};
@@ -87,11 +87,7 @@ impl Repair<'_> {
             let places = chosen(reader, smaller, picture, self.pictures);
             let mut taken: Vec<(What, Vec<f32>)> = vec![];
             if walk == 0 && id == reader.input {
-                let to = smaller.nodes[reader.convs[0]].shape;
-                let mut rows = vec![];
-                for group in 0..reader.groups {
-                    unfold(values, shape, to, reader, group, places.clone(), &mut rows);
-                }
+                let rows = reader.windows(smaller, values, places.clone());
                 taken.push((What::Windows, rows));
             }
             let what = [What::Now(id), What::Was(id)][walk];

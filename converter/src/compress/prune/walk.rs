@@ -92,9 +92,11 @@ pub fn run<T: Send>(
 
 /// The part of a graph that the wanted nodes need. What is behind them only keeps them alive, and costs nothing.
 fn cut(graph: &Graph, wanted: &[NodeId]) -> Result<Graph, GraphError> {
-    let mut cut = graph.clone();
     let last = *wanted.iter().max().expect("at least one node");
-    cut.nodes.truncate(last + 1);
+    let mut cut = Graph {
+        nodes: graph.nodes[..=last].to_vec(),
+        output: last,
+    };
     let mut all = None;
     for &id in wanted {
         let shape = graph.nodes[id].shape;

@@ -68,14 +68,11 @@ impl<'b> Place<'b> {
     pub fn times(self, model: &Model<'_>) -> Result<Times> {
         match self {
             Self::Host => {
-                let mut own = Own::new(model.clone(), None, 1)?;
-                let mut runs = own.run(RUNS)?;
-                runs.sort_by(f64::total_cmp);
+                let [total_ms] = self.latencies([model])?;
+                let own = Own::new(model.clone(), None, 1)?;
                 let names = model.layers().map(|layer| layer.name.to_string());
-                Ok(Times {
-                    total_ms: runs[runs.len() / 2],
-                    layers: names.zip(own.layer_ms(RUNS)?).collect(),
-                })
+                let layers = names.zip(own.layer_ms(RUNS)?).collect();
+                Ok(Times { total_ms, layers })
             }
             Self::Qemu(board) => on_board(board, model),
         }

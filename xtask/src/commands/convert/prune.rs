@@ -1,7 +1,7 @@
 //! `convert --prune` and `--prune-latency`: prunes, converts, and compares with the whole network.
 
 use crate::cli::Convert;
-use crate::commands::bench::time::Place;
+use crate::commands::bench::time::{Place, Times};
 use crate::progress::Bars;
 use crate::units;
 use anyhow::{Context, Result, bail};
@@ -135,7 +135,8 @@ pub fn request<'r>(args: &Convert, board: Option<&'r Board>) -> Result<Option<Re
         (None, None) => return Ok(None),
     };
     let place = match goal {
-        // A board that cannot be timed here still gets its file.
+        // A board that cannot be timed here, or runs no float models, still gets its file.
+        Wanted::Share(_) if !args.int8 => Place::Host,
         Wanted::Share(_) => Place::of(board).unwrap_or(Place::Host),
         Wanted::Latency(_) => Place::of(board)?,
     };
@@ -184,19 +185,18 @@ impl Request<'_> {
         }
         let whole = convert(source, int8, bars)?;
         let before = Model::parse(&whole.bytes)?;
-        // Whether there is something to do, and can be done, is known before the long work.
-        let clock = match self.goal {
-            Wanted::Share(_) => None,
-            Wanted::Latency(ms) => Some(Clock::new(self.place, ms, &before, &job)?),
-        };
-        let (smaller, small) = job.run(bars, |ready| match (self.goal, &clock) {
-            (Wanted::Latency(_), Some(clock)) => clock.until(ready, int8, bars),
-            (Wanted::Share(share) | Wanted::Latency(share), _) => {
+        let (smaller, small) = match self.goal {
+            Wanted::Share(share) => job.run(bars, |ready| {
                 let smaller = ready.prune(&Goal::Macs(share), bars)?;
                 let small = convert(smaller.source.clone(), int8, bars)?;
                 anyhow::Ok((smaller, small))
+            })?,
+            Wanted::Latency(ms) => {
+                // Whether there is something to do, and can be done, is known before the long work.
+                let clock = Clock::new(self.place, ms, &before, &job)?;
+                job.run(bars, |ready| clock.until(ready, int8, bars))?
             }
-        })?;
+        };
         let after = Model::parse(&small.bytes)?;
         let (times, not_timed) = self.times(&before, &after)?;
         let [before_ms, after_ms] = times;
@@ -279,8 +279,10 @@ impl<'c> Clock<'c> {
     fn new(place: Place<'c>, goal_ms: f64, whole: &Model<'_>, job: &PruneJob) -> Result<Self> {
         let on_board =
             "the whole network has to be timed first; if it does not fit, prune it with --prune";
-        let times = place.times(whole).context(on_board)?;
-        let [whole_ms] = place.latencies([whole])?;
+        let Times {
+            total_ms: whole_ms,
+            layers,
+        } = place.times(whole).context(on_board)?;
         if whole_ms <= goal_ms {
             bail!(
                 "an inference takes {whole_ms:.3} ms without any pruning; there is nothing to do for {goal_ms} ms"
@@ -290,7 +292,7 @@ impl<'c> Clock<'c> {
             place,
             goal_ms,
             whole_ms,
-            layers: times.layers,
+            layers,
         };
         let share = 1.0 - clock.first() / clock.all();
         let milliseconds = |name: &str| clock.of(name);
@@ -336,7 +338,10 @@ impl<'c> Clock<'c> {
                 milliseconds: &milliseconds,
             };
             let smaller = ready.prune(&goal, bars).with_context(|| {
-                format!("{} ms are not reached, only {now:.3} ms", self.goal_ms)
+                format!(
+                    "{} ms are not reached; it is {now:.3} ms so far",
+                    self.goal_ms
+                )
             })?;
             let small = convert(smaller.source.clone(), int8, bars)?;
             [now] = self.place.latencies([&Model::parse(&small.bytes)?])?;
